@@ -1,0 +1,14 @@
+/**
+ * Tests lie beside the source and are compiled file by file (tsconfig.test.json, isolatedModules), so jest checks no types: `npm test`
+ * does that first. Other packages are met as users meet them: by name, built.
+ */
+'use strict';
+
+/** @type {import('jest').Config} */
+module.exports = {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/packages/*/src/**/*.test.ts'],
+  modulePathIgnorePatterns: ['<rootDir>/mmulab-out/'],
+  transform: { '\\.ts$': ['ts-jest', { tsconfig: '<rootDir>/tsconfig.test.json' }] },
+  cacheDirectory: '<rootDir>/node_modules/.cache/jest',
+};
