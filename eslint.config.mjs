@@ -3,13 +3,14 @@
  * `npm run lint` builds first. Each rule beyond the recommended ones stands for a sentence of CONTRIBUTING.md.
  */
 import js from '@eslint/js';
+import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 const noExportAll = { selector: 'ExportAllDeclaration', message: 'Name each export: an index is the reading order of its package.' };
 const noEnum = { selector: 'TSEnumDeclaration', message: 'Use an `as const` object.' };
 const noLazyImport = { selector: 'ImportExpression', message: 'Load lazily with require(): import() does not run under jest.' };
 
-export default tseslint.config(
+export default defineConfig(
   { ignores: ['**/lib/', '**/node_modules/', 'coverage/', 'mmulab-out/', '.nx/'] },
   js.configs.recommended,
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },

@@ -20,6 +20,12 @@ const root = resolve(__dirname, '../../..');
 const parse = <T>(...path: string[]): T => JSON.parse(readFileSync(join(root, ...path), 'utf8')) as T;
 const packages = readdirSync(join(root, 'packages')).filter(name => existsSync(join(root, 'packages', name, 'package.json')));
 
+/** Dependencies, of either kind, whose version is a range. */
+function unpinned({ dependencies, devDependencies }: Manifest): string[] {
+  const pins = Object.entries({ ...dependencies, ...devDependencies });
+  return pins.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version)).map(([name]) => name);
+}
+
 describe('the lock file', () => {
   it('names no download address, so that it installs from whichever registry is configured', () => {
     const { packages: locked } = parse<Lock>('package-lock.json');
@@ -27,16 +33,25 @@ describe('the lock file', () => {
   });
 });
 
-describe.each(['.', ...packages.map(name => `packages/${name}`)])('the manifest of %s', path => {
-  const manifest = parse<Manifest>(path, 'package.json');
+describe('the tools of the root', () => {
+  it('are pinned to exact versions', () => {
+    expect(unpinned(parse<Manifest>('package.json'))).toEqual([]);
+  });
+});
 
-  it('has the version, licence and Node of the whole', () => {
-    const { version, license, engines } = parse<Manifest>('package.json');
-    expect({ version: manifest.version, license: manifest.license, engines: manifest.engines }).toEqual({ version, license, engines });
+describe.each(packages)('the manifest of packages/%s', name => {
+  const manifest = parse<Manifest>('packages', name, 'package.json');
+
+  it('has the version that lerna.json gives to all', () => {
+    expect(manifest.version).toBe(parse<{ version: string }>('lerna.json').version);
+  });
+
+  it('has the licence and Node of the whole', () => {
+    const { license, engines } = parse<Manifest>('package.json');
+    expect({ license: manifest.license, engines: manifest.engines }).toEqual({ license, engines });
   });
 
   it('pins exact versions', () => {
-    const pins = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies });
-    expect(pins.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+    expect(unpinned(manifest)).toEqual([]);
   });
 });
