@@ -1,0 +1,177 @@
+/**
+ * Comparisons: alignment, ratios, grouping, and the labels of runs.
+ */
+import { RESULT_SCHEMA, type CounterValues, type RunResult } from '@mmulab/api';
+import { compareResults } from './compare';
+import { comparisonReport } from './comparison-report';
+import { renderReport, type View } from './reporter';
+import { runLabels } from './settings';
+
+const view: View = { all: false, color: false, columns: 200 };
+
+interface Kind {
+  readonly options?: Readonly<Record<string, string | number>>;
+  readonly workload?: string;
+  readonly kernel?: string;
+  readonly name?: string;
+}
+
+function result(
+  phases: Readonly<Record<string, CounterValues>>,
+  { options = {}, workload = 'execute_perf_test', kernel = '6.1', name = 'test' }: Kind,
+): RunResult {
+  const total: Record<string, number> = {};
+  for (const counters of Object.values(phases)) {
+    for (const [counter, value] of Object.entries(counters)) total[counter] = (total[counter] ?? 0) + value;
+  }
+  return {
+    schema: RESULT_SCHEMA,
+    name,
+    config: { name, backend: { name: 'x86-tdp', kernel, options }, workload: { name: workload, options: { vcpus: 1 } } },
+    seed: 1,
+    notes: [],
+    phases: Object.entries(phases).map(([phase, counters]) => ({ phase, counters, vcpus: [] })),
+    totals: { counters: total },
+    memory: { tableBytesReal: 4096, simulatorBytes: 0 },
+    wallMs: 0,
+  };
+}
+
+const zap = result({ populate: { page_fault: 514, flush: 0 }, execute: { page_fault: 262144, flush: 8 } }, { options: { huge_page_fault: 'zap' } });
+const split = result({ populate: { page_fault: 514, flush: 0 }, execute: { page_fault: 512, flush: 0 } }, { options: { huge_page_fault: 'split' } });
+
+const lines = (results: readonly RunResult[], format = 'table', seen: View = view): string[] =>
+  renderReport(comparisonReport(compareResults(results)), format, seen).split('\n');
+const cells = (line: string | undefined): string[] => (line ?? '').trim().split(/ {2,}/);
+
+describe('two results side by side', () => {
+  const table = lines([zap, split]);
+
+  it('are headed by what differs', () => {
+    expect(table).toContain('backend.options.huge_page_fault: zap | split');
+    expect(cells(table.find(line => line.startsWith('phase ')))).toEqual(['phase', 'counter', 'zap', 'split', 'change']);
+  });
+
+  it('say 512x fewer where 262144 faults became 512, and none left where 8 flushes became 0', () => {
+    const at = table.findIndex(line => line.startsWith('execute '));
+    expect(cells(table[at])).toEqual(['execute', 'page_fault', '262,144', '512', '512x fewer']);
+    expect(cells(table[at + 1])).toEqual(['flush', '8', '0', 'none left']);
+  });
+
+  it('have a total', () => {
+    expect(cells(table.find(line => line.startsWith('total ')))).toEqual(['total', 'page_fault', '262,658', '1,026', '256x fewer']);
+  });
+
+  it('leave out what is the same, and show it with --all', () => {
+    expect(cells(table.find(line => line.startsWith('populate ')))).toEqual(['populate', '(no difference)']);
+    const all = lines([zap, split], 'table', { ...view, all: true });
+    expect(cells(all.find(line => line.startsWith('populate ')))).toEqual(['populate', 'page_fault', '514', '514', 'same']);
+  });
+
+  it('keep a run and its change in one block on a narrow terminal', () => {
+    const third = { ...split, config: { ...split.config, backend: { name: 'x86-tdp', kernel: '6.1', options: { huge_page_fault: 'other' } } } };
+    const narrow = lines([zap, split, third], 'table', { ...view, columns: 56 });
+    const heads = narrow.filter(line => line.startsWith('phase '));
+    expect(heads.map(head => cells(head).slice(-2))).toEqual([
+      ['split', 'change'],
+      ['other', 'change'],
+    ]);
+    expect(Math.max(...heads.map(line => line.length))).toBeLessThanOrEqual(56);
+  });
+});
+
+describe('the document of a comparison', () => {
+  it('has values and ratios per phase and counter, null where there is no ratio', () => {
+    const document = JSON.parse(lines([zap, split], 'json').join('\n')) as { groups: { phases: unknown[]; runs: unknown[] }[]; schema: string };
+    expect(document.schema).toBe('mmulab.comparison.v1');
+    expect(document.groups).toHaveLength(1);
+    expect(document.groups[0]?.runs).toEqual([
+      { name: 'test', label: 'huge_page_fault=zap', settings: { 'backend.options.huge_page_fault': 'zap' } },
+      { name: 'test', label: 'huge_page_fault=split', settings: { 'backend.options.huge_page_fault': 'split' } },
+    ]);
+    expect(document.groups[0]?.phases[0]).toEqual({
+      phase: 'populate',
+      counters: { page_fault: { values: [514, 514], ratios: [1, 1] }, flush: { values: [0, 0], ratios: [null, null] } },
+    });
+  });
+
+  it('has one value per line as CSV', () => {
+    const csv = lines([zap, split], 'csv');
+    expect(csv[0]).toBe('group,run,name,backend.options.huge_page_fault,phase,counter,value,ratio');
+    expect(csv).toContain('1,2,test,split,execute,page_fault,512,0.001953125');
+  });
+
+  it('prints one line per run under the label of the test in selftest form', () => {
+    const text = lines([zap, split], 'selftest');
+    const at = text.indexOf('Executing from memory         :');
+    expect(text.slice(at + 1, at + 3)).toEqual([
+      '  huge_page_fault=zap: page_fault 262,144, flush 8',
+      '  huge_page_fault=split: page_fault 512, flush 0',
+    ]);
+  });
+});
+
+describe('aligning phases', () => {
+  it('keeps the order of each run and marks what a run does not have', () => {
+    const short = result({ populate: { f: 1 }, dirty_1: { f: 2 }, disable: { f: 3 } }, { options: { n: 1 } });
+    const long = result({ populate: { f: 1 }, dirty_1: { f: 2 }, dirty_2: { f: 9 }, disable: { f: 3 } }, { options: { n: 2 } });
+    const [comparison] = compareResults([short, long]);
+    expect(comparison?.phases.map(phase => phase.phase)).toEqual(['populate', 'dirty_1', 'dirty_2', 'disable']);
+    expect(comparison?.phases[2]?.counters).toEqual([{ counter: 'f', values: [undefined, 9] }]);
+    expect(cells(lines([short, long]).find(line => line.startsWith('dirty_2 ')))).toEqual(['dirty_2', 'f', '-', '9']);
+  });
+
+  it('puts counters that only one backend has beside the shared ones', () => {
+    const [comparison] = compareResults([result({ p: { a: 1 } }, { options: { n: 1 } }), result({ p: { b: 1 } }, { options: { n: 2 } })]);
+    expect(comparison?.phases[0]?.counters).toEqual([
+      { counter: 'a', values: [1, undefined] },
+      { counter: 'b', values: [undefined, 1] },
+    ]);
+  });
+});
+
+describe('grouping', () => {
+  const dirty = (mode: string): RunResult => result({ dirty_1: { f: 1 } }, { workload: 'dirty_log_perf_test', options: { huge_page_fault: mode } });
+
+  it('compares the runs of each of two workloads among themselves', () => {
+    const comparisons = compareResults([zap, dirty('zap'), split, dirty('split')]);
+    expect(comparisons.map(comparison => comparison.runs.map(run => run.phases[0]?.phase))).toEqual([
+      ['populate', 'populate'],
+      ['dirty_1', 'dirty_1'],
+    ]);
+  });
+
+  it('compares everything with everything when a workload has a single run', () => {
+    expect(compareResults([zap, split, dirty('zap')])).toHaveLength(1);
+  });
+
+  it('refuses fewer than two results', () => {
+    expect(() => compareResults([zap])).toThrow(expect.objectContaining({ code: 'REPORT_NOTHING_TO_COMPARE', errorClass: 'usage' }) as Error);
+  });
+});
+
+describe('labels', () => {
+  it('take only as many settings as tell the runs apart, the kernel first', () => {
+    const old = result({}, { kernel: '5.17', options: { a: 'x', b: 'y' } });
+    const recent = result({}, { kernel: '6.1', options: { a: 'z', b: 'w' } });
+    expect(runLabels([old, recent])).toEqual([['kernel=5.17'], ['kernel=6.1']]);
+  });
+
+  it('take two settings when one is not enough', () => {
+    const runs = [
+      ['zap', 'N'],
+      ['split', 'N'],
+      ['split', 'Y'],
+    ].map(([mode, eager]) => result({}, { options: { huge_page_fault: mode ?? '', eager_page_split: eager ?? '' } }));
+    expect(runLabels(runs)).toEqual([
+      ['huge_page_fault=zap', 'eager_page_split=N'],
+      ['huge_page_fault=split', 'eager_page_split=N'],
+      ['huge_page_fault=split', 'eager_page_split=Y'],
+    ]);
+  });
+
+  it('are names or numbers when the configs are equal', () => {
+    expect(runLabels([result({}, { name: 'a' }), result({}, { name: 'b' })])).toEqual([['a'], ['b']]);
+    expect(runLabels([result({}, {}), result({}, {})])).toEqual([['run 1'], ['run 2']]);
+  });
+});

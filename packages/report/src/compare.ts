@@ -1,0 +1,132 @@
+/**
+ * Results side by side: phases aligned by name, every counter of every run, and how each run compares with the first.
+ *
+ * Runs of different workloads have nothing to say to each other; a matrix over workloads falls apart into one comparison per workload.
+ */
+import type { PhaseResult, RunResult } from '@mmulab/api';
+import { nothingToCompare } from './errors';
+import { counterNames } from './results';
+import { configValue, differingSettings, runLabels, type Setting } from './settings';
+
+export const COMPARISON_SCHEMA = 'mmulab.comparison.v1';
+
+/** One counter (or time) in all runs; undefined where a run has no such phase or counter. */
+export interface ComparedCounter {
+  readonly counter: string;
+  readonly values: readonly (number | undefined)[];
+}
+
+/** One phase in all runs. */
+export interface ComparedPhase {
+  readonly phase: string;
+  /** Predicted times in ns; absent when no run has one. */
+  readonly timesNs?: readonly (number | undefined)[];
+  readonly counters: readonly ComparedCounter[];
+}
+
+/** Runs of one workload side by side; the first one is what the others are compared with. */
+export interface Comparison {
+  readonly runs: readonly RunResult[];
+  /** Per run what distinguishes it, as lines: `huge_page_fault=zap`. */
+  readonly labels: readonly (readonly string[])[];
+  /** All settings in which the runs differ. */
+  readonly settings: readonly Setting[];
+  readonly phases: readonly ComparedPhase[];
+  readonly totals: ComparedPhase;
+}
+
+/**
+ * Lays results side by side.
+ * @returns one comparison per workload when each workload has at least two of the runs, else a single one of all runs.
+ * Throws `REPORT_NOTHING_TO_COMPARE` for fewer than two results.
+ */
+export function compareResults(results: readonly RunResult[]): readonly Comparison[] {
+  if (results.length < 2) throw nothingToCompare(results.length);
+  const groups = new Map<string, RunResult[]>();
+  for (const result of results) {
+    const workload = JSON.stringify(configValue(result.config, 'workload', 'name'));
+    groups.set(workload, [...(groups.get(workload) ?? []), result]);
+  }
+  const lists = [...groups.values()];
+  return lists.every(list => list.length > 1) ? lists.map(compareGroup) : [compareGroup(results)];
+}
+
+function compareGroup(runs: readonly RunResult[]): Comparison {
+  const byName = runs.map(run => new Map(run.phases.map(phase => [phase.phase, phase])));
+  const phases = mergeOrders(runs.map(run => run.phases.map(phase => phase.phase)));
+  return {
+    runs,
+    labels: runLabels(runs),
+    settings: differingSettings(runs),
+    phases: phases.map(name =>
+      comparePhase(
+        name,
+        byName.map(map => map.get(name)),
+      ),
+    ),
+    totals: comparePhase(
+      'total',
+      runs.map(run => ({ phase: 'total', counters: run.totals.counters, vcpus: [] })),
+    ),
+  };
+}
+
+/** All names, each list's order kept: what only a later list has goes behind the name it follows there. */
+function mergeOrders(lists: readonly (readonly string[])[]): string[] {
+  const merged: string[] = [];
+  for (const list of lists) {
+    let at = 0;
+    for (const name of list) {
+      const found = merged.indexOf(name);
+      if (found < 0) merged.splice(at++, 0, name);
+      else at = found + 1;
+    }
+  }
+  return merged;
+}
+
+function comparePhase(name: string, phases: readonly (PhaseResult | undefined)[]): ComparedPhase {
+  const counters = counterNames(phases.map(phase => phase?.counters ?? {}));
+  const timesNs = phases.map(phase => phase?.time?.predictedNs);
+  return {
+    phase: name,
+    ...(timesNs.some(timeNs => timeNs !== undefined) ? { timesNs } : {}),
+    counters: counters.map(counter => ({ counter, values: phases.map(phase => phase?.counters[counter]) })),
+  };
+}
+
+/** Whether all runs have the same value. */
+export function isSameInAll(values: readonly (number | undefined)[]): boolean {
+  return values.every(value => value === values[0]);
+}
+
+/** The comparison as a document (`mmulab.comparison.v1`): ratios are run / first run, `null` where there is none. */
+export function comparisonDocument(comparisons: readonly Comparison[]): unknown {
+  return {
+    schema: COMPARISON_SCHEMA,
+    groups: comparisons.map(comparison => ({
+      runs: comparison.runs.map((run, index) => ({
+        name: run.name,
+        label: (comparison.labels[index] ?? []).join(', '),
+        settings: Object.fromEntries(comparison.settings.map(setting => [setting.path, setting.values[index]])),
+      })),
+      phases: comparison.phases.map(phaseDocument),
+      totals: phaseDocument(comparison.totals),
+    })),
+  };
+}
+
+function phaseDocument(phase: ComparedPhase): unknown {
+  return {
+    phase: phase.phase,
+    ...(phase.timesNs === undefined ? {} : { timeNs: valuesDocument(phase.timesNs) }),
+    counters: Object.fromEntries(phase.counters.map(({ counter, values }) => [counter, valuesDocument(values)])),
+  };
+}
+
+function valuesDocument(values: readonly (number | undefined)[]): unknown {
+  const [first] = values;
+  const ratio = (value: number | undefined): number | undefined =>
+    value === undefined || first === undefined || first === 0 ? undefined : value / first;
+  return { values: values.map(value => value ?? null), ratios: values.map(value => ratio(value) ?? null) };
+}

@@ -1,0 +1,157 @@
+/**
+ * A comparison as a report: per workload one sheet, its rows the counters that differ, phase by phase, with the change in words.
+ */
+import { comparisonDocument, isSameInAll, type ComparedPhase, type Comparison } from './compare';
+import { foldIterations } from './iterations';
+import { formatCount, formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
+import type { CsvRows, Report, View } from './reporter';
+import { foldNotes } from './results';
+import { selftestLabel } from './selftest-lines';
+import { describeRun, type Setting } from './settings';
+import type { Cell, Column, Sheet, TonedCell } from './sheet';
+
+/** Results side by side, as `compareResults` laid them. */
+export function comparisonReport(comparisons: readonly Comparison[]): Report {
+  return {
+    what: 'a comparison',
+    document: comparisonDocument(comparisons),
+    sheets: view => comparisons.map(comparison => comparisonSheet(comparison, view)),
+    csv: () => comparisonRows(comparisons),
+    selftestLines: () => comparisons.flatMap(comparisonLines),
+  };
+}
+
+function comparisonSheet(comparison: Comparison, view: View): Sheet {
+  const phases = new Map(comparison.phases.map(phase => [phase.phase, phase]));
+  const folds = foldIterations([...phases.keys()], (a, b) => samePhase(phases.get(a), phases.get(b)));
+  const rows = folds.flatMap(fold => {
+    const phase = phases.get(fold.first);
+    return phase === undefined ? [] : phaseRows(fold.name, phase, view);
+  });
+  return {
+    title: comparisonTitle(comparison),
+    lines: [...commonLines(comparison), ...comparison.settings.map(settingLine)],
+    keys: 2,
+    columns: [{ name: 'phase', align: 'left' }, { name: 'counter', align: 'left' }, ...comparison.labels.flatMap(runColumns)],
+    rows: comparison.phases.length > 1 ? [...rows, ...phaseRows('total', comparison.totals, view)] : rows,
+    notes: [
+      ...foldNotes(folds),
+      ...(comparison.runs.length > 2 ? ['Changes are against the first run.'] : []),
+      ...(view.all ? [] : ['Counters that are the same in all runs are left out (--all shows them).']),
+    ],
+  };
+}
+
+function samePhase(a: ComparedPhase | undefined, b: ComparedPhase | undefined): boolean {
+  const values = (phase: ComparedPhase | undefined): string => JSON.stringify([phase?.timesNs, phase?.counters]);
+  return values(a) === values(b);
+}
+
+function comparisonTitle(comparison: Comparison): string {
+  const names = [...new Set(comparison.runs.map(run => run.name))];
+  return names.length === 1 ? (names[0] ?? '') : comparison.labels.map(lines => lines.join(', ')).join(' | ');
+}
+
+/** What ran, when all runs say the same of it. */
+function commonLines(comparison: Comparison): string[] {
+  const lines = [...new Set(comparison.runs.map(describeRun))].filter(line => line !== '');
+  return lines.length === 1 ? lines : [];
+}
+
+function settingLine(setting: Setting): string {
+  return `${setting.path}: ${setting.values.join(' | ')}`;
+}
+
+function runColumns(label: readonly string[], run: number): Column[] {
+  const value: Column = { name: label.map(shortLabel).join('\n'), align: 'right' };
+  return run === 0 ? [value] : [value, { name: 'change', align: 'right', glued: true }];
+}
+
+/** `huge_page_fault=zap` as the head of a column is `zap`: the name stands above. A mere Y or number keeps it. */
+function shortLabel(label: string): string {
+  const value = label.slice(label.indexOf('=') + 1);
+  return /^[a-z]{3}/i.test(value) ? value : label;
+}
+
+/** The rows of a phase; its name stands in the first. A phase in which nothing differs says so in one row. */
+function phaseRows(name: string, phase: ComparedPhase, view: View): Cell[][] {
+  const shown = phase.counters.filter(({ values }) => view.all || !isSameInAll(values));
+  const times = phase.timesNs === undefined ? [] : [['predicted time', ...timeCells(phase.timesNs)]];
+  const rows: Cell[][] = [...times, ...shown.map(({ counter, values }) => [counter, ...countCells(values)])];
+  if (rows.length === 0) rows.push(['(no difference)', ...emptyCells(phase)]);
+  return rows.map((row, index) => [index === 0 ? { value: name, tone: 'strong' as const } : '', ...row]);
+}
+
+function emptyCells(phase: ComparedPhase): Cell[] {
+  const runs = phase.counters[0]?.values.length ?? 1;
+  return Array.from({ length: 2 * runs - 1 }, () => '');
+}
+
+function countCells(values: readonly (number | undefined)[]): Cell[] {
+  return besideTheFirst(values, value => value, formatRatio);
+}
+
+function timeCells(timesNs: readonly (number | undefined)[]): Cell[] {
+  return besideTheFirst(timesNs, formatTime, formatSpeed);
+}
+
+/** Values, each but the first with its change against the first. */
+function besideTheFirst(values: readonly (number | undefined)[], write: (value: number) => Cell, words: (a: number, b: number) => string): Cell[] {
+  const [first] = values;
+  return values.flatMap((value, run) => {
+    const cell = value === undefined ? '-' : write(value);
+    if (run === 0) return [cell];
+    return [cell, first === undefined || value === undefined ? '' : changeCell(first, value, words(first, value))];
+  });
+}
+
+function changeCell(first: number, value: number, words: string): TonedCell {
+  if (first === value) return { value: words, tone: 'faint' };
+  return { value: words, tone: value < first ? 'good' : 'bad' };
+}
+
+/** One value per row: workload group, run, label, phase, counter, value, ratio to the first run. */
+function comparisonRows(comparisons: readonly Comparison[]): CsvRows {
+  const paths = [...new Set(comparisons.flatMap(comparison => comparison.settings.map(setting => setting.path)))];
+  return {
+    header: ['group', 'run', 'name', ...paths, 'phase', 'counter', 'value', 'ratio'],
+    rows: comparisons.flatMap((comparison, group) =>
+      comparison.runs.flatMap((run, index) => {
+        const settings = paths.map(path => comparison.settings.find(setting => setting.path === path)?.values[index] ?? '');
+        const head = [group + 1, index + 1, run.name, ...settings];
+        return comparison.phases.flatMap(phase => phaseValues(phase, index).map(row => [...head, phase.phase, ...row]));
+      }),
+    ),
+  };
+}
+
+function phaseValues(phase: ComparedPhase, run: number): (string | number)[][] {
+  const times = phase.timesNs === undefined ? [] : [{ counter: 'time.predictedNs', values: phase.timesNs }];
+  return [...times, ...phase.counters].flatMap(({ counter, values }) => {
+    const [first] = values;
+    const value = values[run];
+    if (value === undefined) return [];
+    return [[counter, value, first === undefined || first === 0 ? '' : value / first]];
+  });
+}
+
+/** Per phase the test's own label, then one line per run: its time, or the counters that differ. */
+function comparisonLines(comparison: Comparison): string[] {
+  const [first] = comparison.runs;
+  if (first === undefined) return [];
+  const hasTimes = comparison.phases.some(phase => phase.timesNs !== undefined);
+  const head = comparisonTitle(comparison) + (hasTimes ? '' : ' (no cost model: counts in place of times)');
+  return [head, ...comparison.phases.flatMap(phase => [selftestLabel(first, phase.phase).trimEnd(), ...runLines(comparison, phase)])];
+}
+
+function runLines(comparison: Comparison, phase: ComparedPhase): string[] {
+  return comparison.labels.map((label, run) => {
+    const timeNs = phase.timesNs?.[run];
+    return `  ${label.join(', ')}: ${timeNs === undefined ? differingCounts(phase, run) : formatSelftestTime(timeNs)}`;
+  });
+}
+
+function differingCounts(phase: ComparedPhase, run: number): string {
+  const differing = phase.counters.filter(({ values }) => !isSameInAll(values) && values[run] !== undefined);
+  return differing.length === 0 ? 'no difference' : differing.map(({ counter, values }) => `${counter} ${formatCount(values[run] ?? 0)}`).join(', ');
+}

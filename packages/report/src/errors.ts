@@ -1,0 +1,19 @@
+/**
+ * The errors of this package, sorted by code.
+ */
+import { MmulabError, suggestName } from '@mmulab/api';
+
+/** The report has no such form: a verification has no lines of a selftest. */
+export function noSuchForm(format: string, what: string, formats: readonly string[]): MmulabError {
+  return new MmulabError('REPORT_NO_SUCH_FORM', `${what} cannot be written as ${format} (possible: ${formats.join(', ')})`);
+}
+
+/** Fewer than two results were handed to a comparison. */
+export function nothingToCompare(count: number): MmulabError {
+  return new MmulabError('REPORT_NOTHING_TO_COMPARE', `a comparison needs at least two results, here ${count === 1 ? 'is one' : 'are none'}`);
+}
+
+/** No reporter has this name. */
+export function unknownFormat(name: string, formats: readonly string[]): MmulabError {
+  return new MmulabError('REPORT_UNKNOWN_FORMAT', `${name}: not an output format${suggestName(name, formats)}`);
+}

@@ -1,0 +1,27 @@
+/**
+ * Turns results into tables, comparisons and the like. Reading order of the package: what a report is and the formats it is written in, then the
+ * reports.
+ */
+export { REPORTERS, renderReport, reporterFor } from './reporter';
+export type { CsvRows, Report, Reporter, View } from './reporter';
+export { resultsReport } from './results';
+export { COMPARISON_SCHEMA, compareResults } from './compare';
+export type { ComparedCounter, ComparedPhase, Comparison } from './compare';
+export { comparisonReport } from './comparison-report';
+export { differingSettings, runLabels } from './settings';
+export type { Setting } from './settings';
+export { verificationReport } from './verification-report';
+export type { VerifiedGroup } from './verification-report';
+export {
+  backendsReport,
+  eventsReport,
+  listEvents,
+  modelsReport,
+  overviewReport,
+  pluginsReport,
+  profilesReport,
+  workloadsReport,
+} from './list-report';
+export type { ListedEvent, ListedPlugin } from './list-report';
+export { formatBytes, formatCount, formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
+export type { Cell, Column, Sheet, Tone, TonedCell } from './sheet';

@@ -1,0 +1,105 @@
+/**
+ * Verifications and lists as reports.
+ */
+import type { BackendDefinition, EventDef, VerifyReport } from '@mmulab/api';
+import { backendsReport, eventsReport, listEvents, modelsReport, overviewReport, profilesReport } from './list-report';
+import { renderReport, type Report, type View } from './reporter';
+import { verificationReport } from './verification-report';
+
+const view: View = { all: false, color: false, columns: 120 };
+const lines = (report: Report, format = 'table'): string[] => renderReport(report, format, view).split('\n');
+const cells = (line: string | undefined): string[] => (line ?? '').trim().split(/ {2,}/);
+
+const good: VerifyReport = { records: 2, values: 1300, equal: 1300, unjudged: { values: 10, equal: 7 }, differences: [] };
+const bad: VerifyReport = {
+  ...good,
+  equal: 1299,
+  differences: [{ id: '6.1/x.v1', phase: 'dirty_1', counter: 'page_fault', recorded: 4096, simulated: 4100, tolerance: 0 }],
+};
+const group = { ...good, group: 'x86-dirty-log' };
+
+describe('a verification', () => {
+  it('has a row per group of records and a verdict', () => {
+    const table = lines(verificationReport(good, [group]));
+    expect(cells(table.find(line => line.startsWith('x86-dirty-log ')))).toEqual(['x86-dirty-log', '2', '1,300', '1,300', '0', '10', '7']);
+    expect(table).toContain('All 1,300 judged values are equal.');
+    expect(table).not.toContain('Differences');
+  });
+
+  it('sums up several groups', () => {
+    const table = lines(verificationReport({ ...good, records: 4, values: 2600, equal: 2600 }, [group, { ...group, group: 'other' }]));
+    expect(cells(table.find(line => line.startsWith('all ')))).toEqual(['all', '4', '2,600', '2,600', '0', '10', '7']);
+  });
+
+  it('names record, phase, counter, both values and by how much they are apart', () => {
+    const table = lines(verificationReport(bad, [{ ...group, equal: 1299 }]));
+    expect(table).toContain('1 of 1,300 judged values are off.');
+    expect(cells(table.find(line => line.startsWith('6.1/x.v1 ')))).toEqual(['6.1/x.v1', 'dirty_1', 'page_fault', '4,096', '4,100', '+4', '0']);
+  });
+
+  it('is its report as JSON and its differences as CSV', () => {
+    expect(JSON.parse(lines(verificationReport(bad, [group]), 'json').join('\n'))).toEqual(bad);
+    expect(lines(verificationReport(bad, [group]), 'csv')).toEqual([
+      'id,phase,counter,recorded,simulated,tolerance',
+      '6.1/x.v1,dirty_1,page_fault,4096,4100,0',
+      '',
+    ]);
+  });
+
+  it('has no selftest form, and the error names the formats it has', () => {
+    expect(() => lines(verificationReport(good, []), 'selftest')).toThrow(expect.objectContaining({ code: 'REPORT_NO_SUCH_FORM' }) as Error);
+    expect(() => lines(verificationReport(good, []), 'selftest')).toThrow(/possible: table, json, csv, markdown/);
+  });
+});
+
+const event = (name: string, doc: string): EventDef => ({ name, unit: 'events', gauge: false, doc });
+const backend = (name: string, events: readonly EventDef[]): BackendDefinition => ({
+  name,
+  arch: 'x86',
+  models: 'Linux',
+  profiles: [
+    { name: '6.1', doc: 'old', values: {} },
+    { name: '6.13', doc: 'new', values: {} },
+  ],
+  options: [],
+  hostOptions: [],
+  events,
+  check: () => undefined,
+  machine: () => ({ arch: 'x86', pageSizeBytes: 4096, physBits: 46, maxGfn: () => 0 }),
+});
+const backends = [
+  backend('a', [event('page_fault', 'Faults.'), event('x', 'Of a.')]),
+  backend('b', [event('page_fault', 'Faults.'), event('x', 'Of b.')]),
+];
+
+describe('lists', () => {
+  it('show the newest profile as the default kernel of a backend', () => {
+    expect(cells(lines(backendsReport(backends)).find(line => line.startsWith('a ')))).toEqual(['a', 'x86', 'Linux', '6.13']);
+    expect(lines(profilesReport(backends), 'csv')).toContain('b,6.1,old');
+  });
+
+  it('name a counter once where backends agree on it, and apart where they do not', () => {
+    expect(listEvents(backends).map(({ name, backends: owners, doc }) => [name, owners, doc])).toEqual([
+      ['page_fault', ['a', 'b'], 'Faults.'],
+      ['x', ['a'], 'Of a.'],
+      ['x', ['b'], 'Of b.'],
+    ]);
+    expect(JSON.parse(lines(eventsReport(backends), 'json').join('\n'))).toHaveLength(3);
+  });
+
+  it('wrap long sentences at the width of the terminal', () => {
+    const wordy = backend('a', [event('page_fault', 'word '.repeat(60).trim())]);
+    expect(Math.max(...lines(eventsReport([wordy])).map(line => line.length))).toBeLessThanOrEqual(120);
+  });
+
+  it('say so when there is nothing', () => {
+    expect(lines(modelsReport([]))).toContain('No cost model is installed: results carry counts, no times.');
+  });
+
+  it('come together in an overview', () => {
+    const overview = overviewReport({ backends: backendsReport(backends), models: modelsReport([]) });
+    expect(Object.keys(JSON.parse(lines(overview, 'json').join('\n')) as object)).toEqual(['backends', 'models']);
+    expect(lines(overview, 'csv')).toContain('backends,a,kernel,6.13');
+    expect(lines(overview)).toEqual(expect.arrayContaining(['Backends', 'Cost models']));
+  });
+});

@@ -1,0 +1,144 @@
+/**
+ * Results as a report: per run a sheet of counters by phases, rows for a spreadsheet, lines in the manner of the selftests.
+ */
+import type { CounterValues, PhaseResult, PhaseTime, RunResult } from '@mmulab/api';
+import { foldIterations, type PhaseFold } from './iterations';
+import { formatBytes, formatTime } from './quantity';
+import type { CsvRows, Report, View } from './reporter';
+import { selftestLines } from './selftest-lines';
+import { describeRun, differingSettings, runLabels } from './settings';
+import type { Cell, Sheet } from './sheet';
+
+/** One or several results as they came from the runner. Its document is one result, or an array of several. */
+export function resultsReport(results: readonly RunResult[]): Report {
+  return {
+    what: 'a result',
+    document: results.length === 1 ? results[0] : results,
+    sheets: view => results.map((result, run) => resultSheet(result, runTitle(results, run), view)),
+    csv: view => resultRows(results, view),
+    selftestLines: () => results.flatMap((result, run) => [...(run > 0 ? [''] : []), ...selftestLines(result, runTitle(results, run))]),
+  };
+}
+
+/** A run's name, with what distinguishes it when other runs bear the same name. */
+function runTitle(results: readonly RunResult[], run: number): string {
+  const name = results[run]?.name ?? '';
+  if (results.filter(result => result.name === name).length < 2) return name;
+  return `${name} [${(runLabels(results)[run] ?? []).join(', ')}]`;
+}
+
+function resultSheet(result: RunResult, title: string, view: View): Sheet {
+  const phases = new Map(result.phases.map(phase => [phase.phase, phase]));
+  const folds = foldIterations([...phases.keys()], (a, b) => samePhase(phases.get(a), phases.get(b)));
+  const shown = folds.map(fold => phases.get(fold.first)).filter(phase => phase !== undefined);
+  const withTotal = result.phases.length > 1;
+  const names = shownCounters(result, view);
+  const counterRows = names.map(name => [
+    name,
+    ...shown.map(phase => phase.counters[name] ?? 0),
+    ...(withTotal ? [{ value: result.totals.counters[name] ?? 0, tone: 'strong' as const }] : []),
+  ]);
+  return {
+    title,
+    lines: [describeRun(result)].filter(line => line !== ''),
+    keys: 1,
+    columns: [
+      { name: 'counter', align: 'left' },
+      ...folds.map(fold => ({ name: fold.name, align: 'right' as const })),
+      ...(withTotal ? [{ name: 'total', align: 'right' as const }] : []),
+    ],
+    rows: [...timeRows(shown, withTotal), ...counterRows],
+    notes: [...foldNotes(folds), ...timeNotes(result), ...zeroNotes(result, names), memoryNote(result)],
+  };
+}
+
+function samePhase(a: PhaseResult | undefined, b: PhaseResult | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  const isSameTime = a.time?.predictedNs === b.time?.predictedNs;
+  return isSameTime && Object.keys({ ...a.counters, ...b.counters }).every(name => a.counters[name] === b.counters[name]);
+}
+
+/** Every counter of the run in its order; without `all` those that are not zero throughout. */
+function shownCounters(result: RunResult, view: View): string[] {
+  const names = counterNames([...result.phases.map(phase => phase.counters), result.totals.counters]);
+  return view.all ? names : names.filter(name => result.phases.some(phase => (phase.counters[name] ?? 0) !== 0));
+}
+
+/** The names of all counters, in the order in which they first appear. */
+export function counterNames(counters: readonly CounterValues[]): string[] {
+  return [...new Set(counters.flatMap(values => Object.keys(values)))];
+}
+
+function timeRows(phases: readonly PhaseResult[], withTotal: boolean): Cell[][] {
+  if (phases.every(phase => phase.time === undefined)) return [];
+  const row = (name: string, text: (time: PhaseTime) => string): Cell[] => [
+    name,
+    ...phases.map(phase => (phase.time === undefined ? '-' : text(phase.time))),
+    ...(withTotal ? [''] : []),
+  ];
+  return [row('predicted time', time => formatTime(time.predictedNs)), row('interval', time => time.intervalNs.map(formatTime).join(' - '))];
+}
+
+function timeNotes(result: RunResult): string[] {
+  const bases = new Set(
+    result.phases.flatMap(({ time }) => (time === undefined ? [] : [`model ${time.model}, solver ${time.solver}, ${time.basis}`])),
+  );
+  return bases.size === 0 ? [] : [`Times: ${[...bases].join('; ')}.`];
+}
+
+/** Says what a column such as `dirty_3..20` stands for. */
+export function foldNotes(folds: readonly PhaseFold[]): string[] {
+  const names = folds.filter(fold => fold.count > 1).map(fold => fold.name);
+  return names.length === 0 ? [] : [`Equal iterations are folded: ${names.join(', ')} give the count of each single one.`];
+}
+
+function zeroNotes(result: RunResult, shown: readonly string[]): string[] {
+  const zeros = counterNames(result.phases.map(phase => phase.counters)).length - shown.length;
+  if (zeros === 0) return [];
+  return [`${zeros} more ${zeros === 1 ? 'counter is' : 'counters are'} zero throughout (--all shows them).`];
+}
+
+function memoryNote(result: RunResult): string {
+  return `Page tables of the simulated machine at the end: ${formatBytes(result.memory.tableBytesReal)}.`;
+}
+
+/** One value per row: run, name, what distinguishes the runs, phase, scope, counter, value. Scopes other than `vm` only with `all`. */
+function resultRows(results: readonly RunResult[], view: View): CsvRows {
+  const settings = differingSettings(results);
+  return {
+    header: ['run', 'name', ...settings.map(setting => setting.path), 'phase', 'scope', 'counter', 'value'],
+    rows: results.flatMap((result, run) =>
+      result.phases.flatMap(phase =>
+        phaseValues(phase, view).map(([scope, name, value]) => [
+          run + 1,
+          result.name,
+          ...settings.map(setting => setting.values[run] ?? ''),
+          phase.phase,
+          scope,
+          name,
+          value,
+        ]),
+      ),
+    ),
+  };
+}
+
+type ScopedValue = readonly [scope: string, counter: string, value: number];
+
+function phaseValues(phase: PhaseResult, view: View): ScopedValue[] {
+  const scoped = (scope: string, counters: CounterValues): ScopedValue[] => Object.entries(counters).map(([name, value]) => [scope, name, value]);
+  const parts = [
+    ...phase.vcpus.map((vcpu, index) => scoped(`vcpu ${index}`, vcpu.counters)),
+    ...Object.entries(phase.slots ?? {}).map(([slot, { counters }]) => scoped(`slot ${slot}`, counters)),
+  ];
+  return [...timeValues(phase), ...scoped('vm', phase.counters), ...(view.all ? parts.flat() : [])];
+}
+
+function timeValues({ time }: PhaseResult): ScopedValue[] {
+  if (time === undefined) return [];
+  return [
+    ['vm', 'time.predictedNs', time.predictedNs],
+    ['vm', 'time.intervalNs.low', time.intervalNs[0]],
+    ['vm', 'time.intervalNs.high', time.intervalNs[1]],
+  ];
+}

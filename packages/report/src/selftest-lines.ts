@@ -1,0 +1,79 @@
+/**
+ * What the KVM selftests print per phase: a label and a time. A run without a cost model has no times; its lines carry the counts instead and
+ * say so.
+ */
+import type { PhaseResult, RunResult } from '@mmulab/api';
+import { formatSelftestTime } from './quantity';
+import { configValue } from './settings';
+
+/** A phase of a known test and what the test prints for it; `$1` is the iteration. */
+type Line = readonly [phase: RegExp, label: string];
+
+/** By workload. Phases that are not listed have no line in the test itself and go by their names. */
+const LINES: Readonly<Record<string, readonly Line[]>> = {
+  dirty_log_perf_test: [
+    [/^populate$/, 'Populate memory time: '],
+    [/^enable_log$/, 'Enabling dirty logging time: '],
+    [/^dirty_(\d+)$/, 'Iteration $1 dirty memory time: '],
+    [/^get_log_(\d+)$/, 'Iteration $1 get dirty log time: '],
+    [/^clear_log_(\d+)$/, 'Iteration $1 clear dirty log time: '],
+    [/^disable_log$/, 'Disabling dirty logging time: '],
+  ],
+  execute_perf_test: [
+    [/^populate$/, 'Populating memory             : '],
+    [/^execute$/, 'Executing from memory         : '],
+  ],
+  kvm_page_table_test: [
+    [/^create_mappings$/, 'KVM_CREATE_MAPPINGS: total execution time: '],
+    [/^update_mappings$/, 'KVM_UPDATE_MAPPINGS: total execution time: '],
+    [/^adjust_mappings$/, 'KVM_ADJUST_MAPPINGS: total execution time: '],
+  ],
+};
+
+/** Counters that hold a level rather than what happened in a phase. */
+const GAUGE = /^(pages_|nx_lpage_splits$)/;
+
+/** @param title the run's name as it stands above its lines @returns one line per phase. */
+export function selftestLines(result: RunResult, title: string): readonly string[] {
+  const hasTimes = result.phases.some(phase => phase.time !== undefined);
+  const head = hasTimes ? title : `${title} (no cost model: counts in place of times)`;
+  return [head, ...result.phases.map(phase => selftestLine(result, phase)), ...summaryLines(result)];
+}
+
+function selftestLine(result: RunResult, phase: PhaseResult): string {
+  return selftestLabel(result, phase.phase) + (phase.time === undefined ? phaseCounts(phase) : formatSelftestTime(phase.time.predictedNs));
+}
+
+/** The label of a phase up to where the time begins, as the test prints it. */
+export function selftestLabel(result: RunResult, phase: string): string {
+  const workload = configValue(result.config, 'workload', 'name');
+  for (const [pattern, label] of typeof workload === 'string' ? (LINES[workload] ?? []) : []) {
+    if (pattern.test(phase)) return phase.replace(pattern, label);
+  }
+  return `${phase}: `;
+}
+
+/**
+ * The counts of a phase in one line: what is not zero and no part of another counter shown (`page_fault.write` is a part of `page_fault`), no
+ * gauges.
+ */
+function phaseCounts(phase: PhaseResult): string {
+  const counts = Object.entries(phase.counters).filter(([name, value]) => value !== 0 && !GAUGE.test(name));
+  const isPart = (name: string): boolean => counts.some(([whole]) => name.startsWith(`${whole}.`));
+  const shown = counts.filter(([name]) => !isPart(name)).map(([name, value]) => `${name} ${value}`);
+  return shown.length === 0 ? 'nothing counted' : shown.join(', ');
+}
+
+/** dirty_log_perf_test ends with the time that getting and clearing the log took over all iterations. */
+function summaryLines(result: RunResult): string[] {
+  return [
+    ['Get', /^get_log_\d+$/],
+    ['Clear', /^clear_log_\d+$/],
+  ].flatMap(([verb, pattern]) => {
+    const times = result.phases.flatMap(({ phase, time }) => ((pattern as RegExp).test(phase) && time !== undefined ? [time.predictedNs] : []));
+    if (times.length === 0) return [];
+    const totalNs = times.reduce((sum, timeNs) => sum + timeNs, 0);
+    const average = formatSelftestTime(totalNs / times.length);
+    return [`${String(verb)} dirty log over ${times.length} iterations took ${formatSelftestTime(totalNs)}. (Avg ${average}/iteration)`];
+  });
+}

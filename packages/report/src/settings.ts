@@ -1,0 +1,113 @@
+/**
+ * What distinguishes runs: the settings in which their configs differ, and a short label per run made from as few of them as tell all runs apart.
+ */
+import { formatSize, type RunResult } from '@mmulab/api';
+
+/** A setting that is not the same in all runs. */
+export interface Setting {
+  /** Where it stands in the config: `backend.options.huge_page_fault`. */
+  readonly path: string;
+  /** Last part of the path; `backend` for `backend.name`. */
+  readonly name: string;
+  /** One value per run as text, `-` where a run has no such setting. */
+  readonly values: readonly string[];
+}
+
+/** Settings that say most about a run, looked at first when labels are made; the rest follows in the order of the config. */
+const LEADING = ['backend.name', 'backend.kernel', 'workload.name'];
+
+/** Parts of a config that say nothing about what ran. */
+const IMMATERIAL = new Set(['name', 'schema', 'thresholds', 'plugins', 'extends', 'vary', 'zip']);
+
+/** The settings in which the runs' configs differ, in the order of the configs, kernel and backend first. */
+export function differingSettings(results: readonly RunResult[]): readonly Setting[] {
+  const configs = results.map(result => flatten(result.config));
+  const paths = [...new Set(configs.flatMap(config => [...config.keys()]))];
+  const differing = paths
+    .map(path => ({ path, name: settingName(path), values: configs.map(config => config.get(path) ?? '-') }))
+    .filter(({ values }) => values.some(value => value !== values[0]));
+  return withoutEchoes([...differing].sort((a, b) => rank(a.path) - rank(b.path)));
+}
+
+function settingName(path: string): string {
+  const parts = path.split('.');
+  const last = parts.pop() ?? path;
+  return last === 'name' ? (parts.pop() ?? last) : last;
+}
+
+function rank(path: string): number {
+  const at = LEADING.indexOf(path);
+  return at < 0 ? LEADING.length : at;
+}
+
+/** `vm.vcpus` and `workload.options.vcpus` are one setting to a reader. */
+function withoutEchoes(settings: readonly Setting[]): Setting[] {
+  const isEcho = (a: Setting, b: Setting): boolean => a.name === b.name && a.values.every((value, run) => value === b.values[run]);
+  return settings.filter((setting, index) => !settings.slice(0, index).some(earlier => isEcho(earlier, setting)));
+}
+
+function flatten(config: Readonly<Record<string, unknown>>): Map<string, string> {
+  const flat = new Map<string, string>();
+  const visit = (value: unknown, path: string): void => {
+    if (isRecord(value)) for (const [key, inner] of Object.entries(value)) visit(inner, `${path}.${key}`);
+    else if (value !== undefined) flat.set(path, settingText(path, value));
+  };
+  for (const [key, value] of Object.entries(config)) if (!IMMATERIAL.has(key)) visit(value, key);
+  return flat;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A value of a config as text; numbers of bytes with their suffix. */
+export function settingText(path: string, value: unknown): string {
+  if (typeof value === 'number' && /(^|[._])(bytes|chunk)$/.test(path)) return formatSize(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/**
+ * One label per run, as lines: `huge_page_fault=zap`. Settings are taken as long as one more tells more runs apart; runs of equal configs
+ * go by their names, or are numbered.
+ */
+export function runLabels(results: readonly RunResult[]): readonly string[][] {
+  const chosen: Setting[] = [];
+  const distinct = (settings: readonly Setting[]): number => new Set(results.map((_, run) => labelLines(settings, run).join('\n'))).size;
+  for (const setting of differingSettings(results)) {
+    if (distinct([...chosen, setting]) > distinct(chosen)) chosen.push(setting);
+  }
+  if (distinct(chosen) === results.length && results.length > 1) return results.map((_, run) => labelLines(chosen, run));
+  const names = results.map(result => result.name);
+  return new Set(names).size === names.length ? names.map(name => [name]) : names.map((_, run) => [`run ${run + 1}`, ...labelLines(chosen, run)]);
+}
+
+function labelLines(settings: readonly Setting[], run: number): string[] {
+  return settings.map(setting => `${setting.name}=${setting.values[run] ?? '-'}`);
+}
+
+/** Part of a config by its path, if it is there. */
+export function configValue(config: Readonly<Record<string, unknown>>, ...path: readonly string[]): unknown {
+  let value: unknown = config;
+  for (const key of path) value = isRecord(value) ? value[key] : undefined;
+  return value;
+}
+
+/** What ran, in one line: backend, kernel, workload. Parts that a config does not have are left out. */
+export function describeRun(result: RunResult): string {
+  const kernel = configValue(result.config, 'backend', 'kernel');
+  const parts = [
+    configValue(result.config, 'backend', 'name'),
+    typeof kernel === 'string' ? `kernel ${kernel}` : undefined,
+    describeWorkload(result.config),
+  ];
+  return parts.filter(part => typeof part === 'string').join(', ');
+}
+
+function describeWorkload(config: Readonly<Record<string, unknown>>): string | undefined {
+  const name = configValue(config, 'workload', 'name') ?? configValue(config, 'workload');
+  if (typeof name !== 'string') return undefined;
+  const options = configValue(config, 'workload', 'options');
+  if (!isRecord(options)) return name;
+  const given = Object.entries(options).filter(([, value]) => value !== false && value !== '');
+  return [name, ...given.map(([key, value]) => `${key}=${settingText(key, value)}`)].join(' ');
+}

@@ -1,0 +1,46 @@
+/**
+ * A sheet: one table with a title, lines above and notes below, not yet in any format. The terminal table and the Markdown page are two ways to
+ * draw it.
+ */
+
+/** How a cell is set off from others where there is colour. */
+export type Tone = 'strong' | 'faint' | 'good' | 'bad';
+
+/** A cell with a tone. */
+export interface TonedCell {
+  readonly value: string | number;
+  readonly tone: Tone;
+}
+
+/** Text, or a number to be written with its thousands set apart. */
+export type Cell = string | number | TonedCell;
+
+export interface Column {
+  readonly name: string;
+  readonly align: 'left' | 'right';
+  /** True when the column makes sense only beside the one before it: the two are never parted. */
+  readonly glued?: boolean;
+}
+
+export interface Sheet {
+  readonly title: string;
+  /** Above the table, one line each. */
+  readonly lines: readonly string[];
+  /** Number of leading columns that name a row; they come again in every block when the sheet is cut to a width. */
+  readonly keys: number;
+  readonly columns: readonly Column[];
+  /** One array per row, as long as `columns`. */
+  readonly rows: readonly (readonly Cell[])[];
+  /** Below the table, one line each. */
+  readonly notes: readonly string[];
+}
+
+/** The value of a cell, whatever its tone. */
+export function cellValue(cell: Cell): string | number {
+  return typeof cell === 'object' ? cell.value : cell;
+}
+
+/** The tone of a cell, if it has one. */
+export function cellTone(cell: Cell): Tone | undefined {
+  return typeof cell === 'object' ? cell.tone : undefined;
+}
