@@ -1,0 +1,112 @@
+/**
+ * What a name means: the data behind `mmulab explain NAME`.
+ */
+import { formatSize, suggestName, type OptionSpec } from '@mmulab/api';
+import { unknownName } from '../errors';
+import type { Registry } from '../registry';
+import { hostOptionSpecs } from './host-options';
+import { expectedValue } from './option-values';
+
+/** One meaning of a name; a name may have several (a counter that two backends share is one, with both as owners). */
+export interface Explanation {
+  readonly kind: 'backend' | 'workload' | 'profile' | 'backing' | 'counter' | 'backend option' | 'host option' | 'workload option';
+  readonly name: string;
+  /** Whose it is: backends or workloads. */
+  readonly owners: readonly string[];
+  readonly doc: string;
+  /** Facts in order, such as `default: Y`, `values: Y or N`. */
+  readonly facts: readonly { readonly label: string; readonly value: string }[];
+}
+
+/**
+ * Finds everything of this name.
+ * @throws EXPLAIN_UNKNOWN_NAME with the nearest name
+ */
+export function explainName(name: string, registry: Registry): readonly Explanation[] {
+  const all = explainAll(registry);
+  const found = all.filter(one => one.name === name || aliasesOf(one).includes(name));
+  if (found.length === 0) throw unknownName(name, nearest(name, all));
+  return found;
+}
+
+/** Everything there is to explain: backends, workloads, their profiles, options and counters, kinds of host memory. */
+export function explainAll(registry: Registry): readonly Explanation[] {
+  return mergeOwners([...explainBackends(registry), ...explainWorkloads(registry), ...explainBackings(registry)]);
+}
+
+function explainBackends(registry: Registry): readonly Explanation[] {
+  return registry.backends().flatMap((definition): readonly Explanation[] => {
+    const { name, arch, models, profiles, options, events } = definition;
+    const owners = [name];
+    return [
+      {
+        kind: 'backend',
+        name,
+        owners: [],
+        doc: `Models ${models}.`,
+        facts: facts({ arch, profiles: profiles.map(profile => profile.name).join(', ') }),
+      },
+      ...profiles.map(profile => ({ kind: 'profile' as const, name: profile.name, owners, doc: profile.doc, facts: facts(profile.values) })),
+      ...options.map(option => explainOption('backend option', option, name)),
+      ...hostOptionSpecs(definition).map(option => explainOption('host option', option, name)),
+      ...events.map(({ name: event, unit, gauge, doc }) => {
+        const reported = gauge ? 'value at the end of the phase' : 'what happened in the phase';
+        return { kind: 'counter' as const, name: event, owners, doc, facts: facts({ unit, reported }) };
+      }),
+    ];
+  });
+}
+
+function explainWorkloads(registry: Registry): readonly Explanation[] {
+  return registry
+    .workloads()
+    .flatMap(({ name, doc, options, usage }): readonly Explanation[] => [
+      { kind: 'workload', name, owners: [], doc, facts: facts({ usage, options: options.map(option => option.name).join(', ') }) },
+      ...options.map(option => explainOption('workload option', option, name)),
+    ]);
+}
+
+function explainBackings(registry: Registry): readonly Explanation[] {
+  return registry.backings().map(({ name, doc, pageLevel, states }) => ({
+    kind: 'backing',
+    name,
+    owners: [],
+    doc,
+    facts: facts({ 'page level': pageLevel, states: states.map(state => state.name).join(', ') }),
+  }));
+}
+
+function explainOption(kind: 'backend option' | 'host option' | 'workload option', spec: OptionSpec, owner: string): Explanation {
+  const { name, doc, aliases = [] } = spec;
+  const value = spec.kind === 'size' ? formatSize(spec.default) : spec.default;
+  const also = aliases.length === 0 ? {} : { aliases: aliases.join(', ') };
+  return { kind, name, owners: [owner], doc, facts: facts({ values: expectedValue(spec), default: value, ...also }) };
+}
+
+function facts(values: Readonly<Record<string, string | number | boolean>>): Explanation['facts'] {
+  return Object.entries(values).map(([label, value]) => ({ label, value: String(value) }));
+}
+
+/** Equal meanings of several owners become one. */
+function mergeOwners(all: readonly Explanation[]): readonly Explanation[] {
+  const merged = new Map<string, Explanation>();
+  for (const one of all) {
+    const key = JSON.stringify([one.kind, one.name, one.doc, one.facts]);
+    const known = merged.get(key);
+    merged.set(key, known === undefined ? one : { ...known, owners: [...known.owners, ...one.owners] });
+  }
+  return [...merged.values()];
+}
+
+function aliasesOf(one: Explanation): readonly string[] {
+  return one.facts.find(fact => fact.label === 'aliases')?.value.split(', ') ?? [];
+}
+
+/** The list of all names would be no help: only a near one is suggested. */
+function nearest(name: string, all: readonly Explanation[]): string {
+  const suggestion = suggestName(
+    name,
+    all.map(one => one.name),
+  );
+  return suggestion.startsWith(' (known') ? '' : suggestion;
+}

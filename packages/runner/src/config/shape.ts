@@ -1,0 +1,85 @@
+/**
+ * The shape every config has, whatever is installed: a JSON Schema, checked by ajv, its complaints put into our words. What is in the maps
+ * of options is checked against the option specs afterwards.
+ */
+import { suggestName } from '@mmulab/api';
+import Ajv, { type ErrorObject, type ValidateFunction } from 'ajv';
+import { missingInConfig, outOfRange, unknownKey, wrongType } from '../errors';
+import type { RawConfig } from './types';
+
+/** A JSON Schema, as far as one is written here. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+const text = (description: string): JsonSchema => ({ type: 'string', description });
+const number = (description: string): JsonSchema => ({ type: ['integer', 'string'], description });
+const options = (description: string): JsonSchema => ({ type: 'object', description });
+const lists = (description: string): JsonSchema => ({ type: 'object', description, additionalProperties: { type: 'array', minItems: 1 } });
+const closed = (type: unknown, description: string, properties: JsonSchema): JsonSchema => ({
+  type,
+  description,
+  additionalProperties: false,
+  properties,
+});
+
+/** Config keys and their types. */
+export const configShape = {
+  $schema: text('Where an editor finds this schema.'),
+  name: text('What the run shows; it has no other effect.'),
+  extends: { type: ['string', 'array'], items: { type: 'string' }, description: 'Configs this one builds on; paths relative to this file.' },
+  plugins: { type: 'array', items: { type: 'string' }, description: 'Package names or paths; short names mean mmulab-plugin-*.' },
+  backend: closed(['string', 'object'], 'The second-stage MMU: its name, or name, kernel and options.', {
+    name: text('Name of the backend.'),
+    kernel: { type: ['string', 'number'], description: 'A kernel release; without it the newest profile of the backend.' },
+    options: options('Policy switches and module parameters.'),
+  }),
+  host: options('The host machine.'),
+  vm: closed('object', 'The virtual machine.', { vcpus: number('Number of vCPUs.') }),
+  workload: closed(['string', 'object'], 'What the guest and the host do: a command line of a test, or its name and options.', {
+    name: text('Name of the workload.'),
+    command: text('A command line of the test program, its name first.'),
+    options: options('Options of the workload.'),
+  }),
+  time: closed('object', 'The cost model, if times are wanted.', { model: text('Name of the cost model.'), solver: text('Name of the solver.') }),
+  vary: lists('Dotted path or option name → values: one run per combination.'),
+  zip: lists('Dotted path or option name → values, lists of equal length taken in step.'),
+  thresholds: {
+    type: 'object',
+    description: 'Place in the result → condition, such as "<= 49152".',
+    additionalProperties: { type: ['string', 'number', 'array'] },
+  },
+  seed: number('Seed of everything random; 1 without it.'),
+} as const satisfies JsonSchema;
+
+let validator: ValidateFunction | undefined;
+
+/**
+ * Checks the shape of a config.
+ * @throws CONFIG_UNKNOWN_KEY with the nearest key, CONFIG_WRONG_TYPE, CONFIG_OUT_OF_RANGE for an empty list
+ */
+export function checkShape(config: unknown): asserts config is RawConfig {
+  validator ??= new Ajv({ verbose: true, allowUnionTypes: true }).compile(closed('object', 'A config.', configShape));
+  if (validator(config)) return;
+  const [error] = validator.errors ?? [];
+  if (error !== undefined) throw shapeError(error);
+}
+
+function shapeError(error: ErrorObject): Error {
+  const path = error.instancePath.slice(1).split('/').map(unescapePointer).join('.');
+  const params = error.params as {
+    readonly additionalProperty?: string;
+    readonly type?: string | readonly string[];
+    readonly missingProperty?: string;
+  };
+  if (params.additionalProperty !== undefined) {
+    const known = Object.keys((error.parentSchema as { readonly properties?: JsonSchema } | undefined)?.properties ?? {});
+    const key = path === '' ? params.additionalProperty : `${path}.${params.additionalProperty}`;
+    return unknownKey(key, suggestName(params.additionalProperty, known));
+  }
+  if (params.type !== undefined) return wrongType(path, error.data, `a value of type ${[params.type].flat().join(' or ')}`);
+  if (error.keyword === 'minItems') return outOfRange(path, error.data, 'a list of at least one value');
+  return missingInConfig(path, error.message ?? 'something else');
+}
+
+function unescapePointer(part: string): string {
+  return part.replaceAll('~1', '/').replaceAll('~0', '~');
+}

@@ -1,0 +1,59 @@
+/**
+ * A configuration before and after: as users write it, and with every value resolved.
+ */
+import type { OptionValues } from '@mmulab/api';
+import type { Threshold } from './thresholds';
+
+/** Option values as written: to be validated against the option specs. */
+export type RawOptions = Readonly<Record<string, unknown>>;
+
+/** The backend of a config; a plain string is its name. */
+export interface RawBackend {
+  readonly name?: string | undefined;
+  /** A kernel release. A number only when its spelling does not matter (6.2, not 6.10). */
+  readonly kernel?: string | number | undefined;
+  readonly options?: RawOptions | undefined;
+}
+
+/** The workload of a config; a plain string is a command line of the test program. */
+export interface RawWorkload {
+  readonly name?: string | undefined;
+  /** A command line of the test program, its name first. Values of `options` beat it. */
+  readonly command?: string | undefined;
+  readonly options?: RawOptions | undefined;
+}
+
+/** A config as users write it (contracts: mmulab config). Everything but the workload has a default. */
+export interface RawConfig {
+  readonly $schema?: string | undefined;
+  readonly name?: string | undefined;
+  /** Configs this one builds on, paths relative to the file; later ones beat earlier ones, the file itself beats all. */
+  readonly extends?: string | readonly string[] | undefined;
+  readonly plugins?: readonly string[] | undefined;
+  readonly backend?: string | RawBackend | undefined;
+  readonly host?: RawOptions | undefined;
+  readonly vm?: { readonly vcpus?: number | string | undefined } | undefined;
+  readonly workload?: string | RawWorkload | undefined;
+  readonly time?: { readonly model?: string | undefined; readonly solver?: string | undefined } | undefined;
+  /** Dotted path (or option name) → values: one run per combination. */
+  readonly vary?: Readonly<Record<string, readonly unknown[]>> | undefined;
+  /** Dotted path (or option name) → values, lists of equal length taken in step. */
+  readonly zip?: Readonly<Record<string, readonly unknown[]>> | undefined;
+  readonly thresholds?: Readonly<Record<string, string | number | readonly (string | number)[]>> | undefined;
+  readonly seed?: number | string | undefined;
+}
+
+/** One run, every value resolved. Its `config` is itself a config that gives the same run. */
+export interface ResolvedRun {
+  readonly name: string;
+  /** What tells this run from the others of its matrix, `huge_page_fault=zap, vcpus=2`; empty for a single run. */
+  readonly variation: string;
+  readonly backend: { readonly name: string; readonly kernel: string; readonly options: OptionValues };
+  readonly host: OptionValues;
+  readonly workload: { readonly name: string; readonly options: OptionValues };
+  readonly seed: number;
+  readonly thresholds: readonly Threshold[];
+  readonly plugins: readonly string[];
+  /** What the resolution decided that its reader should know, one sentence each. */
+  readonly notes: readonly string[];
+}

@@ -1,0 +1,86 @@
+/**
+ * From a config to runs with every value resolved: defaults, then the kernel's profile, then what the user says.
+ */
+import { suggestName, type OptionSpec, type WorkloadDefinition } from '@mmulab/api';
+import { conflict, missingInConfig, unknownModel, unknownOption } from '../errors';
+import type { Registry } from '../registry';
+import { hostOptionSpecs } from './host-options';
+import { resolveKernel } from './kernel';
+import { expandMatrix } from './matrix';
+import { findOption, optionNames, readOption, readOptions } from './option-values';
+import { backendOf, normaliseConfig, type NormalConfig } from './settings';
+import { readThresholds } from './thresholds';
+import type { RawConfig, RawOptions, ResolvedRun } from './types';
+
+const VCPUS = 'vcpus';
+const DEFAULT_SEED = 1;
+const seedOption: OptionSpec = {
+  kind: 'number',
+  name: 'seed',
+  default: DEFAULT_SEED,
+  min: 0,
+  max: 2 ** 32 - 1,
+  integer: true,
+  doc: 'Seed of everything random.',
+};
+
+/**
+ * Resolves a config to the runs it means, in the order of its matrix.
+ * @throws typed errors for everything that is wrong with it, the first one found; nothing is skipped
+ */
+export function resolveRuns(raw: RawConfig, registry: Registry): readonly ResolvedRun[] {
+  return expandMatrix(raw, registry).map(({ config, variation }) => resolveRun(normaliseConfig(config, registry), variation, registry));
+}
+
+/** The config of a resolved run: running it gives the same result. */
+export function resolvedConfig(run: ResolvedRun): Readonly<Record<string, unknown>> {
+  const { name, backend, host, workload, seed, plugins } = run;
+  return { name, ...(plugins.length === 0 ? {} : { plugins }), backend, host, vm: { vcpus: workload.options[VCPUS] ?? 1 }, workload, seed };
+}
+
+function resolveRun(config: NormalConfig, variation: string, registry: Registry): ResolvedRun {
+  const definition = backendOf(config, registry);
+  const { profile, note } = resolveKernel(definition, config.backend.kernel, 'backend.kernel');
+  const options = readOptions(definition.options, profile.values, config.backend.options ?? {}, definition.name, 'backend.options');
+  const host = readOptions(hostOptionSpecs(definition), {}, config.host ?? {}, `the host of ${definition.name}`, 'host');
+  const workload = resolveWorkload(config, registry);
+  if (config.time?.model !== undefined) throw unknownModel('time.model', config.time.model);
+  if (config.time?.solver !== undefined) throw unknownModel('time.solver', config.time.solver);
+  const thresholds = readThresholds(config.thresholds ?? {}, definition);
+  definition.check(options, host);
+  return {
+    name: config.name ?? workload.name,
+    variation,
+    backend: { name: definition.name, kernel: profile.name, options },
+    host,
+    workload,
+    seed: readOption(seedOption, config.seed ?? DEFAULT_SEED, 'seed') as number,
+    thresholds,
+    plugins: config.plugins ?? [],
+    notes: note === undefined ? [] : [note],
+  };
+}
+
+function resolveWorkload(config: NormalConfig, registry: Registry): ResolvedRun['workload'] {
+  const { name } = config.workload;
+  const known = registry.workloads().map(workload => workload.name);
+  if (name === undefined) throw missingInConfig('workload', `a command line of a test, or the name of a workload (known: ${known.join(', ')})`);
+  const definition = registry.workload(name);
+  const user = withVcpus(config, definition);
+  return { name, options: readOptions(definition.options, {}, user, name, 'workload.options') };
+}
+
+/** vm.vcpus is another place for the workload's own option. */
+function withVcpus(config: NormalConfig, definition: WorkloadDefinition): RawOptions {
+  const { options } = config.workload;
+  const vcpus = config.vm?.vcpus;
+  if (vcpus === undefined) return options;
+  const spec = findOption(definition.options, VCPUS);
+  if (spec === undefined) throw unknownOption('vm.vcpus', definition.name, suggestName(VCPUS, optionNames(definition.options)));
+  const value = readOption(spec, vcpus, 'vm.vcpus');
+  const named = Object.keys(options).find(key => findOption([spec], key) !== undefined);
+  if (named !== undefined && readOption(spec, options[named], `workload.options.${named}`) !== value) {
+    throw conflict('vm.vcpus', vcpus, `workload.options.${named}`, options[named]);
+  }
+  return { ...options, [named ?? VCPUS]: value };
+}

@@ -1,0 +1,141 @@
+/**
+ * Everything the runner refuses, sorted by code, one message written once. `path` is the place in the config (`backend.options.cmo`).
+ */
+import { MmulabError } from '@mmulab/api';
+
+const usage = (code: string, message: string): MmulabError => new MmulabError(code, message);
+
+/** How a value is shown in a message: as JSON, cut when long. */
+export function showValue(value: unknown): string {
+  const text = typeof value === 'number' || value === undefined ? String(value) : JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+export const ambiguousOption = (key: string, paths: readonly string[]): MmulabError =>
+  usage('CONFIG_AMBIGUOUS_OPTION', `${key}: there is more than one option of this name: give ${paths.join(' or ')}`);
+
+export const conflict = (path: string, value: unknown, otherPath: string, otherValue: unknown): MmulabError =>
+  usage('CONFIG_CONFLICT', `${path}: ${showValue(value)}, but ${otherPath} says ${showValue(otherValue)}: give one of them`);
+
+export const extendsCycle = (chain: readonly string[]): MmulabError =>
+  usage('CONFIG_EXTENDS_CYCLE', `${chain[0] ?? ''}: the config extends itself: ${chain.join(' -> ')}`);
+
+export const malformedConfig = (file: string, line: number, column: number, problem: string): MmulabError =>
+  usage('CONFIG_MALFORMED', `${file}:${line}:${column}: ${problem}`);
+
+export const missingInConfig = (path: string, expected: string): MmulabError => usage('CONFIG_MISSING', `${path}: missing; expected ${expected}`);
+
+export const outOfRange = (path: string, value: unknown, expected: string): MmulabError =>
+  usage('CONFIG_OUT_OF_RANGE', `${path}: ${showValue(value)}: expected ${expected}`);
+
+export const tooManyRuns = (runs: number, limit: number): MmulabError =>
+  usage('CONFIG_TOO_MANY_RUNS', `vary: ${runs} combinations, expected at most ${limit}`);
+
+export const unknownBackend = (path: string, name: string, suggestion: string): MmulabError =>
+  usage('CONFIG_UNKNOWN_BACKEND', `${path}: ${name}: not an installed backend${suggestion}`);
+
+export const unknownKernel = (path: string, value: unknown, backend: string, problem: string): MmulabError =>
+  usage('CONFIG_UNKNOWN_KERNEL', `${path}: ${showValue(value)}: not a kernel profile of ${backend}${problem}`);
+
+export const unknownKey = (path: string, suggestion: string): MmulabError =>
+  usage('CONFIG_UNKNOWN_KEY', `${path}: not a key of the config${suggestion}`);
+
+export const unknownModel = (path: string, name: string): MmulabError =>
+  usage('CONFIG_UNKNOWN_MODEL', `${path}: ${name}: no cost model of this name is installed`);
+
+export const unknownOption = (path: string, owner: string, suggestion: string): MmulabError =>
+  usage('CONFIG_UNKNOWN_OPTION', `${path}: not an option of ${owner}${suggestion}`);
+
+export const unknownWorkload = (path: string, name: string, suggestion: string): MmulabError =>
+  usage('CONFIG_UNKNOWN_WORKLOAD', `${path}: ${name}: not an installed workload${suggestion}`);
+
+export const wrongType = (path: string, value: unknown, expected: string): MmulabError =>
+  usage('CONFIG_WRONG_TYPE', `${path === '' ? 'config' : path}: ${showValue(value)}: expected ${expected}`);
+
+export const zipLengths = (lengths: Readonly<Record<string, number>>): MmulabError => {
+  const list = Object.entries(lengths).map(([key, length]) => `${key} has ${length}`);
+  return usage('CONFIG_ZIP_LENGTHS', `zip: the lists must be equally long: ${list.join(', ')}`);
+};
+
+export const unknownName = (name: string, suggestion: string): MmulabError =>
+  usage('EXPLAIN_UNKNOWN_NAME', `${name}: no option, counter, profile, workload, backing or backend of this name${suggestion}`);
+
+export const fileNotFound = (path: string, what: string): MmulabError => usage('FILE_NOT_FOUND', `${path}: no such file; expected ${what}`);
+
+export const fileUnreadable = (path: string, problem: string): MmulabError => usage('FILE_UNREADABLE', `${path}: ${problem}`);
+
+export const backingNotRepresentable = (name: string, pageSize: string, sizes: readonly string[]): MmulabError =>
+  usage('HOST_BACKING_NOT_REPRESENTABLE', `${name}: not representable on this machine: with ${pageSize} pages a huge page has ${sizes.join(' or ')}`);
+
+export const unknownBacking = (name: string, suggestion: string): MmulabError =>
+  usage('HOST_UNKNOWN_BACKING', `${name}: not a kind of host memory${suggestion}`);
+
+export const pluginExport = (plugin: string, file: string): MmulabError =>
+  usage('PLUGIN_BAD_EXPORT', `${plugin}: ${file} has no inversify ContainerModule as its default export`);
+
+export const pluginLoad = (plugin: string, file: string, problem: string): MmulabError =>
+  usage('PLUGIN_LOAD', `${plugin}: ${file} does not load: ${problem}`);
+
+export const pluginNameTaken = (kind: string, name: string, first: string, second: string): MmulabError =>
+  usage('PLUGIN_NAME_TAKEN', `${kind} ${name} is brought by two plugins: ${first} and ${second}`);
+
+export const pluginNotFound = (plugin: string, tried: readonly string[]): MmulabError =>
+  usage('PLUGIN_NOT_FOUND', `${plugin}: no such plugin (looked for ${tried.join(', ')})`);
+
+export const notAPlugin = (plugin: string, file: string): MmulabError =>
+  usage('PLUGIN_NO_ENTRY', `${plugin}: ${file} has no "mmulab": { "plugin": "<file>" }`);
+
+export const recordArch = (place: string, arch: string, backend: string, backendArch: string): MmulabError =>
+  usage('RECORD_ARCH', `${place}: arch is ${arch}, but ${backend} is a backend for ${backendArch}`);
+
+export const recordMalformed = (file: string, line: number, column: number, problem: string): MmulabError =>
+  usage('RECORD_MALFORMED', `${file}:${line}:${column}: ${problem}`);
+
+export const nothingToCompare = (what: string): MmulabError => usage('RECORD_NOTHING_TO_COMPARE', `${what}: nothing was left to compare`);
+
+export const recordSchema = (file: string, value: unknown, expected: string): MmulabError =>
+  usage('RECORD_SCHEMA', `${file}: schema is ${showValue(value)}, expected ${showValue(expected)}`);
+
+export const recordScope = (place: string, backend: string): MmulabError =>
+  usage('RECORD_SCOPE', `${place}: the record counts the test memslot alone, and ${backend} does not count by memslot`);
+
+export const recordShape = (place: string, value: unknown, expected: string): MmulabError =>
+  usage('RECORD_SHAPE', `${place}: ${showValue(value)}: expected ${expected}`);
+
+export const recordUnknownBackend = (place: string, name: string, suggestion: string): MmulabError =>
+  usage('RECORD_UNKNOWN_BACKEND', `${place}: backend ${name} is not installed${suggestion}`);
+
+export const recordUnknownCounter = (place: string, counter: string, backend: string, suggestion: string): MmulabError =>
+  usage('RECORD_UNKNOWN_COUNTER', `${place}: ${counter}: not a counter of ${backend}${suggestion}`);
+
+export const recordUnknownPhase = (place: string, workload: string, suggestion: string): MmulabError =>
+  usage('RECORD_UNKNOWN_PHASE', `${place}: not a phase of this run of ${workload}${suggestion}`);
+
+export const recordUnknownWorkload = (place: string, name: string, suggestion: string): MmulabError =>
+  usage('RECORD_UNKNOWN_WORKLOAD', `${place}: workload ${name} is not installed${suggestion}`);
+
+/** A bug of a backend: its stages never end an access. */
+export const schedulerLivelock = (vcpu: number, stages: number): MmulabError =>
+  new MmulabError('SCHEDULER_LIVELOCK', `vCPU ${vcpu}: one access took more than ${stages} stages`, 'internal');
+
+/** A bug of a backend: an answer that is no stage. */
+export const schedulerStage = (vcpu: number, stage: number, stages: number): MmulabError =>
+  new MmulabError('SCHEDULER_STAGE', `vCPU ${vcpu}: the backend answered stage ${stage} of ${stages}`, 'internal');
+
+export const testFileCommands = (path: string, found: number): MmulabError =>
+  usage('TEST_FILE_COMMANDS', `${path}: ${found} command lines, expected one (lines that begin with # and empty ones do not count)`);
+
+export const thresholdSyntax = (path: string, value: unknown, expected: string): MmulabError =>
+  usage('THRESHOLD_SYNTAX', `thresholds.${path}: ${showValue(value)}: expected ${expected}`);
+
+export const thresholdUnknownCounter = (path: string, counter: string, backend: string, suggestion: string): MmulabError =>
+  usage('THRESHOLD_UNKNOWN_COUNTER', `thresholds.${path}: ${counter}: not a counter of ${backend}${suggestion}`);
+
+export const thresholdUnknownPath = (path: string, problem: string): MmulabError => usage('THRESHOLD_UNKNOWN_PATH', `thresholds.${path}: ${problem}`);
+
+export const thresholdUnknownPhase = (path: string, phase: string, suggestion: string): MmulabError =>
+  usage('THRESHOLD_UNKNOWN_PHASE', `thresholds.${path}: ${phase}: not a phase of this run${suggestion}`);
+
+export const unbalancedQuote = (line: string): MmulabError => usage('WORKLOAD_COMMAND', `${showValue(line)}: a quote is not closed`);
+
+export const emptyCommand = (): MmulabError => usage('WORKLOAD_COMMAND', 'the command line is empty; expected the name of a test and its flags');

@@ -1,0 +1,24 @@
+/**
+ * From a config to results. Reading order: what is installed, what a config means, running it, comparing it with records of real kernels.
+ */
+export { Registry } from './registry';
+export type { PluginSummary } from './registry';
+export type { BackingHost } from './host/backings';
+export { loadConfigFile } from './config/load';
+export type { RawBackend, RawConfig, RawOptions, RawWorkload, ResolvedRun } from './config/types';
+export { commandLineConfig, readTestFile, splitCommand } from './config/command-line';
+export { applySetting } from './config/settings';
+export { resolveRuns, resolvedConfig } from './config/validate';
+export { hostOptionSpecs } from './config/host-options';
+export { expectedValue } from './config/option-values';
+export { checkThresholds } from './config/thresholds';
+export type { Threshold, ThresholdFailure } from './config/thresholds';
+export { explainAll, explainName } from './config/explain';
+export type { Explanation } from './config/explain';
+export { configSchema } from './config/schema';
+export type { JsonSchema } from './config/shape';
+export { planRun, run, runResolved } from './run';
+export type { RunHooks, RunOptions } from './run';
+export { readRecordFile } from './records';
+export { verifyRecords } from './verify';
+export type { GroupedVerifyReport, RecordGroup, RecordOutcome, VerifyOptions } from './verify';

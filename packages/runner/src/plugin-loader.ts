@@ -1,0 +1,91 @@
+/**
+ * Finds plugin packages and loads them with `require`.
+ *
+ * A plugin is named by a path (`./my-plugin`), a package (`@mmulab/x86`), or a short name: `foo` is mmulab-plugin-foo if there is one, and
+ * else the package foo. Its package.json says under `"mmulab": { "plugin": "lib/plugin.js" }` which file to load.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { isAbsolute, join, resolve } from 'node:path';
+import type { ContainerModule } from 'inversify';
+import { notAPlugin, pluginExport, pluginLoad, pluginNotFound } from './errors';
+
+/** A plugin as loaded, its contributions not yet asked for. */
+export interface LoadedPlugin {
+  /** Name in its package.json, else the name it was asked for under. */
+  readonly name: string;
+  /** Directory of the package. */
+  readonly path: string;
+  readonly module: ContainerModule;
+}
+
+interface Manifest {
+  readonly name?: string;
+  readonly mmulab?: { readonly plugin?: string };
+}
+
+const SHORT_NAME_PREFIX = 'mmulab-plugin-';
+const isPath = (plugin: string): boolean => plugin.startsWith('.') || isAbsolute(plugin);
+const isShortName = (plugin: string): boolean => !plugin.includes('/');
+
+/**
+ * Loads one plugin.
+ * @param from directory relative paths and package names are looked up from
+ */
+export function loadPlugin(plugin: string, from: string): LoadedPlugin {
+  const path = findPackage(plugin, from);
+  const manifestFile = join(path, 'package.json');
+  const manifest = readManifest(plugin, manifestFile);
+  const entry = manifest.mmulab?.plugin;
+  if (typeof entry !== 'string') throw notAPlugin(plugin, manifestFile);
+  return { name: manifest.name ?? plugin, path, module: loadModule(plugin, join(path, entry)) };
+}
+
+function findPackage(plugin: string, from: string): string {
+  if (isPath(plugin)) {
+    const path = resolve(from, plugin);
+    if (existsSync(join(path, 'package.json'))) return path;
+    throw pluginNotFound(plugin, [join(path, 'package.json')]);
+  }
+  const names = isShortName(plugin) && !plugin.startsWith(SHORT_NAME_PREFIX) ? [SHORT_NAME_PREFIX + plugin, plugin] : [plugin];
+  for (const name of names) {
+    const path = findInstalled(name, from) ?? findInstalled(name, __dirname);
+    if (path !== undefined) return path;
+  }
+  throw pluginNotFound(
+    plugin,
+    names.map(name => `the package ${name}`),
+  );
+}
+
+/** Looks through the node_modules directories that `require` would; not with `require.resolve`, which minds the package's `exports`. */
+function findInstalled(name: string, from: string): string | undefined {
+  const directories = createRequire(join(from, 'package.json')).resolve.paths(name) ?? [];
+  const found = directories.map(directory => join(directory, name)).find(path => existsSync(join(path, 'package.json')));
+  return found;
+}
+
+function readManifest(plugin: string, file: string): Manifest {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Manifest;
+  } catch (error) {
+    throw pluginLoad(plugin, file, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function loadModule(plugin: string, file: string): ContainerModule {
+  let exports: { readonly default?: unknown };
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- plugins are named at run time
+    exports = require(file) as typeof exports;
+  } catch (error) {
+    throw pluginLoad(plugin, file, error instanceof Error ? error.message : String(error));
+  }
+  if (!isContainerModule(exports.default)) throw pluginExport(plugin, file);
+  return exports.default;
+}
+
+/** By its shape: a plugin may have an inversify of its own. */
+function isContainerModule(value: unknown): value is ContainerModule {
+  return typeof value === 'object' && value !== null && 'id' in value && 'load' in value && typeof value.load === 'function';
+}

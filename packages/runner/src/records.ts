@@ -1,0 +1,117 @@
+/**
+ * Reads record files (`mmulab.records.v1`) and checks that every record can be run here.
+ */
+import { RECORDS_SCHEMA, suggestName, type KernelRecord, type RecordFile } from '@mmulab/api';
+import { recordArch, recordMalformed, recordSchema, recordShape, recordUnknownBackend, recordUnknownCounter, recordUnknownWorkload } from './errors';
+import { isMap, readTextFile } from './files';
+import { splitCommand } from './config/command-line';
+import { resolveRuns } from './config/validate';
+import type { ResolvedRun } from './config/types';
+import type { Registry } from './registry';
+import { basename } from 'node:path';
+
+/** A record, and the run that repeats it. */
+export interface RunnableRecord {
+  readonly record: KernelRecord;
+  /** File and id, for messages. */
+  readonly place: string;
+  readonly file: string;
+  readonly run: ResolvedRun;
+}
+
+/**
+ * Reads a record file.
+ * @throws FILE_NOT_FOUND; RECORD_MALFORMED with line and column for broken or cut-off JSON; RECORD_SCHEMA; RECORD_SHAPE
+ */
+export function readRecordFile(path: string): RecordFile {
+  const file = parseJson(path, readTextFile(path, 'a file of records in JSON'));
+  if (!isMap(file) || file['schema'] !== RECORDS_SCHEMA) throw recordSchema(path, isMap(file) ? file['schema'] : file, RECORDS_SCHEMA);
+  const records: unknown = file['records'];
+  if (!Array.isArray(records)) throw recordShape(`${path}: records`, records, 'a list of records');
+  records.forEach((record: unknown, i) => checkRecord(record, `${path}: records[${i}]`));
+  return file as unknown as RecordFile;
+}
+
+/**
+ * Resolves a record to a run.
+ * @throws RECORD_UNKNOWN_BACKEND, RECORD_UNKNOWN_WORKLOAD, RECORD_UNKNOWN_COUNTER with the nearest name, RECORD_ARCH, and what is wrong with its options
+ */
+export function resolveRecord(record: KernelRecord, file: string, registry: Registry): RunnableRecord {
+  const place = `${file}: ${record.id}`;
+  const backends = registry.backends();
+  const backend = backends.find(candidate => candidate.name === record.backend);
+  const backendNames = backends.map(candidate => candidate.name);
+  if (backend === undefined) throw recordUnknownBackend(place, record.backend, suggestName(record.backend, backendNames));
+  if (record.arch !== backend.arch) throw recordArch(place, record.arch, backend.name, backend.arch);
+  checkWorkload(record, place, registry);
+  const counters = backend.events.map(event => event.name);
+  for (const phase of record.phases) {
+    for (const counter of [...Object.keys(phase.counters), ...Object.keys(phase.tolerance ?? {})]) {
+      if (!counters.includes(counter)) {
+        throw recordUnknownCounter(`${place}: ${phase.phase}`, counter, backend.name, suggestName(counter, counters));
+      }
+    }
+  }
+  const { arch: _arch, ...host } = record.host;
+  const [run] = resolveRuns(
+    {
+      name: record.id,
+      backend: { name: record.backend, kernel: record.kernel, options: record.options },
+      host,
+      workload: { command: record.command, options: record.workload_options },
+    },
+    registry,
+  );
+  if (run === undefined) throw recordShape(place, record.command, 'one run');
+  return { record, place, file, run };
+}
+
+function checkWorkload(record: KernelRecord, place: string, registry: Registry): void {
+  const name = basename(splitCommand(record.command)[0] ?? '');
+  const names = registry.workloads().map(workload => workload.name);
+  if (!names.includes(name)) throw recordUnknownWorkload(place, name, suggestName(name, names));
+}
+
+function parseJson(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const position = Number(/position (\d+)/.exec(message)?.[1] ?? text.length);
+    const before = text.slice(0, position).split('\n');
+    throw recordMalformed(path, before.length, (before.at(-1)?.length ?? 0) + 1, message);
+  }
+}
+
+/** Fields a record must have, and how to tell. */
+const recordFields: Readonly<Record<string, readonly [expected: string, isRight: (value: unknown) => boolean]>> = {
+  id: ['a name', value => typeof value === 'string'],
+  arch: ['an architecture', value => typeof value === 'string'],
+  backend: ['the name of a backend', value => typeof value === 'string'],
+  kernel: ['a kernel release', value => typeof value === 'string'],
+  options: ['a map of options', isMap],
+  host: ['a map of host options', isMap],
+  command: ['a command line', value => typeof value === 'string'],
+  workload_options: ['a map of options', isMap],
+  exact: ['true or false', value => typeof value === 'boolean'],
+  phases: ['a list of phases', Array.isArray],
+};
+
+function checkRecord(record: unknown, place: string): void {
+  if (!isMap(record)) throw recordShape(place, record, 'a record');
+  for (const [field, [expected, isRight]] of Object.entries(recordFields)) {
+    if (!isRight(record[field])) throw recordShape(`${place}.${field}`, record[field], expected);
+  }
+  (record['phases'] as readonly unknown[]).forEach((phase, i) => checkPhase(phase, `${place}.phases[${i}]`));
+}
+
+function checkPhase(phase: unknown, place: string): void {
+  if (!isMap(phase) || typeof phase['phase'] !== 'string') throw recordShape(place, phase, 'a phase with a name');
+  for (const field of ['counters', 'tolerance']) {
+    const values = phase[field] ?? (field === 'tolerance' ? {} : undefined);
+    if (!isMap(values)) throw recordShape(`${place}.${field}`, values, 'a map of counters');
+    for (const [counter, value] of Object.entries(values)) {
+      if (typeof value !== 'number' || !Number.isFinite(value)) throw recordShape(`${place}.${field}.${counter}`, value, 'a number');
+    }
+  }
+}

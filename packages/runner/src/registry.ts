@@ -1,0 +1,145 @@
+/**
+ * What the loaded plugins bring, by name.
+ *
+ * Every plugin is loaded into a container of its own, so that a name that two of them bring can be laid at their doors. Kinds of host
+ * memory are there without any plugin.
+ */
+import 'reflect-metadata';
+import {
+  BackendContribution,
+  BackingContribution,
+  WorkloadContribution,
+  suggestName,
+  type BackendDefinition,
+  type HostBacking,
+  type WorkloadDefinition,
+} from '@mmulab/api';
+import { Container } from 'inversify';
+import { pluginNameTaken, unknownBackend, unknownWorkload } from './errors';
+import { builtInBackingNames, builtInBackings, findBacking, type BackingHost } from './host/backings';
+import { loadPlugin, type LoadedPlugin } from './plugin-loader';
+
+/** A plugin and what it contributes, `backend x86-tdp`. */
+export interface PluginSummary {
+  readonly name: string;
+  readonly path: string;
+  readonly brings: readonly string[];
+}
+
+/** Contributions of one kind, in the order of the plugins. */
+class Contributions<T> {
+  private readonly byName = new Map<string, { readonly value: T; readonly plugin: string }>();
+
+  constructor(private readonly kind: string) {}
+
+  add(name: string, value: T, plugin: string): void {
+    const taken = this.byName.get(name);
+    if (taken !== undefined) throw pluginNameTaken(this.kind, name, taken.plugin, plugin);
+    this.byName.set(name, { value, plugin });
+  }
+
+  get(name: string): T | undefined {
+    return this.byName.get(name)?.value;
+  }
+
+  names(): readonly string[] {
+    return [...this.byName.keys()];
+  }
+
+  values(): readonly T[] {
+    return [...this.byName.values()].map(entry => entry.value);
+  }
+
+  broughtBy(plugin: string): readonly string[] {
+    return [...this.byName].filter(([, entry]) => entry.plugin === plugin).map(([name]) => `${this.kind} ${name}`);
+  }
+}
+
+/** Backends, workloads and kinds of host memory that runs can be made of. */
+export class Registry {
+  private readonly backendsByName = new Contributions<BackendContribution>('backend');
+  private readonly workloadsByName = new Contributions<WorkloadContribution>('workload');
+  private readonly backingsByName = new Contributions<HostBacking>('backing');
+  private readonly loaded = new Map<string, LoadedPlugin>();
+
+  /**
+   * Loads plugins.
+   * @param plugins paths, package names or short names; one that is named twice is loaded once
+   * @param from directory that paths and names are looked up from
+   * @throws PLUGIN_NOT_FOUND, PLUGIN_NO_ENTRY, PLUGIN_LOAD, PLUGIN_BAD_EXPORT, and PLUGIN_NAME_TAKEN when two plugins bring the same name
+   */
+  static load(plugins: readonly string[], from: string = process.cwd()): Registry {
+    const registry = new Registry();
+    for (const plugin of plugins) registry.add(loadPlugin(plugin, from));
+    return registry;
+  }
+
+  /** All backends; the first is the default one. */
+  backends(): readonly BackendDefinition[] {
+    return this.backendsByName.values().map(contribution => contribution.definition);
+  }
+
+  workloads(): readonly WorkloadDefinition[] {
+    return this.workloadsByName.values().map(contribution => contribution.definition);
+  }
+
+  /** Kinds of host memory, as on a host with 4 KiB pages. */
+  backings(): readonly HostBacking[] {
+    return [...builtInBackings(), ...this.backingsByName.values()];
+  }
+
+  plugins(): readonly PluginSummary[] {
+    const kinds = [this.backendsByName, this.workloadsByName, this.backingsByName];
+    return [...this.loaded.values()].map(({ name, path }) => ({ name, path, brings: kinds.flatMap(kind => kind.broughtBy(name)) }));
+  }
+
+  /** @throws CONFIG_UNKNOWN_BACKEND */
+  backend(name: string): BackendDefinition {
+    return this.backendContribution(name).definition;
+  }
+
+  /** @throws CONFIG_UNKNOWN_WORKLOAD */
+  workload(name: string): WorkloadDefinition {
+    return this.workloadContribution(name).definition;
+  }
+
+  /** @throws HOST_UNKNOWN_BACKING, HOST_BACKING_NOT_REPRESENTABLE */
+  backing(name: string, host: BackingHost): HostBacking {
+    return findBacking(name, this.backingsByName.values(), host);
+  }
+
+  /** Definition and class of a backend. @throws CONFIG_UNKNOWN_BACKEND */
+  backendContribution(name: string): BackendContribution {
+    const found = this.backendsByName.get(name);
+    if (found === undefined) throw unknownBackend('backend.name', name, suggestName(name, this.backendsByName.names()));
+    return found;
+  }
+
+  /** Definition and class of a workload. @throws CONFIG_UNKNOWN_WORKLOAD */
+  workloadContribution(name: string): WorkloadContribution {
+    const found = this.workloadsByName.get(name);
+    if (found === undefined) throw unknownWorkload('workload.name', name, suggestName(name, this.workloadsByName.names()));
+    return found;
+  }
+
+  private add(plugin: LoadedPlugin): void {
+    const namesake = this.loaded.get(plugin.name);
+    if (namesake?.path === plugin.path) return;
+    if (namesake !== undefined) throw pluginNameTaken('plugin', plugin.name, namesake.path, plugin.path);
+    const container = new Container();
+    container.loadSync(plugin.module);
+    const options = { optional: true } as const;
+    const backends = container.getAll<BackendContribution>(BackendContribution, options);
+    const workloads = container.getAll<WorkloadContribution>(WorkloadContribution, options);
+    const backings = container.getAll<HostBacking>(BackingContribution, options);
+    for (const one of backends) this.backendsByName.add(one.definition.name, one, plugin.name);
+    for (const one of workloads) this.workloadsByName.add(one.definition.name, one, plugin.name);
+    for (const one of backings) this.addBacking(one, plugin.name);
+    this.loaded.set(plugin.name, plugin);
+  }
+
+  private addBacking(backing: HostBacking, plugin: string): void {
+    if (builtInBackingNames().includes(backing.name)) throw pluginNameTaken('backing', backing.name, '@mmulab/runner', plugin);
+    this.backingsByName.add(backing.name, backing, plugin);
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * Runs what a config means: creates the VM, performs the phases, reads the counters.
+ *
+ * vCPUs whose memory is their own run one after the other, whole runs at a time; those that share memory are interleaved by the scheduler. The same config and
+ * seed give the same result, apart from `wallMs` and `simulatorBytes`, which are measured.
+ */
+import { dirname, resolve } from 'node:path';
+import {
+  RESULT_SCHEMA,
+  type CounterValues,
+  type HostBacking,
+  type MmuBackend,
+  type PhaseResult,
+  type PhaseStep,
+  type RunResult,
+  type VcpuStep,
+  type WorkloadPlan,
+} from '@mmulab/api';
+import { compose, type Composition } from './compose';
+import { loadConfigFile } from './config/load';
+import type { RawConfig, ResolvedRun } from './config/types';
+import { resolveRuns, resolvedConfig } from './config/validate';
+import { Registry } from './registry';
+import { HOST_ACTOR, type PhaseCounts, type RunCounters } from './sim/counters';
+import { Generators } from './sim/generator';
+import { Jitter } from './sim/jitter';
+import { Scheduler } from './sim/scheduler';
+
+/** Lets a caller follow a run. */
+export interface RunHooks {
+  /** A phase begins; `index` counts from 0. */
+  onPhaseStart?(name: string, index: number, phases: number): void;
+  /** A phase has ended. */
+  onPhaseEnd?(name: string, index: number, phases: number): void;
+}
+
+/** How `run` finds its plugins. */
+export interface RunOptions {
+  /** Plugins to load beside those the config names: paths, package names or short names. */
+  readonly plugins?: readonly string[];
+  /** Directory plugins of a config that is no file are looked up from; the current one without it. */
+  readonly from?: string;
+}
+
+/**
+ * Runs a config: the function for use from code.
+ * @param config a config, or the path of a config file
+ * @returns one result per run of its matrix, in order
+ * @throws typed errors for everything that is wrong with the config
+ */
+export function run(config: RawConfig | string, options: RunOptions = {}): readonly RunResult[] {
+  const raw = typeof config === 'string' ? loadConfigFile(config) : config;
+  const from = options.from ?? (typeof config === 'string' ? dirname(resolve(config)) : process.cwd());
+  const registry = Registry.load([...(options.plugins ?? []), ...(raw.plugins ?? [])], from);
+  return resolveRuns(raw, registry).map(one => runResolved(one, registry));
+}
+
+/** Plans a run without performing it: the VM and the phases, with the workload's own checks. */
+export function planRun(run: ResolvedRun, registry: Registry): WorkloadPlan {
+  return planOf(compose(run, registry), run, registry);
+}
+
+/**
+ * Performs one run.
+ * @throws typed errors of the workload's plan; InvariantError when the simulation contradicts itself
+ */
+export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHooks = {}): RunResult {
+  const startedMs = performance.now();
+  const composition = compose(run, registry);
+  const plan = planOf(composition, run, registry);
+  const performed = new RunInProgress(composition, plan, run.seed).perform(hooks);
+  const { name, variation, seed } = run;
+  return {
+    schema: RESULT_SCHEMA,
+    name: variation === '' ? name : `${name} (${variation})`,
+    config: resolvedConfig(run),
+    seed,
+    notes: [...run.notes, ...plan.notes],
+    ...performed,
+    memory: { ...performed.memory, simulatorBytes: process.resourceUsage().maxRSS * 1024 },
+    wallMs: Math.round((performance.now() - startedMs) * 1000) / 1000,
+  };
+}
+
+function planOf({ definition, workload }: Composition, run: ResolvedRun, registry: Registry): WorkloadPlan {
+  const machine = definition.machine(run.host);
+  const host = { pageSizeBytes: machine.pageSizeBytes, thp: String(run.host['thp']) };
+  const backings = new Map<string, HostBacking>();
+  const backing = (name: string): HostBacking => {
+    const found = backings.get(name) ?? registry.backing(name, host);
+    backings.set(name, found);
+    return found;
+  };
+  return workload.plan({ options: run.workload.options, machine, backing });
+}
+
+/** What performing the phases gives. */
+interface Performed {
+  readonly phases: readonly PhaseResult[];
+  readonly totals: { readonly counters: CounterValues };
+  readonly memory: { readonly tableBytesReal: number };
+}
+
+/** A VM being run. */
+class RunInProgress {
+  private readonly backend: MmuBackend;
+  private readonly counters: RunCounters;
+  private readonly generators: Generators;
+  private readonly jitter: Jitter;
+  private scheduler: Scheduler | undefined = undefined;
+
+  constructor(
+    composition: Composition,
+    private readonly plan: WorkloadPlan,
+    seed: number,
+  ) {
+    this.backend = composition.backend;
+    this.counters = composition.counters;
+    this.generators = new Generators(plan.vm.vcpus);
+    this.jitter = new Jitter(seed);
+  }
+
+  perform(hooks: RunHooks): Performed {
+    const { backend, counters } = this;
+    const { vm, phases } = this.plan;
+    backend.create(vm);
+    let tableBytesReal = 0;
+    const counts = phases.map(({ name, steps }, index) => {
+      hooks.onPhaseStart?.(name, index, phases.length);
+      for (const step of steps) this.performStep(step);
+      tableBytesReal = Math.max(tableBytesReal, backend.memory().tableBytesReal);
+      hooks.onPhaseEnd?.(name, index, phases.length);
+      return counters.endPhase();
+    });
+    return { phases: this.phaseResults(counts), totals: { counters: this.totals(counts) }, memory: { tableBytesReal } };
+  }
+
+  private performStep(step: PhaseStep): void {
+    if (step.kind === 'host') {
+      this.counters.select(HOST_ACTOR);
+      this.backend.host(step.op);
+    } else if (step.shared && step.programs.length > 1) {
+      this.scheduler ??= new Scheduler(this.backend, this.counters, this.generators, this.jitter, this.plan.vm.vcpus);
+      this.scheduler.run(step.programs);
+    } else {
+      step.programs.forEach((program, vcpu) => {
+        this.backend.enter(vcpu);
+        this.performSteps(vcpu, program);
+      });
+    }
+  }
+
+  private performSteps(vcpu: number, steps: readonly VcpuStep[]): void {
+    for (const step of steps) this.performVcpuStep(vcpu, step);
+  }
+
+  private performVcpuStep(vcpu: number, step: VcpuStep): void {
+    switch (step.op) {
+      case 'access':
+        return this.backend.run(vcpu, step.run);
+      case 'random':
+        return this.generators.run(this.backend, vcpu, step.run);
+      case 'control':
+        return this.backend.control(vcpu, step.write);
+      case 'exit':
+        return this.backend.enter(vcpu);
+      case 'repeat':
+        for (let i = 0; i < step.times; i++) this.performSteps(vcpu, step.steps);
+    }
+  }
+
+  /** Slots that have a scope anywhere have one in every phase. */
+  private phaseResults(counts: readonly PhaseCounts[]): readonly PhaseResult[] {
+    const { counters, plan } = this;
+    const slotIds = [...new Set(counts.flatMap(phase => [...phase.slots.keys()]))].sort((a, b) => a - b);
+    return counts.map((phase, i) => {
+      const ofSlot = (id: number): CounterValues => counters.toValues(phase.slots.get(id) ?? counters.emptyVector());
+      const slots = Object.fromEntries(slotIds.map(id => [String(id), { counters: ofSlot(id) }]));
+      return {
+        phase: plan.phases[i]?.name ?? '',
+        counters: counters.toValues(phase.all),
+        vcpus: phase.vcpus.map(vector => ({ counters: counters.toValues(vector) })),
+        ...(slotIds.length === 0 ? {} : { slots }),
+      };
+    });
+  }
+
+  private totals(counts: readonly PhaseCounts[]): CounterValues {
+    const totals = this.counters.emptyVector();
+    for (const phase of counts) this.counters.accumulate(totals, phase.all);
+    return this.counters.toValues(totals);
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The counters of one run: one vector per actor (a vCPU, or the host) and scope (a memslot, or none in particular), made when first selected.
+ * Vectors are never reset; a phase is the difference to what they held when it began. Hot path.
+ */
+import type { CounterValues, Counters, EventDef } from '@mmulab/api';
+
+/** Actor number of the host. */
+export const HOST_ACTOR = -1;
+
+/** What one phase counted. Vectors are indexed like the backend's events; gauges hold the value at its end. */
+export interface PhaseCounts {
+  readonly all: Float64Array;
+  readonly vcpus: readonly Float64Array[];
+  /** By memslot id, only of slots that a scope was selected for. */
+  readonly slots: ReadonlyMap<number, Float64Array>;
+}
+
+/** Vectors of one scope by actor + 1, and what they held when the phase began. */
+class Scope {
+  readonly vectors: (Float64Array | undefined)[] = [];
+  readonly bases: (Float64Array | undefined)[] = [];
+
+  constructor(private readonly nevents: number) {}
+
+  add(actor: number): Float64Array {
+    const vector = new Float64Array(this.nevents);
+    this.vectors[actor + 1] = vector;
+    this.bases[actor + 1] = new Float64Array(this.nevents);
+    return vector;
+  }
+}
+
+export class RunCounters implements Counters {
+  now: Float64Array;
+  private readonly unscoped: Scope;
+  private readonly slots = new Map<number, Scope>();
+
+  /**
+   * @param events of the backend, by counter index
+   * @param vcpus number of vCPUs that results are given for
+   */
+  constructor(
+    private readonly events: readonly EventDef[],
+    private readonly vcpus: number,
+  ) {
+    this.unscoped = new Scope(events.length);
+    this.now = this.unscoped.add(HOST_ACTOR);
+  }
+
+  select(actor: number, slot = 0): void {
+    const scope = slot === 0 ? this.unscoped : this.slotScope(slot);
+    this.now = scope.vectors[actor + 1] ?? scope.add(actor);
+  }
+
+  /** Ends a phase. What is counted from now on belongs to the next. */
+  endPhase(): PhaseCounts {
+    const all = this.emptyVector();
+    const vcpus = Array.from({ length: this.vcpus }, () => this.emptyVector());
+    const slots = new Map<number, Float64Array>();
+    this.endScope(this.unscoped, all, vcpus, undefined);
+    for (const [slot, scope] of this.slots) {
+      const ofSlot = this.emptyVector();
+      this.endScope(scope, all, vcpus, ofSlot);
+      slots.set(slot, ofSlot);
+    }
+    return { all, vcpus, slots };
+  }
+
+  /** A vector as a result shows it: every event by name, zero included. */
+  toValues(vector: Float64Array): CounterValues {
+    const values: Record<string, number> = {};
+    this.events.forEach((event, i) => (values[event.name] = vector[i] ?? 0));
+    return values;
+  }
+
+  /** A vector of zeros. */
+  emptyVector(): Float64Array {
+    return new Float64Array(this.events.length);
+  }
+
+  /** Adds a later phase to running totals: gauges are replaced. */
+  accumulate(totals: Float64Array, phase: Float64Array): void {
+    this.events.forEach((event, i) => (totals[i] = (event.gauge ? 0 : (totals[i] ?? 0)) + (phase[i] ?? 0)));
+  }
+
+  private slotScope(slot: number): Scope {
+    let scope = this.slots.get(slot);
+    if (scope === undefined) {
+      scope = new Scope(this.events.length);
+      this.slots.set(slot, scope);
+    }
+    return scope;
+  }
+
+  private endScope(scope: Scope, all: Float64Array, vcpus: readonly Float64Array[], ofSlot: Float64Array | undefined): void {
+    scope.vectors.forEach((vector, index) => {
+      const base = scope.bases[index];
+      if (vector === undefined || base === undefined) return;
+      this.addPhase(vector, base, [all, vcpus[index - 1], ofSlot]);
+      base.set(vector);
+    });
+  }
+
+  private addPhase(vector: Float64Array, base: Float64Array, sums: readonly (Float64Array | undefined)[]): void {
+    for (let i = 0; i < vector.length; i++) {
+      const value = (vector[i] ?? 0) - (this.events[i]?.gauge === true ? 0 : (base[i] ?? 0));
+      if (value === 0) continue;
+      for (const sum of sums) if (sum !== undefined) sum[i] = (sum[i] ?? 0) + value;
+    }
+  }
+}

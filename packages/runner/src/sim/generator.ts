@@ -1,0 +1,91 @@
+/**
+ * The selftests' random numbers, and what becomes of a random run.
+ *
+ * The 6.12 tests draw for every page whether to write it, at 0 and 100 % too, and the state runs on from pass to pass. Runs whose outcome
+ * does not depend on the draws become plain runs, with the state skipped ahead; the others are walked access by access. Hot path.
+ *
+ * Models: Linux tools/testing/selftests/kvm/lib/test_util.c, guest_random_u32(), and lib/memstress.c, memstress_guest_code(), of 6.12. The state
+ * starts at the vCPU's index, so that of vCPU 0 stays 0 (measured, records/README.md).
+ */
+import { AccessKind, type AccessRun, type MmuBackend, type RandomRun } from '@mmulab/api';
+
+const MULTIPLIER = 48271;
+/** 2^31 - 1, a prime. */
+const MODULUS = 2147483647;
+const TWO_31 = 2 ** 31;
+const PERCENT = 100;
+
+/** The state after one draw, which is also the number drawn: state · 48271 mod 2^31 − 1. */
+export function nextDraw(state: number): number {
+  // 2^31 is 1 modulo 2^31 - 1: the two halves of the product just add up. All below 2^53.
+  const product = state * MULTIPLIER;
+  const high = Math.floor(product / TWO_31);
+  const sum = high + (product - high * TWO_31);
+  return sum >= MODULUS ? sum - MODULUS : sum;
+}
+
+/** The state after `draws` draws, in O(log draws). */
+export function skipDraws(state: number, draws: number): number {
+  let result = state;
+  let factor = MULTIPLIER;
+  for (let left = draws; left > 0; left = Math.floor(left / 2)) {
+    if (left % 2 === 1) result = multiply(result, factor);
+    factor = multiply(factor, factor);
+  }
+  return result;
+}
+
+/** a · b mod 2^31 − 1 by two products below 2^53. */
+function multiply(a: number, b: number): number {
+  const high = Math.floor(b / 65536);
+  return (((((a * high) % MODULUS) * 65536) % MODULUS) + ((a * (b % 65536)) % MODULUS)) % MODULUS;
+}
+
+/** The generators of all vCPUs of a run. */
+export class Generators {
+  /** State by vCPU. */
+  readonly states: Float64Array;
+
+  constructor(vcpus: number) {
+    this.states = Float64Array.from({ length: vcpus }, (_, vcpu) => vcpu);
+  }
+
+  /** Performs a random run for a vCPU whose memory is its own. */
+  run(backend: MmuBackend, vcpu: number, run: RandomRun): void {
+    const lifted = this.lift(vcpu, run);
+    if (lifted !== undefined) backend.run(vcpu, lifted);
+    else if (run.randomOrder) this.touchRandomly(backend, vcpu, run);
+    else this.touchInOrder(backend, vcpu, run);
+  }
+
+  /**
+   * The plain run that a random one comes to, or undefined when there is none. Draws what the random run would draw.
+   * That is so for pages in order that are all written, all read, or, with a state that stays 0, all treated alike.
+   */
+  lift(vcpu: number, { vfn, count, randomOrder, writePercent }: RandomRun): AccessRun | undefined {
+    const state = this.states[vcpu] ?? 0;
+    if (randomOrder || !(writePercent >= PERCENT || writePercent <= 0 || state === 0)) return undefined;
+    this.states[vcpu] = skipDraws(state, count);
+    return { vfn, count, stride: 1, kind: writePercent > 0 ? AccessKind.Write : AccessKind.Read, writeEvery: 0 };
+  }
+
+  private touchInOrder(backend: MmuBackend, vcpu: number, { vfn, count, writePercent }: RandomRun): void {
+    let state = this.states[vcpu] ?? 0;
+    for (let i = 0; i < count; i++) {
+      state = nextDraw(state);
+      backend.touch(vcpu, vfn + i, state % PERCENT < writePercent ? AccessKind.Write : AccessKind.Read);
+    }
+    this.states[vcpu] = state;
+  }
+
+  private touchRandomly(backend: MmuBackend, vcpu: number, { vfn, count, writePercent }: RandomRun): void {
+    let state = this.states[vcpu] ?? 0;
+    for (let i = 0; i < count; i++) {
+      state = nextDraw(state);
+      const page = state % count;
+      state = nextDraw(state);
+      backend.touch(vcpu, vfn + page, state % PERCENT < writePercent ? AccessKind.Write : AccessKind.Read);
+    }
+    this.states[vcpu] = state;
+  }
+}

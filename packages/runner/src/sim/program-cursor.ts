@@ -1,0 +1,134 @@
+/**
+ * A vCPU's program, one atom at a time: an access, an exit, a register write. Runs and repeats are unrolled on the way, without
+ * allocating per access. Hot path.
+ */
+import { AccessKind, type AccessRun, type ControlWrite, type RandomRun, type VcpuProgram, type VcpuStep } from '@mmulab/api';
+import { nextDraw, type Generators } from './generator';
+
+/** What `next` found. */
+export const Atom = { End: 0, Access: 1, Exit: 2, Control: 3 } as const;
+export type Atom = (typeof Atom)[keyof typeof Atom];
+
+const PERCENT = 100;
+
+/** A list of steps under way. */
+interface Frame {
+  readonly steps: readonly VcpuStep[];
+  at: number;
+  timesLeft: number;
+}
+
+export class ProgramCursor {
+  /** Frame and kind of the access, after `next` answered Access. */
+  vfn = 0;
+  kind: AccessKind = AccessKind.Read;
+  /** The register write, after `next` answered Control. */
+  write: ControlWrite | undefined = undefined;
+
+  private readonly frames: Frame[];
+  private index = 0;
+  private count = 0;
+  private first = 0;
+  private stride = 0;
+  private runKind: AccessKind = AccessKind.Read;
+  private writeEvery = 0;
+  private isRandom = false;
+  private randomOrder = false;
+  private writePercent = 0;
+
+  constructor(
+    program: VcpuProgram,
+    private readonly vcpu: number,
+    private readonly generators: Generators,
+  ) {
+    this.frames = [{ steps: program, at: 0, timesLeft: 1 }];
+  }
+
+  /** Goes on to the next atom. */
+  next(): Atom {
+    while (this.index >= this.count) {
+      const atom = this.nextStep();
+      if (atom !== Atom.Access) return atom;
+    }
+    if (this.isRandom) this.drawAccess();
+    else this.plainAccess();
+    this.index++;
+    return Atom.Access;
+  }
+
+  /** Takes the next step. @returns Access when a run begins, which may be empty */
+  private nextStep(): Atom {
+    for (;;) {
+      const frame = this.frames.at(-1);
+      if (frame === undefined) return Atom.End;
+      const step = frame.steps[frame.at++];
+      if (step === undefined) this.endFrame(frame);
+      else if (step.op === 'repeat') this.frames.push({ steps: step.steps, at: 0, timesLeft: step.steps.length === 0 ? 0 : step.times });
+      else return this.begin(step);
+      this.skipEmptyFrame();
+    }
+  }
+
+  private endFrame(frame: Frame): void {
+    frame.at = 0;
+    if (--frame.timesLeft <= 0) this.frames.pop();
+  }
+
+  private skipEmptyFrame(): void {
+    if ((this.frames.at(-1)?.timesLeft ?? 1) <= 0) this.frames.pop();
+  }
+
+  private begin(step: Exclude<VcpuStep, { op: 'repeat' }>): Atom {
+    switch (step.op) {
+      case 'access':
+        this.beginRun(step.run);
+        return Atom.Access;
+      case 'random':
+        this.beginRandom(step.run);
+        return Atom.Access;
+      case 'control':
+        this.write = step.write;
+        return Atom.Control;
+      case 'exit':
+        return Atom.Exit;
+    }
+  }
+
+  private beginRun({ vfn, count, stride, kind, writeEvery }: AccessRun): void {
+    this.isRandom = false;
+    this.index = 0;
+    this.count = count;
+    this.first = vfn;
+    this.stride = stride;
+    this.runKind = kind;
+    this.writeEvery = writeEvery;
+  }
+
+  private beginRandom({ vfn, count, randomOrder, writePercent }: RandomRun): void {
+    this.isRandom = true;
+    this.index = 0;
+    this.count = count;
+    this.first = vfn;
+    this.randomOrder = randomOrder;
+    this.writePercent = writePercent;
+  }
+
+  private plainAccess(): void {
+    this.vfn = this.first + this.index * this.stride;
+    this.kind = this.writeEvery > 0 && this.index % this.writeEvery === 0 ? AccessKind.Write : this.runKind;
+  }
+
+  private drawAccess(): void {
+    const { states } = this.generators;
+    let state = states[this.vcpu] ?? 0;
+    let page = this.index;
+    if (this.randomOrder) {
+      state = nextDraw(state);
+      page = state % this.count;
+    }
+    state = nextDraw(state);
+    states[this.vcpu] = state;
+    this.vfn = this.first + page;
+    this.kind = state % PERCENT < this.writePercent ? AccessKind.Write : AccessKind.Read;
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Orders the accesses of vCPUs that share memory, in virtual time.
+ *
+ * Every vCPU has one event pending: the time at which it goes on with its program, or at which the stage of a fault it is in ends. Events are
+ * taken by time, ties by the lower vCPU. A stage takes its nominal duration, varied by the seed; what it does becomes visible at its end. A stage
+ * that needs mmu_lock first waits for it, first come first served; between neighbouring stages of the same lock mode the lock is kept.
+ * Accesses that need no stage run on in a batch until the next event of another vCPU is due.
+ *
+ * Counters: the vCPU is selected, in the scope of no slot, before every call of the backend. Hot path.
+ */
+import { ACCESS_DONE, type Counters, type MmuBackend, type VcpuProgram } from '@mmulab/api';
+import { schedulerLivelock, schedulerStage } from '../errors';
+import { EventQueue } from './event-queue';
+import type { Generators } from './generator';
+import type { Jitter } from './jitter';
+import { MmuLock } from './mmu-lock';
+import { NOMINAL_COSTS_NS } from './nominal-costs';
+import { Atom, ProgramCursor } from './program-cursor';
+
+const PS_PER_NS = 1000;
+const HIT_PS = NOMINAL_COSTS_NS.hit * PS_PER_NS;
+const ENTRY_PS = NOMINAL_COSTS_NS.entry * PS_PER_NS;
+const EXIT_PS = NOMINAL_COSTS_NS.exit * PS_PER_NS;
+const CONTROL_PS = NOMINAL_COSTS_NS.control * PS_PER_NS;
+const START_SPREAD_PS = NOMINAL_COSTS_NS.startSpread * PS_PER_NS;
+
+/** What a vCPU's event means when it is not the end of a stage (stages count from 0). */
+const READY = -1;
+const NOT_ENTERED = -2;
+
+const LockMode = { None: 0, Read: 1, Write: 2 } as const;
+const lockModes = { none: LockMode.None, read: LockMode.Read, write: LockMode.Write } as const;
+
+/** More stages than any access takes: retries end when others have made progress. */
+const MAX_STAGES_PER_ACCESS = 10_000_000;
+
+export class Scheduler {
+  private readonly queue: EventQueue;
+  private readonly lock: MmuLock;
+  private readonly stages: Int32Array;
+  private readonly stagesTaken: Int32Array;
+  private readonly cursors: (ProgramCursor | undefined)[];
+  private readonly durations: Float64Array;
+  private readonly modes: Uint8Array;
+
+  /** @param vcpus number of vCPUs of the VM */
+  constructor(
+    private readonly backend: MmuBackend,
+    private readonly counters: Counters,
+    private readonly generators: Generators,
+    private readonly jitter: Jitter,
+    vcpus: number,
+  ) {
+    this.queue = new EventQueue(vcpus);
+    this.lock = new MmuLock(vcpus);
+    this.stages = new Int32Array(vcpus);
+    this.stagesTaken = new Int32Array(vcpus);
+    this.cursors = new Array<ProgramCursor | undefined>(vcpus).fill(undefined);
+    this.durations = Float64Array.from(backend.stages, stage => stage.nominalNs * PS_PER_NS);
+    this.modes = Uint8Array.from(backend.stages, stage => lockModes[stage.lock]);
+  }
+
+  /**
+   * Runs one program per vCPU to its end; a vCPU enters the guest first.
+   * @throws SCHEDULER_STAGE, SCHEDULER_LIVELOCK: bugs of the backend
+   */
+  run(programs: readonly VcpuProgram[]): void {
+    programs.forEach((program, vcpu) => {
+      this.cursors[vcpu] = new ProgramCursor(program, vcpu, this.generators);
+      this.stages[vcpu] = NOT_ENTERED;
+      this.queue.push(this.jitter.upTo(START_SPREAD_PS), vcpu);
+    });
+    while (this.queue.size > 0) {
+      const time = this.queue.headTime;
+      this.handle(this.queue.pop(), time);
+    }
+    this.cursors.fill(undefined);
+  }
+
+  private handle(vcpu: number, time: number): void {
+    const stage = this.stages[vcpu];
+    if (stage === NOT_ENTERED) {
+      this.backend.enter(vcpu);
+      this.goOn(vcpu, time + ENTRY_PS);
+    } else if (stage === READY) {
+      this.goOn(vcpu, time);
+    } else {
+      this.endStage(vcpu, stage, time);
+    }
+  }
+
+  /** Runs the program until it needs a stage, ends, or another vCPU is due. */
+  private goOn(vcpu: number, from: number): void {
+    const { backend, counters } = this;
+    const cursor = this.cursors[vcpu] as ProgramCursor;
+    let time = from;
+    for (;;) {
+      if (this.queue.isBefore(time, vcpu)) {
+        this.stages[vcpu] = READY;
+        this.queue.push(time, vcpu);
+        return;
+      }
+      const atom = cursor.next();
+      counters.select(vcpu);
+      if (atom === Atom.Access) {
+        const next = backend.begin(vcpu, cursor.vfn, cursor.kind);
+        if (next !== ACCESS_DONE) {
+          this.stagesTaken[vcpu] = 0;
+          this.startStage(vcpu, next, time, LockMode.None);
+          return;
+        }
+        time += HIT_PS;
+      } else if (atom === Atom.Exit) {
+        backend.enter(vcpu);
+        time += EXIT_PS;
+      } else if (atom === Atom.Control) {
+        if (cursor.write !== undefined) backend.control(vcpu, cursor.write);
+        time += CONTROL_PS;
+      } else {
+        return;
+      }
+    }
+  }
+
+  private startStage(vcpu: number, stage: number, time: number, held: number): void {
+    if (stage < 0 || stage >= this.durations.length) throw schedulerStage(vcpu, stage, this.durations.length);
+    this.stages[vcpu] = stage;
+    const mode = this.modes[stage];
+    if (mode === LockMode.None || mode === held || this.lock.acquire(vcpu, mode === LockMode.Write)) this.schedule(vcpu, stage, time);
+  }
+
+  private schedule(vcpu: number, stage: number, time: number): void {
+    this.queue.push(time + this.jitter.around(this.durations[stage]), vcpu);
+  }
+
+  private endStage(vcpu: number, stage: number, time: number): void {
+    this.counters.select(vcpu);
+    const next = this.backend.advance(vcpu);
+    const held = this.modes[stage];
+    const isKept = next >= 0 && this.modes[next] === held;
+    if (held !== LockMode.None && !isKept) this.release(held, time);
+    if (next === ACCESS_DONE) {
+      this.goOn(vcpu, time);
+      return;
+    }
+    this.countStage(vcpu);
+    this.startStage(vcpu, next, time, isKept ? held : LockMode.None);
+  }
+
+  private release(mode: number, time: number): void {
+    const admitted = this.lock.release(mode === LockMode.Write);
+    for (let i = 0; i < admitted; i++) {
+      const vcpu = this.lock.granted[i];
+      this.schedule(vcpu, this.stages[vcpu], time);
+    }
+  }
+
+  private countStage(vcpu: number): void {
+    const taken = this.stagesTaken[vcpu] + 1;
+    this.stagesTaken[vcpu] = taken;
+    if (taken > MAX_STAGES_PER_ACCESS) throw schedulerLivelock(vcpu, MAX_STAGES_PER_ACCESS);
+  }
+}
