@@ -1,0 +1,96 @@
+/**
+ * The contract between a second-stage MMU and the runner.
+ *
+ * The runner drives a backend through guest accesses, register writes and host operations; the backend keeps page tables and counts. A backend
+ * runs an access in one of two ways which must agree: whole runs (`run`), or one access cut into stages (`begin`, `advance`) so that
+ * several vCPUs' faults interleave in virtual time.
+ */
+import type { AccessKind, AccessRun } from './access';
+import type { EventDef } from './events';
+import type { KernelProfile, OptionSpec, OptionValues } from './options';
+import type { Gfn, Level, Vfn } from './units';
+import type { ControlWrite, HostOp, Machine, VmLayout } from './workload';
+
+/** One stage of a fault, as the interleaving scheduler sees it. */
+export interface StageDef {
+  readonly name: string;
+  /** Nominal duration; only its ratio to other stages matters for the order of events. */
+  readonly nominalNs: number;
+  /** Lock held while the stage runs: `write` excludes all others, `read` excludes writers. */
+  readonly lock: 'none' | 'read' | 'write';
+}
+
+/** What `begin` and `advance` answer when the access is complete; other answers are indices into `stages`. */
+export const ACCESS_DONE = -1;
+
+/** What a gfn translates to at the moment: for tests, dumps and teaching. */
+export interface Translation {
+  readonly level: Level;
+  readonly readable: boolean;
+  readonly writable: boolean;
+  readonly executable: boolean;
+  readonly accessed: boolean;
+  readonly dirty: boolean;
+  /** The descriptor as the architecture writes it, in hexadecimal. */
+  readonly descriptor: string;
+}
+
+/** How much memory the tables of the simulated machine would take. */
+export interface BackendMemory {
+  /** Bytes of page tables a real machine would hold now. */
+  readonly tableBytesReal: number;
+}
+
+/** One VM's second-stage MMU. */
+export const MmuBackend = Symbol.for('mmulab.MmuBackend');
+export interface MmuBackend {
+  /** Stages of `begin` and `advance`, by index. */
+  readonly stages: readonly StageDef[];
+  /** Creates the VM. Called once, before anything else. */
+  create(vm: VmLayout): void;
+  /** A vCPU enters the guest: pending requests are served, a root is loaded when there is none. Selects the vCPU's counters. */
+  enter(vcpu: number): void;
+  /** The vCPU, inside the guest, performs a run of accesses in its current address space. Faults are handled on the way. */
+  run(vcpu: number, run: AccessRun): void;
+  /** One access, all its faults included. Same counts as a run of one. */
+  touch(vcpu: number, vfn: Vfn, kind: AccessKind): void;
+  /** Starts one access that may interleave with those of other vCPUs. @returns the stage to run next, or `ACCESS_DONE`. */
+  begin(vcpu: number, vfn: Vfn, kind: AccessKind): number;
+  /** Runs the vCPU's pending stage. @returns the next stage, or `ACCESS_DONE`. */
+  advance(vcpu: number): number;
+  /** The guest writes a control register (or the like). */
+  control(vcpu: number, write: ControlWrite): void;
+  /** A host operation. Selects the host's counters. */
+  host(op: HostOp): void;
+  /** What a frame translates to now, or undefined when nothing is mapped. Counts nothing. */
+  translate(gfn: Gfn): Translation | undefined;
+  memory(): BackendMemory;
+}
+
+/** What a backend says of itself. */
+export interface BackendDefinition {
+  readonly name: string;
+  readonly arch: string;
+  /** What it models, for example `Linux arch/x86/kvm/mmu/tdp_mmu.c`. */
+  readonly models: string;
+  /** In order of release; the last one is the default. */
+  readonly profiles: readonly KernelProfile[];
+  /** Policy switches and module parameters. */
+  readonly options: readonly OptionSpec[];
+  /** Facts about the host machine. */
+  readonly hostOptions: readonly OptionSpec[];
+  readonly events: readonly EventDef[];
+  /**
+   * Checks combinations no single option can: throws a typed error.
+   * Called with complete values, before the machine is asked for.
+   */
+  check(options: OptionValues, host: OptionValues): void;
+  machine(host: OptionValues): Machine;
+}
+
+/** Resolved values of the backend's options (profile, then overrides). Injected. */
+export const BackendOptions = Symbol.for('mmulab.BackendOptions');
+/** Resolved values of the backend's host options. Injected. */
+export const HostOptions = Symbol.for('mmulab.HostOptions');
+/** The run's counters. Injected; see events.ts. */
+export const CountersToken = Symbol.for('mmulab.Counters');

@@ -1,0 +1,78 @@
+/**
+ * What goes wrong, typed. A message names the place, the value, what was expected, and the nearest valid name.
+ */
+
+/** What kind of trouble an error is; the command line's exit code follows from it. */
+export type ErrorClass = 'usage' | 'failed' | 'internal';
+
+/** Any error mmulab raises on purpose. */
+export class MmulabError extends Error {
+  /**
+   * @param code upper-case, stable: scripts and tests rely on it
+   * @param message place, value, expectation, nearest name
+   * @param errorClass `usage`: wrong config, command, record or trace (exit 2); `failed`: a check failed (exit 1); `internal`: a bug (exit 3)
+   */
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly errorClass: ErrorClass = 'usage',
+  ) {
+    super(`${code}: ${message}`);
+    this.name = 'MmulabError';
+  }
+}
+
+/** A broken invariant of the simulation: always a bug. Names where it broke. */
+export class InvariantError extends MmulabError {
+  /**
+   * @param gfn first frame of the entry
+   * @param level level of the entry
+   * @param entry the entry or entries involved, dumped
+   */
+  constructor(
+    code: string,
+    message: string,
+    readonly gfn: number,
+    readonly level: number,
+    readonly entry: string,
+  ) {
+    super(code, `${message} (gfn 0x${gfn.toString(16)}, level ${level}, entry ${entry})`, 'internal');
+    this.name = 'InvariantError';
+  }
+}
+
+/**
+ * The nearest of `names` to a mistyped `name` by edit distance, or undefined when none is near (more than a third of the letters differ,
+ * at least two).
+ */
+export function nearestName(name: string, names: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
+  for (const candidate of names) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) {
+      bestDistance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+/** The usual tail of a message about an unknown name: ` (did you mean X?)` or a list of what there is. */
+export function suggestName(name: string, names: readonly string[]): string {
+  const near = nearestName(name, names);
+  if (near !== undefined) return ` (did you mean ${near}?)`;
+  return names.length === 0 ? '' : ` (known: ${[...names].sort().join(', ')})`;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

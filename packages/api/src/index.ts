@@ -1,0 +1,51 @@
+/**
+ * The words everyone shares. Reading order of the package: units and accesses, memory, entries and rules, events and options, then the three
+ * contracts (backend, workload, plugin), results and records, errors.
+ */
+export { ENTRIES_PER_TABLE, PAGES_PER_LEVEL, PAGE_SIZE_BYTES, formatSize, parseSize, parseTimeNs } from './units';
+export type { Gfn, Hvf, Level, Pfn, Vfn } from './units';
+export { AccessKind } from './access';
+export type { AccessRun, GuestRun, GuestTableRun, GuestTables, RandomRun } from './access';
+export type { HostBacking, HostFault, HostNotification, HostState, MemslotSpec, PopulatedRun } from './memslot';
+export { EntryKind } from './entry';
+export type { Entry } from './entry';
+export { Action, Change, Effect, Step, makeVerdict, verdictAction, verdictAttr, verdictEffects, verdictOutcome, verdictTableAttr } from './rule';
+export type { Protocol, Rule, Verdict } from './rule';
+export type { Counters, EventDef } from './events';
+export type {
+  ChoiceOption,
+  FlagOption,
+  KernelProfile,
+  NumberOption,
+  OptionSpec,
+  OptionValue,
+  OptionValues,
+  SizeOption,
+  SwitchOption,
+  TextOption,
+} from './options';
+export { ACCESS_DONE, BackendOptions, CountersToken, HostOptions, MmuBackend } from './backend';
+export type { BackendDefinition, BackendMemory, StageDef, Translation } from './backend';
+export { Workload } from './workload';
+export type {
+  ControlWrite,
+  GuestCpuState,
+  HostOp,
+  Machine,
+  PhaseStep,
+  VcpuProgram,
+  VcpuStep,
+  VmLayout,
+  WorkloadDefinition,
+  WorkloadPhase,
+  WorkloadPlan,
+  WorkloadRequest,
+} from './workload';
+export { BackendContribution, BackingContribution, WorkloadContribution, contributeBackend, contributeBacking, contributeWorkload } from './plugin';
+export type { ContributionLoad } from './plugin';
+export { RESULT_SCHEMA } from './result';
+export type { CounterValues, PhaseResult, PhaseTime, RunResult } from './result';
+export { RECORDS_SCHEMA } from './records';
+export type { KernelRecord, RecordDifference, RecordFile, RecordPhase, VerifyReport } from './records';
+export { InvariantError, MmulabError, nearestName, suggestName } from './errors';
+export type { ErrorClass } from './errors';

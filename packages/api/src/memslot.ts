@@ -1,0 +1,80 @@
+/**
+ * Guest memory and what the host has behind it.
+ *
+ * A host backing is a small state machine, declared as data: per state of a page and kind of host fault, what the page becomes, whether the
+ * host's own entry is writable, how large it is, and which MMU-notifier calls the fault causes. Backends keep the state of every page in a
+ * plane of their engine and ask this table, so that the host's behaviour lifts to ranges like everything else.
+ */
+import type { Gfn, Hvf, Level } from './units';
+
+/** One MMU-notifier call pair (invalidate start and end) that a host fault causes before it returns. */
+export interface HostNotification {
+  /** The naturally aligned block around the faulting page that is invalidated: 1 = one page, 2 = one PMD. */
+  readonly level: Level;
+  /** State of every page of that block once the notification is over. */
+  readonly state: number;
+  /** Whether a change_pte notifier (kernels before 6.10) follows inside the pair: copy-on-write of one page. */
+  readonly changePte: boolean;
+}
+
+/** What one host fault (get_user_pages on one page) does. Immutable; one object per state and kind. */
+export interface HostFault {
+  /** False when the host cannot provide the page. */
+  readonly ok: boolean;
+  /** New state of the block of `spanLevel` around the page. */
+  readonly state: number;
+  /** The naturally aligned block that changes state with the page: 1 for small pages, the backing's own size for huge ones. */
+  readonly spanLevel: Level;
+  /** Whether the host's entry allows writing after the fault: only then the MMU may map the page writable. */
+  readonly writable: boolean;
+  /** Notifier calls on the way, in order. Empty in the common case. */
+  readonly notifications: readonly HostNotification[];
+}
+
+/** Facts about a page state. */
+export interface HostState {
+  readonly name: string;
+  /** Whether the host has an entry for the page. */
+  readonly present: boolean;
+  /** Whether that entry allows writing. */
+  readonly writable: boolean;
+  /** Level of the host's own leaf: 1, 2 (PMD) or 3 (PUD). */
+  readonly level: Level;
+  /** Whether the leaf is a transparent huge page (or the huge zero page), not hugetlb: kernels treat the two apart. */
+  readonly thp: boolean;
+}
+
+/** A kind of host memory (`-s` of the selftests). State 0 is "untouched". */
+export interface HostBacking {
+  readonly name: string;
+  readonly doc: string;
+  /** Size of the pages the test asks for, as a level: alignment of region and slot, and step of tests that touch large pages. */
+  readonly pageLevel: Level;
+  /** hugetlb: the size is that of the mapping itself (a VMA property), whatever is present. */
+  readonly hugetlb: boolean;
+  readonly states: readonly HostState[];
+  /** State of a page that the host itself has written before the guest ran. */
+  readonly populated: number;
+  /** Indexed by state · 2 + (write ? 1 : 0). */
+  readonly faults: readonly HostFault[];
+  /** The same for pages whose block of `pageLevel` does not lie wholly inside the slot, or is not congruent with it: small pages only. */
+  readonly edgeFaults?: readonly HostFault[];
+}
+
+/** Memory that the host filled before the guest started (images, page tables, `-H`). */
+export interface PopulatedRun {
+  readonly gfn: Gfn;
+  readonly npages: number;
+}
+
+/** One memslot: guest frames backed by host memory. */
+export interface MemslotSpec {
+  readonly id: number;
+  readonly baseGfn: Gfn;
+  readonly npages: number;
+  /** Host virtual frame of the slot's first page; huge mappings need it congruent with `baseGfn`. */
+  readonly hvf: Hvf;
+  readonly backing: HostBacking;
+  readonly readonly: boolean;
+  readonly populated: readonly PopulatedRun[];
+}

@@ -1,0 +1,41 @@
+/**
+ * What a run returns, and how it is written: `mmulab.result.v1`.
+ */
+
+export const RESULT_SCHEMA = 'mmulab.result.v1';
+
+/** Counter values by event name, every event of the backend present. */
+export type CounterValues = Readonly<Record<string, number>>;
+
+/** Predicted time of a phase; present when a cost model was named. */
+export interface PhaseTime {
+  readonly predictedNs: number;
+  readonly intervalNs: readonly [number, number];
+  readonly basis: 'calibrated' | 'prior' | 'uncalibrated';
+  readonly model: string;
+  readonly solver: string;
+  readonly share: Readonly<Record<string, number>>;
+}
+
+/** One phase of a run. Gauges hold the value at the phase's end, other counters what happened in it. */
+export interface PhaseResult {
+  readonly phase: string;
+  readonly counters: CounterValues;
+  readonly vcpus: readonly { readonly counters: CounterValues }[];
+  /** What concerns one memslot alone, by slot id; only backends that count by slot have it. */
+  readonly slots?: Readonly<Record<string, { readonly counters: CounterValues }>>;
+  readonly time?: PhaseTime;
+}
+
+/** A whole run, with all that is needed to run it again. */
+export interface RunResult {
+  readonly schema: typeof RESULT_SCHEMA;
+  readonly name: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly seed: number;
+  readonly notes: readonly string[];
+  readonly phases: readonly PhaseResult[];
+  readonly totals: { readonly counters: CounterValues };
+  readonly memory: { readonly tableBytesReal: number; readonly simulatorBytes: number };
+  readonly wallMs: number;
+}

@@ -1,0 +1,155 @@
+/**
+ * Workloads: who touches which frames in which phase.
+ *
+ * A workload lays out a VM (memslots, guest page tables) and lists phases. A phase is a list of steps: guest steps, in which every vCPU
+ * enters the guest and runs a program, and host steps. Programs are data, so that the runner may run them whole, interleave
+ * them, or replay them.
+ */
+import type { AccessRun, GuestTables, RandomRun } from './access';
+import type { HostBacking, MemslotSpec } from './memslot';
+import type { OptionSpec, OptionValues } from './options';
+import type { Gfn, Vfn } from './units';
+
+/** A guest write to a register that concerns the MMU. `toggle` flips the bit's present value. */
+export type ControlWrite =
+  | { readonly register: 'cr0'; readonly bit: 'wp' | 'pg' | 'pe' | 'ts' | 'cd' | 'am'; readonly value: 0 | 1 | 'toggle' }
+  | { readonly register: 'cr4'; readonly bit: 'pge' | 'pse' | 'pae' | 'smep' | 'smap' | 'pke' | 'la57' | 'pcide'; readonly value: 0 | 1 | 'toggle' }
+  | { readonly register: 'efer'; readonly bit: 'nx' | 'lme'; readonly value: 0 | 1 | 'toggle' }
+  /** Switch to address space number `space` of the VM; `noFlush` is bit 63 with PCIDE. */
+  | { readonly register: 'cr3'; readonly space: number; readonly pcid?: number; readonly noFlush?: boolean }
+  | { readonly register: 'invlpg'; readonly vfn: Vfn }
+  | { readonly register: 'invpcid'; readonly type: 'address' | 'context' | 'all' | 'all-non-global'; readonly pcid?: number; readonly vfn?: Vfn }
+  | { readonly register: 'smm'; readonly value: 0 | 1 }
+  /** L1 enters (`vmrun`) or leaves (`vmexit`) its nested guest. */
+  | { readonly register: 'nested'; readonly value: 'vmrun' | 'vmexit' };
+
+/** One step of a vCPU's program. */
+export type VcpuStep =
+  | { readonly op: 'access'; readonly run: AccessRun }
+  | { readonly op: 'random'; readonly run: RandomRun }
+  | { readonly op: 'control'; readonly write: ControlWrite }
+  /** Exit to user space and enter again (port I/O of the tests): pending requests are served at the new entry. */
+  | { readonly op: 'exit' }
+  | { readonly op: 'repeat'; readonly times: number; readonly steps: readonly VcpuStep[] };
+
+/** What one vCPU does in one guest step, in order. The vCPU enters the guest first, even when the program is empty. */
+export type VcpuProgram = readonly VcpuStep[];
+
+/** Something the host does to the VM. Page ranges are relative to the slot; left out they mean the whole slot. */
+export type HostOp =
+  /** KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2. */
+  | { readonly op: 'manual_protect'; readonly initiallySet: boolean }
+  | { readonly op: 'set_dirty_log'; readonly slot: number; readonly on: boolean }
+  | { readonly op: 'get_dirty_log'; readonly slot: number }
+  /** Clears what the bitmap last read says, within the range. */
+  | { readonly op: 'clear_dirty_log'; readonly slot: number; readonly firstPage?: number; readonly npages?: number }
+  /** MMU notifier: the host takes the pages away; they are untouched afterwards. */
+  | { readonly op: 'unmap'; readonly slot: number; readonly firstPage?: number; readonly npages?: number }
+  /** MMU notifier: aging. `pageByPage` calls it once per 4 KiB page (page_idle); `flush` is clear_flush_young instead of clear_young. */
+  | {
+      readonly op: 'age';
+      readonly slot: number;
+      readonly firstPage?: number;
+      readonly npages?: number;
+      readonly pageByPage: boolean;
+      readonly flush: boolean;
+    }
+  /** One pass of the NX huge page recovery worker. */
+  | { readonly op: 'nx_recovery' }
+  /** Time passes with no guest running; periodic workers run as often as they are due. */
+  | { readonly op: 'idle'; readonly ms: number }
+  | { readonly op: 'create_memslot'; readonly slot: MemslotSpec }
+  | { readonly op: 'delete_memslot'; readonly slot: number }
+  /** Everything that invalidates all roots at once: NX switch toggled, MMIO generation wrapped. */
+  | { readonly op: 'zap_all' }
+  | { readonly op: 'destroy_vm' };
+
+/** One step of a phase. */
+export type PhaseStep =
+  | {
+      readonly kind: 'guest';
+      /** One program per vCPU; an absent vCPU does not run. */
+      readonly programs: readonly VcpuProgram[];
+      /** True when vCPUs touch the same memory: their accesses are then ordered in virtual time, one by one. */
+      readonly shared: boolean;
+    }
+  | { readonly kind: 'host'; readonly op: HostOp };
+
+/** A named part of the workload with counters of its own. Steps without a guest part belong to the host. */
+export interface WorkloadPhase {
+  readonly name: string;
+  readonly steps: readonly PhaseStep[];
+  /** Names under which the tests or documents print the phase, for the selftest format. */
+  readonly label?: string;
+}
+
+/** The guest's control registers when it starts. */
+export interface GuestCpuState {
+  readonly wp: boolean;
+  readonly smep: boolean;
+  readonly smap: boolean;
+  readonly efernx: boolean;
+  readonly pge: boolean;
+  readonly pcide: boolean;
+}
+
+/** The VM a workload wants. */
+export interface VmLayout {
+  readonly vcpus: number;
+  /** Guest physical address bits (x86 MAXPHYADDR as seen by the guest, arm64 IPA size). */
+  readonly physBits: number;
+  readonly memslots: readonly MemslotSpec[];
+  /** Address spaces; every vCPU starts in number 0. */
+  readonly spaces: readonly GuestTables[];
+  readonly cpu: GuestCpuState;
+  /** Nested workloads: L1's own second-stage tables (NPT12), mapping L2 guest physical frames (as vfn) to L1 frames. */
+  readonly nested?: GuestTables;
+}
+
+/** A VM and what happens in it. */
+export interface WorkloadPlan {
+  readonly vm: VmLayout;
+  readonly phases: readonly WorkloadPhase[];
+  /** Things a reader of the result should know (approximations taken), one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/** Facts about the simulated machine that decide where a workload puts its memory. */
+export interface Machine {
+  readonly arch: string;
+  readonly pageSizeBytes: number;
+  /** Last usable guest frame for a given number of guest physical address bits. */
+  maxGfn(physBits: number): Gfn;
+  /** Guest physical address bits without a guest mode that says otherwise. */
+  readonly physBits: number;
+}
+
+/** What a workload is planned from. */
+export interface WorkloadRequest {
+  /** Validated values of the workload's options, all of them. */
+  readonly options: OptionValues;
+  readonly machine: Machine;
+  /** The backing registered under a name; throws a typed error for unknown names. */
+  backing(name: string): HostBacking;
+}
+
+/** A workload the runner can run. */
+export const Workload = Symbol.for('mmulab.Workload');
+export interface Workload {
+  plan(request: WorkloadRequest): WorkloadPlan;
+}
+
+/** What a workload says of itself. */
+export interface WorkloadDefinition {
+  readonly name: string;
+  readonly doc: string;
+  /** `vcpus` is among them for every workload. */
+  readonly options: readonly OptionSpec[];
+  /** Usage text of the test program, for `TEST -h`. */
+  readonly usage: string;
+  /**
+   * Reads a command line of the test program (without its name) into raw option values, to be validated like those of a config.
+   * Throws a typed error that lists the known flags when one is unknown.
+   */
+  parseArguments(argv: readonly string[]): Readonly<Record<string, string | boolean>>;
+}

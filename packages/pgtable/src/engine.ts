@@ -1,0 +1,82 @@
+/**
+ * What a backend sees of an engine: roots, page walks, range walks, lifted programs.
+ *
+ * Two engines stand behind this interface: the table engine of this package, and the testkit's naive oracle that keeps plain maps and visits
+ * pages one by one. A backend runs on either unchanged; both must count the same.
+ */
+import type { Counters, Entry, Protocol, Rule } from '@mmulab/api';
+import type { AttrTable } from './attr-table';
+import type { Geometry } from './geometry';
+import type { RunProgram } from './lift';
+import type { Bookkeeper, MmOps } from './mm-ops';
+
+/** One value of 0 to 255 per guest frame: host page states, dirty bitmaps. All 0 at first. */
+export interface Plane {
+  get(gfn: number): number;
+  set(gfn: number, value: number): void;
+  setRange(gfn: number, npages: number, value: number): void;
+  /** Whether every frame of a range has the value. */
+  isUniform(gfn: number, npages: number, value: number): boolean;
+  /** The value all frames of the aligned block of `level` at `gfn` have, or -1. */
+  uniformValue(level: number, gfn: number): number;
+  /** Number of frames with a value other than 0 in a range. */
+  countNonZero(gfn: number, npages: number): number;
+  /** Makes this plane equal to another one over a range. */
+  copyRange(from: Plane, gfn: number, npages: number): void;
+}
+
+/** What an engine is built from. */
+export interface EngineParts {
+  readonly geometry: Geometry;
+  readonly attrs: AttrTable;
+  readonly protocols: readonly Protocol[];
+  readonly book: Bookkeeper;
+  readonly mmOps: MmOps;
+  /** Planes that lifted programs read or change; made by the same world. */
+  readonly planes: readonly Plane[];
+  readonly counters: Counters;
+}
+
+/** How a range walk moves, and when one visit may stand for many. */
+export interface RangeOptions<Op> {
+  /** Lowest level visited. */
+  readonly minLevel: number;
+  /** Whether the rule is shown table entries; otherwise the walk just goes into them. */
+  readonly tables: boolean;
+  /** Whether the rule is shown special entries. */
+  readonly specials: boolean;
+  /** Whether all entries of `level` within the block see the same surroundings. Absent: always. */
+  uniform?(op: Op, gfn: number, npages: number, level: number): boolean;
+}
+
+/** Page tables of one kind over one arena. Roots are indices. */
+export interface Engine {
+  createRoot(): number;
+  /** Gives a root's storage back. Counts nothing: see `clearRoot`. */
+  freeRoot(root: number): void;
+  /** The lowest entry for a frame at or above level `goal`. The entry is the engine's cursor: it moves with the next call. */
+  lookup(root: number, gfn: number, goal: number): Entry;
+  /**
+   * Walks to one page and runs a rule until it ends.
+   * @param goal lowest level the walk may stop at
+   * @returns the outcome of the verdict that ended the walk
+   */
+  page<Op>(rule: Rule<Op>, op: Op, root: number, gfn: number, goal: number): number;
+  /** Runs a rule over the entries that overlap frames [start, end). @returns the Effect bits verdicts asked for */
+  range<Op>(rule: Rule<Op>, op: Op, root: number, start: number, end: number, options: RangeOptions<Op>): number;
+  /** Runs a page-by-page program over frames [start, end), lifted where it may be. */
+  run(program: RunProgram, root: number, start: number, end: number): void;
+  /** Empties a root: everything below it is removed and accounted, the root's own entries too. */
+  clearRoot(root: number): void;
+}
+
+/** Constructor of an engine class. */
+export type EngineClass = new (parts: EngineParts) => Engine;
+
+/** Where engines and planes come from. */
+export const EngineWorld = Symbol.for('mmulab.EngineWorld');
+export interface EngineWorld {
+  /** A fresh class for one backend, so that its call sites stay monomorphic. */
+  makeEngine(): EngineClass;
+  makePlane(geometry: Geometry): Plane;
+}

@@ -1,0 +1,342 @@
+/**
+ * Owned tables of level-1 entries: two attributes and one bit per entry while two attributes suffice, one byte per entry after that.
+ *
+ * A record is 2 + entries/32 words: attributes and flags, number of set bits (or the number of the dense block), the bits. Records of equal
+ * content may be shared: a shared record is copied before it is written. Sharing is what makes periodic patterns as cheap as uniform ones,
+ * since a shared record counts as a word. Hot path.
+ */
+import { copyInt32, copyUint8 } from './node-arena';
+
+const DENSE = 1 << 24;
+
+/** Arena of leaf tables. */
+export class LeafTables {
+  private words: Int32Array;
+  private dense: Uint8Array;
+  /** Neighbouring pairs of a dense block that differ. */
+  private denseDiffering: Int32Array;
+  private refs: Int32Array;
+  private readonly stride: number;
+  private readonly bitWords: number;
+  private capacity = 64;
+  private used = 0;
+  private denseCapacity = 8;
+  private denseUsed = 0;
+  private readonly freeRecords: number[] = [];
+  private readonly freeDense: number[] = [];
+  private readonly canonical = new Map<number, number[]>();
+
+  constructor(private readonly entries: number) {
+    this.bitWords = Math.max(1, entries >> 5);
+    this.stride = 2 + this.bitWords;
+    this.words = new Int32Array(this.capacity * this.stride);
+    this.refs = new Int32Array(this.capacity);
+    this.dense = new Uint8Array(this.denseCapacity * entries);
+    this.denseDiffering = new Int32Array(this.denseCapacity);
+  }
+
+  /** A table with every entry `attr`. @returns its index, with one reference */
+  alloc(attr: number, tableAttr: number): number {
+    const record = this.take();
+    const at = record * this.stride;
+    this.words.fill(0, at, at + this.stride);
+    this.words[at] = attr | (attr << 8) | (tableAttr << 16);
+    return record;
+  }
+
+  /** Adds a reference to a record that now stands in one more place. */
+  share(record: number): void {
+    this.refs[record] = (this.refs[record] as number) + 1;
+  }
+
+  /** Drops a reference; the last one frees the record. */
+  release(record: number): void {
+    const refs = (this.refs[record] as number) - 1;
+    this.refs[record] = refs;
+    if (refs > 0) return;
+    this.forget(record);
+    const at = record * this.stride;
+    if (((this.words[at] as number) & DENSE) !== 0) this.freeDense.push(this.words[at + 1] as number);
+    this.freeRecords.push(record);
+  }
+
+  /** The record to write to instead of `record`: itself when nobody shares it, else a copy that takes over one reference. */
+  own(record: number): number {
+    if ((this.refs[record] as number) === 1) {
+      if (((this.words[record * this.stride] as number) & CANONICAL) !== 0) this.forget(record);
+      return record;
+    }
+    const copy = this.take();
+    const from = record * this.stride;
+    const to = copy * this.stride;
+    this.words.copyWithin(to, from, from + this.stride);
+    this.words[to] = (this.words[to] as number) & ~CANONICAL;
+    if (((this.words[to] as number) & DENSE) !== 0) {
+      const block = this.takeDense();
+      const source = this.words[from + 1] as number;
+      this.dense.copyWithin(block * this.entries, source * this.entries, (source + 1) * this.entries);
+      this.denseDiffering[block] = this.denseDiffering[source] as number;
+      this.words[to + 1] = block;
+    }
+    this.refs[record] = (this.refs[record] as number) - 1;
+    return copy;
+  }
+
+  tableAttr(record: number): number {
+    return ((this.words[record * this.stride] as number) >> 16) & 15;
+  }
+
+  setTableAttr(record: number, tableAttr: number): void {
+    const at = record * this.stride;
+    this.words[at] = ((this.words[at] as number) & ~(15 << 16)) | (tableAttr << 16);
+  }
+
+  get(record: number, index: number): number {
+    const at = record * this.stride;
+    const head = this.words[at] as number;
+    if ((head & DENSE) !== 0) return this.dense[(this.words[at + 1] as number) * this.entries + index] as number;
+    const bits = this.words[at + 2 + (index >> 5)] as number;
+    return ((bits >>> (index & 31)) & 1) === 0 ? head & 255 : (head >> 8) & 255;
+  }
+
+  /** Stores an attribute into an owned record. @returns true when all entries are now equal */
+  set(record: number, index: number, attr: number): boolean {
+    const at = record * this.stride;
+    const words = this.words;
+    const head = words[at] as number;
+    if ((head & DENSE) !== 0) return this.setDense(words[at + 1] as number, index, attr);
+    const wordAt = at + 2 + (index >> 5);
+    const bit = 1 << (index & 31);
+    const isOne = ((words[wordAt] as number) & bit) !== 0;
+    const zeroAttr = head & 255;
+    const oneAttr = (head >> 8) & 255;
+    let ones = words[at + 1] as number;
+    if (attr === (isOne ? oneAttr : zeroAttr)) return ones === 0 || ones === this.entries;
+    if (isOne) {
+      if (attr !== zeroAttr) {
+        if (ones === 1) {
+          words[at] = (head & ~0xff00) | (attr << 8);
+          return this.entries === 1;
+        }
+        if (ones !== this.entries) return this.setDense(this.makeDense(record), index, attr);
+        words[at] = (head & ~0xff) | attr;
+      }
+      words[wordAt] = (words[wordAt] as number) & ~bit;
+      ones--;
+    } else {
+      if (attr !== oneAttr || ones === 0) {
+        if (ones === this.entries - 1) {
+          words[at] = (head & ~0xff) | attr;
+          return false;
+        }
+        if (ones !== 0) return this.setDense(this.makeDense(record), index, attr);
+        words[at] = (head & ~0xff00) | (attr << 8);
+      }
+      words[wordAt] = (words[wordAt] as number) | bit;
+      ones++;
+    }
+    words[at + 1] = ones;
+    return ones === 0 || ones === this.entries;
+  }
+
+  /** The attribute all entries have, or -1. */
+  uniformAttr(record: number): number {
+    const at = record * this.stride;
+    const head = this.words[at] as number;
+    const second = this.words[at + 1] as number;
+    if ((head & DENSE) !== 0) return this.denseDiffering[second] === 0 ? (this.dense[second * this.entries] as number) : -1;
+    if (second === 0) return head & 255;
+    return second === this.entries ? (head >> 8) & 255 : -1;
+  }
+
+  /** Adds to `counts[attr]` the number of entries that hold it. @param counts 256 counters, the caller's scratch space */
+  histogram(record: number, counts: Int32Array): void {
+    const at = record * this.stride;
+    const head = this.words[at] as number;
+    const second = this.words[at + 1] as number;
+    if ((head & DENSE) === 0) {
+      const zeroAttr = head & 255;
+      const oneAttr = (head >> 8) & 255;
+      counts[zeroAttr] = (counts[zeroAttr] as number) + this.entries - second;
+      counts[oneAttr] = (counts[oneAttr] as number) + second;
+      return;
+    }
+    const first = second * this.entries;
+    for (let i = first; i < first + this.entries; i++) {
+      const attr = this.dense[i] as number;
+      counts[attr] = (counts[attr] as number) + 1;
+    }
+  }
+
+  /** Replaces every attribute of an owned record by `map[attr]`. @returns true when all entries are now equal */
+  mapAttrs(record: number, map: Uint8Array): boolean {
+    const at = record * this.stride;
+    const head = this.words[at] as number;
+    const second = this.words[at + 1] as number;
+    if ((head & DENSE) === 0) {
+      const zeroAttr = map[head & 255] as number;
+      const oneAttr = map[(head >> 8) & 255] as number;
+      if (zeroAttr === oneAttr && second !== 0) {
+        this.words.fill(0, at + 1, at + this.stride);
+        this.words[at] = (head & ~0xffff) | zeroAttr | (zeroAttr << 8);
+        return true;
+      }
+      this.words[at] = (head & ~0xffff) | zeroAttr | (oneAttr << 8);
+      return second === 0 || second === this.entries;
+    }
+    const first = second * this.entries;
+    for (let i = first; i < first + this.entries; i++) this.dense[i] = map[this.dense[i] as number] as number;
+    return this.recountDense(second);
+  }
+
+  /** Entries that hold something. */
+  countNonEmpty(record: number): number {
+    let count = 0;
+    for (let i = 0; i < this.entries; i++) if (this.get(record, i) !== 0) count++;
+    return count;
+  }
+
+  /**
+   * The one record that stands for this content from now on. Takes over the caller's reference: the caller stores the returned index in
+   * place of `record`.
+   */
+  intern(record: number): number {
+    const head = this.words[record * this.stride] as number;
+    if ((head & CANONICAL) !== 0) return record;
+    this.normalise(record);
+    const hash = this.hash(record);
+    const bucket = this.canonical.get(hash);
+    if (bucket !== undefined) {
+      for (const candidate of bucket) {
+        if (this.sameContent(candidate, record)) {
+          this.share(candidate);
+          this.release(record);
+          return candidate;
+        }
+      }
+      bucket.push(record);
+    } else {
+      this.canonical.set(hash, [record]);
+    }
+    this.words[record * this.stride] = (this.words[record * this.stride] as number) | CANONICAL;
+    return record;
+  }
+
+  /** Bytes of typed arrays in use. */
+  get bytes(): number {
+    return this.words.byteLength + this.dense.byteLength + this.refs.byteLength + this.denseDiffering.byteLength;
+  }
+
+  /** Two-attribute records with equal content get equal words: the first entry is always the zero attribute. */
+  private normalise(record: number): void {
+    const at = record * this.stride;
+    const head = this.words[at] as number;
+    if ((head & DENSE) !== 0 || ((this.words[at + 2] as number) & 1) === 0) return;
+    this.words[at] = (head & ~0xffff) | ((head >> 8) & 255) | ((head & 255) << 8);
+    this.words[at + 1] = this.entries - (this.words[at + 1] as number);
+    const last = this.entries < 32 ? (1 << this.entries) - 1 : -1;
+    for (let i = at + 2; i < at + this.stride; i++) this.words[i] = ~(this.words[i] as number) & last;
+  }
+
+  private hash(record: number): number {
+    const at = record * this.stride;
+    const head = this.words[at] as number;
+    let hash = head & ~CANONICAL;
+    if ((head & DENSE) !== 0) {
+      const first = (this.words[at + 1] as number) * this.entries;
+      for (let i = first; i < first + this.entries; i++) hash = (Math.imul(hash, 31) + (this.dense[i] as number)) | 0;
+      return hash;
+    }
+    for (let i = at + 1; i < at + this.stride; i++) hash = (Math.imul(hash, 0x01000193) ^ (this.words[i] as number)) | 0;
+    return hash;
+  }
+
+  private sameContent(a: number, b: number): boolean {
+    const atA = a * this.stride;
+    const atB = b * this.stride;
+    const headA = (this.words[atA] as number) & ~CANONICAL;
+    if (headA !== ((this.words[atB] as number) & ~CANONICAL)) return false;
+    if ((headA & DENSE) !== 0) {
+      const firstA = (this.words[atA + 1] as number) * this.entries;
+      const firstB = (this.words[atB + 1] as number) * this.entries;
+      for (let i = 0; i < this.entries; i++) if (this.dense[firstA + i] !== this.dense[firstB + i]) return false;
+      return true;
+    }
+    for (let i = 1; i < this.stride; i++) if (this.words[atA + i] !== this.words[atB + i]) return false;
+    return true;
+  }
+
+  /** Takes a record out of the canonical ones: it is about to change or to go. */
+  private forget(record: number): void {
+    const at = record * this.stride;
+    if (((this.words[at] as number) & CANONICAL) === 0) return;
+    const hash = this.hash(record);
+    const bucket = this.canonical.get(hash) as number[];
+    bucket.splice(bucket.indexOf(record), 1);
+    if (bucket.length === 0) this.canonical.delete(hash);
+    this.words[at] = (this.words[at] as number) & ~CANONICAL;
+  }
+
+  private makeDense(record: number): number {
+    const block = this.takeDense();
+    const first = block * this.entries;
+    for (let i = 0; i < this.entries; i++) this.dense[first + i] = this.get(record, i);
+    const at = record * this.stride;
+    this.words.fill(0, at + 1, at + this.stride);
+    this.words[at] = ((this.words[at] as number) & ~0xffff) | DENSE;
+    this.words[at + 1] = block;
+    this.recountDense(block);
+    return block;
+  }
+
+  private setDense(block: number, index: number, attr: number): boolean {
+    const at = block * this.entries + index;
+    const dense = this.dense;
+    const old = dense[at] as number;
+    let differing = this.denseDiffering[block] as number;
+    if (index > 0) {
+      const left = dense[at - 1] as number;
+      if (left !== old) differing--;
+      if (left !== attr) differing++;
+    }
+    if (index < this.entries - 1) {
+      const right = dense[at + 1] as number;
+      if (right !== old) differing--;
+      if (right !== attr) differing++;
+    }
+    dense[at] = attr;
+    this.denseDiffering[block] = differing;
+    return differing === 0;
+  }
+
+  private recountDense(block: number): boolean {
+    const first = block * this.entries;
+    let differing = 0;
+    for (let i = first + 1; i < first + this.entries; i++) if (this.dense[i] !== this.dense[i - 1]) differing++;
+    this.denseDiffering[block] = differing;
+    return differing === 0;
+  }
+
+  private take(): number {
+    const record = this.freeRecords.pop() ?? this.used++;
+    if (this.used > this.capacity) {
+      this.capacity = Math.ceil(this.capacity * 1.5);
+      this.words = copyInt32(this.words, this.capacity * this.stride);
+      this.refs = copyInt32(this.refs, this.capacity);
+    }
+    this.refs[record] = 1;
+    return record;
+  }
+
+  private takeDense(): number {
+    const block = this.freeDense.pop() ?? this.denseUsed++;
+    if (this.denseUsed > this.denseCapacity) {
+      this.denseCapacity = Math.ceil(this.denseCapacity * 1.5);
+      this.dense = copyUint8(this.dense, this.denseCapacity * this.entries);
+      this.denseDiffering = copyInt32(this.denseDiffering, this.denseCapacity);
+    }
+    return block;
+  }
+}
+
+const CANONICAL = 1 << 25;

@@ -1,0 +1,249 @@
+/**
+ * Lifts a page-by-page program to whole blocks.
+ *
+ * A program (a vCPU's run of accesses, the words of a dirty bitmap) is run page by page over the first block of its kind; what it did to the
+ * block's words and to the counters is remembered, and every later block with the same words, constants and phase of the pattern takes the
+ * answer from memory. A block of higher level is composed of its children's answers in the same way. So a lifted run counts what the pages
+ * would have counted, by construction. Blocks under a leaf that every access of the run merely hits are passed over.
+ *
+ * Leaf tables of equal content share one record and compare as one word, so that periodic patterns lift too. Where hardly any block repeats
+ * (random patterns) the lifter stops looking. Hot path.
+ */
+import { EntryKind } from '@mmulab/api';
+import type { Counters } from '@mmulab/api';
+import { Memo } from './memo';
+import type { MemoEntry } from './memo';
+import type { PagePlane } from './page-plane';
+import { INDEX_MASK, KIND_MASK, LEAF_TABLE } from './slot';
+import { COVERED } from './table-tree';
+import type { TableTree } from './table-tree';
+
+/** Records effects whose order matters and that are no counters (buffers, lists, pending requests). */
+export interface Journal {
+  /** Starts recording what happens in the block at `gfn`; recordings nest. */
+  open(gfn: number): void;
+  /** Ends the innermost recording. @returns what it recorded, or undefined when nothing; the surrounding one contains it too */
+  close(): unknown;
+  /** Brings recorded effects about again for the block at `gfn`; a surrounding recording contains them. */
+  replay(effects: unknown, gfn: number): void;
+}
+
+/** A program that visits pages in ascending order. */
+export interface RunProgram {
+  /** Equal for programs that do the same to equal blocks: all constants of the operation, interned. */
+  readonly key: number;
+  /** Frame the pattern starts at, and frames after which it repeats (1: every page alike). */
+  readonly origin: number;
+  readonly period: number;
+  /** Frames between visited pages: 1 for every page. */
+  readonly stride: number;
+  /** Visits the pages of the pattern within frames [from, to), one by one. */
+  block(from: number, to: number): void;
+  /** Whether every visit to a page under a leaf of this attribute has no effect at all. */
+  settled(attr: number): boolean;
+  /** What else decides the outcome for the block of `level` at `gfn` (limits of the slot): a small number, or -1 when it must not be lifted. */
+  context(gfn: number, level: number): number;
+  readonly journal: Journal | undefined;
+}
+
+const MEMO_LIMIT = 20_000;
+/** Levels above this one are not remembered as blocks. */
+const TOP_MEMO_LEVEL = 3;
+
+/** Lifter of one engine. */
+export class RunLifter {
+  private memo: Memo | undefined;
+  private readonly snapshots: Float64Array[] = [];
+  private depth = 0;
+  private lookups = 0;
+  private hits = 0;
+
+  /** @param planes planes the programs read or change, beside the table tree */
+  constructor(
+    private readonly tree: TableTree,
+    private readonly planes: readonly PagePlane[],
+    private readonly counters: Counters,
+  ) {}
+
+  /** Runs a program over frames [start, end). */
+  run(program: RunProgram, root: number, start: number, end: number): void {
+    this.lookups = 0;
+    this.hits = 0;
+    const g = this.tree.geometry;
+    const span = g.pagesAt(g.levels);
+    for (let base = start - (start % span); base < end; base += span) this.visit(program, root, g.levels, base, start, end);
+  }
+
+  /** Forgets everything remembered. */
+  clear(): void {
+    this.memo?.drain((key, entry) => {
+      this.dropReferences(key.subarray(4));
+      this.dropReferences(entry.words);
+    });
+  }
+
+  private visit(program: RunProgram, root: number, level: number, base: number, start: number, end: number): void {
+    const tree = this.tree;
+    const span = tree.geometry.pagesAt(level);
+    const from = Math.max(start, base);
+    const to = Math.min(end, base + span);
+    if (!touches(program, from, to)) return;
+    const word = tree.wordAt(root, level, base);
+    if (tree.kind === EntryKind.Leaf && program.settled(tree.attr)) return;
+    const whole = from === base && to === base + span;
+    if (whole && level <= TOP_MEMO_LEVEL && word !== COVERED && this.tryMemo(program, root, level, base)) return;
+    this.visitParts(program, root, level, base, start, end);
+  }
+
+  private visitParts(program: RunProgram, root: number, level: number, base: number, start: number, end: number): void {
+    const g = this.tree.geometry;
+    if (level === 2) {
+      program.block(Math.max(start, base), Math.min(end, base + g.entries));
+      return;
+    }
+    const span = g.pagesAt(level - 1);
+    const first = start <= base ? base : start - ((start - base) % span);
+    const last = Math.min(end, base + span * g.entries);
+    for (let child = first; child < last; child += span) this.visit(program, root, level - 1, child, start, end);
+  }
+
+  /** Takes a whole block's outcome from memory, or runs it and remembers it. @returns false when the block has no comparable words */
+  private tryMemo(program: RunProgram, root: number, level: number, base: number): boolean {
+    if (this.lookups > 512 && this.hits * 16 < this.lookups) return false;
+    const context = program.context(base, level);
+    if (context < 0) return false;
+    const key = new Int32Array(5 + this.planes.length);
+    if (!this.readWords(root, level, base, key, 4)) return false;
+    key[0] = program.key;
+    key[1] = program.period === 1 ? 0 : (base - program.origin) % program.period;
+    key[2] = level;
+    key[3] = context * 16 + this.tree.tableAttrAbove(root, level, base);
+    this.memo ??= new Memo(key.length);
+    const memo = this.memo;
+    if (memo.size >= MEMO_LIMIT) this.clear();
+    this.lookups++;
+    const known = memo.get(key);
+    if (known !== undefined) {
+      this.hits++;
+      this.apply(program, root, level, base, key, known);
+      return true;
+    }
+    this.runAndRemember(program, root, level, base, key, memo);
+    return true;
+  }
+
+  private runAndRemember(
+    program: RunProgram,
+    root: number,
+    level: number,
+    base: number,
+    key: Int32Array,
+    memo: Memo,
+  ): void {
+    // The key's records must outlive the run, which may free them.
+    this.addReferences(key.subarray(4));
+    const before = this.snapshot();
+    program.journal?.open(base);
+    this.depth++;
+    this.visitParts(program, root, level, base, base, base + this.tree.geometry.pagesAt(level));
+    this.depth--;
+    const effects = program.journal?.close();
+    const words = new Int32Array(1 + this.planes.length);
+    const above = (key[3] as number) % 16;
+    if (!this.readWords(root, level, base, words, 0) || this.tree.tableAttrAbove(root, level, base) !== above) {
+      this.dropReferences(key.subarray(4));
+      return;
+    }
+    this.addReferences(words);
+    const { events, amounts } = this.difference(before);
+    memo.set(key, { words, events, amounts, effects });
+  }
+
+  private apply(
+    program: RunProgram,
+    root: number,
+    level: number,
+    base: number,
+    key: Int32Array,
+    entry: MemoEntry,
+  ): void {
+    const { words, events, amounts } = entry;
+    if (words[0] !== key[4]) this.store(this.tree, root, level, base, words[0] as number);
+    for (let i = 0; i < this.planes.length; i++) {
+      const plane = this.planes[i] as PagePlane;
+      if (words[i + 1] !== key[5 + i]) this.store(plane.tree, plane.root, level, base, words[i + 1] as number);
+    }
+    const now = this.counters.now;
+    for (let i = 0; i < events.length; i++) now[events[i] as number] = (now[events[i] as number] as number) + (amounts[i] as number);
+    if (entry.effects !== undefined) program.journal?.replay(entry.effects, base);
+  }
+
+  private store(tree: TableTree, root: number, level: number, base: number, word: number): void {
+    if ((word & KIND_MASK) === LEAF_TABLE) tree.leaves.share(word & INDEX_MASK);
+    tree.setWordAt(root, level, base, word);
+  }
+
+  /** Reads the block's comparable words into `out` from index `at` on. @returns false when a plane has none */
+  private readWords(root: number, level: number, base: number, out: Int32Array, at: number): boolean {
+    const word = this.tree.canonicalWordAt(root, level, base);
+    if (word === -1) return false;
+    out[at] = word;
+    for (let i = 0; i < this.planes.length; i++) {
+      const plane = this.planes[i] as PagePlane;
+      const value = plane.tree.canonicalWordAt(plane.root, level, base);
+      if (value === -1) return false;
+      out[at + 1 + i] = value;
+    }
+    return true;
+  }
+
+  private addReferences(words: Int32Array): void {
+    for (let i = 0; i < words.length; i++) {
+      const word = words[i] as number;
+      if ((word & KIND_MASK) === LEAF_TABLE) this.storage(i).leaves.share(word & INDEX_MASK);
+    }
+  }
+
+  private dropReferences(words: Int32Array): void {
+    for (let i = 0; i < words.length; i++) {
+      const word = words[i] as number;
+      if ((word & KIND_MASK) === LEAF_TABLE) this.storage(i).leaves.release(word & INDEX_MASK);
+    }
+  }
+
+  private storage(index: number): TableTree {
+    return index === 0 ? this.tree : (this.planes[index - 1] as PagePlane).tree;
+  }
+
+  private snapshot(): Float64Array {
+    const now = this.counters.now;
+    let copy = this.snapshots[this.depth];
+    if (copy === undefined || copy.length !== now.length) {
+      copy = new Float64Array(now.length);
+      this.snapshots[this.depth] = copy;
+    }
+    copy.set(now);
+    return copy;
+  }
+
+  private difference(before: Float64Array): { events: Int32Array; amounts: Float64Array } {
+    const now = this.counters.now;
+    const events: number[] = [];
+    const amounts: number[] = [];
+    for (let i = 0; i < now.length; i++) {
+      const amount = (now[i] as number) - (before[i] as number);
+      if (amount !== 0) {
+        events.push(i);
+        amounts.push(amount);
+      }
+    }
+    return { events: Int32Array.from(events), amounts: Float64Array.from(amounts) };
+  }
+}
+
+/** Whether a pattern visits any page in [from, to). */
+function touches(program: RunProgram, from: number, to: number): boolean {
+  if (program.stride === 1) return to > from;
+  const offset = (from - program.origin) % program.stride;
+  return from + (offset === 0 ? 0 : program.stride - offset) < to;
+}

@@ -1,0 +1,476 @@
+/**
+ * The engine: runs rules over page tables, one page at a time (step) or over whole slots (range).
+ *
+ * A page walk goes down from the root to the lowest entry at or above its goal, asks the rule, carries the verdict's protocol out and asks again
+ * until a verdict ends it. A range walk visits entries in pre-order like KVM's TDP iterator: a parent before its children, and the children of
+ * a table that a verdict has just put there. Where entries below a slot are equal and the operation's surroundings are the same for all of
+ * them, one visit stands for all: the change is made once and counted as often as there are entries. Both ways run the same protocol steps and
+ * meet in one bookkeeping point.
+ *
+ * `makeEngine` returns a fresh class per backend, so that each backend's rules get their own inline caches. Hot path.
+ */
+import { Action, Effect, EntryKind, InvariantError, Step, verdictAttr, verdictTableAttr } from '@mmulab/api';
+import type { Entry, Protocol, Rule } from '@mmulab/api';
+import type { AttrTable } from './attr-table';
+import type { Engine, EngineClass, EngineParts, RangeOptions } from './engine';
+import type { Geometry } from './geometry';
+import { RunLifter } from './lift';
+import type { RunProgram } from './lift';
+import type { Bookkeeper, MmOps } from './mm-ops';
+import { PagePlane } from './page-plane';
+import { EMPTY_SLOT, INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, UNIFORM, childSlot, foldSlot, leafSlot, slotAttr, slotMapLevel, slotTableAttr, uniformSlot } from './slot';
+import { TableTree } from './table-tree';
+
+/** Makes an engine class of the caller's own. */
+export function makeEngine(): EngineClass {
+  return class TableEngine implements Engine {
+    private readonly tree: TableTree;
+    private readonly geometry: Geometry;
+    private readonly attrs: AttrTable;
+    private readonly protocols: readonly Protocol[];
+    private readonly book: Bookkeeper;
+    private readonly mm: MmOps;
+    private readonly lifter: RunLifter;
+    private readonly histogram = new Int32Array(256);
+    private readonly attrMap = new Uint8Array(256);
+    private pending = 0;
+
+    constructor(parts: EngineParts) {
+      this.tree = new TableTree(parts.geometry, parts.attrs);
+      this.geometry = parts.geometry;
+      this.attrs = parts.attrs;
+      this.protocols = parts.protocols;
+      this.book = parts.book;
+      this.mm = parts.mmOps;
+      this.lifter = new RunLifter(this.tree, parts.planes as readonly PagePlane[], parts.counters);
+    }
+
+    createRoot(): number {
+      return this.tree.createRoot();
+    }
+
+    freeRoot(root: number): void {
+      this.tree.freeRoot(root);
+    }
+
+    lookup(root: number, gfn: number, goal: number): Entry {
+      this.tree.locate(root, gfn, goal);
+      return this.tree;
+    }
+
+    run(program: RunProgram, root: number, start: number, end: number): void {
+      this.lifter.run(program, root, start, end);
+    }
+
+    page<Op>(rule: Rule<Op>, op: Op, root: number, gfn: number, goal: number): number {
+      const tree = this.tree;
+      tree.goal = goal;
+      for (;;) {
+        tree.locate(root, gfn, tree.goal);
+        tree.start = gfn;
+        tree.end = gfn + 1;
+        const verdict = rule.visit(tree, op);
+        const action = verdict & 63;
+        if (action >= Action.FirstProtocol) {
+          this.carryOut(this.protocols[action - Action.FirstProtocol] as Protocol, verdict, gfn);
+          if (((verdict >> 18) & Effect.Final) !== 0) return verdict >> 24;
+        } else if (action === Action.LowerGoal) {
+          tree.goal--;
+        } else {
+          const effects = (verdict >> 18) & 63;
+          if (effects !== 0) this.applyEffects(effects, gfn, tree.level, 1);
+          return verdict >> 24;
+        }
+      }
+    }
+
+    range<Op>(rule: Rule<Op>, op: Op, root: number, start: number, end: number, options: RangeOptions<Op>): number {
+      const g = this.geometry;
+      this.pending = 0;
+      this.tree.goal = options.minLevel;
+      for (let table = 0; table < g.rootTables; table++) {
+        this.walkNode(rule, op, root + table, g.levels, table * g.pagesAt(g.levels) * g.entries, start, end, options);
+      }
+      return this.pending;
+    }
+
+    clearRoot(root: number): void {
+      const g = this.geometry;
+      for (let table = 0; table < g.rootTables; table++) {
+        const node = root + table;
+        for (let i = 0; i < g.entries; i++) {
+          const pos = node * g.entries + i;
+          const word = this.tree.nodes.slots[pos] as number;
+          if (word === EMPTY_SLOT) continue;
+          const base = (table * g.entries + i) * g.pagesAt(g.levels);
+          this.tree.place(g.levels, word, base);
+          const { kind, attr, tableAttr } = this.tree;
+          if (kind === EntryKind.Table) this.removeSubtree(word, g.levels, base, 1);
+          this.book.changed(base, g.levels, kind, kind === EntryKind.Table ? tableAttr : attr, EntryKind.Empty, 0, 1);
+          this.tree.nodes.set(pos, EMPTY_SLOT);
+          this.tree.releaseWord(word);
+        }
+      }
+    }
+
+    /** Carries a protocol out at the tree's cursor, its steps back to back: nobody comes between, so no exchange is lost. */
+    private carryOut(protocol: Protocol, verdict: number, gfn: number): void {
+      const tree = this.tree;
+      const level = tree.level;
+      const oldKind = tree.kind;
+      const oldAttr = oldKind === EntryKind.Table ? tree.tableAttr : tree.attr;
+      const attr = verdictAttr(verdict);
+      const tableAttr = verdictTableAttr(verdict);
+      const effects = (verdict >> 18) & 63;
+      const steps = protocol.steps;
+      let filled = 0;
+      for (let i = 0; i < steps.length; i++) {
+        switch (steps[i]) {
+          case Step.AllocTable:
+            this.mm.zallocPage?.(gfn, level, 1);
+            break;
+          case Step.FillTable:
+            filled = attr;
+            break;
+          case Step.CasLeaf:
+          case Step.WriteLeaf:
+            tree.writeAttr(attr);
+            this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Leaf, attr, 1);
+            break;
+          case Step.CasTable:
+          case Step.WriteTable:
+            tree.writeTable(filled, tableAttr);
+            this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Table, tableAttr, 1);
+            break;
+          case Step.WriteEmpty:
+            tree.writeAttr(0);
+            this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Empty, 0, 1);
+            break;
+          case Step.CasFreeze:
+            break;
+          case Step.RemoveSubtree:
+            if (oldKind === EntryKind.Table) this.removeSubtree(tree.cursorWord(), level, tree.gfn, 1);
+            break;
+          default:
+            this.callOut(steps[i] as Step, gfn, level, 1);
+        }
+      }
+      if (effects !== 0) this.applyEffects(effects, gfn, level, 1);
+    }
+
+    /** Steps that are calls into the surrounding world. */
+    private callOut(step: Step, gfn: number, level: number, count: number): void {
+      const mm = this.mm;
+      switch (step) {
+        case Step.Flush:
+          mm.flushRemoteTlbs?.(gfn, level, count);
+          break;
+        case Step.Tlbi:
+          mm.tlbi?.(gfn, level, count);
+          break;
+        case Step.DcacheClean:
+          mm.dcacheCleanInvalPoc?.(gfn, level, count);
+          break;
+        case Step.IcacheInval:
+          mm.icacheInvalPou?.(gfn, level, count);
+          break;
+        case Step.GetPage:
+          mm.getPage?.(gfn, level, count);
+          break;
+        case Step.PutPage:
+          mm.putPage?.(gfn, level, count);
+          break;
+        case Step.FreeSubtree:
+          mm.freePage?.(gfn, level, count);
+          break;
+        case Step.DeferFree:
+          mm.deferFree?.(gfn, level, count);
+          break;
+        default:
+          throw new InvariantError('ENGINE_STEP', `no such protocol step: ${step}`, gfn, level, '');
+      }
+    }
+
+    private applyEffects(effects: number, gfn: number, level: number, count: number): void {
+      if ((effects & Effect.FlushNow) !== 0) this.mm.flushRemoteTlbs?.(gfn, level, count);
+      if ((effects & Effect.Track) !== 0) this.book.track?.(gfn, level, count);
+      if ((effects & Effect.MarkDirty) !== 0) this.book.markDirty?.(gfn);
+      this.pending |= effects;
+    }
+
+    /**
+     * Accounts for the removal of everything below `count` equal table entries of `level`: the entries of each table, tables before what
+     * they hold.
+     */
+    private removeSubtree(word: number, level: number, gfn: number, count: number): void {
+      this.book.subtreeRemoved?.(gfn, level, count);
+      this.accountTable(word, level, gfn, count);
+    }
+
+    private accountTable(word: number, level: number, gfn: number, count: number): void {
+      const g = this.geometry;
+      const kind = word & KIND_MASK;
+      this.mm.freePage?.(gfn, level, count);
+      if (kind === NODE) {
+        const first = (word & INDEX_MASK) * g.entries;
+        const span = g.pagesAt(level - 1);
+        for (let i = 0; i < g.entries; i++) {
+          const child = this.tree.nodes.slots[first + i] as number;
+          if (child !== EMPTY_SLOT) this.accountEntry(child, level - 1, gfn + i * span, count);
+        }
+      } else if (kind === LEAF_TABLE) {
+        const histogram = this.histogram.fill(0);
+        this.tree.leaves.histogram(word & INDEX_MASK, histogram);
+        for (let attr = 1; attr < this.attrs.count; attr++) {
+          const n = histogram[attr] as number;
+          if (n !== 0) this.accountLeaf(attr, 1, gfn, n * count);
+        }
+      } else {
+        const child = childSlot(word, level);
+        if (child !== EMPTY_SLOT) this.accountEntry(child, level - 1, gfn, count * g.entries);
+      }
+    }
+
+    private accountEntry(word: number, level: number, gfn: number, count: number): void {
+      if ((word & KIND_MASK) === UNIFORM && slotMapLevel(word) === level) {
+        this.accountLeaf(slotAttr(word), level, gfn, count);
+        return;
+      }
+      this.accountTable(word, level, gfn, count);
+      this.tree.place(level, word, gfn);
+      this.book.changed(gfn, level, EntryKind.Table, this.tree.tableAttr, EntryKind.Empty, 0, count);
+    }
+
+    private accountLeaf(attr: number, level: number, gfn: number, count: number): void {
+      const kind = this.attrs.special[attr] === 0 ? EntryKind.Leaf : EntryKind.Special;
+      this.book.changed(gfn, level, kind, attr, EntryKind.Empty, 0, count);
+    }
+
+    /** Visits the entries of an owned table of `level` that overlap [start, end). */
+    private walkNode<Op>(
+      rule: Rule<Op>,
+      op: Op,
+      node: number,
+      level: number,
+      base: number,
+      start: number,
+      end: number,
+      options: RangeOptions<Op>,
+    ): void {
+      const g = this.geometry;
+      const span = g.pagesAt(level);
+      const from = start <= base ? 0 : Math.floor((start - base) / span);
+      const to = end >= base + span * g.entries ? g.entries : Math.ceil((end - base) / span);
+      for (let i = from; i < to; i++) {
+        const word = this.tree.nodes.slots[node * g.entries + i] as number;
+        if (word === EMPTY_SLOT) continue;
+        this.walkSlot(rule, op, node * g.entries + i, level, base + i * span, start, end, options);
+        // A fold may have taken this table's place: its entries were all visited or are equal to those that were.
+      }
+    }
+
+    private walkSlot<Op>(
+      rule: Rule<Op>,
+      op: Op,
+      pos: number,
+      level: number,
+      base: number,
+      start: number,
+      end: number,
+      options: RangeOptions<Op>,
+    ): void {
+      const tree = this.tree;
+      const span = this.geometry.pagesAt(level);
+      const whole = start <= base && end >= base + span;
+      let word = tree.nodes.slots[pos] as number;
+      if (whole && (word & KIND_MASK) === UNIFORM && this.isUniform(op, base, span, level, word, options)) {
+        const after = this.lift(rule, op, word, level, base, 1, options);
+        if (after !== word) tree.replace(pos, after);
+        return;
+      }
+      const isTable = (word & KIND_MASK) !== UNIFORM || slotMapLevel(word) < level;
+      if (!isTable || options.tables) {
+        word = this.visitOne(rule, op, pos, level, base, start, end, options);
+        if (word === SKIPPED || word === EMPTY_SLOT) return;
+      }
+      if (level <= options.minLevel || ((word & KIND_MASK) === UNIFORM && slotMapLevel(word) === level)) return;
+      this.walkTable(rule, op, pos, level, base, start, end, options);
+    }
+
+    /** Goes into the table below a slot: owned, or virtual and expanded because it is covered in part. */
+    private walkTable<Op>(
+      rule: Rule<Op>,
+      op: Op,
+      pos: number,
+      level: number,
+      base: number,
+      start: number,
+      end: number,
+      options: RangeOptions<Op>,
+    ): void {
+      const tree = this.tree;
+      const word = tree.nodes.slots[pos] as number;
+      const whole = start <= base && end >= base + this.geometry.pagesAt(level);
+      if ((word & KIND_MASK) === UNIFORM && slotMapLevel(word) < level && childSlot(word, level) === EMPTY_SLOT) return;
+      if (level > 2) {
+        const node = tree.pinTable(pos, level);
+        this.walkNode(rule, op, node, level - 1, base, start, end, options);
+        tree.unpin(node);
+        return;
+      }
+      const kind = word & KIND_MASK;
+      if (whole && kind === LEAF_TABLE && (options.uniform === undefined || options.uniform(op, base, this.geometry.entries, 1))) this.mapLeafTable(rule, op, pos, base, options);
+      else this.walkLeaves(rule, op, pos, base, start, end, options);
+    }
+
+    /** Visits one entry of level 2 or above. @returns the word after it, or SKIPPED when the walk is not to go below */
+    private visitOne<Op>(
+      rule: Rule<Op>,
+      op: Op,
+      pos: number,
+      level: number,
+      base: number,
+      start: number,
+      end: number,
+      options: RangeOptions<Op>,
+    ): number {
+      const tree = this.tree;
+      const word = tree.nodes.slots[pos] as number;
+      tree.placeAt(pos, level, base);
+      if (tree.kind === EntryKind.Special && !options.specials) return SKIPPED;
+      tree.start = Math.max(start, base);
+      tree.end = Math.min(end, base + this.geometry.pagesAt(level));
+      const wasTable = tree.kind === EntryKind.Table;
+      const verdict = rule.visit(tree, op);
+      const action = verdict & 63;
+      if (action === Action.Descend) return word;
+      if (action < Action.FirstProtocol) return SKIPPED;
+      const after = this.changed(this.protocols[action - Action.FirstProtocol] as Protocol, verdict, word, level, base, 1);
+      tree.replace(pos, after);
+      return wasTable || after === EMPTY_SLOT ? SKIPPED : after;
+    }
+
+    /** One visit for `count` equal uniform words of `level` from `gfn` on. @returns the word all of them become */
+    private lift<Op>(rule: Rule<Op>, op: Op, word: number, level: number, gfn: number, count: number, options: RangeOptions<Op>): number {
+      const tree = this.tree;
+      const isTable = word !== EMPTY_SLOT && slotMapLevel(word) < level;
+      let now = word;
+      if (!isTable || options.tables) {
+        tree.place(level, word, gfn);
+        if (tree.kind === EntryKind.Empty || (tree.kind === EntryKind.Special && !options.specials)) return word;
+        tree.start = gfn;
+        tree.end = gfn + this.geometry.pagesAt(level);
+        const verdict = rule.visit(tree, op);
+        const action = verdict & 63;
+        if (action >= Action.FirstProtocol) {
+          now = this.changed(this.protocols[action - Action.FirstProtocol] as Protocol, verdict, word, level, gfn, count);
+          if (isTable) return now;
+        } else if (action !== Action.Descend) {
+          return word;
+        }
+      }
+      if (level <= options.minLevel || now === EMPTY_SLOT || slotMapLevel(now) === level) return now;
+      const child = childSlot(now, level);
+      if (child === EMPTY_SLOT) return now;
+      const after = this.lift(rule, op, child, level - 1, gfn, count * this.geometry.entries, options);
+      if (after === child) return now;
+      const tableAttr = slotTableAttr(now);
+      const folded = foldSlot(after, level, tableAttr);
+      return folded === -1 ? NODE | tree.nodeOf(after, level - 1, tableAttr) : folded;
+    }
+
+    /** Accounts a protocol for `count` equal entries without storing anything. @returns the word they become */
+    private changed(protocol: Protocol, verdict: number, word: number, level: number, gfn: number, count: number): number {
+      const tree = this.tree;
+      const oldKind = tree.kind;
+      const oldAttr = oldKind === EntryKind.Table ? tree.tableAttr : tree.attr;
+      const attr = verdictAttr(verdict);
+      const tableAttr = verdictTableAttr(verdict);
+      let after = word;
+      let filled = 0;
+      for (const step of protocol.steps) {
+        switch (step) {
+          case Step.AllocTable:
+            this.mm.zallocPage?.(gfn, level, count);
+            break;
+          case Step.FillTable:
+            filled = attr;
+            break;
+          case Step.CasLeaf:
+          case Step.WriteLeaf:
+            after = leafSlot(level, attr);
+            this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Leaf, attr, count);
+            break;
+          case Step.CasTable:
+          case Step.WriteTable:
+            after = uniformSlot(level - 1, filled, tableAttr);
+            this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Table, tableAttr, count);
+            break;
+          case Step.WriteEmpty:
+            after = EMPTY_SLOT;
+            this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Empty, 0, count);
+            break;
+          case Step.CasFreeze:
+            break;
+          case Step.RemoveSubtree:
+            if (oldKind === EntryKind.Table) this.removeSubtree(word, level, gfn, count);
+            break;
+          default:
+            this.callOut(step, gfn, level, count);
+        }
+      }
+      const effects = (verdict >> 18) & 63;
+      if (effects !== 0) this.applyEffects(effects, gfn, level, count);
+      return after;
+    }
+
+    /** A fully covered leaf table whose entries see the same surroundings: one visit per attribute. */
+    private mapLeafTable<Op>(rule: Rule<Op>, op: Op, pos: number, base: number, options: RangeOptions<Op>): void {
+      const tree = this.tree;
+      const leaves = tree.leaves;
+      const record = (tree.nodes.slots[pos] as number) & INDEX_MASK;
+      const histogram = this.histogram.fill(0);
+      leaves.histogram(record, histogram);
+      let differs = false;
+      for (let attr = 0; attr < this.attrs.count; attr++) {
+        this.attrMap[attr] = attr;
+        const n = histogram[attr] as number;
+        if (attr === 0 || n === 0) continue;
+        const after = this.lift(rule, op, leafSlot(1, attr), 1, base, n, options);
+        this.attrMap[attr] = slotAttr(after);
+        if (slotAttr(after) !== attr) differs = true;
+      }
+      if (differs) tree.mapLeaves(pos, this.attrMap);
+    }
+
+    /** Visits the level-1 entries of one table one by one. */
+    private walkLeaves<Op>(rule: Rule<Op>, op: Op, pos: number, base: number, start: number, end: number, options: RangeOptions<Op>): void {
+      const tree = this.tree;
+      const from = Math.max(start, base);
+      const to = Math.min(end, base + this.geometry.entries);
+      for (let gfn = from; gfn < to; gfn++) {
+        tree.locateBelow(pos, gfn);
+        if (tree.kind === EntryKind.Empty || (tree.kind === EntryKind.Special && !options.specials)) continue;
+        tree.start = gfn;
+        tree.end = gfn + 1;
+        const verdict = rule.visit(tree, op);
+        const action = verdict & 63;
+        if (action < Action.FirstProtocol) continue;
+        const protocol = this.protocols[action - Action.FirstProtocol] as Protocol;
+        const old = tree.attr;
+        const after = slotAttr(this.changed(protocol, verdict, leafSlot(1, old), 1, gfn, 1));
+        if (after !== old) tree.writeAttr(after);
+      }
+    }
+
+    /** Whether one visit may stand for all entries below a uniform slot. */
+    private isUniform<Op>(op: Op, base: number, span: number, level: number, word: number, options: RangeOptions<Op>): boolean {
+      if (options.uniform === undefined) return true;
+      const lowest = Math.max(options.minLevel, slotMapLevel(word));
+      return options.uniform(op, base, span, lowest < level ? lowest : level);
+    }
+  };
+}
+
+/** The walk does not go below the entry just visited. */
+const SKIPPED = -2;

@@ -1,0 +1,39 @@
+/**
+ * What a table engine is given by the world it lives in.
+ *
+ * `MmOps` are the memory-management callbacks of that world: an absent one is a duty this world does not have, and costs nothing. `Bookkeeper` is
+ * the one point every change of an entry passes, whoever makes it. Both are told of `count` equal events at once where a range is lifted.
+ */
+import type { EntryKind } from '@mmulab/api';
+
+/** Callbacks into the host's memory management. Addresses are frames; `level` is that of the entry concerned. */
+export interface MmOps {
+  /** A table page is taken (to be linked below an entry of `level`). */
+  zallocPage?(gfn: number, level: number, count: number): void;
+  /** A table page goes back: it was never linked, or its last reference is gone. */
+  freePage?(gfn: number, level: number, count: number): void;
+  /** The same after a grace period. */
+  deferFree?(gfn: number, level: number, count: number): void;
+  getPage?(gfn: number, level: number, count: number): void;
+  putPage?(gfn: number, level: number, count: number): void;
+  dcacheCleanInvalPoc?(gfn: number, level: number, count: number): void;
+  icacheInvalPou?(gfn: number, level: number, count: number): void;
+  tlbi?(gfn: number, level: number, count: number): void;
+  /** A request to flush remote TLBs. */
+  flushRemoteTlbs?(gfn: number, level: number, count: number): void;
+}
+
+/** Told of every transition of an entry. */
+export interface Bookkeeper {
+  /**
+   * `count` entries of `level` went from old to new. For tables the attribute is the table attribute. `gfn` is a frame of the first of them; they are
+   * neighbours.
+   */
+  changed(gfn: number, level: number, oldKind: EntryKind, oldAttr: number, newKind: EntryKind, newAttr: number, count: number): void;
+  /** `count` tables linked below neighbouring entries of `level` from `gfn` on are to be tracked (`Effect.Track`). */
+  track?(gfn: number, level: number, count: number): void;
+  /** A table below the entry of `level` at `gfn` goes, with all below it: called once, before its entries are reported one by one. */
+  subtreeRemoved?(gfn: number, level: number, count: number): void;
+  /** The page at `gfn` becomes dirty (`Effect.MarkDirty`). */
+  markDirty?(gfn: number): void;
+}

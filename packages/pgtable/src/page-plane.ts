@@ -1,0 +1,108 @@
+/**
+ * Page planes: one small value per guest frame, in the same storage as page tables.
+ *
+ * Host page states and dirty bitmaps are planes. A plane has a value everywhere (0 at first), folds like a table, and gives words of whole
+ * blocks that compare by content, so that operations lift over page tables and planes together. Hot path.
+ */
+import { AttrTable } from './attr-table';
+import type { Plane } from './engine';
+import type { Geometry } from './geometry';
+import { KIND_MASK, UNIFORM, slotAttr, uniformSlot } from './slot';
+import { TableTree } from './table-tree';
+
+/** One value of 0 to 255 per frame. */
+export class PagePlane implements Plane {
+  readonly tree: TableTree;
+  readonly root: number;
+
+  constructor(readonly geometry: Geometry) {
+    this.tree = new TableTree(geometry, new AttrTable());
+    this.root = this.tree.createRoot(uniformSlot(1, 0, 0));
+  }
+
+  get(gfn: number): number {
+    this.tree.locate(this.root, gfn, 1);
+    return this.tree.attr;
+  }
+
+  set(gfn: number, value: number): void {
+    this.tree.locate(this.root, gfn, 1);
+    if (this.tree.attr !== value) this.tree.writeAttr(value);
+  }
+
+  /** Stores a value over `npages` frames from `gfn` on. */
+  setRange(gfn: number, npages: number, value: number): void {
+    const end = gfn + npages;
+    let at = gfn;
+    while (at < end) {
+      let level = 1;
+      while (level < this.geometry.levels && at % this.geometry.pagesAt(level + 1) === 0 && at + this.geometry.pagesAt(level + 1) <= end) level++;
+      if (level === 1) this.set(at, value);
+      else this.tree.setWordAt(this.root, level, at, uniformSlot(1, value, 0));
+      at += this.geometry.pagesAt(level);
+    }
+  }
+
+  /** The value all frames of a block of `level` have, or -1. */
+  uniformValue(level: number, gfn: number): number {
+    if (level === 1) return this.get(gfn);
+    const word = this.tree.wordAt(this.root, level, gfn);
+    return (word & KIND_MASK) === UNIFORM ? slotAttr(word) : -1;
+  }
+
+  /** Whether every frame of a range has the value. */
+  isUniform(gfn: number, npages: number, value: number): boolean {
+    const end = gfn + npages;
+    let at = gfn;
+    while (at < end) {
+      const level = this.uniformLevel(at);
+      if (this.tree.attr !== value) return false;
+      at += this.geometry.pagesAt(level) - (at % this.geometry.pagesAt(level));
+    }
+    return true;
+  }
+
+  /**
+   * The largest level whose block around a frame has one value throughout. Leaves that value in the tree's cursor (`tree.attr`).
+   */
+  uniformLevel(gfn: number): number {
+    let level = 1;
+    while (level < this.geometry.levels) {
+      const span = this.geometry.pagesAt(level + 1);
+      const word = this.tree.wordAt(this.root, level + 1, gfn - (gfn % span));
+      if ((word & KIND_MASK) !== UNIFORM) break;
+      level++;
+    }
+    this.tree.locate(this.root, gfn, 1);
+    return level;
+  }
+
+  /** Number of frames with a value other than 0 in a range. */
+  countNonZero(gfn: number, npages: number): number {
+    const end = gfn + npages;
+    let at = gfn;
+    let count = 0;
+    while (at < end) {
+      const level = this.uniformLevel(at);
+      const span = this.geometry.pagesAt(level);
+      const next = Math.min(end, at - (at % span) + span);
+      if (this.tree.attr !== 0) count += next - at;
+      at = next;
+    }
+    return count;
+  }
+
+  /** Makes this plane equal to another of the same geometry over a range. */
+  copyRange(source: Plane, gfn: number, npages: number): void {
+    const from = source as PagePlane;
+    const end = gfn + npages;
+    let at = gfn;
+    while (at < end) {
+      const level = from.uniformLevel(at);
+      const span = this.geometry.pagesAt(level);
+      const next = Math.min(end, at - (at % span) + span);
+      this.setRange(at, next - at, from.tree.attr);
+      at = next;
+    }
+  }
+}

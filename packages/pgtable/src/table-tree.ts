@@ -1,0 +1,479 @@
+/**
+ * Storage of radix trees: where an entry is found, how it is written, and how equal entries fold back into one uniform slot.
+ *
+ * A tree knows nothing of rules, protocols or counting. `locate` leaves what it found in the tree's cursor fields, which are the entry as rules
+ * see it; `writeAttr` and `writeTable` store at the cursor. Page planes are trees whose slots are all uniform or owned, never empty.
+ * Hot path.
+ */
+import { EntryKind, InvariantError } from '@mmulab/api';
+import type { Entry } from '@mmulab/api';
+import type { AttrTable } from './attr-table';
+import type { Geometry } from './geometry';
+import { LeafTables } from './leaf-table';
+import { NodeArena } from './node-arena';
+import {
+  EMPTY_SLOT,
+  INDEX_MASK,
+  KIND_MASK,
+  LEAF_TABLE,
+  NODE,
+  UNIFORM,
+  childSlot,
+  foldSlot,
+  leafSlot,
+  slotAttr,
+  slotMapLevel,
+  slotTableAttr,
+  uniformSlot,
+} from './slot';
+
+const CACHE_SIZE = 64;
+
+/** What `wordAt` answers where a leaf or a hole of a higher level covers the block. */
+export const COVERED = -1;
+
+/** Trees over one arena, with a cursor. */
+export class TableTree implements Entry {
+  readonly nodes: NodeArena;
+  readonly leaves: LeafTables;
+  // The entry the cursor is on (see Entry).
+  level = 0;
+  kind: EntryKind = EntryKind.Empty;
+  attr = 0;
+  tableAttr = 0;
+  goal = 1;
+  start = 0;
+  end = 0;
+  /** A frame of the entry: the one `locate` was asked for. */
+  at = 0;
+  /** Position of the slot that holds the entry: its own, or that of the uniform slot or leaf table it lies in. */
+  private pos = 0;
+  /** Level of that slot. */
+  private slotLevel = 0;
+  private low = 0;
+  private high = 0;
+  // Nodes of level-2 entries found lately, by the upper bits of the frame number.
+  private readonly cacheHigh = new Float64Array(CACHE_SIZE).fill(-1);
+  private readonly cacheRoot = new Int32Array(CACHE_SIZE);
+  private readonly cacheNode = new Int32Array(CACHE_SIZE);
+
+  constructor(
+    readonly geometry: Geometry,
+    private readonly attrs: AttrTable,
+  ) {
+    this.nodes = new NodeArena(geometry.entries);
+    this.leaves = new LeafTables(geometry.entries);
+  }
+
+  /** A new root whose entries are all `word`. */
+  createRoot(word: number = EMPTY_SLOT): number {
+    return this.nodes.allocRoot(this.geometry.rootTables, word, this.geometry.levels);
+  }
+
+  /** Gives a root's storage back, with all it owns. */
+  freeRoot(root: number): void {
+    const first = root * this.geometry.entries;
+    for (let pos = first; pos < first + this.geometry.entries * this.geometry.rootTables; pos++) this.releaseWord(this.nodes.slots[pos] as number);
+    for (let i = 0; i < this.geometry.rootTables; i++) this.nodes.free(root + i);
+    this.forgetCache();
+  }
+
+  /** First frame the entry maps. */
+  get gfn(): number {
+    const span = this.geometry.pagesAt(this.level);
+    return this.at - (this.at % span);
+  }
+
+  /**
+   * Puts the cursor on the lowest entry for a frame: a leaf, a hole, a special entry, or the table entry at level `goal`.
+   * @param root index of the root
+   * @param gfn below the geometry's limit
+   */
+  locate(root: number, gfn: number, goal: number): void {
+    const g = this.geometry;
+    const high = Math.floor(gfn * g.inverseSplit);
+    const low = gfn - high * g.split;
+    this.at = gfn;
+    this.low = low;
+    this.high = high;
+    let level: number;
+    let pos: number;
+    const cached = high & (CACHE_SIZE - 1);
+    if (goal <= 2 && this.cacheHigh[cached] === high && this.cacheRoot[cached] === root) {
+      level = 2;
+      pos = (this.cacheNode[cached] as number) * g.entries + (low >> g.bits);
+    } else {
+      level = g.levels;
+      pos = root * g.entries + Math.floor(gfn / g.pagesAt(level));
+    }
+    const slots = this.nodes.slots;
+    for (;;) {
+      const word = slots[pos] as number;
+      const wordKind = word & KIND_MASK;
+      if (wordKind === NODE) {
+        if (level <= goal) break;
+        const node = word & INDEX_MASK;
+        level--;
+        if (level === 2) {
+          this.cacheHigh[cached] = high;
+          this.cacheRoot[cached] = root;
+          this.cacheNode[cached] = node;
+          pos = node * g.entries + (low >> g.bits);
+        } else {
+          pos = node * g.entries + ((high >> (g.bits * (level - 3))) & g.mask);
+        }
+        continue;
+      }
+      if (wordKind === LEAF_TABLE && goal < 2) {
+        const attr = this.leaves.get(word & INDEX_MASK, low & g.mask);
+        this.pos = pos;
+        this.slotLevel = 2;
+        this.level = 1;
+        this.tableAttr = 0;
+        this.attr = attr;
+        this.kind = attr === 0 ? EntryKind.Empty : this.attrs.special[attr] === 0 ? EntryKind.Leaf : EntryKind.Special;
+        return;
+      }
+      break;
+    }
+    this.land(pos, level, goal);
+  }
+
+  /** Puts the cursor on an entry without a place in a tree: range walks visit one entry for many equal ones. */
+  place(level: number, word: number, at: number): void {
+    this.at = at;
+    this.level = level;
+    this.setView(word, level);
+  }
+
+  /** Whether the cursor's table (kind Table) has entries, and how many: see Entry. */
+  childCount(): number {
+    return this.childCountOf(this.viewWord, this.level);
+  }
+
+  firstLeafBelow(): number {
+    return this.firstLeafOf(this.viewWord, this.level);
+  }
+
+  /** Stores a leaf or special attribute, or empty (0), at the cursor. A table that was there gives its storage back. */
+  writeAttr(attr: number): void {
+    this.materialise(this.level);
+    if (this.level > 1) {
+      this.replace(this.pos, leafSlot(this.level, attr));
+    } else {
+      const word = this.nodes.slots[this.pos] as number;
+      const record = this.leaves.own(word & INDEX_MASK);
+      if (record !== (word & INDEX_MASK)) this.store(this.pos, LEAF_TABLE | record);
+      if (this.leaves.set(record, this.low & this.geometry.mask, attr)) this.foldLeafTable(this.pos, record);
+    }
+    this.attr = attr;
+    this.kind = attr === 0 ? EntryKind.Empty : this.attrs.special[attr] === 0 ? EntryKind.Leaf : EntryKind.Special;
+  }
+
+  /** Links a table at the cursor whose entries all hold `childAttr` (0: an empty table). */
+  writeTable(childAttr: number, tableAttr: number): void {
+    this.materialise(this.level);
+    this.replace(this.pos, uniformSlot(this.level - 1, childAttr, tableAttr));
+    this.kind = EntryKind.Table;
+    this.attr = 0;
+    this.tableAttr = tableAttr;
+  }
+
+  /** Puts the cursor on the entry a slot of `level` holds. @param at first frame of the entry */
+  placeAt(pos: number, level: number, at: number): void {
+    this.at = at;
+    this.pos = pos;
+    this.slotLevel = level;
+    this.level = level;
+    this.setView(this.nodes.slots[pos] as number, level);
+  }
+
+  /** Puts the cursor on a level-1 entry below the level-2 slot at `pos`. */
+  locateBelow(pos: number, gfn: number): void {
+    const high = Math.floor(gfn * this.geometry.inverseSplit);
+    this.at = gfn;
+    this.high = high;
+    this.low = gfn - high * this.geometry.split;
+    this.pos = pos;
+    this.slotLevel = 2;
+    this.level = 1;
+    const word = this.nodes.slots[pos] as number;
+    const attr = (word & KIND_MASK) === LEAF_TABLE ? this.leaves.get(word & INDEX_MASK, this.low & this.geometry.mask) : slotAttr(word);
+    this.setView(leafSlot(1, attr), 1);
+  }
+
+  /** Replaces the word of a slot; what the old word owned is given back. A word that owns a node brings it along. */
+  replace(pos: number, word: number): void {
+    const old = this.nodes.slots[pos] as number;
+    if (old === word) return;
+    if ((word & KIND_MASK) === NODE) this.nodes.parent[word & INDEX_MASK] = pos;
+    this.store(pos, word);
+    if ((old & KIND_MASK) === NODE || (old & KIND_MASK) === LEAF_TABLE) this.releaseWord(old);
+  }
+
+  /** Replaces every attribute of the leaf table at a level-2 slot by `map[attr]`. */
+  mapLeaves(pos: number, map: Uint8Array): void {
+    const word = this.nodes.slots[pos] as number;
+    const record = this.leaves.own(word & INDEX_MASK);
+    if (record !== (word & INDEX_MASK)) this.store(pos, LEAF_TABLE | record);
+    if (this.leaves.mapAttrs(record, map)) this.foldLeafTable(pos, record);
+  }
+
+  /** Makes the table below a slot of level 3 or above an owned node that does not fold until `unpin`. @returns the node */
+  pinTable(pos: number, level: number): number {
+    const node = this.expand(pos, level);
+    this.nodes.pins[node] = (this.nodes.pins[node] as number) + 1;
+    return node;
+  }
+
+  /** Lets a pinned node fold again, and folds it when its entries are equal. */
+  unpin(node: number): void {
+    this.nodes.pins[node] = (this.nodes.pins[node] as number) - 1;
+    if (this.nodes.pins[node] === 0 && this.nodes.differing[node] === 0) this.fold(node, this.nodes.slots[node * this.geometry.entries] as number);
+  }
+
+  /** A node with every entry equal to `word`, which may own storage: each entry gets its own copy. Its parent is set when it is stored. */
+  nodeOf(word: number, level: number, tableAttr: number): number {
+    const node = this.nodes.alloc(word, level, tableAttr, -1);
+    const first = node * this.geometry.entries;
+    for (let i = 0; i < this.geometry.entries; i++) this.nodes.set(first + i, this.adopt(i === 0 ? word : this.copyWord(word), first + i));
+    return node;
+  }
+
+  private adopt(word: number, pos: number): number {
+    if ((word & KIND_MASK) === NODE) this.nodes.parent[word & INDEX_MASK] = pos;
+    return word;
+  }
+
+  private copyWord(word: number): number {
+    const kind = word & KIND_MASK;
+    if (kind === LEAF_TABLE) this.leaves.share(word & INDEX_MASK);
+    if (kind !== NODE) return word;
+    const from = word & INDEX_MASK;
+    const copy = this.nodes.alloc(EMPTY_SLOT, this.nodes.level[from] as number, this.nodes.tableAttr[from] as number, -1);
+    for (let i = 0; i < this.geometry.entries; i++) {
+      const pos = copy * this.geometry.entries + i;
+      this.nodes.set(pos, this.adopt(this.copyWord(this.nodes.slots[from * this.geometry.entries + i] as number), pos));
+    }
+    return NODE | copy;
+  }
+
+  /** The word at the cursor (level 2 and above), owned or uniform. */
+  cursorWord(): number {
+    return this.viewWord;
+  }
+
+  /** Changes the attribute of the table below the cursor (kind Table). */
+  setTableAttr(tableAttr: number): void {
+    this.materialise(this.level);
+    const word = this.nodes.slots[this.pos] as number;
+    const kind = word & KIND_MASK;
+    if (kind === NODE) {
+      this.nodes.tableAttr[word & INDEX_MASK] = tableAttr;
+    } else if (kind === LEAF_TABLE) {
+      const record = this.leaves.own(word & INDEX_MASK);
+      this.leaves.setTableAttr(record, tableAttr);
+      this.store(this.pos, LEAF_TABLE | record);
+    } else if (slotMapLevel(word) === this.level - 1) {
+      this.store(this.pos, uniformSlot(this.level - 1, slotAttr(word), tableAttr));
+    } else if (slotTableAttr(word) !== tableAttr) {
+      this.nodes.tableAttr[this.expand(this.pos, this.level)] = tableAttr;
+    }
+    this.tableAttr = tableAttr;
+  }
+
+  /** Kind, attribute and table attribute of a word as the entry of a level. */
+  private setView(word: number, level: number): void {
+    this.viewWord = word;
+    this.attr = 0;
+    this.tableAttr = 0;
+    const kind = word & KIND_MASK;
+    if (kind === NODE) {
+      this.kind = EntryKind.Table;
+      this.tableAttr = this.nodes.tableAttr[word & INDEX_MASK] as number;
+    } else if (kind === LEAF_TABLE) {
+      this.kind = EntryKind.Table;
+      this.tableAttr = this.leaves.tableAttr(word & INDEX_MASK);
+    } else if (word === EMPTY_SLOT) {
+      this.kind = EntryKind.Empty;
+    } else if (slotMapLevel(word) === level) {
+      this.attr = slotAttr(word);
+      this.kind = this.attrs.special[this.attr] === 0 ? EntryKind.Leaf : EntryKind.Special;
+    } else {
+      this.kind = EntryKind.Table;
+      this.tableAttr = slotTableAttr(word);
+    }
+  }
+  private viewWord = 0;
+
+  private land(pos: number, level: number, goal: number): void {
+    const word = this.nodes.slots[pos] as number;
+    this.pos = pos;
+    this.slotLevel = level;
+    if ((word & KIND_MASK) === UNIFORM && goal < level) {
+      const mapLevel = slotMapLevel(word);
+      if (mapLevel < level) {
+        // Inside a virtual subtree: the entry at the goal, or the leaf or hole above it.
+        const entryLevel = mapLevel > goal ? mapLevel : goal;
+        this.level = entryLevel;
+        this.setView(entryLevel === mapLevel ? leafSlot(mapLevel, slotAttr(word)) : word, entryLevel);
+        return;
+      }
+    }
+    this.level = level;
+    this.setView(word, level);
+  }
+
+  /** Makes the cursor's entry addressable: expands the uniform slot it lies in down to `level`. */
+  private materialise(level: number): void {
+    while (this.slotLevel > Math.max(level, 2)) {
+      const node = this.expand(this.pos, this.slotLevel);
+      this.slotLevel--;
+      this.pos = this.childPos(node, this.slotLevel);
+    }
+    if (level === 1 && ((this.nodes.slots[this.pos] as number) & KIND_MASK) === UNIFORM) this.expandLeaf(this.pos);
+  }
+
+  private childPos(node: number, level: number): number {
+    const g = this.geometry;
+    const index = level === 2 ? this.low >> g.bits : (this.high >> (g.bits * (level - 3))) & g.mask;
+    return node * g.entries + index;
+  }
+
+  /** Replaces a virtual table by an owned node. @returns the node */
+  private expand(pos: number, level: number): number {
+    const word = this.nodes.slots[pos] as number;
+    if ((word & KIND_MASK) === NODE) return word & INDEX_MASK;
+    if ((word & KIND_MASK) !== UNIFORM || slotMapLevel(word) >= level || level < 3) {
+      throw new InvariantError('TREE_EXPAND', 'only a virtual table can be expanded', this.at, level, word.toString(16));
+    }
+    const node = this.nodes.alloc(childSlot(word, level), level - 1, slotTableAttr(word), pos);
+    this.nodes.set(pos, NODE | node);
+    return node;
+  }
+
+  private expandLeaf(pos: number): void {
+    const word = this.nodes.slots[pos] as number;
+    this.nodes.set(pos, LEAF_TABLE | this.leaves.alloc(slotAttr(word), slotTableAttr(word)));
+  }
+
+  private foldLeafTable(pos: number, record: number): void {
+    const word = uniformSlot(1, this.leaves.uniformAttr(record), this.leaves.tableAttr(record));
+    this.leaves.release(record);
+    this.store(pos, word);
+    this.slotLevel = 2;
+  }
+
+  /** Stores a word and folds its table, and those above, while their entries are equal. */
+  private store(pos: number, word: number): void {
+    if (this.nodes.set(pos, word)) this.fold(Math.floor(pos / this.geometry.entries), word);
+  }
+
+  /** Folds a node whose entries are all `word` into its parent's slot, where a uniform slot can say so. */
+  private fold(node: number, word: number): void {
+    const g = this.geometry;
+    const parentPos = this.nodes.parent[node] as number;
+    if (parentPos < 0 || this.nodes.pins[node] !== 0) return;
+    const level = this.nodes.level[node] as number;
+    const folded = foldSlot(word, level + 1, this.nodes.tableAttr[node] as number);
+    if (folded === -1) return;
+    this.nodes.free(node);
+    this.forgetCache();
+    if (this.pos >= node * g.entries && this.pos < (node + 1) * g.entries) {
+      this.pos = parentPos;
+      this.slotLevel = level + 1;
+    }
+    this.store(parentPos, folded);
+  }
+
+  private forgetCache(): void {
+    this.cacheHigh.fill(-1);
+  }
+
+  /** Gives back all storage a word owns. */
+  releaseWord(word: number): void {
+    const kind = word & KIND_MASK;
+    if (kind === LEAF_TABLE) {
+      this.leaves.release(word & INDEX_MASK);
+    } else if (kind === NODE) {
+      const node = word & INDEX_MASK;
+      const first = node * this.geometry.entries;
+      for (let pos = first; pos < first + this.geometry.entries; pos++) this.releaseWord(this.nodes.slots[pos] as number);
+      this.nodes.free(node);
+      this.forgetCache();
+    }
+  }
+
+  /**
+   * The word of the block of `level` at `gfn` (aligned), or COVERED when a leaf or a hole of a higher level lies over it. Where the block is inside a
+   * virtual subtree, the word it would have.
+   */
+  wordAt(root: number, level: number, gfn: number): number {
+    this.locate(root, gfn, level);
+    if (this.level !== level) return COVERED;
+    return this.slotLevel === level ? (this.nodes.slots[this.pos] as number) : this.viewWord;
+  }
+
+  /** The table attribute of the table that holds the entry of `level` at `gfn`: context of a block. */
+  tableAttrAbove(root: number, level: number, gfn: number): number {
+    if (level >= this.geometry.levels) return 0;
+    this.locate(root, gfn, level + 1);
+    return this.kind === EntryKind.Table ? this.tableAttr : 0;
+  }
+
+  /** Stores a word over the block of `level` at `gfn`; what the block owned is released. Leaf tables in `word` bring their reference. */
+  setWordAt(root: number, level: number, gfn: number, word: number): void {
+    this.locate(root, gfn, level);
+    if (this.level !== level) throw new InvariantError('TREE_COVERED', 'the block lies under an entry of a higher level', gfn, this.level, '');
+    this.materialise(level);
+    const old = this.nodes.slots[this.pos] as number;
+    if (old === word) this.releaseWord(old);
+    else this.replace(this.pos, word);
+  }
+
+  /**
+   * The word of a block in a form that can be compared: equal content, equal word. Leaf tables become shared records; tables of higher level
+   * have no such form (-1).
+   */
+  canonicalWordAt(root: number, level: number, gfn: number): number {
+    const word = this.wordAt(root, level, gfn);
+    if (word === COVERED || (word & KIND_MASK) === NODE) return -1;
+    if ((word & KIND_MASK) !== LEAF_TABLE) return word;
+    const record = word & INDEX_MASK;
+    const canonical = this.leaves.intern(record);
+    if (canonical !== record) this.store(this.pos, LEAF_TABLE | canonical);
+    return LEAF_TABLE | canonical;
+  }
+
+  /** Non-empty entries of the table a word of `level` points to. */
+  childCountOf(word: number, level: number): number {
+    const kind = word & KIND_MASK;
+    if (kind === NODE) return this.nodes.countNonEmpty(word & INDEX_MASK);
+    if (kind === LEAF_TABLE) return this.leaves.countNonEmpty(word & INDEX_MASK);
+    return childSlot(word, level) === EMPTY_SLOT ? 0 : this.geometry.entries;
+  }
+
+  /** Attribute of the first present leaf below a table word, or -1. */
+  firstLeafOf(word: number, level: number): number {
+    const kind = word & KIND_MASK;
+    if (kind === NODE) {
+      const first = (word & INDEX_MASK) * this.geometry.entries;
+      for (let pos = first; pos < first + this.geometry.entries; pos++) {
+        const child = this.nodes.slots[pos] as number;
+        if (child === EMPTY_SLOT) continue;
+        const attr = this.firstLeafOf(child, level - 1);
+        if (attr >= 0) return attr;
+      }
+      return -1;
+    }
+    if (kind === LEAF_TABLE) {
+      for (let i = 0; i < this.geometry.entries; i++) {
+        const attr = this.leaves.get(word & INDEX_MASK, i);
+        if (attr !== 0 && this.attrs.special[attr] === 0) return attr;
+      }
+      return -1;
+    }
+    const attr = slotAttr(word);
+    return attr !== 0 && this.attrs.special[attr] === 0 ? attr : -1;
+  }
+}
