@@ -1,0 +1,87 @@
+/**
+ * access_rounds: passes over memory and host operations in any order, one phase each, after a round that only starts the vCPUs.
+ */
+import 'reflect-metadata';
+import type { OptionSpec, PhaseStep, Workload, WorkloadDefinition, WorkloadPlan, WorkloadRequest } from '@mmulab/api';
+import { injectable } from 'inversify';
+import { defineWorkload, type CommandFlag } from './command-line';
+import { memoryTooLarge, sizeUnaligned } from './errors';
+import { layOutGuest } from './guest-layout';
+import { guestModeOption, resolveGuestMode } from './guest-mode';
+import {
+  MAX_TEST_MEMORY_BYTES,
+  modeFlag,
+  numberValue,
+  overlapFlag,
+  overlapOption,
+  switchValue,
+  textValue,
+  vcpusFlag,
+  vcpusOption,
+} from './option-values';
+import { protectSteps, roundFlags, roundOptions, roundPhases, type PassRound } from './rounds';
+import { accesses, destroyVmPhase, guestStep, phase } from './steps';
+
+const NAME = 'access_rounds';
+
+const options: readonly OptionSpec[] = [vcpusOption, ...roundOptions, overlapOption, guestModeOption];
+const flags: readonly CommandFlag[] = [vcpusFlag, ...roundFlags, overlapFlag, modeFlag];
+
+/** What access_rounds says of itself. */
+export const accessRoundsDefinition: WorkloadDefinition = defineWorkload({
+  name: NAME,
+  doc: 'Rounds of writing, reading, executing and of host operations, one phase each.',
+  options,
+  flags,
+});
+
+/** access_rounds. */
+@injectable()
+export class AccessRounds implements Workload {
+  /** @throws MmulabError for sizes that do not fit together and rounds the kernel would refuse */
+  plan(request: WorkloadRequest): WorkloadPlan {
+    const { options: values, machine } = request;
+    const mode = resolveGuestMode(NAME, textValue(values, 'guest_mode'), '6.1', machine);
+    const [vcpus, bytes] = [numberValue(values, 'vcpus'), numberValue(values, 'bytes')];
+    const overlap = switchValue(values, 'overlap');
+    if (bytes % mode.pageSizeBytes !== 0) throw sizeUnaligned(NAME, 'bytes', bytes, mode.pageSizeBytes);
+    const totalBytes = overlap ? bytes : bytes * vcpus;
+    if (totalBytes > MAX_TEST_MEMORY_BYTES) throw memoryTooLarge(NAME, totalBytes, MAX_TEST_MEMORY_BYTES);
+    const layout = layOutGuest(request, {
+      workload: NAME,
+      program: 'rounds',
+      generation: '6.1',
+      mode,
+      vcpus,
+      npages: totalBytes / machine.pageSizeBytes,
+      backing: request.backing(textValue(values, 'backing')),
+      populated: switchValue(values, 'prefilled'),
+      hugeEntries: switchValue(values, 'huge_guest_entries'),
+    });
+    const everyone = Array.from({ length: vcpus }, (_, vcpu) => vcpu);
+    const sharePages = bytes / machine.pageSizeBytes;
+    const pass = ({ kind, stride }: PassRound): PhaseStep[] => {
+      const run = { stride: stride * mode.pageFrames };
+      const count = Math.ceil(sharePages / run.stride);
+      const first = (vcpu: number): number => layout.baseVfn + (overlap ? 0 : vcpu * sharePages);
+      return [
+        guestStep(
+          everyone.map(vcpu => layout.again([accesses(first(vcpu), count, kind, run)])),
+          overlap,
+        ),
+      ];
+    };
+    const manualProtect = textValue(values, 'manual_protect');
+    const [rounds, slot] = [textValue(values, 'rounds'), layout.testSlots[0] ?? 1];
+    const noop = guestStep(
+      everyone.map(vcpu => layout.start(vcpu, [])),
+      false,
+    );
+    const phases = [
+      phase('noop', [...protectSteps(manualProtect), noop]),
+      ...roundPhases({ workload: NAME, rounds, manualProtect, slot, pass }),
+      destroyVmPhase(),
+    ];
+    return { vm: layout.vm, phases, notes: layout.notes };
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * dirty_log_perf_test: populate memory, switch dirty logging on, then per iteration touch the memory, get the log and (with manual protection)
+ * clear it; switch logging off.
+ *
+ * Models: Linux 6.1 and 6.12 tools/testing/selftests/kvm/dirty_log_perf_test.c, run_test().
+ */
+import 'reflect-metadata';
+import type { HostOp, OptionSpec, OptionValues, Workload, WorkloadDefinition, WorkloadPhase, WorkloadPlan, WorkloadRequest } from '@mmulab/api';
+import { injectable } from 'inversify';
+import { defineWorkload, type CommandFlag } from './command-line';
+import { optionConflict } from './errors';
+import { guestModeOption, type Generation } from './guest-mode';
+import { WRITE_ALL, planMemstress, type Memstress, type PassStyle } from './memstress';
+import {
+  backingFlag,
+  backingOption,
+  bytesFlag,
+  bytesOption,
+  generationValue,
+  modeFlag,
+  numberValue,
+  overlapFlag,
+  overlapOption,
+  physOffsetOption,
+  pinningFlag,
+  pinningOption,
+  selftestOption,
+  switchOption,
+  switchValue,
+  vcpusFlag,
+  vcpusOption,
+} from './option-values';
+import { destroyVmPhase, guestStep, hostSteps, phase } from './steps';
+
+const NAME = 'dirty_log_perf_test';
+/** Largest number the flags' atoi() can give. */
+const MAX_INT = 2 ** 31 - 1;
+/** Memslots of user space, less slot 0. */
+const MAX_TEST_SLOTS = 32763;
+
+const options: readonly OptionSpec[] = [
+  selftestOption,
+  vcpusOption,
+  bytesOption('Test memory per vCPU.'),
+  backingOption,
+  guestModeOption,
+  overlapOption,
+  {
+    kind: 'number',
+    name: 'write_fraction',
+    doc: '6.1 (-f): one page in so many is written, the others are read; every pass alike, populating included.',
+    default: 1,
+    min: 1,
+    max: MAX_INT,
+    integer: true,
+  },
+  {
+    kind: 'number',
+    name: 'write_percent',
+    doc: '6.12 (-w): chance that a page is written, in percent; drawn per page. Populating writes every page.',
+    default: 100,
+    min: 0,
+    max: 100,
+    integer: true,
+  },
+  switchOption('random_order', '6.12 (-a): pages are drawn at random instead of taken in order.'),
+  {
+    kind: 'number',
+    name: 'random_seed',
+    doc: '6.12 (-r): seed of the generator. The test never hands it to the guest, so it changes nothing.',
+    default: 1,
+    min: 0,
+    max: 2 ** 32 - 1,
+    integer: true,
+  },
+  { kind: 'number', name: 'iterations', doc: 'Rounds of touching memory and getting the log.', default: 2, min: 2, max: MAX_INT, integer: true },
+  { kind: 'number', name: 'slots', doc: 'Memslots the test memory is divided into, evenly.', default: 1, min: 1, max: MAX_TEST_SLOTS, integer: true },
+  switchOption('manual_protect', 'Use manual dirty log protection with an initially set bitmap (off: -g).', true),
+  switchOption('run_while_disabling', 'vCPUs go on touching memory while logging is switched off (-e). In 6.1 this implies -g.'),
+  physOffsetOption('Read and not used by this test (-p).'),
+  pinningOption,
+  switchOption(
+    'after_disable_access',
+    'One more pass of the same accesses once logging is off, as phase after_disable_access. Not in the test itself.',
+  ),
+];
+
+const flags: readonly CommandFlag[] = [
+  { letter: 'i', argument: 'iterations', option: 'iterations', doc: 'iterations, at least 2' },
+  { letter: 'g', option: 'manual_protect', value: false, doc: 'no manual dirty log protection' },
+  { letter: 'p', argument: 'offset', option: 'phys_offset', doc: 'guest physical offset (read and not used)' },
+  modeFlag,
+  { letter: 'n', refused: 'an L2 guest needs the shadow MMU; nested_rounds runs one', doc: 'run in a nested guest' },
+  bytesFlag,
+  { letter: 'f', argument: 'fraction', option: 'write_fraction', generation: '6.1', doc: 'write every n-th page' },
+  { letter: 'w', argument: 'percent', option: 'write_percent', generation: '6.12', doc: 'chance of a write, in percent' },
+  { letter: 'a', option: 'random_order', value: true, generation: '6.12', doc: 'touch pages in random order' },
+  { letter: 'r', argument: 'seed', option: 'random_seed', generation: '6.12', doc: 'seed (without effect in the guest)' },
+  vcpusFlag,
+  overlapFlag,
+  backingFlag,
+  { letter: 'x', argument: 'slots', option: 'slots', doc: 'divide the memory into so many memslots' },
+  { letter: 'e', option: 'run_while_disabling', value: true, doc: 'run vCPUs while logging is switched off' },
+  pinningFlag,
+];
+
+/** What dirty_log_perf_test says of itself. */
+export const dirtyLogPerfDefinition: WorkloadDefinition = defineWorkload({
+  name: NAME,
+  doc: 'Dirty logging: populate, enable, touch and get (and clear) the log per iteration, disable.',
+  options,
+  flags,
+});
+
+/** Options of the one generation that were set for the other. */
+function rejectForeignOptions(values: OptionValues, generation: Generation): void {
+  const foreign =
+    generation === '6.12'
+      ? [['write_fraction', 1] as const]
+      : [['write_percent', 100] as const, ['random_order', false] as const, ['random_seed', 1] as const];
+  for (const [name, standard] of foreign) {
+    if (values[name] !== standard) throw optionConflict(NAME, name, `not an option of the test of ${generation}`);
+  }
+}
+
+/** dirty_log_perf_test. */
+@injectable()
+export class DirtyLogPerf implements Workload {
+  /** @throws MmulabError for values that do not go together */
+  plan(request: WorkloadRequest): WorkloadPlan {
+    const values = request.options;
+    rejectForeignOptions(values, generationValue(values));
+    const test = planMemstress(NAME, request, numberValue(values, 'slots'));
+    const whileDisabling = switchValue(values, 'run_while_disabling');
+    const manual = switchValue(values, 'manual_protect') && !(whileDisabling && test.generation === '6.1');
+    const touch: PassStyle = {
+      writeFraction: numberValue(values, 'write_fraction'),
+      writePercent: numberValue(values, 'write_percent'),
+      randomOrder: switchValue(values, 'random_order'),
+    };
+    const phases = [
+      populatePhase(test, touch, manual),
+      logPhase(test, 'enable_log', true),
+      ...Array.from({ length: numberValue(values, 'iterations') }, (_, index) => iteration(test, touch, manual, index + 1)).flat(),
+      whileDisabling ? disableWhileRunning(test, touch) : logPhase(test, 'disable_log', false),
+    ];
+    if (switchValue(values, 'after_disable_access')) phases.push(phase('after_disable_access', [touchStep(test, touch)]));
+    return { vm: test.layout.vm, phases: [...phases, destroyVmPhase()], notes: [...test.layout.notes, ...(whileDisabling ? [RUNNING_NOTE] : [])] };
+  }
+}
+
+const RUNNING_NOTE = 'With -e the real test disables logging at some moment of a pass; here a whole pass runs before and one after.';
+
+/** 6.1 populates with the configured fraction, 6.12 writes everything. */
+function populatePhase(test: Memstress, touch: PassStyle, manual: boolean): WorkloadPhase {
+  const programs = test.start(test.generation === '6.12' ? WRITE_ALL : touch);
+  const before = hostSteps(manual ? [{ op: 'manual_protect', initiallySet: true }] : []);
+  return phase('populate', [...before, guestStep(programs, test.shared)], 'Populate memory time');
+}
+
+function iteration(test: Memstress, touch: PassStyle, manual: boolean, k: number): WorkloadPhase[] {
+  const get = perSlot(test, slot => ({ op: 'get_dirty_log', slot }));
+  const clear = perSlot(test, slot => ({ op: 'clear_dirty_log', slot }));
+  const phases = [
+    phase(`dirty_${k}`, [touchStep(test, touch)], `Iteration ${k} dirty memory time`),
+    phase(`get_log_${k}`, hostSteps(get), `Iteration ${k} get dirty log time`),
+  ];
+  return manual ? [...phases, phase(`clear_log_${k}`, hostSteps(clear), `Iteration ${k} clear dirty log time`)] : phases;
+}
+
+function logPhase(test: Memstress, name: string, on: boolean): WorkloadPhase {
+  return phase(name, hostSteps(setLog(test, on)), `${on ? 'Enabling' : 'Disabling'} dirty logging time`);
+}
+
+function disableWhileRunning(test: Memstress, touch: PassStyle): WorkloadPhase {
+  const steps = [touchStep(test, touch), ...hostSteps(setLog(test, false)), touchStep(test, touch)];
+  return phase('disable_log', steps, 'Disabling dirty logging time');
+}
+
+function setLog(test: Memstress, on: boolean): HostOp[] {
+  return perSlot(test, slot => ({ op: 'set_dirty_log', slot, on }));
+}
+
+function touchStep(test: Memstress, touch: PassStyle): ReturnType<typeof guestStep> {
+  return guestStep(test.again(touch), test.shared);
+}
+
+function perSlot(test: Memstress, op: (slot: number) => HostOp): HostOp[] {
+  return test.layout.testSlots.map(op);
+}

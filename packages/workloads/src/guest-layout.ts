@@ -1,0 +1,292 @@
+/**
+ * Lays out a test's VM: memslot 0 with image, stacks and guest tables, the test memory in one slot or several, and what a vCPU touches when
+ * it starts.
+ *
+ * The order of allocation is that of the selftest library (top table, image, stack of vCPU 0, descriptor tables, further stacks, test memory,
+ * what a test adds), so that every page lies in the frame in which it was measured. Test memory ends one page below the top of guest physical
+ * memory and is aligned to the backing page: memory in small pages is therefore never aligned to 2 MiB.
+ *
+ * Models: Linux 6.1 tools/testing/selftests/kvm/lib/kvm_util.c, perf_test_util.c and x86_64/processor.c.
+ */
+import type {
+  Gfn,
+  GuestRun,
+  HostBacking,
+  Machine,
+  MemslotSpec,
+  PopulatedRun,
+  VcpuProgram,
+  VcpuStep,
+  Vfn,
+  VmLayout,
+  WorkloadRequest,
+} from '@mmulab/api';
+import { hugeEntriesUnaligned, noRoom } from './errors';
+import { guestArch, type GuestArch, type GuestImage, type ProgramName } from './guest-image';
+import type { Generation, GuestMode } from './guest-mode';
+import { GuestTableBuilder } from './guest-tables';
+import { SlotZeroFrames, slotZeroPages } from './slot-zero';
+import { fetchPage, readPage, writePage } from './steps';
+
+/** Guest virtual address of test memory, in bytes (DEFAULT_GUEST_TEST_MEM). */
+const TEST_MEMORY_BYTES = 0xc0000000;
+/** The addresses of guest-image.ts count pages of this size. */
+const IMAGE_PAGE_BYTES = 4096;
+/** Stack pages per vCPU; guests with larger pages have one. */
+const STACK_PAGES = 5;
+/** Levels of all guest modes. */
+const GUEST_LEVELS = 4;
+/** Host address below which nothing of a VM lies, in bytes; memslots follow one another from here, each aligned to its backing. */
+const HOST_BASE_BYTES = 2 ** 44;
+/** Guest pages an entry of level 2 maps. */
+const HUGE_ENTRY_PAGES = 512;
+
+/** A workload and the memory it wants. */
+export interface GuestLayoutSpec {
+  readonly workload: string;
+  readonly program: ProgramName;
+  readonly generation: Generation;
+  readonly mode: GuestMode;
+  readonly vcpus: number;
+  /** Test memory in frames. */
+  readonly npages: number;
+  readonly backing: HostBacking;
+  /** Memslots the test memory is divided into; the caller has checked that it divides. */
+  readonly slots?: number;
+  /** Where test memory begins instead of at the top. */
+  readonly baseGfn?: Gfn;
+  /** Alignment of test memory in frames where it is coarser than the backing page. */
+  readonly alignFrames?: number;
+  /** The host has filled the test memory beforehand. */
+  readonly populated?: boolean;
+  /** The guest maps test memory with level-2 entries. */
+  readonly hugeEntries?: boolean;
+  /** Pages of test memory the guest maps read-only, relative to its start. */
+  readonly readOnly?: { readonly first: number; readonly npages: number };
+  /** Pages for the descriptors of a hypervisor in the guest, behind GDT and TSS. */
+  readonly extraSystemPages?: number;
+  /** Table pages to allocate behind the guest's own. */
+  readonly extraTables?: number;
+}
+
+/** Where everything lies, and how vCPUs begin. */
+export interface GuestLayout {
+  readonly vm: VmLayout;
+  readonly image: GuestImage;
+  /** First page of test memory, and how many there are. */
+  readonly baseVfn: Vfn;
+  readonly baseGfn: Gfn;
+  readonly npages: number;
+  /** Numbers of the memslots with test memory, and the frames in each. */
+  readonly testSlots: readonly number[];
+  readonly pagesPerSlot: number;
+  /** First of the extra table pages. */
+  readonly extraTables: Gfn;
+  /** The one page of a vCPU's stack that is used. */
+  stackVfn(vcpu: number): Vfn;
+  /** A vCPU's first program: its own code, stack and globals, `pass`, then the way to the host. */
+  start(vcpu: number, pass: VcpuProgram): VcpuProgram;
+  /** A later program: `pass`, then the way to the host as far as it can fault. */
+  again(pass: VcpuProgram): VcpuProgram;
+  readonly notes: readonly string[];
+}
+
+/** Pages that an entry of a level maps on the machine. */
+export function pagesAtLevel(machine: Machine, level: number): number {
+  return (machine.pageSizeBytes / 8) ** (level - 1);
+}
+
+/**
+ * Lays out the VM.
+ * @throws MmulabError WORKLOAD_NO_ROOM, WORKLOAD_HUGE_ENTRIES_UNALIGNED
+ */
+export function layOutGuest(request: WorkloadRequest, spec: GuestLayoutSpec): GuestLayout {
+  const baseGfn = spec.baseGfn ?? topOfMemory(request.machine, spec);
+  if (spec.hugeEntries === true && (baseGfn % HUGE_ENTRY_PAGES !== 0 || spec.npages % HUGE_ENTRY_PAGES !== 0)) {
+    throw hugeEntriesUnaligned(spec.workload, baseGfn, spec.npages);
+  }
+  return new GuestBuilder(request, spec, baseGfn).build();
+}
+
+/** The highest aligned place that leaves the last guest page free. */
+function topOfMemory(machine: Machine, { mode, npages, backing, alignFrames = 1 }: GuestLayoutSpec): Gfn {
+  const guestPages = Math.floor((machine.maxGfn(mode.physBits) + 1) / mode.pageFrames);
+  const highest = (guestPages - 1) * mode.pageFrames - npages;
+  const align = Math.max(pagesAtLevel(machine, backing.pageLevel), mode.pageFrames, alignFrames);
+  return Math.floor(highest / align) * align;
+}
+
+/** Allocates everything in the library's order. */
+class GuestBuilder {
+  private readonly arch: GuestArch;
+  private readonly image: GuestImage;
+  private readonly frames: SlotZeroFrames;
+  private readonly tables: GuestTableBuilder;
+  private readonly stackPages: number;
+
+  constructor(
+    private readonly request: WorkloadRequest,
+    private readonly spec: GuestLayoutSpec,
+    private readonly baseGfn: Gfn,
+  ) {
+    this.arch = guestArch(request.machine.arch);
+    this.image = this.arch.images[spec.program];
+    this.frames = new SlotZeroFrames(request.machine.pageSizeBytes);
+    this.tables = new GuestTableBuilder('guest', GUEST_LEVELS, this.frames.takeTables(this.arch.rootPages), count => this.frames.takeTables(count));
+    this.stackPages = request.machine.pageSizeBytes === IMAGE_PAGE_BYTES ? STACK_PAGES : 1;
+  }
+
+  build(): GuestLayout {
+    const { spec, frames } = this;
+    const slotZero = this.slotZeroPages();
+    this.mapImage();
+    const storesAboveSlotZero = this.arch.syncsByStore && spec.generation === '6.12';
+    const early = storesAboveSlotZero ? this.mapSyncPage(this.arch.systemFirst, slotZero) : undefined;
+    this.mapStacks();
+    this.mapTestMemory();
+    const syncPage = early ?? (this.arch.syncsByStore ? this.mapSyncPage(Number(this.syncGfn()), this.syncGfn()) : undefined);
+    const extraTables = frames.takeTables(spec.extraTables ?? 0);
+    this.checkRoom(Math.max(slotZero, frames.end));
+    const memslots = this.memslots(Math.max(slotZero, frames.end));
+    return this.layout(memslots, extraTables, syncPage);
+  }
+
+  private layout(memslots: readonly MemslotSpec[], extraTables: Gfn, syncPage: Vfn | undefined): GuestLayout {
+    const { spec, image } = this;
+    const toHost = syncPage === undefined ? [] : [writePage(syncPage)];
+    const stackVfn = (vcpu: number): Vfn => this.stackVfn(vcpu);
+    const page = (imagePage: Vfn): Vfn => this.framesOf(imagePage);
+    const read = [...image.globals, ...(spec.generation === '6.12' && spec.program === 'perf' ? image.arguments : [])];
+    const beginning = (vcpu: number): VcpuStep[] => [
+      fetchPage(page(image.entryCode)),
+      writePage(stackVfn(vcpu)),
+      ...read.map(at => readPage(page(at))),
+    ];
+    const sync = [fetchPage(page(image.syncCode)), ...image.syncGlobals.map(at => readPage(page(at))), ...toHost];
+    return {
+      vm: {
+        vcpus: spec.vcpus,
+        physBits: spec.mode.physBits,
+        memslots,
+        spaces: [this.tables.build()],
+        cpu: { wp: false, smep: false, smap: false, efernx: true, pge: false, pcide: false },
+      },
+      image,
+      baseVfn: this.testVfn(),
+      baseGfn: this.baseGfn,
+      npages: spec.npages,
+      testSlots: memslots.slice(1).map(slot => slot.id),
+      pagesPerSlot: spec.npages / (spec.slots ?? 1),
+      extraTables,
+      stackVfn,
+      start: (vcpu, pass) => [...beginning(vcpu), ...pass, ...sync],
+      again: pass => [...pass, ...toHost],
+      notes: this.notes(),
+    };
+  }
+
+  private mapImage(): void {
+    for (const { first, last } of this.image.segments) {
+      const [vfn, end] = [this.framesOf(first), this.framesOf(last)];
+      this.map(vfn, this.frames.takePresent(end - vfn + 1), end - vfn + 1);
+    }
+  }
+
+  /** Stacks of all vCPUs; the descriptor tables come with the first vCPU. */
+  private mapStacks(): void {
+    for (let vcpu = 0; vcpu < this.spec.vcpus; vcpu++) {
+      this.map(this.stackVfn(vcpu) - this.stackPages + 1, this.frames.takeAbsent(this.stackPages), this.stackPages);
+      if (vcpu > 0) continue;
+      const systemPages = this.arch.systemPages + (this.spec.extraSystemPages ?? 0);
+      if (systemPages > 0) this.map(this.arch.systemFirst, this.frames.takePresent(systemPages), systemPages);
+    }
+  }
+
+  private mapTestMemory(): void {
+    const { npages, readOnly, hugeEntries } = this.spec;
+    const level = hugeEntries === true ? 2 : 1;
+    const borders = readOnly === undefined ? [0, npages] : [0, readOnly.first, readOnly.first + readOnly.npages, npages];
+    for (let piece = 0; piece + 1 < borders.length; piece++) {
+      const [first, end] = [borders[piece] ?? 0, borders[piece + 1] ?? 0];
+      if (first < end) this.map(this.testVfn() + first, this.baseGfn + first, end - first, { level, writable: piece !== 1 });
+    }
+  }
+
+  private mapSyncPage(vfn: Vfn, gfn: Gfn): Vfn {
+    this.map(vfn, gfn, this.spec.mode.pageFrames);
+    return vfn;
+  }
+
+  /** Up to 6.1 the tests look for an unbacked page at five eighths of the smaller of the two address spaces. */
+  private syncGfn(): Gfn {
+    const { physBits, virtBits } = this.spec.mode;
+    return (2 ** Math.min(physBits, virtBits - 1) * 5) / 8 / this.request.machine.pageSizeBytes;
+  }
+
+  private map(vfn: Vfn, gfn: Gfn, npages: number, rights: Partial<GuestRun> = {}): void {
+    const { accessed } = this.arch;
+    this.tables.map({ vfn, gfn, npages, level: 1, writable: true, user: false, executable: true, accessed, dirty: accessed, ...rights });
+  }
+
+  private memslots(slotZeroSize: number): MemslotSpec[] {
+    const { backing, npages, populated, slots = 1 } = this.spec;
+    const alignment = Math.max(pagesAtLevel(this.request.machine, 2), pagesAtLevel(this.request.machine, backing.pageLevel));
+    const align = (frame: number): number => Math.ceil(frame / alignment) * alignment;
+    let hvf = align(HOST_BASE_BYTES / this.request.machine.pageSizeBytes);
+    const small = this.request.backing('anonymous');
+    const memslots = [memslot(0, 0, slotZeroSize, hvf, small, this.frames.populated)];
+    let before = slotZeroSize;
+    for (let index = 0; index < slots; index++) {
+      hvf = align(hvf + before);
+      before = npages / slots;
+      const gfn = this.baseGfn + index * before;
+      memslots.push(memslot(index + 1, gfn, before, hvf, backing, populated === true ? [{ gfn, npages: before }] : []));
+    }
+    return memslots;
+  }
+
+  private slotZeroPages(): number {
+    const { vcpus, npages } = this.spec;
+    return slotZeroPages({ stackPages: vcpus * this.stackPages, extraPages: npages, entriesPerTable: this.request.machine.pageSizeBytes / 8 });
+  }
+
+  private checkRoom(slotZeroSize: number): void {
+    const { workload, npages, mode } = this.spec;
+    if (this.baseGfn < slotZeroSize) {
+      throw noRoom(
+        workload,
+        mode.physBits,
+        `test memory would begin at gfn 0x${this.baseGfn.toString(16)}, inside memslot 0 of ${slotZeroSize} pages`,
+      );
+    }
+    const maxGfn = this.request.machine.maxGfn(mode.physBits);
+    if (this.baseGfn + npages - 1 > maxGfn) {
+      throw noRoom(workload, mode.physBits, `test memory would end behind the last frame, 0x${maxGfn.toString(16)}`);
+    }
+  }
+
+  private notes(): string[] {
+    const { mode } = this.spec;
+    if (mode.pageSizeBytes === IMAGE_PAGE_BYTES) return [];
+    return [
+      `The tables of a guest with ${mode.pageSizeBytes / 1024} KiB pages are laid out as if they had 512 entries: faults on them are approximate.`,
+    ];
+  }
+
+  private testVfn(): Vfn {
+    return TEST_MEMORY_BYTES / this.request.machine.pageSizeBytes;
+  }
+
+  private stackVfn(vcpu: number): Vfn {
+    return this.framesOf(this.arch.stackFirst) + (vcpu + 1) * this.stackPages - 1;
+  }
+
+  /** The frame of a page of guest-image.ts. */
+  private framesOf(imagePage: Vfn): Vfn {
+    return Math.floor((imagePage * IMAGE_PAGE_BYTES) / this.request.machine.pageSizeBytes);
+  }
+}
+
+function memslot(id: number, baseGfn: Gfn, npages: number, hvf: number, backing: HostBacking, populated: readonly PopulatedRun[]): MemslotSpec {
+  return { id, baseGfn, npages, hvf, backing, readonly: false, populated };
+}

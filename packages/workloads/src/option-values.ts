@@ -1,0 +1,135 @@
+/**
+ * Options that several tests have, and typed access to validated values.
+ */
+import type { ChoiceOption, NumberOption, OptionSpec, OptionValue, OptionValues, SizeOption, SwitchOption, TextOption } from '@mmulab/api';
+import { optionNotValidated } from './errors';
+import type { CommandFlag, ValueFlag } from './command-line';
+import type { Generation } from './guest-mode';
+
+/** What all test memory together may be: as the tests allow. */
+export const MAX_TEST_MEMORY_BYTES = 16 * 2 ** 40;
+/** vCPUs a test may have (KVM_MAX_VCPUS of the test library). */
+export const MAX_VCPUS = 512;
+/** What the guest's page is at least. */
+const MIN_BYTES = 4096;
+
+/** Which generation of the tests runs. */
+export const selftestOption: ChoiceOption = {
+  kind: 'choice',
+  name: 'selftest',
+  doc: 'Generation of the test program: its flags, the numbers of -m, and what the guest reads and writes differ. -f says 6.1; -w, -a and -r say 6.12.',
+  choices: ['6.1', '6.12'],
+  default: '6.1',
+};
+
+/** Number of vCPUs. */
+export const vcpusOption: NumberOption = {
+  kind: 'number',
+  name: 'vcpus',
+  doc: 'Number of vCPUs.',
+  default: 1,
+  min: 1,
+  max: MAX_VCPUS,
+  integer: true,
+};
+
+/** Kind of host memory behind the test memory. */
+export const backingOption: TextOption = {
+  kind: 'text',
+  name: 'backing',
+  doc: 'Kind of host memory behind the test memory, for example anonymous, anonymous_thp, anonymous_hugetlb_2mb, shmem.',
+  default: 'anonymous',
+  pattern: '^[A-Za-z0-9_.-]+$',
+  expected: 'the name of a host backing',
+};
+
+/** All vCPUs touch the whole test memory. */
+export const overlapOption: SwitchOption = {
+  kind: 'switch',
+  name: 'overlap',
+  doc: 'Every vCPU touches the whole test memory instead of a part of its own.',
+  default: false,
+};
+
+/** A size of test memory. @param doc whether it is per vCPU or for all */
+export function bytesOption(doc: string, defaultBytes = 2 ** 30): SizeOption {
+  return { kind: 'size', name: 'bytes', doc, default: defaultBytes, min: MIN_BYTES, max: MAX_TEST_MEMORY_BYTES };
+}
+
+/** A plain switch that is off unless given. */
+export function switchOption(name: string, doc: string, isDefault = false): SwitchOption {
+  return { kind: 'switch', name, doc, default: isDefault };
+}
+
+/** Flags of all tests that run in guest modes. */
+export const modeFlag: ValueFlag = {
+  letter: 'm',
+  argument: 'mode',
+  option: 'guest_mode',
+  once: true,
+  doc: 'guest mode, by number (of the generation) or name',
+};
+export const bytesFlag: ValueFlag = { letter: 'b', argument: 'size', option: 'bytes', doc: 'test memory per vCPU, for example 16M' };
+export const vcpusFlag: ValueFlag = { letter: 'v', argument: 'vcpus', option: 'vcpus', doc: `number of vCPUs, 1 to ${MAX_VCPUS}` };
+export const backingFlag: ValueFlag = { letter: 's', argument: 'backing', option: 'backing', doc: 'kind of host memory' };
+export const overlapFlag: CommandFlag = { letter: 'o', option: 'overlap', value: true, doc: 'all vCPUs touch the whole test memory' };
+export const pinningFlag: ValueFlag = {
+  letter: 'c',
+  argument: 'cpus',
+  option: 'pinning',
+  generation: '6.12',
+  doc: 'host CPUs to pin vCPUs to (accepted; counts do not depend on it)',
+};
+
+/** Where the 6.12 tests pin their threads: accepted, without an effect on counts. */
+export const pinningOption: TextOption = {
+  kind: 'text',
+  name: 'pinning',
+  doc: 'Host CPUs the threads are pinned to (-c of 6.12). Accepted; counts do not depend on it.',
+  default: '',
+  pattern: '^[0-9,-]*$',
+  expected: 'a list of CPU numbers',
+};
+
+/** Where test memory begins: honoured by kvm_page_table_test, read and not used by the others. */
+export function physOffsetOption(doc: string): TextOption {
+  return {
+    kind: 'text',
+    name: 'phys_offset',
+    doc,
+    default: '0',
+    pattern: '^(0x[0-9A-Fa-f]+|[0-9]+[KMGTkmgt]?)$',
+    expected: 'an address such as 0x100000000, or a size such as 4G',
+  };
+}
+
+/** Options with one of a name replaced. */
+export function withDefault(specs: readonly OptionSpec[], name: string, value: OptionValue): OptionSpec[] {
+  return specs.map(spec => (spec.name === name ? ({ ...spec, default: value } as OptionSpec) : spec));
+}
+
+/** @returns the value of a number or size option */
+export function numberValue(options: OptionValues, name: string): number {
+  const value = options[name];
+  if (typeof value !== 'number') throw optionNotValidated(name, value);
+  return value;
+}
+
+/** @returns the value of a choice or text option */
+export function textValue(options: OptionValues, name: string): string {
+  const value = options[name];
+  if (typeof value !== 'string') throw optionNotValidated(name, value);
+  return value;
+}
+
+/** @returns the value of a switch */
+export function switchValue(options: OptionValues, name: string): boolean {
+  const value = options[name];
+  if (typeof value !== 'boolean') throw optionNotValidated(name, value);
+  return value;
+}
+
+/** @returns the generation of the test */
+export function generationValue(options: OptionValues): Generation {
+  return textValue(options, selftestOption.name) === '6.12' ? '6.12' : '6.1';
+}
