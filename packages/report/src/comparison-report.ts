@@ -1,13 +1,14 @@
 /**
  * A comparison as a report: per workload one sheet, its rows the counters that differ, phase by phase, with the change in words.
  */
+import type { RunResult } from '@mmulab/api';
 import { comparisonDocument, isSameInAll, type ComparedPhase, type Comparison } from './compare';
 import { foldIterations } from './iterations';
 import { formatCount, formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
 import type { CsvRows, Report, View } from './reporter';
 import { foldNotes } from './results';
 import { selftestLabel } from './selftest-lines';
-import { describeRun, type Setting } from './settings';
+import { configValue, describeRun, type Setting } from './settings';
 import type { Cell, Column, Sheet, TonedCell } from './sheet';
 
 /** Results side by side, as `compareResults` laid them. */
@@ -48,8 +49,14 @@ function samePhase(a: ComparedPhase | undefined, b: ComparedPhase | undefined): 
 }
 
 function comparisonTitle(comparison: Comparison): string {
-  const names = [...new Set(comparison.runs.map(run => run.name))];
+  const names = [...new Set(comparison.runs.map(baseName))];
   return names.length === 1 ? (names[0] ?? '') : comparison.labels.map(lines => lines.join(', ')).join(' | ');
+}
+
+/** The name in the config: that of the run tells the runs of a matrix apart, which the table does itself. */
+function baseName(run: RunResult): string {
+  const name = configValue(run.config, 'name');
+  return typeof name === 'string' ? name : run.name;
 }
 
 /** What ran, when all runs say the same of it. */

@@ -23,5 +23,7 @@ export {
   workloadsReport,
 } from './list-report';
 export type { ListedEvent, ListedPlugin } from './list-report';
+export { explanationReport } from './explanation-report';
+export type { ExplainedName } from './explanation-report';
 export { formatBytes, formatCount, formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
 export type { Cell, Column, Sheet, Tone, TonedCell } from './sheet';

@@ -2,6 +2,7 @@
  * Verifications and lists as reports.
  */
 import type { BackendDefinition, EventDef, VerifyReport } from '@mmulab/api';
+import { explanationReport } from './explanation-report';
 import { backendsReport, eventsReport, listEvents, modelsReport, overviewReport, profilesReport } from './list-report';
 import { renderReport, type Report, type View } from './reporter';
 import { verificationReport } from './verification-report';
@@ -16,18 +17,28 @@ const bad: VerifyReport = {
   equal: 1299,
   differences: [{ id: '6.1/x.v1', phase: 'dirty_1', counter: 'page_fault', recorded: 4096, simulated: 4100, tolerance: 0 }],
 };
-const group = { ...good, group: 'x86-dirty-log' };
+const group = { ...good, file: 'x86-dirty-log', backend: 'x86-tdp', kernel: '6.1.192' };
 
 describe('a verification', () => {
-  it('has a row per group of records and a verdict', () => {
+  it('has a row per file, backend and kernel, and a verdict', () => {
     const table = lines(verificationReport(good, [group]));
-    expect(cells(table.find(line => line.startsWith('x86-dirty-log ')))).toEqual(['x86-dirty-log', '2', '1,300', '1,300', '0', '10', '7']);
+    expect(cells(table.find(line => line.startsWith('x86-dirty-log ')))).toEqual([
+      'x86-dirty-log',
+      'x86-tdp',
+      '6.1.192',
+      '2',
+      '1,300',
+      '1,300',
+      '0',
+      '10',
+      '7',
+    ]);
     expect(table).toContain('All 1,300 judged values are equal.');
     expect(table).not.toContain('Differences');
   });
 
   it('sums up several groups', () => {
-    const table = lines(verificationReport({ ...good, records: 4, values: 2600, equal: 2600 }, [group, { ...group, group: 'other' }]));
+    const table = lines(verificationReport({ ...good, records: 4, values: 2600, equal: 2600 }, [group, { ...group, file: 'other' }]));
     expect(cells(table.find(line => line.startsWith('all ')))).toEqual(['all', '4', '2,600', '2,600', '0', '10', '7']);
   });
 
@@ -37,8 +48,8 @@ describe('a verification', () => {
     expect(cells(table.find(line => line.startsWith('6.1/x.v1 ')))).toEqual(['6.1/x.v1', 'dirty_1', 'page_fault', '4,096', '4,100', '+4', '0']);
   });
 
-  it('is its report as JSON and its differences as CSV', () => {
-    expect(JSON.parse(lines(verificationReport(bad, [group]), 'json').join('\n'))).toEqual(bad);
+  it('is its report as JSON, without the groups, and its differences as CSV', () => {
+    expect(JSON.parse(lines(verificationReport({ ...bad, groups: [group] } as VerifyReport, [group]), 'json').join('\n'))).toEqual(bad);
     expect(lines(verificationReport(bad, [group]), 'csv')).toEqual([
       'id,phase,counter,recorded,simulated,tolerance',
       '6.1/x.v1,dirty_1,page_fault,4096,4100,0',
@@ -101,5 +112,35 @@ describe('lists', () => {
     expect(Object.keys(JSON.parse(lines(overview, 'json').join('\n')) as object)).toEqual(['backends', 'models']);
     expect(lines(overview, 'csv')).toContain('backends,a,kernel,6.13');
     expect(lines(overview)).toEqual(expect.arrayContaining(['Backends', 'Cost models']));
+  });
+});
+
+describe('an explanation', () => {
+  const eager = {
+    kind: 'backend option',
+    name: 'eager_page_split',
+    owners: ['x86-tdp', 'x86-shadow'],
+    doc: 'Split huge pages when dirty logging begins.',
+    facts: [
+      { label: 'values', value: 'Y or N' },
+      { label: 'default', value: 'Y' },
+    ],
+  };
+
+  it('says what kind of thing it is, whose, what it does, and the facts', () => {
+    const text = lines(explanationReport([eager]));
+    expect(text.slice(0, 2)).toEqual(['eager_page_split: backend option of x86-tdp, x86-shadow', 'Split huge pages when dirty logging begins.']);
+    expect(text.map(cells)).toContainEqual(['values', 'Y or N']);
+  });
+
+  it('keeps the lines of a usage text', () => {
+    const usage = { kind: 'workload', name: 't', owners: [], doc: 'A test.', facts: [{ label: 'usage', value: 't [-v N]\n  -v N   vCPUs' }] };
+    const text = lines(explanationReport([usage]));
+    expect(text).toContain('usage  t [-v N]');
+    expect(text).toContain('         -v N   vCPUs');
+  });
+
+  it('is an array of meanings as JSON', () => {
+    expect(JSON.parse(lines(explanationReport([eager]), 'json').join('\n'))).toEqual([eager]);
   });
 });

@@ -99,7 +99,7 @@ function zeroNotes(result: RunResult, shown: readonly string[]): string[] {
 }
 
 function memoryNote(result: RunResult): string {
-  return `Page tables of the simulated machine at the end: ${formatBytes(result.memory.tableBytesReal)}.`;
+  return `Page tables of the simulated machine: at most ${formatBytes(result.memory.tableBytesReal)}.`;
 }
 
 /** One value per row: run, name, what distinguishes the runs, phase, scope, counter, value. Scopes other than `vm` only with `all`. */

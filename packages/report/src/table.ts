@@ -103,8 +103,8 @@ function spanWidth(columns: readonly number[], widths: readonly number[]): numbe
 }
 
 function columnWidth(column: Column, index: number, sheet: Sheet): number {
-  const heads = column.name.split('\n').map(line => line.length);
-  return sheet.rows.reduce((width, row) => Math.max(width, cellText(row[index] ?? '').length), Math.max(...heads));
+  const texts = [column.name, ...sheet.rows.map(row => cellText(row[index] ?? ''))];
+  return texts.reduce((width, text) => Math.max(width, ...text.split('\n').map(line => line.length)), 0);
 }
 
 function drawBlock(sheet: Sheet, block: readonly number[], widths: readonly number[], paints: Paints): string {
@@ -115,8 +115,10 @@ function drawBlock(sheet: Sheet, block: readonly number[], widths: readonly numb
     colWidths: block.map(index => widths[index] ?? 0),
     wordWrap: true,
   });
-  table.push(block.map(index => paints.strong(sheet.columns[index]?.name ?? '')));
-  table.push(block.map(index => paints.faint('─'.repeat(widths[index] ?? 0))));
+  if (sheet.columns.some(column => column.name !== '')) {
+    table.push(block.map(index => paints.strong(sheet.columns[index]?.name ?? '')));
+    table.push(block.map(index => paints.faint('─'.repeat(widths[index] ?? 0))));
+  }
   for (const row of sheet.rows) table.push(block.map(index => drawCell(row[index] ?? '', paints)));
   return table
     .toString()

@@ -6,9 +6,11 @@ import { formatCount } from './quantity';
 import type { CsvRows, Report } from './reporter';
 import type { Cell, Sheet } from './sheet';
 
-/** What became of the records of one group (one file, as a rule). `values` and `equal` count judged values only. */
+/** What became of the records of one file, backend and kernel. `values` and `equal` count judged values only. */
 export interface VerifiedGroup {
-  readonly group: string;
+  readonly file: string;
+  readonly backend: string;
+  readonly kernel: string;
   readonly records: number;
   readonly values: number;
   readonly equal: number;
@@ -19,20 +21,22 @@ export interface VerifiedGroup {
 export function verificationReport(report: VerifyReport, groups: readonly VerifiedGroup[]): Report {
   return {
     what: 'a verification',
-    document: report,
+    document: { records: report.records, values: report.values, equal: report.equal, unjudged: report.unjudged, differences: report.differences },
     sheets: () => [groupSheet(report, groups), ...(report.differences.length === 0 ? [] : [differenceSheet(report.differences)])],
     csv: () => differenceRows(report.differences),
   };
 }
 
 function groupSheet(report: VerifyReport, groups: readonly VerifiedGroup[]): Sheet {
-  const total: VerifiedGroup = { ...report, group: 'all' };
+  const total: VerifiedGroup = { ...report, file: 'all', backend: '', kernel: '' };
   return {
     title: 'Records of real kernels',
     lines: [],
-    keys: 1,
+    keys: 3,
     columns: [
-      { name: 'group', align: 'left' },
+      { name: 'records of', align: 'left' },
+      { name: 'backend', align: 'left' },
+      { name: 'kernel', align: 'left' },
       { name: 'records', align: 'right' },
       { name: 'values', align: 'right' },
       { name: 'equal', align: 'right' },
@@ -45,9 +49,9 @@ function groupSheet(report: VerifyReport, groups: readonly VerifiedGroup[]): She
   };
 }
 
-function groupRow({ group, records, values, equal, unjudged }: VerifiedGroup): Cell[] {
+function groupRow({ file, backend, kernel, records, values, equal, unjudged }: VerifiedGroup): Cell[] {
   const off = values - equal;
-  return [group, records, values, equal, off === 0 ? off : { value: off, tone: 'bad' }, unjudged.values, unjudged.equal];
+  return [file, backend, kernel, records, values, equal, off === 0 ? off : { value: off, tone: 'bad' }, unjudged.values, unjudged.equal];
 }
 
 function verdict({ values, equal }: VerifyReport): string {
