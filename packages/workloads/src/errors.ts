@@ -60,6 +60,11 @@ export function memoryTooLarge(workload: string, bytes: number, limitBytes: numb
   return new MmulabError('WORKLOAD_MEMORY_TOO_LARGE', `${workload}: ${formatSize(bytes)} of test memory in all, at most ${formatSize(limitBytes)}`);
 }
 
+/** A workload made of one architecture's registers. */
+export function notOnArch(workload: string, arch: string, wanted: string): MmulabError {
+  return new MmulabError('WORKLOAD_NOT_ON_ARCH', `${workload}: runs on ${wanted} guests only, this machine is ${arch}`);
+}
+
 /** The guest mode does not exist, or not on this machine. */
 export function unsupportedMode(workload: string, mode: string, reason: string): MmulabError {
   return new MmulabError('WORKLOAD_MODE_NOT_SUPPORTED', `${workload}: guest mode ${mode}: ${reason}`);

@@ -16,3 +16,7 @@ export { DirtyLogPerf, dirtyLogPerfDefinition } from './dirty-log-perf';
 export { ExecutePerf, executePerfDefinition } from './execute-perf';
 export { KvmPageTable, kvmPageTableDefinition } from './kvm-page-table';
 export { AccessRounds, accessRoundsDefinition } from './access-rounds';
+export { AccessTracking, accessTrackingDefinition } from './access-tracking';
+export { DemandPaging, demandPagingDefinition } from './demand-paging';
+export { CrChurn, crChurnDefinition } from './cr-churn';
+export { NestedRounds, nestedRoundsDefinition } from './nested-rounds';

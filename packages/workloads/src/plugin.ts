@@ -5,14 +5,22 @@ import 'reflect-metadata';
 import { contributeWorkload } from '@mmulab/api';
 import { ContainerModule } from 'inversify';
 import { AccessRounds, accessRoundsDefinition } from './access-rounds';
+import { AccessTracking, accessTrackingDefinition } from './access-tracking';
+import { CrChurn, crChurnDefinition } from './cr-churn';
+import { DemandPaging, demandPagingDefinition } from './demand-paging';
 import { DirtyLogPerf, dirtyLogPerfDefinition } from './dirty-log-perf';
 import { ExecutePerf, executePerfDefinition } from './execute-perf';
 import { KvmPageTable, kvmPageTableDefinition } from './kvm-page-table';
+import { NestedRounds, nestedRoundsDefinition } from './nested-rounds';
 
 /** Registers all workloads of the package. */
 export default new ContainerModule(load => {
   contributeWorkload(load, dirtyLogPerfDefinition, DirtyLogPerf);
   contributeWorkload(load, executePerfDefinition, ExecutePerf);
   contributeWorkload(load, kvmPageTableDefinition, KvmPageTable);
+  contributeWorkload(load, accessTrackingDefinition, AccessTracking);
+  contributeWorkload(load, demandPagingDefinition, DemandPaging);
   contributeWorkload(load, accessRoundsDefinition, AccessRounds);
+  contributeWorkload(load, crChurnDefinition, CrChurn);
+  contributeWorkload(load, nestedRoundsDefinition, NestedRounds);
 });

@@ -1,0 +1,118 @@
+/**
+ * demand_paging_test: every vCPU writes all its memory once. With a userfaultfd (-u) the host's page comes from a handler thread instead of the
+ * kernel; the MMU sees one fault per backing page either way.
+ *
+ * Models: Linux 6.1 and 6.12 tools/testing/selftests/kvm/demand_paging_test.c, run_test().
+ */
+import 'reflect-metadata';
+import type { OptionSpec, Workload, WorkloadDefinition, WorkloadPlan, WorkloadRequest } from '@mmulab/api';
+import { injectable } from 'inversify';
+import { defineWorkload, type CommandFlag } from './command-line';
+import { optionConflict } from './errors';
+import { guestModeOption } from './guest-mode';
+import { WRITE_ALL, planMemstress } from './memstress';
+import {
+  backingFlag,
+  backingOption,
+  bytesFlag,
+  bytesOption,
+  modeFlag,
+  overlapFlag,
+  overlapOption,
+  pinningFlag,
+  pinningOption,
+  selftestOption,
+  switchOption,
+  textValue,
+  vcpusFlag,
+  vcpusOption,
+} from './option-values';
+import { destroyVmPhase, guestStep, phase } from './steps';
+
+const NAME = 'demand_paging_test';
+/** Backings whose pages other mappings share: minor faults exist for these only. */
+const SHARED_BACKINGS = ['shmem', 'shared_hugetlb'];
+const THP = 'anonymous_thp';
+
+const options: readonly OptionSpec[] = [
+  selftestOption,
+  vcpusOption,
+  bytesOption('Test memory per vCPU.'),
+  backingOption,
+  guestModeOption,
+  overlapOption,
+  {
+    kind: 'choice',
+    name: 'uffd',
+    doc: 'Host pages come from a userfaultfd handler (-u): missing copies a page in, minor maps one that another mapping has filled.',
+    choices: ['none', 'missing', 'minor'],
+    default: 'none',
+  },
+  {
+    kind: 'number',
+    name: 'delay_us',
+    doc: 'Pause of the handler before it answers (-d), in microseconds. Counts do not depend on it.',
+    default: 0,
+    min: 0,
+    max: 2 ** 31 - 1,
+    integer: true,
+    unit: 'us',
+  },
+  switchOption('single_uffd', '6.12 (-a): one userfaultfd for all memory instead of one per vCPU. Counts do not depend on it.'),
+  {
+    kind: 'number',
+    name: 'readers',
+    doc: '6.12 (-r): handler threads per userfaultfd. Counts do not depend on it.',
+    default: 1,
+    min: 1,
+    max: 2 ** 31 - 1,
+    integer: true,
+  },
+  pinningOption,
+];
+
+const flags: readonly CommandFlag[] = [
+  modeFlag,
+  {
+    letter: 'u',
+    argument: 'MISSING|MINOR',
+    option: 'uffd',
+    values: { MISSING: 'missing', MINOR: 'minor' },
+    doc: 'handle host faults by userfaultfd',
+  },
+  { letter: 'd', argument: 'usec', option: 'delay_us', doc: 'pause of the handler' },
+  bytesFlag,
+  backingFlag,
+  vcpusFlag,
+  overlapFlag,
+  { letter: 'a', option: 'single_uffd', value: true, generation: '6.12', doc: 'one userfaultfd for all vCPUs' },
+  { letter: 'r', argument: 'readers', option: 'readers', generation: '6.12', doc: 'handler threads per userfaultfd' },
+  pinningFlag,
+];
+
+/** What demand_paging_test says of itself. */
+export const demandPagingDefinition: WorkloadDefinition = defineWorkload({
+  name: NAME,
+  doc: 'Demand paging: every vCPU writes its memory once, the host providing page by page.',
+  options,
+  flags,
+});
+
+/** demand_paging_test. */
+@injectable()
+export class DemandPaging implements Workload {
+  /** @throws MmulabError WORKLOAD_OPTION_CONFLICT for minor faults of private memory */
+  plan(request: WorkloadRequest): WorkloadPlan {
+    const uffd = textValue(request.options, 'uffd');
+    const backing = textValue(request.options, 'backing');
+    if (uffd === 'minor' && !SHARED_BACKINGS.includes(backing)) {
+      throw optionConflict(NAME, 'uffd', `minor faults need shared memory (${SHARED_BACKINGS.join(', ')}), not ${backing}`);
+    }
+    const test = planMemstress(NAME, request);
+    const phases = [phase('guest_execution', [guestStep(test.start(WRITE_ALL), test.shared)], 'Total guest execution time'), destroyVmPhase()];
+    const copied = uffd === 'missing' && backing === THP;
+    return { vm: test.layout.vm, phases, notes: [...test.layout.notes, ...(copied ? [COPIED_NOTE] : [])] };
+  }
+}
+
+const COPIED_NOTE = 'A userfaultfd handler copies small pages into memory that could be huge; here such memory is huge from the first touch.';
