@@ -25,6 +25,9 @@ export const malformedConfig = (file: string, line: number, column: number, prob
 
 export const missingInConfig = (path: string, expected: string): MmulabError => usage('CONFIG_MISSING', `${path}: missing; expected ${expected}`);
 
+export const noBackend = (): MmulabError =>
+  usage('CONFIG_NO_BACKEND', 'plugins: none of them brings a backend; expected the name or path of one that does');
+
 export const outOfRange = (path: string, value: unknown, expected: string): MmulabError =>
   usage('CONFIG_OUT_OF_RANGE', `${path}: ${showValue(value)}: expected ${expected}`);
 

@@ -1,14 +1,15 @@
 /**
  * Reads record files (`mmulab.records.v1`) and checks that every record can be run here.
  */
+import { basename } from 'node:path';
 import { RECORDS_SCHEMA, suggestName, type KernelRecord, type RecordFile } from '@mmulab/api';
+import { splitCommand } from './config/command-line';
+import type { ResolvedRun } from './config/types';
+import { resolveRuns } from './config/validate';
 import { recordArch, recordMalformed, recordSchema, recordShape, recordUnknownBackend, recordUnknownCounter, recordUnknownWorkload } from './errors';
 import { isMap, readTextFile } from './files';
-import { splitCommand } from './config/command-line';
-import { resolveRuns } from './config/validate';
-import type { ResolvedRun } from './config/types';
+import { parseJson } from './json';
 import type { Registry } from './registry';
-import { basename } from 'node:path';
 
 /** A record, and the run that repeats it. */
 export interface RunnableRecord {
@@ -24,7 +25,9 @@ export interface RunnableRecord {
  * @throws FILE_NOT_FOUND; RECORD_MALFORMED with line and column for broken or cut-off JSON; RECORD_SCHEMA; RECORD_SHAPE
  */
 export function readRecordFile(path: string): RecordFile {
-  const file = parseJson(path, readTextFile(path, 'a file of records in JSON'));
+  const parsed = parseJson(readTextFile(path, 'a file of records in JSON'));
+  if ('problem' in parsed) throw recordMalformed(path, parsed.line, parsed.column, parsed.problem);
+  const file = parsed.value;
   if (!isMap(file) || file['schema'] !== RECORDS_SCHEMA) throw recordSchema(path, isMap(file) ? file['schema'] : file, RECORDS_SCHEMA);
   const records: unknown = file['records'];
   if (!Array.isArray(records)) throw recordShape(`${path}: records`, records, 'a list of records');
@@ -70,17 +73,6 @@ function checkWorkload(record: KernelRecord, place: string, registry: Registry):
   const name = basename(splitCommand(record.command)[0] ?? '');
   const names = registry.workloads().map(workload => workload.name);
   if (!names.includes(name)) throw recordUnknownWorkload(place, name, suggestName(name, names));
-}
-
-function parseJson(path: string, text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    const position = Number(/position (\d+)/.exec(message)?.[1] ?? text.length);
-    const before = text.slice(0, position).split('\n');
-    throw recordMalformed(path, before.length, (before.at(-1)?.length ?? 0) + 1, message);
-  }
 }
 
 /** Fields a record must have, and how to tell. */

@@ -62,7 +62,7 @@ export function applySetting(raw: RawConfig, key: string, value: unknown, regist
 
 /** The backend a config means: the first one installed when it names none. @throws CONFIG_UNKNOWN_BACKEND */
 export function backendOf(config: NormalConfig, registry: Registry): ReturnType<Registry['backend']> {
-  return registry.backend(config.backend.name ?? registry.backends()[0]?.name ?? 'none');
+  return registry.backend(config.backend.name ?? registry.backends()[0]?.name ?? '');
 }
 
 function normaliseWorkload({ name, command, options = {} }: RawWorkload, registry: Registry): NormalConfig['workload'] {

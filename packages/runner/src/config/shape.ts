@@ -11,7 +11,7 @@ import type { RawConfig } from './types';
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 const text = (description: string): JsonSchema => ({ type: 'string', description });
-const number = (description: string): JsonSchema => ({ type: ['integer', 'string'], description });
+const number = (description: string): JsonSchema => ({ type: ['number', 'string'], description });
 const options = (description: string): JsonSchema => ({ type: 'object', description });
 const lists = (description: string): JsonSchema => ({ type: 'object', description, additionalProperties: { type: 'array', minItems: 1 } });
 const closed = (type: unknown, description: string, properties: JsonSchema): JsonSchema => ({

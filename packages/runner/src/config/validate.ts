@@ -2,7 +2,7 @@
  * From a config to runs with every value resolved: defaults, then the kernel's profile, then what the user says.
  */
 import { suggestName, type OptionSpec, type WorkloadDefinition } from '@mmulab/api';
-import { conflict, missingInConfig, unknownModel, unknownOption } from '../errors';
+import { conflict, missingInConfig, noBackend, unknownModel, unknownOption } from '../errors';
 import type { Registry } from '../registry';
 import { hostOptionSpecs } from './host-options';
 import { resolveKernel } from './kernel';
@@ -29,6 +29,7 @@ const seedOption: OptionSpec = {
  * @throws typed errors for everything that is wrong with it, the first one found; nothing is skipped
  */
 export function resolveRuns(raw: RawConfig, registry: Registry): readonly ResolvedRun[] {
+  if (registry.backends().length === 0) throw noBackend();
   return expandMatrix(raw, registry).map(({ config, variation }) => resolveRun(normaliseConfig(config, registry), variation, registry));
 }
 

@@ -1,0 +1,32 @@
+import { join } from 'node:path';
+import { codeOf, toyRegistry, writeFiles } from '../fixtures/registry';
+import { commandLineConfig, readTestFile, splitCommand } from './command-line';
+
+describe('a command line', () => {
+  it('is split as a shell does', () => {
+    expect(splitCommand(`a  -b 'c d'\t"e \\" f"g\\ h ''`)).toEqual(['a', '-b', 'c d', 'e " fg h', '']);
+    expect(splitCommand('')).toEqual([]);
+    expect(codeOf(() => splitCommand(`a "b`))).toBe('WORKLOAD_COMMAND');
+    expect(codeOf(() => splitCommand(`a b'`))).toBe('WORKLOAD_COMMAND');
+  });
+
+  it('becomes the workload of a config, its directory left out', () => {
+    expect(commandLineConfig(['./x86/toy_test', '-v', '2'], toyRegistry())).toEqual({ workload: { name: 'toy_test', options: { vcpus: '2' } } });
+    expect(codeOf(() => commandLineConfig(['dirty_log_perf_test'], toyRegistry()))).toBe('CONFIG_UNKNOWN_WORKLOAD');
+    expect(codeOf(() => commandLineConfig([], toyRegistry()))).toBe('WORKLOAD_COMMAND');
+  });
+});
+
+describe('a .test file', () => {
+  const read = (text: string): readonly string[] => readTestFile(join(writeFiles({ 'a.test': text }), 'a.test'));
+
+  it('holds one command line among comments and empty lines', () => {
+    expect(read('# SPDX\r\n\n  ./toy_test -v 2 -s "shmem"\r\n# end\n')).toEqual(['toy_test', '-v', '2', '-s', 'shmem']);
+  });
+
+  it('with none, with two, or that does not exist is refused', () => {
+    expect(codeOf(() => read('# nothing\n'))).toBe('TEST_FILE_COMMANDS');
+    expect(codeOf(() => read('a\nb\n'))).toBe('TEST_FILE_COMMANDS');
+    expect(codeOf(() => readTestFile('nowhere.test'))).toBe('FILE_NOT_FOUND');
+  });
+});

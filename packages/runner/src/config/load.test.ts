@@ -1,0 +1,97 @@
+import { join } from 'node:path';
+import { codeOf, messageOf, writeFiles } from '../fixtures/registry';
+import { loadConfigFile } from './load';
+
+const write = (files: Readonly<Record<string, string>>, name = 'a.yaml'): string => join(writeFiles(files), name);
+
+describe('a config file', () => {
+  it('is YAML or JSON', () => {
+    expect(loadConfigFile(write({ 'a.yaml': 'name: A\nvm: { vcpus: 2 }\n' }))).toEqual({ name: 'A', vm: { vcpus: 2 } });
+    expect(loadConfigFile(write({ 'a.json': '{\n\t"name": "A",\n\t"seed": 2\n}' }, 'a.json'))).toEqual({ name: 'A', seed: 2 });
+  });
+
+  it('keeps the last digit of kernel 6.10', () => {
+    expect(loadConfigFile(write({ 'a.yaml': 'backend: { kernel: 6.10 }\nvary: { kernel: [6.10, 6.2] }' }))).toEqual({
+      backend: { kernel: '6.10' },
+      vary: { kernel: ['6.10', 6.2] },
+    });
+  });
+
+  it('may be empty', () => {
+    expect(loadConfigFile(write({ 'a.yaml': '# nothing yet\n' }))).toEqual({});
+  });
+
+  it('that does not exist is refused', () => {
+    expect(messageOf(() => loadConfigFile('nowhere/a.yaml'))).toBe('FILE_NOT_FOUND: nowhere/a.yaml: no such file; expected a config in YAML or JSON');
+    expect(codeOf(() => loadConfigFile(writeFiles({})))).toBe('FILE_UNREADABLE');
+  });
+
+  it.each([
+    ['an open list', 'name: A\nvm: [1\nseed: 2\n', ':3:1: '],
+    ['a key given twice', 'name: A\nname: B\n', ':2:1: '],
+    ['cut-off JSON', '{ "name": "A",\n  "vm": {', ':2:10: '],
+    ['two documents', 'name: A\n---\nname: B\n', ':2:1: '],
+  ])('with %s is refused with line and column', (_what, text, place) => {
+    const path = write({ 'a.yaml': text });
+    expect(messageOf(() => loadConfigFile(path))).toContain(`CONFIG_MALFORMED: ${path}${place}`);
+  });
+
+  it('that is a bomb of aliases is refused', () => {
+    const bomb = `a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n${['b', 'c', 'd', 'e']
+      .map((key, i) => {
+        const alias = `*${'abcd'[i] ?? ''}`;
+        return `${key}: &${key} [${Array<string>(10).fill(alias).join(', ')}]\n`;
+      })
+      .join('')}`;
+    expect(codeOf(() => loadConfigFile(write({ 'a.yaml': bomb })))).toBe('CONFIG_MALFORMED');
+  });
+
+  it('that is no map is refused', () => {
+    expect(codeOf(() => loadConfigFile(write({ 'a.yaml': '- name: A\n' })))).toBe('CONFIG_WRONG_TYPE');
+  });
+});
+
+describe('extends', () => {
+  it('lays the config over the others: maps merge, lists and values replace, null takes away', () => {
+    const path = write({
+      'a.yaml': 'extends: [base/one.yaml, two.yaml]\nbackend: { options: { cmo: abort } }\nvm: null\nvary: { kernel: [6.1] }\n',
+      'base/one.yaml': 'name: one\nbackend: { name: toy-mmu, options: { cmo: walker, npt: N } }\nvary: { kernel: [6.2, 6.4] }\n',
+      'two.yaml': 'name: two\nvm: { vcpus: 2 }\n',
+    });
+    expect(loadConfigFile(path)).toEqual({ name: 'two', backend: { name: 'toy-mmu', options: { cmo: 'abort', npt: 'N' } }, vary: { kernel: [6.1] } });
+  });
+
+  it('takes a string for the name or command it stands for', () => {
+    const path = write({
+      'a.yaml': 'extends: base.yaml\nbackend: { kernel: 6.2 }\nworkload: { options: { vcpus: 2 } }\n',
+      'base.yaml': 'backend: toy-mmu\nworkload: toy_test -b 1M\n',
+    });
+    expect(loadConfigFile(path)).toEqual({
+      backend: { name: 'toy-mmu', kernel: 6.2 },
+      workload: { command: 'toy_test -b 1M', options: { vcpus: 2 } },
+    });
+  });
+
+  it('adds up plugins, their paths seen from the config that is run', () => {
+    const path = write({ 'a.yaml': 'extends: base/b.yaml\nplugins: [./mine]\n', 'base/b.yaml': 'plugins: [./theirs, named]\n' });
+    expect(loadConfigFile(path).plugins).toEqual(['./base/theirs', 'named', './mine']);
+  });
+
+  it('of itself is refused, directly or through others', () => {
+    expect(messageOf(() => loadConfigFile(write({ 'a.yaml': 'extends: a.yaml\n' })))).toBe(
+      'CONFIG_EXTENDS_CYCLE: a.yaml: the config extends itself: a.yaml -> a.yaml',
+    );
+    const path = write({ 'a.yaml': 'extends: sub/b.yaml\n', 'sub/b.yaml': 'extends: ../c.yaml\n', 'c.yaml': 'extends: sub/b.yaml\n' });
+    expect(messageOf(() => loadConfigFile(path))).toContain('sub/b.yaml -> c.yaml -> sub/b.yaml');
+  });
+
+  it('of the same config twice is no circle', () => {
+    const path = write({ 'a.yaml': 'extends: [b.yaml, c.yaml]\n', 'b.yaml': 'extends: c.yaml\n', 'c.yaml': 'name: c\n' });
+    expect(loadConfigFile(path)).toEqual({ name: 'c' });
+  });
+
+  it('of what is no path, or does not exist, is refused', () => {
+    expect(codeOf(() => loadConfigFile(write({ 'a.yaml': 'extends: 5\n' })))).toBe('CONFIG_WRONG_TYPE');
+    expect(codeOf(() => loadConfigFile(write({ 'a.yaml': 'extends: b.yaml\n' })))).toBe('FILE_NOT_FOUND');
+  });
+});

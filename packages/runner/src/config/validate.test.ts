@@ -1,0 +1,212 @@
+import { codeOf, messageOf, toyRegistry } from '../fixtures/registry';
+import { commandLineConfig } from './command-line';
+import { applySetting } from './settings';
+import type { RawConfig, ResolvedRun } from './types';
+import { resolveRuns } from './validate';
+
+const registry = toyRegistry();
+const workload = 'toy_test';
+const resolve = (config: RawConfig): readonly ResolvedRun[] => resolveRuns(config, registry);
+const one = (config: RawConfig): ResolvedRun => resolve(config)[0];
+/** What comes from YAML may be of any shape. */
+const untyped = (config: unknown): RawConfig => config as RawConfig;
+
+describe('a config with a workload alone', () => {
+  it('has defaults for everything else', () => {
+    expect(one({ workload })).toEqual({
+      name: 'toy_test',
+      variation: '',
+      backend: {
+        name: 'toy-mmu',
+        kernel: '6.10',
+        options: { cmo: 'walker', npt: 'Y', ratio: 40, period: 0, chunk: 0, slot_scope: 'N', shared_name: 'N' },
+      },
+      host: { vendor: 'intel', thp: 'madvise', sockets: 1, cores: 1, threads: 1 },
+      workload: {
+        name: 'toy_test',
+        options: {
+          vcpus: 1,
+          bytes: 16384,
+          backing: 'anonymous',
+          overlap: false,
+          write_percent: 100,
+          random: false,
+          selftest: '6.1',
+          shared_name: 'N',
+        },
+      },
+      seed: 1,
+      thresholds: [],
+      plugins: [],
+      notes: [],
+    });
+  });
+});
+
+describe('option values', () => {
+  it('come from defaults, then the profile, then the user', () => {
+    const options = (kernel: string, user: Record<string, unknown> = {}): unknown =>
+      one({ workload, backend: { kernel, options: user } }).backend.options['ratio'];
+    expect([options('6.1'), options('6.1.192'), options('6.1.192', { ratio: 1 })]).toEqual([60, 50, 1]);
+  });
+
+  it('may use aliases; the canonical name is kept', () => {
+    expect(one({ workload, backend: { options: { ept: 'N' } } }).backend.options).toMatchObject({ npt: 'N' });
+  });
+
+  it('are checked together by the backend', () => {
+    expect(codeOf(() => resolve({ workload, backend: { options: { npt: 'N' } }, host: { vendor: 'amd' } }))).toBe('TOY_COMBINATION');
+  });
+
+  it('of an unknown point release are those of the nearest earlier one, and a note says so', () => {
+    const { backend, notes } = one({ workload, backend: { kernel: '6.1.200' } });
+    expect([backend.kernel, notes]).toEqual([
+      '6.1.192',
+      ['backend.kernel: 6.1.200 is no profile of toy-mmu: taken as 6.1.192, the nearest earlier one'],
+    ]);
+  });
+});
+
+describe('a workload', () => {
+  it('may be a command line, a name, or options on top of either', () => {
+    const expected = { vcpus: 2, bytes: 2 ** 20 };
+    expect(one({ workload: './bin/toy_test -v 2 -b 1M' }).workload.options).toMatchObject(expected);
+    expect(one({ workload: { name: 'toy_test', options: { vcpus: '2', bytes: '1M' } } }).workload.options).toMatchObject(expected);
+    expect(one({ workload: { command: "toy_test -v 8 -b '1M'", options: { vcpus: 2 } } }).workload.options).toMatchObject(expected);
+    expect(one(commandLineConfig(['toy_test', '-v', '2', '-b', '1M'], registry)).workload.options).toMatchObject(expected);
+  });
+
+  it('takes its vCPUs from vm.vcpus too, but not two different numbers', () => {
+    expect(one({ workload, vm: { vcpus: '3' } }).workload.options['vcpus']).toBe(3);
+    expect(one({ workload: 'toy_test -v 3', vm: { vcpus: 3 } }).workload.options['vcpus']).toBe(3);
+    expect(codeOf(() => resolve({ workload: 'toy_test -v 2', vm: { vcpus: 3 } }))).toBe('CONFIG_CONFLICT');
+    expect(codeOf(() => resolve({ workload: { name: 'other', command: 'toy_test' } }))).toBe('CONFIG_CONFLICT');
+  });
+});
+
+describe('bad input', () => {
+  it.each<[string, unknown, string]>([
+    ['an unknown option', { workload, backend: { options: { cmoo: 'abort' } } }, 'CONFIG_UNKNOWN_OPTION'],
+    ['an unknown host option', { workload, host: { vendr: 'amd' } }, 'CONFIG_UNKNOWN_OPTION'],
+    ['an unknown workload option', { workload: { name: workload, options: { vcpu: 2 } } }, 'CONFIG_UNKNOWN_OPTION'],
+    ['an unknown backend', { workload, backend: 'toy-mmv' }, 'CONFIG_UNKNOWN_BACKEND'],
+    ['an unknown kernel', { workload, backend: { kernel: 'newest' } }, 'CONFIG_UNKNOWN_KERNEL'],
+    ['a kernel before all profiles', { workload, backend: { kernel: 4.19 } }, 'CONFIG_UNKNOWN_KERNEL'],
+    ['an unknown workload', { workload: 'toy_tests' }, 'CONFIG_UNKNOWN_WORKLOAD'],
+    ['no workload', {}, 'CONFIG_MISSING'],
+    ['an empty command line', { workload: '' }, 'WORKLOAD_COMMAND'],
+    ['an unknown flag', { workload: 'toy_test -q' }, 'WORKLOAD_UNKNOWN_FLAG'],
+    ['a quote left open', { workload: 'toy_test -s "anon' }, 'WORKLOAD_COMMAND'],
+    ['an unknown key', { workload, backends: 'toy-mmu' }, 'CONFIG_UNKNOWN_KEY'],
+    ['an unknown key below', { workload, vm: { vcpu: 2 } }, 'CONFIG_UNKNOWN_KEY'],
+    ['a size of 0', { workload: 'toy_test -b 0' }, 'CONFIG_OUT_OF_RANGE'],
+    ['a size beyond 16 TiB', { workload: 'toy_test -b 17T' }, 'CONFIG_OUT_OF_RANGE'],
+    ['a negative size', { workload: { name: workload, options: { bytes: -4096 } } }, 'CONFIG_OUT_OF_RANGE'],
+    ['more vCPUs than the test allows', { workload: 'toy_test -v 9' }, 'CONFIG_OUT_OF_RANGE'],
+    ['no vCPUs', { workload, vm: { vcpus: 0 } }, 'CONFIG_OUT_OF_RANGE'],
+    ['a huge number', { workload, backend: { options: { ratio: 1e300 } } }, 'CONFIG_OUT_OF_RANGE'],
+    ['a fraction of a vCPU', { workload: { name: workload, options: { vcpus: 1.5 } } }, 'CONFIG_OUT_OF_RANGE'],
+    ['half a vCPU in vm', { workload, vm: { vcpus: 1.5 } }, 'CONFIG_OUT_OF_RANGE'],
+    ['a word for a number', { workload, vm: { vcpus: 'two' } }, 'CONFIG_WRONG_TYPE'],
+    ['a negative seed', { workload, seed: -1 }, 'CONFIG_OUT_OF_RANGE'],
+    ['a seed beyond 32 bits', { workload, seed: 2 ** 32 }, 'CONFIG_OUT_OF_RANGE'],
+    ['a list for the backend', { workload, backend: ['toy-mmu'] }, 'CONFIG_WRONG_TYPE'],
+    ['a list for a name', { workload, name: [] }, 'CONFIG_WRONG_TYPE'],
+    ['a config that is a word', 'toy_test', 'CONFIG_WRONG_TYPE'],
+    ['an unknown cost model', { workload, time: { model: 'x86-2022' } }, 'CONFIG_UNKNOWN_MODEL'],
+    ['an unknown solver', { workload, time: { solver: 'mva' } }, 'CONFIG_UNKNOWN_MODEL'],
+    ['extends outside a file', { workload, extends: 'a.yaml' }, 'CONFIG_WRONG_TYPE'],
+    ['a threshold of an unknown counter', { workload, thresholds: { 'phases.populate.counters.page_falt': 1 } }, 'THRESHOLD_UNKNOWN_COUNTER'],
+    ['an empty list of values', { workload, vary: { vcpus: [] } }, 'CONFIG_OUT_OF_RANGE'],
+    ['one value to vary', { workload, vary: { vcpus: 2 } }, 'CONFIG_WRONG_TYPE'],
+    ['an unknown option to vary', { workload, vary: { cmoo: ['abort'] } }, 'CONFIG_UNKNOWN_OPTION'],
+    ['an unknown path to vary', { workload, vary: { 'bakend.options.cmo': ['abort'] } }, 'CONFIG_UNKNOWN_KEY'],
+    ['an unknown key below to vary', { workload, vary: { 'backend.kernal': ['6.1'] } }, 'CONFIG_UNKNOWN_KEY'],
+    ['zipped lists of different length', { workload, zip: { vcpus: [1, 2], cmo: ['abort'] } }, 'CONFIG_ZIP_LENGTHS'],
+    ['an option of two owners to vary', { workload, vary: { shared_name: ['Y'] } }, 'CONFIG_AMBIGUOUS_OPTION'],
+    ['too many runs', { workload, vary: { seed: Array(200).fill(1), ratio: Array(200).fill(1) } }, 'CONFIG_TOO_MANY_RUNS'],
+  ])('%s is refused', (_what, config, code) => {
+    expect(codeOf(() => resolve(untyped(config)))).toBe(code);
+  });
+
+  it('is named with its place, its value and the nearest known name', () => {
+    expect(messageOf(() => resolve({ workload, backend: { options: { cmoo: 'abort' } } }))).toBe(
+      'CONFIG_UNKNOWN_OPTION: backend.options.cmoo: not an option of toy-mmu (did you mean cmo?)',
+    );
+    expect(messageOf(() => resolve(untyped({ workload, backends: 1 })))).toBe(
+      'CONFIG_UNKNOWN_KEY: backends: not a key of the config (did you mean backend?)',
+    );
+    expect(messageOf(() => resolve(untyped({ workload, vm: { vcpus: [1] } })))).toBe(
+      'CONFIG_WRONG_TYPE: vm.vcpus: [1]: expected a value of type number or string',
+    );
+    expect(messageOf(() => resolve({ workload, vary: { vcpu: [1] } }))).toContain('(did you mean vcpus?)');
+  });
+});
+
+describe('empty sections', () => {
+  it('count as absent', () => {
+    expect(one(untyped({ workload, vm: null, host: null, backend: { name: 'toy-mmu', options: null, kernel: null } })).backend.kernel).toBe('6.10');
+  });
+});
+
+describe('a matrix', () => {
+  const variations = (config: RawConfig): readonly string[] => resolve(config).map(run => run.variation);
+
+  it('has a run per combination, the last key changing fastest', () => {
+    expect(variations({ workload, vary: { 'backend.options.cmo': ['abort', 'walker'], vcpus: [1, 2] } })).toEqual([
+      'cmo=abort, vcpus=1',
+      'cmo=abort, vcpus=2',
+      'cmo=walker, vcpus=1',
+      'cmo=walker, vcpus=2',
+    ]);
+  });
+
+  it('takes zipped lists in step, combined with what varies', () => {
+    expect(variations({ workload, vary: { kernel: ['6.1'] }, zip: { vcpus: [1, 2], 'workload.options.bytes': ['4K', '8K'] } })).toEqual([
+      'kernel=6.1, vcpus=1, bytes=4K',
+      'kernel=6.1, vcpus=2, bytes=8K',
+    ]);
+  });
+
+  it('applies its values', () => {
+    const runs = resolve({ workload: 'toy_test -v 4', vary: { 'vm.vcpus': [1, 2], backend: ['toy-mmu', 'toy-scoped'] } });
+    expect(runs.map(run => [run.backend.name, run.workload.options['vcpus']])).toEqual([
+      ['toy-mmu', 1],
+      ['toy-scoped', 1],
+      ['toy-mmu', 2],
+      ['toy-scoped', 2],
+    ]);
+  });
+
+  it('may vary whole command lines and paths that end alike', () => {
+    expect(resolve({ vary: { workload: ['toy_test -v 1', 'toy_test -v 2'] } }).map(run => run.workload.options['vcpus'])).toEqual([1, 2]);
+    expect(variations({ workload, vary: { 'backend.options.shared_name': ['Y'], 'workload.options.shared_name': ['N'] } })).toEqual([
+      'backend.options.shared_name=Y, workload.options.shared_name=N',
+    ]);
+  });
+});
+
+describe('a single setting', () => {
+  const set = (key: string, value: unknown, config: RawConfig = { workload }): ResolvedRun => one(applySetting(config, key, value, registry));
+
+  it('may be an option of backend, host or workload, a short key or a path', () => {
+    expect(set('cmo', 'abort').backend.options['cmo']).toBe('abort');
+    expect(set('thp', 'never').host['thp']).toBe('never');
+    expect(set('selftest', '6.12').workload.options['selftest']).toBe('6.12');
+    expect(set('kernel', '6.1').backend.kernel).toBe('6.1');
+    expect(set('backend', 'toy-scoped').backend.name).toBe('toy-scoped');
+    expect(set('seed', '7').seed).toBe(7);
+    expect(set('workload.options.bytes', '8K').workload.options['bytes']).toBe(8192);
+  });
+
+  it('of the vCPUs beats the command line', () => {
+    expect(set('vcpus', '2', { workload: 'toy_test -v 4' }).workload.options['vcpus']).toBe(2);
+    expect(set('workload.options.vcpus', 2, { workload, vm: { vcpus: 4 } }).workload.options['vcpus']).toBe(2);
+  });
+
+  it('that is no option, or one of two, is refused', () => {
+    expect(codeOf(() => set('cmoo', 'abort'))).toBe('CONFIG_UNKNOWN_OPTION');
+    expect(codeOf(() => set('shared_name', 'Y'))).toBe('CONFIG_AMBIGUOUS_OPTION');
+    expect(codeOf(() => set('backend.options.cmo', 'neither'))).toBe('CONFIG_WRONG_TYPE');
+  });
+});

@@ -1,0 +1,78 @@
+import { join } from 'node:path';
+import { codeOf, messageOf, toyRegistry, writeFiles } from './fixtures/registry';
+import { Registry } from './registry';
+
+const fixtures = join(__dirname, 'fixtures');
+const load = (...plugins: string[]): Registry => Registry.load(plugins, fixtures);
+
+describe('a registry with one plugin', () => {
+  it('lists what the plugin brings', () => {
+    const registry = toyRegistry();
+    expect(registry.backends().map(backend => backend.name)).toEqual(['toy-mmu', 'toy-scoped']);
+    expect(registry.workloads().map(workload => workload.name)).toEqual(['toy_test']);
+    expect(registry.backings().map(backing => backing.name)).toContain('toy_memory');
+    expect(registry.plugins()).toEqual([
+      {
+        name: 'mmulab-plugin-toy',
+        path: join(fixtures, 'toy'),
+        brings: ['backend toy-mmu', 'backend toy-scoped', 'workload toy_test', 'backing toy_memory'],
+      },
+    ]);
+  });
+
+  it('names the nearest backend or workload when one is unknown', () => {
+    const registry = toyRegistry();
+    expect(messageOf(() => registry.backend('toy-mmuu'))).toBe(
+      'CONFIG_UNKNOWN_BACKEND: backend.name: toy-mmuu: not an installed backend (did you mean toy-mmu?)',
+    );
+    expect(messageOf(() => registry.workload('toy_tst'))).toBe(
+      'CONFIG_UNKNOWN_WORKLOAD: workload.name: toy_tst: not an installed workload (did you mean toy_test?)',
+    );
+  });
+
+  it('loads a plugin that is named twice once', () => {
+    expect(load('./toy', './toy').plugins()).toHaveLength(1);
+  });
+});
+
+describe('plugins', () => {
+  const installed = writeFiles({
+    'node_modules/mmulab-plugin-short/package.json': '{ "name": "mmulab-plugin-short", "mmulab": { "plugin": "p.js" } }',
+    'node_modules/mmulab-plugin-short/p.js': 'exports.default = { id: 1, load() {} };',
+    'node_modules/@scope/pack/package.json': '{ "name": "@scope/pack", "exports": {}, "mmulab": { "plugin": "p.js" } }',
+    'node_modules/@scope/pack/p.js': 'exports.default = { id: 2, load() {} };',
+    'node_modules/garbled/package.json': '{ "name": ',
+  });
+
+  it('are found by short name, package name and path', () => {
+    const names = Registry.load(['short', '@scope/pack', join(installed, 'node_modules/@scope/pack')], installed).plugins();
+    expect(names.map(plugin => plugin.name)).toEqual(['mmulab-plugin-short', '@scope/pack']);
+  });
+
+  it.each([
+    ['./absent', 'PLUGIN_NOT_FOUND'],
+    ['absent', 'PLUGIN_NOT_FOUND'],
+    ['@absent/too', 'PLUGIN_NOT_FOUND'],
+    ['./not-a-plugin', 'PLUGIN_NO_ENTRY'],
+    ['./bad-export', 'PLUGIN_BAD_EXPORT'],
+    ['./broken', 'PLUGIN_LOAD'],
+  ])('%s is refused with %s', (plugin, code) => {
+    expect(codeOf(() => load(plugin))).toBe(code);
+  });
+
+  it('with a garbled package.json are refused', () => {
+    expect(codeOf(() => Registry.load(['garbled'], installed))).toBe('PLUGIN_LOAD');
+  });
+
+  it('that bring the same name are both named', () => {
+    expect(messageOf(() => load('./toy', './toy-rival'))).toBe(
+      'PLUGIN_NAME_TAKEN: backend toy-mmu is brought by two plugins: mmulab-plugin-toy and mmulab-plugin-toy-rival',
+    );
+  });
+
+  it('cannot replace a kind of host memory', () => {
+    expect(messageOf(() => load('./backing-rival'))).toContain(
+      'backing shmem is brought by two plugins: @mmulab/runner and mmulab-plugin-backing-rival',
+    );
+  });
+});

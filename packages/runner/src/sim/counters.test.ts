@@ -1,0 +1,55 @@
+import type { EventDef } from '@mmulab/api';
+import { RunCounters } from './counters';
+
+const events: readonly EventDef[] = [
+  { name: 'fault', unit: 'events', gauge: false, doc: 'Faults.' },
+  { name: 'pages', unit: 'pages', gauge: true, doc: 'Pages.' },
+];
+
+function add(counters: RunCounters, fault: number, pages: number): void {
+  counters.now[0] = (counters.now[0] ?? 0) + fault;
+  counters.now[1] = (counters.now[1] ?? 0) + pages;
+}
+
+describe('the counters of a run', () => {
+  const counters = new RunCounters(events, 2);
+  counters.select(0);
+  add(counters, 3, 3);
+  counters.select(1, 1);
+  add(counters, 2, 2);
+  const first = counters.endPhase();
+  counters.select(-1);
+  add(counters, 0, -4);
+  counters.select(1);
+  add(counters, 1, 0);
+  const second = counters.endPhase();
+
+  it('give what a phase counted, over all actors and scopes', () => {
+    expect(counters.toValues(first.all)).toEqual({ fault: 5, pages: 5 });
+    expect(first.vcpus.map(vcpu => counters.toValues(vcpu))).toEqual([
+      { fault: 3, pages: 3 },
+      { fault: 2, pages: 2 },
+    ]);
+    expect([...first.slots].map(([slot, vector]) => [slot, counters.toValues(vector)])).toEqual([[1, { fault: 2, pages: 2 }]]);
+  });
+
+  it('start a phase at zero, but let a gauge stand', () => {
+    expect(counters.toValues(second.all)).toEqual({ fault: 1, pages: 1 });
+    expect(counters.toValues(second.slots.get(1) ?? new Float64Array())).toEqual({ fault: 0, pages: 2 });
+  });
+
+  it('add up to totals, gauges at their last value', () => {
+    const totals = counters.emptyVector();
+    counters.accumulate(totals, first.all);
+    counters.accumulate(totals, second.all);
+    expect(counters.toValues(totals)).toEqual({ fault: 6, pages: 1 });
+  });
+
+  it('keep the vector of an actor', () => {
+    counters.select(0);
+    const vector = counters.now;
+    counters.select(1);
+    counters.select(0);
+    expect(counters.now).toBe(vector);
+  });
+});

@@ -1,0 +1,60 @@
+import { AccessKind, type VcpuProgram, type VcpuStep } from '@mmulab/api';
+import { Generators, skipDraws } from './generator';
+import { Atom, ProgramCursor } from './program-cursor';
+
+function unroll(program: VcpuProgram, vcpu = 0, generators = new Generators(4)): string[] {
+  const cursor = new ProgramCursor(program, vcpu, generators);
+  const atoms: string[] = [];
+  for (;;) {
+    const atom = cursor.next();
+    if (atom === Atom.End) return atoms;
+    if (atom === Atom.Access) atoms.push(`${['r', 'w', 'x'][cursor.kind] ?? '?'}${cursor.vfn}`);
+    else atoms.push(atom === Atom.Exit ? 'exit' : (cursor.write?.register ?? 'none'));
+  }
+}
+
+const access = (vfn: number, count: number, over: object = {}): VcpuStep => ({
+  op: 'access',
+  run: { vfn, count, stride: 1, kind: AccessKind.Read, writeEvery: 0, ...over },
+});
+const repeat = (times: number, ...steps: VcpuStep[]): VcpuStep => ({ op: 'repeat', times, steps });
+const exit: VcpuStep = { op: 'exit' };
+const control: VcpuStep = { op: 'control', write: { register: 'cr3', space: 1 } };
+
+describe('a program, atom by atom', () => {
+  it('takes strides and every n-th access as a write', () => {
+    expect(unroll([access(10, 5, { stride: 2, writeEvery: 2 }), access(3, 1, { kind: AccessKind.Exec })])).toEqual([
+      'w10',
+      'r12',
+      'w14',
+      'r16',
+      'w18',
+      'x3',
+    ]);
+  });
+
+  it('unrolls repeats inside repeats', () => {
+    expect(unroll([exit, repeat(2, access(1, 1), repeat(2, control), access(2, 1)), exit])).toEqual([
+      ...['exit', 'r1', 'cr3', 'cr3', 'r2', 'r1', 'cr3', 'cr3', 'r2', 'exit'],
+    ]);
+  });
+
+  it('passes over what is empty', () => {
+    expect(unroll([repeat(5), repeat(0, exit), access(1, 0), repeat(3, access(1, 0)), exit, repeat(1, repeat(0, exit))])).toEqual(['exit']);
+    expect(unroll([])).toEqual([]);
+  });
+
+  it('draws as a random run does', () => {
+    const generators = new Generators(4);
+    const random = (writePercent: number, randomOrder: boolean): VcpuStep => ({
+      op: 'random',
+      run: { vfn: 10, count: 3, randomOrder, writePercent },
+    });
+    expect(unroll([random(50, false)], 0, generators)).toEqual(['w10', 'w11', 'w12']);
+    // 48271, 182605794, 1291394886 modulo 100 are 71, 94 and 86.
+    expect(unroll([random(80, false)], 1, generators)).toEqual(['w10', 'r11', 'r12']);
+    expect(generators.states[1]).toBe(skipDraws(1, 3));
+    unroll([random(80, true)], 2, generators);
+    expect(generators.states[2]).toBe(skipDraws(2, 6));
+  });
+});

@@ -1,0 +1,117 @@
+import { ACCESS_DONE, AccessKind, type Counters, type MmuBackend, type StageDef, type VcpuProgram, type VcpuStep } from '@mmulab/api';
+import { codeOf } from '../fixtures/registry';
+import { Generators } from './generator';
+import { Jitter } from './jitter';
+import { Scheduler } from './scheduler';
+
+/** A backend whose accesses all take the same stages, and which writes down who did what. */
+class Recorder {
+  readonly log: string[] = [];
+  private readonly at: number[] = [];
+  /** vCPUs between the start and the end of a locked stage cannot be seen from here; the order of the ends can. */
+  constructor(
+    readonly stages: readonly StageDef[],
+    private readonly path: readonly number[],
+  ) {}
+
+  enter(vcpu: number): void {
+    this.log.push(`${vcpu} enter`);
+  }
+
+  control(vcpu: number): void {
+    this.log.push(`${vcpu} control`);
+  }
+
+  begin(vcpu: number, vfn: number): number {
+    this.log.push(`${vcpu} begin ${vfn}`);
+    this.at[vcpu] = 0;
+    return this.path[0] ?? ACCESS_DONE;
+  }
+
+  advance(vcpu: number): number {
+    const at = this.at[vcpu] ?? 0;
+    this.log.push(`${vcpu} stage ${this.path[at] ?? -1}`);
+    this.at[vcpu] = at + 1;
+    return this.path[at + 1] ?? ACCESS_DONE;
+  }
+}
+
+const selections: number[] = [];
+const counters: Counters = { now: new Float64Array(), select: actor => void selections.push(actor) };
+const access = (vfn: number, count = 1): VcpuStep => ({ op: 'access', run: { vfn, count, stride: 1, kind: AccessKind.Read, writeEvery: 0 } });
+const stage = (name: string, lock: StageDef['lock'] = 'none', nominalNs = 1000): StageDef => ({ name, nominalNs, lock });
+
+function schedule(stages: readonly StageDef[], path: readonly number[], programs: readonly VcpuProgram[], seed = 1): string[] {
+  const recorder = new Recorder(stages, path);
+  const backend = recorder as unknown as MmuBackend;
+  new Scheduler(backend, counters, new Generators(programs.length), new Jitter(seed), programs.length).run(programs);
+  return recorder.log;
+}
+
+const many = (vcpus: number, count: number): readonly VcpuProgram[] => Array.from({ length: vcpus }, () => [access(0, count)]);
+
+describe('the scheduler', () => {
+  it('lets every vCPU enter first and run its program to the end', () => {
+    const log = schedule([stage('map', 'write')], [0], [[access(1), { op: 'exit' }, { op: 'control', write: { register: 'invlpg', vfn: 0 } }], []]);
+    expect(log.filter(line => line.startsWith('0'))).toEqual(['0 enter', '0 begin 1', '0 stage 0', '0 enter', '0 control']);
+    expect(log.filter(line => line.startsWith('1'))).toEqual(['1 enter']);
+  });
+
+  it('does the same for the same seed and something else for another', () => {
+    const log = (seed: number): string[] => schedule([stage('walk'), stage('map', 'write')], [0, 1], many(4, 50), seed);
+    expect(log(3)).toEqual(log(3));
+    expect(log(3)).not.toEqual(log(4));
+  });
+
+  it('interleaves accesses that take stages', () => {
+    const log = schedule([stage('walk')], [0], many(2, 100));
+    const begins = log.filter(line => line.includes('begin')).map(line => line[0]);
+    const changes = begins.filter((vcpu, i) => i > 0 && vcpu !== begins[i - 1]).length;
+    expect(changes).toBeGreaterThan(50);
+  });
+
+  it('keeps the lock from one stage to the next of the same mode', () => {
+    // Under a write lock kept over both stages, nobody else's locked stage can end between them.
+    const log = schedule([stage('freeze', 'write', 100), stage('map', 'write', 3000)], [0, 1], many(8, 20)).filter(line => line.includes('stage'));
+    for (let i = 0; i < log.length; i += 2) {
+      const vcpu = (log[i] ?? '').split(' ')[0] ?? '';
+      expect(log.slice(i, i + 2)).toEqual([`${vcpu} stage 0`, `${vcpu} stage 1`]);
+    }
+  });
+
+  it('gives the lock up between stages of different modes', () => {
+    const log = schedule([stage('look', 'read', 100), stage('map', 'write', 3000)], [0, 1], many(8, 20)).filter(line => line.includes('stage'));
+    const isPaired = log.every((line, i) => i % 2 === 1 || line.split(' ')[0] === log[i + 1]?.split(' ')[0]);
+    expect(isPaired).toBe(false);
+  });
+
+  it('selects the vCPU before every call of the backend', () => {
+    selections.length = 0;
+    const log = schedule([stage('walk')], [0], many(3, 5)).filter(line => !line.includes('enter'));
+    expect(log.length).toBe(30);
+    const ended = selections.filter(() => true);
+    expect(ended.length).toBeGreaterThanOrEqual(30);
+  });
+
+  it('runs accesses without stages in order, batch by batch', () => {
+    const log = schedule([], [], many(2, 1000)).filter(line => line.startsWith('0 begin'));
+    expect(log).toEqual(Array.from({ length: 1000 }, (_, i) => `0 begin ${i}`));
+  });
+
+  it('refuses stages that the backend does not have', () => {
+    expect(codeOf(() => schedule([stage('walk')], [7], many(2, 1)))).toBe('SCHEDULER_STAGE');
+    expect(codeOf(() => schedule([stage('walk')], [-5], many(2, 1)))).toBe('SCHEDULER_STAGE');
+  });
+});
+
+describe('the jitter', () => {
+  it('stays within an eighth of the duration', () => {
+    const jitter = new Jitter(0);
+    for (let i = 0; i < 1000; i++) {
+      const ps = jitter.around(1_000_000);
+      expect(ps).toBeGreaterThanOrEqual(875_000);
+      expect(ps).toBeLessThan(1_125_000);
+      expect(jitter.upTo(10)).toBeLessThan(10);
+    }
+  });
+});
