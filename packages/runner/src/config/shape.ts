@@ -3,7 +3,7 @@
  * of options is checked against the option specs afterwards.
  */
 import { suggestName } from '@mmulab/api';
-import Ajv, { type ErrorObject, type ValidateFunction } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { missingInConfig, outOfRange, unknownKey, wrongType } from '../errors';
 import type { RawConfig } from './types';
 
@@ -57,7 +57,9 @@ let validator: ValidateFunction | undefined;
  * @throws CONFIG_UNKNOWN_KEY with the nearest key, CONFIG_WRONG_TYPE, CONFIG_OUT_OF_RANGE for an empty list
  */
 export function checkShape(config: unknown): asserts config is RawConfig {
-  validator ??= new Ajv({ verbose: true, allowUnionTypes: true }).compile(closed('object', 'A config.', configShape));
+  validator ??= new Ajv({ verbose: true, allowUnionTypes: true, meta: false, validateSchema: false }).compile(
+    closed('object', 'A config.', configShape),
+  );
   if (validator(config)) return;
   const [error] = validator.errors ?? [];
   if (error !== undefined) throw shapeError(error);

@@ -7,8 +7,10 @@ import { Scheduler } from './scheduler';
 /** A backend whose accesses all take the same stages, and which writes down who did what. */
 class Recorder {
   readonly log: string[] = [];
+  /** Calls made while another actor's counters were selected. */
+  readonly unselected: string[] = [];
   private readonly at: number[] = [];
-  /** vCPUs between the start and the end of a locked stage cannot be seen from here; the order of the ends can. */
+
   constructor(
     readonly stages: readonly StageDef[],
     private readonly path: readonly number[],
@@ -19,33 +21,42 @@ class Recorder {
   }
 
   control(vcpu: number): void {
-    this.log.push(`${vcpu} control`);
+    this.write(vcpu, 'control');
   }
 
   begin(vcpu: number, vfn: number): number {
-    this.log.push(`${vcpu} begin ${vfn}`);
+    this.write(vcpu, `begin ${vfn}`);
     this.at[vcpu] = 0;
     return this.path[0] ?? ACCESS_DONE;
   }
 
   advance(vcpu: number): number {
     const at = this.at[vcpu] ?? 0;
-    this.log.push(`${vcpu} stage ${this.path[at] ?? -1}`);
+    this.write(vcpu, `stage ${this.path[at] ?? -1}`);
     this.at[vcpu] = at + 1;
     return this.path[at + 1] ?? ACCESS_DONE;
   }
+
+  private write(vcpu: number, what: string): void {
+    this.log.push(`${vcpu} ${what}`);
+    if (selected !== vcpu) this.unselected.push(`${vcpu} ${what}`);
+  }
 }
 
-const selections: number[] = [];
-const counters: Counters = { now: new Float64Array(), select: actor => void selections.push(actor) };
+let selected: number | undefined;
+const counters: Counters = { now: new Float64Array(), select: (actor, slot = 0) => void (selected = slot === 0 ? actor : undefined) };
 const access = (vfn: number, count = 1): VcpuStep => ({ op: 'access', run: { vfn, count, stride: 1, kind: AccessKind.Read, writeEvery: 0 } });
 const stage = (name: string, lock: StageDef['lock'] = 'none', nominalNs = 1000): StageDef => ({ name, nominalNs, lock });
 
-function schedule(stages: readonly StageDef[], path: readonly number[], programs: readonly VcpuProgram[], seed = 1): string[] {
+function record(stages: readonly StageDef[], path: readonly number[], programs: readonly VcpuProgram[], seed = 1): Recorder {
   const recorder = new Recorder(stages, path);
   const backend = recorder as unknown as MmuBackend;
   new Scheduler(backend, counters, new Generators(programs.length), new Jitter(seed), programs.length).run(programs);
-  return recorder.log;
+  return recorder;
+}
+
+function schedule(stages: readonly StageDef[], path: readonly number[], programs: readonly VcpuProgram[], seed = 1): string[] {
+  return record(stages, path, programs, seed).log;
 }
 
 const many = (vcpus: number, count: number): readonly VcpuProgram[] => Array.from({ length: vcpus }, () => [access(0, count)]);
@@ -85,12 +96,9 @@ describe('the scheduler', () => {
     expect(isPaired).toBe(false);
   });
 
-  it('selects the vCPU before every call of the backend', () => {
-    selections.length = 0;
-    const log = schedule([stage('walk')], [0], many(3, 5)).filter(line => !line.includes('enter'));
-    expect(log.length).toBe(30);
-    const ended = selections.filter(() => true);
-    expect(ended.length).toBeGreaterThanOrEqual(30);
+  it('selects the vCPU before every access, stage and register write', () => {
+    const program: VcpuProgram = [access(0, 5), { op: 'control', write: { register: 'invlpg', vfn: 0 } }, access(0, 5)];
+    expect(record([stage('walk'), stage('map', 'write')], [0, 1], [program, program, program]).unselected).toEqual([]);
   });
 
   it('runs accesses without stages in order, batch by batch', () => {
