@@ -42,6 +42,14 @@ const split = result({ populate: { page_fault: 514, flush: 0 }, execute: { page_
 
 const lines = (results: readonly RunResult[], format = 'table', seen: View = view): string[] =>
   renderReport(comparisonReport(compareResults(results)), format, seen).split('\n');
+const vcpus = (count: number): RunResult => ({
+  ...zap,
+  config: {
+    backend: { name: 'x86-tdp', kernel: '6.1' },
+    vm: { vcpus: count },
+    workload: { name: 'execute_perf_test', options: { vcpus: count, bytes: 2 ** 30 } },
+  },
+});
 const cells = (line: string | undefined): string[] => (line ?? '').trim().split(/ {2,}/);
 
 describe('two results side by side', () => {
@@ -77,6 +85,15 @@ describe('two results side by side', () => {
       ['other', 'change'],
     ]);
     expect(Math.max(...heads.map(line => line.length))).toBeLessThanOrEqual(56);
+  });
+});
+
+describe('what ran', () => {
+  it('is said once for all runs, without what differs between them', () => {
+    const text = lines([vcpus(1), vcpus(2)]);
+    expect(text).toContain('x86-tdp, kernel 6.1: execute_perf_test bytes=1G');
+    expect(text).toContain('vm.vcpus: 1 | 2');
+    expect(text.filter(line => line.includes('workload.options.vcpus'))).toEqual([]);
   });
 });
 

@@ -3,26 +3,30 @@
  */
 import type { RunResult } from '@mmulab/api';
 import { comparisonDocument, isSameInAll, type ComparedPhase, type Comparison } from './compare';
+import { describeRun, EMPTY_CATALOG, type Catalog } from './describe';
 import { foldIterations } from './iterations';
 import { formatCount, formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
 import type { CsvRows, Report, View } from './reporter';
 import { foldNotes } from './results';
 import { selftestLabel } from './selftest-lines';
-import { configValue, describeRun, type Setting } from './settings';
+import { configValue, type Setting } from './settings';
 import type { Cell, Column, Sheet, TonedCell } from './sheet';
 
-/** Results side by side, as `compareResults` laid them. */
-export function comparisonReport(comparisons: readonly Comparison[]): Report {
+/**
+ * Results side by side, as `compareResults` laid them.
+ * @param catalog what a run has by default, so that the heading says only what is special
+ */
+export function comparisonReport(comparisons: readonly Comparison[], catalog: Catalog = EMPTY_CATALOG): Report {
   return {
     what: 'a comparison',
     document: comparisonDocument(comparisons),
-    sheets: view => comparisons.map(comparison => comparisonSheet(comparison, view)),
+    sheets: view => comparisons.map(comparison => comparisonSheet(comparison, catalog, view)),
     csv: () => comparisonRows(comparisons),
     selftestLines: () => comparisons.flatMap(comparisonLines),
   };
 }
 
-function comparisonSheet(comparison: Comparison, view: View): Sheet {
+function comparisonSheet(comparison: Comparison, catalog: Catalog, view: View): Sheet {
   const phases = new Map(comparison.phases.map(phase => [phase.phase, phase]));
   const folds = foldIterations([...phases.keys()], (a, b) => samePhase(phases.get(a), phases.get(b)));
   const rows = folds.flatMap(fold => {
@@ -31,7 +35,7 @@ function comparisonSheet(comparison: Comparison, view: View): Sheet {
   });
   return {
     title: comparisonTitle(comparison),
-    lines: [...commonLines(comparison), ...comparison.settings.map(settingLine)],
+    lines: [...commonLines(comparison, catalog), ...comparison.settings.map(settingLine)],
     keys: 2,
     columns: [{ name: 'phase', align: 'left' }, { name: 'counter', align: 'left' }, ...comparison.labels.flatMap(runColumns)],
     rows: comparison.phases.length > 1 ? [...rows, ...phaseRows('total', comparison.totals, view)] : rows,
@@ -59,9 +63,10 @@ function baseName(run: RunResult): string {
   return typeof name === 'string' ? name : run.name;
 }
 
-/** What ran, when all runs say the same of it. */
-function commonLines(comparison: Comparison): string[] {
-  const lines = [...new Set(comparison.runs.map(describeRun))].filter(line => line !== '');
+/** What ran, as far as it is the same in all runs. */
+function commonLines({ runs, settings }: Comparison, catalog: Catalog): string[] {
+  const differing = settings.flatMap(setting => [setting.path, ...setting.echoes]);
+  const lines = [...new Set(runs.map(run => describeRun(run, catalog, differing)))].filter(line => line !== '');
   return lines.length === 1 ? lines : [];
 }
 

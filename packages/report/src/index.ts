@@ -4,6 +4,7 @@
  */
 export { REPORTERS, renderReport, reporterFor } from './reporter';
 export type { CsvRows, Report, Reporter, View } from './reporter';
+export type { Catalog } from './describe';
 export { resultsReport } from './results';
 export { COMPARISON_SCHEMA, compareResults } from './compare';
 export type { ComparedCounter, ComparedPhase, Comparison } from './compare';

@@ -1,7 +1,7 @@
 /**
  * Results in every format: what a reader or a script finds in them.
  */
-import { RESULT_SCHEMA, type CounterValues, type PhaseResult, type RunResult } from '@mmulab/api';
+import { RESULT_SCHEMA, type CounterValues, type OptionSpec, type PhaseResult, type RunResult } from '@mmulab/api';
 import { renderReport, type View } from './reporter';
 import { resultsReport } from './results';
 
@@ -49,7 +49,50 @@ describe('a result as a table', () => {
   });
 
   it('names backend, kernel and workload', () => {
-    expect(render([two], 'table')).toContain('x86-tdp, kernel 6.1.192, dirty_log_perf_test vcpus=2 bytes=16M');
+    expect(render([two], 'table')).toContain('x86-tdp, kernel 6.1.192: dirty_log_perf_test vcpus=2 bytes=16M');
+  });
+
+  it('says of the options only what is special when it knows the defaults', () => {
+    const config = {
+      backend: { name: 'x86-tdp', kernel: '6.1.192', options: { eager_page_split: 'N', nx_huge_pages: 'N' } },
+      host: { vendor: 'amd', sockets: 1 },
+      workload: { name: 'dirty_log_perf_test', options: { vcpus: 1, slots: 1, iterations: 5 } },
+    };
+    const option = (name: string, value: string | number): OptionSpec => ({
+      kind: 'text',
+      name,
+      default: String(value),
+      pattern: '',
+      expected: '',
+      doc: '',
+    });
+    const number = (name: string, value: number): OptionSpec => ({ kind: 'number', name, default: value, min: 0, max: 9, integer: true, doc: '' });
+    const catalog = {
+      backends: [
+        {
+          name: 'x86-tdp',
+          arch: 'x86',
+          models: '',
+          profiles: [{ name: '6.1.192', doc: '', values: { nx_huge_pages: 'N' } }],
+          options: [option('eager_page_split', 'Y'), option('nx_huge_pages', 'Y')],
+          hostOptions: [option('vendor', 'intel')],
+          events: [],
+          check: () => undefined,
+          machine: () => ({ arch: 'x86', pageSizeBytes: 4096, physBits: 46, maxGfn: () => 0 }),
+        },
+      ],
+      workloads: [
+        {
+          name: 'dirty_log_perf_test',
+          doc: '',
+          usage: '',
+          options: [number('vcpus', 1), number('slots', 1), number('iterations', 2)],
+          parseArguments: () => ({}),
+        },
+      ],
+    };
+    const text = renderReport(resultsReport([{ ...two, config }], catalog), 'table', view);
+    expect(text).toContain('x86-tdp, kernel 6.1.192, eager_page_split=N, vendor=amd: dirty_log_perf_test vcpus=1 iterations=5\n');
   });
 
   it('leaves out the counters that are zero throughout, and says how many', () => {

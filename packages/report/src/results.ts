@@ -2,19 +2,23 @@
  * Results as a report: per run a sheet of counters by phases, rows for a spreadsheet, lines in the manner of the selftests.
  */
 import type { CounterValues, PhaseResult, PhaseTime, RunResult } from '@mmulab/api';
+import { describeRun, EMPTY_CATALOG, type Catalog } from './describe';
 import { foldIterations, type PhaseFold } from './iterations';
 import { formatBytes, formatTime } from './quantity';
 import type { CsvRows, Report, View } from './reporter';
 import { selftestLines } from './selftest-lines';
-import { describeRun, differingSettings, runLabels } from './settings';
+import { differingSettings, runLabels } from './settings';
 import type { Cell, Sheet } from './sheet';
 
-/** One or several results as they came from the runner. Its document is one result, or an array of several. */
-export function resultsReport(results: readonly RunResult[]): Report {
+/**
+ * One or several results as they came from the runner. Its document is one result, or an array of several.
+ * @param catalog what a run has by default, so that its heading says only what is special
+ */
+export function resultsReport(results: readonly RunResult[], catalog: Catalog = EMPTY_CATALOG): Report {
   return {
     what: 'a result',
     document: results.length === 1 ? results[0] : results,
-    sheets: view => results.map((result, run) => resultSheet(result, runTitle(results, run), view)),
+    sheets: view => results.map((result, run) => resultSheet(result, runTitle(results, run), catalog, view)),
     csv: view => resultRows(results, view),
     selftestLines: () => results.flatMap((result, run) => [...(run > 0 ? [''] : []), ...selftestLines(result, runTitle(results, run))]),
   };
@@ -27,7 +31,7 @@ function runTitle(results: readonly RunResult[], run: number): string {
   return `${name} [${(runLabels(results)[run] ?? []).join(', ')}]`;
 }
 
-function resultSheet(result: RunResult, title: string, view: View): Sheet {
+function resultSheet(result: RunResult, title: string, catalog: Catalog, view: View): Sheet {
   const phases = new Map(result.phases.map(phase => [phase.phase, phase]));
   const folds = foldIterations([...phases.keys()], (a, b) => samePhase(phases.get(a), phases.get(b)));
   const shown = folds.map(fold => phases.get(fold.first)).filter(phase => phase !== undefined);
@@ -40,7 +44,7 @@ function resultSheet(result: RunResult, title: string, view: View): Sheet {
   ]);
   return {
     title,
-    lines: [describeRun(result)].filter(line => line !== ''),
+    lines: [describeRun(result, catalog)].filter(line => line !== ''),
     keys: 1,
     columns: [
       { name: 'counter', align: 'left' },

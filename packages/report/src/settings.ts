@@ -11,6 +11,8 @@ export interface Setting {
   readonly name: string;
   /** One value per run as text, `-` where a run has no such setting. */
   readonly values: readonly string[];
+  /** Other places of the config that say the same: `workload.options.vcpus` beside `vm.vcpus`. */
+  readonly echoes: readonly string[];
 }
 
 /** Settings that say most about a run, looked at first when labels are made; the rest follows in the order of the config. */
@@ -24,7 +26,7 @@ export function differingSettings(results: readonly RunResult[]): readonly Setti
   const configs = results.map(result => flatten(result.config));
   const paths = [...new Set(configs.flatMap(config => [...config.keys()]))];
   const differing = paths
-    .map(path => ({ path, name: settingName(path), values: configs.map(config => config.get(path) ?? '-') }))
+    .map(path => ({ path, name: settingName(path), values: configs.map(config => config.get(path) ?? '-'), echoes: [] }))
     .filter(({ values }) => values.some(value => value !== values[0]));
   return withoutEchoes([...differing].sort((a, b) => rank(a.path) - rank(b.path)));
 }
@@ -43,7 +45,8 @@ function rank(path: string): number {
 /** `vm.vcpus` and `workload.options.vcpus` are one setting to a reader. */
 function withoutEchoes(settings: readonly Setting[]): Setting[] {
   const isEcho = (a: Setting, b: Setting): boolean => a.name === b.name && a.values.every((value, run) => value === b.values[run]);
-  return settings.filter((setting, index) => !settings.slice(0, index).some(earlier => isEcho(earlier, setting)));
+  const firsts = settings.filter((setting, index) => !settings.slice(0, index).some(earlier => isEcho(earlier, setting)));
+  return firsts.map(first => ({ ...first, echoes: settings.filter(other => other !== first && isEcho(first, other)).map(other => other.path) }));
 }
 
 function flatten(config: Readonly<Record<string, unknown>>): Map<string, string> {
@@ -56,7 +59,8 @@ function flatten(config: Readonly<Record<string, unknown>>): Map<string, string>
   return flat;
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+/** Whether a value of a config is a map. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
@@ -90,24 +94,4 @@ export function configValue(config: Readonly<Record<string, unknown>>, ...path: 
   let value: unknown = config;
   for (const key of path) value = isRecord(value) ? value[key] : undefined;
   return value;
-}
-
-/** What ran, in one line: backend, kernel, workload. Parts that a config does not have are left out. */
-export function describeRun(result: RunResult): string {
-  const kernel = configValue(result.config, 'backend', 'kernel');
-  const parts = [
-    configValue(result.config, 'backend', 'name'),
-    typeof kernel === 'string' ? `kernel ${kernel}` : undefined,
-    describeWorkload(result.config),
-  ];
-  return parts.filter(part => typeof part === 'string').join(', ');
-}
-
-function describeWorkload(config: Readonly<Record<string, unknown>>): string | undefined {
-  const name = configValue(config, 'workload', 'name') ?? configValue(config, 'workload');
-  if (typeof name !== 'string') return undefined;
-  const options = configValue(config, 'workload', 'options');
-  if (!isRecord(options)) return name;
-  const given = Object.entries(options).filter(([, value]) => value !== false && value !== '');
-  return [name, ...given.map(([key, value]) => `${key}=${settingText(key, value)}`)].join(' ');
 }

@@ -1,0 +1,70 @@
+/**
+ * What ran, in one line: backend, kernel, workload, and the options that neither the kernel nor a default explains.
+ */
+import type { BackendDefinition, OptionSpec, OptionValues, RunResult, WorkloadDefinition } from '@mmulab/api';
+import { configValue, isRecord, settingText } from './settings';
+
+/** What is known of backends and workloads: a value that a run has by default need not be said. */
+export interface Catalog {
+  readonly backends: readonly BackendDefinition[];
+  readonly workloads: readonly WorkloadDefinition[];
+}
+
+/** A catalog of nothing: then every option of the workload is said, and none of the backend. */
+export const EMPTY_CATALOG: Catalog = { backends: [], workloads: [] };
+
+/** Options of a workload that are said whatever they are. */
+const ALWAYS_SAID = ['vcpus', 'bytes', 'backing'];
+
+/**
+ * Describes a run: `x86-tdp, kernel 6.1.192, eager_page_split=N: dirty_log_perf_test vcpus=2 bytes=16M`.
+ * @param except paths of settings that are said elsewhere
+ */
+export function describeRun({ config }: RunResult, catalog: Catalog, except: readonly string[] = []): string {
+  const said = (...path: string[]): string => (except.includes(path.join('.')) ? '' : textAt(config, ...path));
+  const kernel = said('backend', 'kernel');
+  const backend = [said('backend', 'name'), kernel === '' ? '' : `kernel ${kernel}`, ...machineOptions(config, catalog, except)];
+  const workload = [said('workload', 'name'), ...workloadOptions(config, catalog, except)];
+  return [join(backend, ', '), join(workload, ' ')].filter(part => part !== '').join(': ');
+}
+
+type Config = RunResult['config'];
+
+function join(words: readonly string[], separator: string): string {
+  return words.filter(word => word !== '').join(separator);
+}
+
+function textAt(config: Config, ...path: string[]): string {
+  const value = configValue(config, ...path);
+  return typeof value === 'string' ? value : '';
+}
+
+/** What is not as the kernel profile has it, and what is not as on the usual host. */
+function machineOptions(config: Config, { backends }: Catalog, except: readonly string[]): string[] {
+  const backend = backends.find(candidate => candidate.name === textAt(config, 'backend', 'name'));
+  if (backend === undefined) return [];
+  const profile = backend.profiles.find(candidate => candidate.name === textAt(config, 'backend', 'kernel'));
+  const usual = { ...defaultsOf(backend.options), ...profile?.values };
+  const isUsual = (values: OptionValues, name: string, value: unknown): boolean => values[name] === undefined || values[name] === value;
+  return [
+    ...optionsAt(config, ['backend', 'options'], except, (name, value) => !isUsual(usual, name, value)),
+    ...optionsAt(config, ['host'], except, (name, value) => !isUsual(defaultsOf(backend.hostOptions), name, value)),
+  ];
+}
+
+function workloadOptions(config: Config, { workloads }: Catalog, except: readonly string[]): string[] {
+  const workload = workloads.find(candidate => candidate.name === textAt(config, 'workload', 'name'));
+  const usual = defaultsOf(workload?.options ?? []);
+  return optionsAt(config, ['workload', 'options'], except, (name, value) => ALWAYS_SAID.includes(name) || usual[name] !== value);
+}
+
+function optionsAt(config: Config, path: readonly string[], except: readonly string[], isSaid: (name: string, value: unknown) => boolean): string[] {
+  const options = configValue(config, ...path);
+  if (!isRecord(options)) return [];
+  const shown = Object.entries(options).filter(([name, value]) => isSaid(name, value) && !except.includes([...path, name].join('.')));
+  return shown.map(([name, value]) => `${name}=${settingText(name, value)}`);
+}
+
+function defaultsOf(specs: readonly OptionSpec[]): OptionValues {
+  return Object.fromEntries(specs.map(spec => [spec.name, spec.default]));
+}
