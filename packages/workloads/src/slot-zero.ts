@@ -68,15 +68,19 @@ export class SlotZeroFrames {
     return this.high;
   }
 
-  /** Populated frames, ascending. */
+  /** Populated frames, ascending, neighbours joined. */
   get populated(): readonly PopulatedRun[] {
-    return [...this.present].sort((a, b) => a.gfn - b.gfn);
+    const joined: { gfn: Gfn; npages: number }[] = [];
+    for (const { gfn, npages } of [...this.present].sort((a, b) => a.gfn - b.gfn)) {
+      const last = joined.at(-1);
+      if (last !== undefined && last.gfn + last.npages === gfn) last.npages += npages;
+      else joined.push({ gfn, npages });
+    }
+    return joined;
   }
 
   private markPresent(gfn: Gfn, npages: number): Gfn {
-    const last = this.present.at(-1);
-    if (last !== undefined && last.gfn + last.npages === gfn) this.present[this.present.length - 1] = { gfn: last.gfn, npages: last.npages + npages };
-    else this.present.push({ gfn, npages });
+    if (npages > 0) this.present.push({ gfn, npages });
     return gfn;
   }
 }

@@ -1,0 +1,115 @@
+import { AccessRounds, accessRoundsDefinition } from './access-rounds';
+import { NaiveVm, phaseOf } from './fixtures/naive-vm';
+import { AMD, arm64, planOf } from './fixtures/plan-of';
+import { NestedRounds, nestedRoundsDefinition } from './nested-rounds';
+
+const rounds = (command: string, machine = AMD): ReturnType<typeof planOf> =>
+  planOf({ definition: accessRoundsDefinition, implementation: AccessRounds }, command, machine);
+const nested = (command: string, machine = AMD): ReturnType<typeof planOf> =>
+  planOf({ definition: nestedRoundsDefinition, implementation: NestedRounds }, command, machine);
+
+describe('access_rounds', () => {
+  it('starts with 9 faults and 1 more per further vCPU, and 4 tables', () => {
+    for (const [vcpus, faults] of [
+      [1, 9],
+      [2, 10],
+      [4, 12],
+    ] as const) {
+      const planned = rounds(`-v ${vcpus} -b 16M -s anonymous_hugetlb_2mb -p w`);
+      const vm = new NaiveVm(planned.vm);
+      expect(vm.runPhase(phaseOf(planned, 'noop'))).toMatchObject({ page_fault: faults, 'page_fault.fetch': 2, 'page_fault.guest_table': 5 });
+      expect(vm.tables()).toBe(4);
+    }
+  });
+
+  it('writes 16 MiB in 2 MiB pages with 17 faults, 9 of them on guest tables', () => {
+    const planned = rounds('-v 1 -b 16M -o -s anonymous_hugetlb_2mb -p w,x,r,w');
+    const vm = new NaiveVm(planned.vm);
+    vm.runPhase(phaseOf(planned, 'noop'));
+    expect(vm.runPhase(phaseOf(planned, '1_w'))).toMatchObject({ page_fault: 17, 'page_fault.guest_table': 9 });
+    expect(vm.tables()).toBe(6);
+  });
+
+  it('names a phase per round and touches every STRIDE-th page of each part', () => {
+    const planned = rounds('-v 2 -b 16M -p w,x512,r20,D,G,U,Z,A,N');
+    expect(planned.phases.map(phase => phase.name)).toEqual([
+      'noop',
+      '1_w',
+      '2_x512',
+      '3_r20',
+      '4_D',
+      '5_G',
+      '6_U',
+      '7_Z',
+      '8_A',
+      '9_N',
+      'destroy_vm',
+    ]);
+    expect(phaseOf(planned, '2_x512')?.steps).toEqual([
+      {
+        kind: 'guest',
+        shared: false,
+        programs: [0xc0000, 0xc1000].map(vfn => [{ op: 'access', run: { vfn, count: 8, stride: 512, kind: 2, writeEvery: 0 } }]),
+      },
+    ]);
+    expect(phaseOf(planned, '3_r20')?.steps[0]).toMatchObject({ programs: [[{ run: { count: 205 } }], [{ run: { count: 205 } }]] });
+    expect(phaseOf(planned, '7_Z')?.steps).toEqual([{ kind: 'host', op: { op: 'unmap', slot: 1 } }]);
+  });
+
+  it('gives all vCPUs the same BYTES with -o', () => {
+    const planned = rounds('-v 4 -b 16M -o -p w');
+    expect(planned.vm.memslots[1]?.npages).toBe(4096);
+    expect(phaseOf(planned, '1_w')?.steps[0]).toMatchObject({ shared: true, programs: Array(4).fill([{ run: { vfn: 0xc0000, count: 4096 } }]) });
+  });
+
+  it('enables manual protection with -M before anything runs', () => {
+    const first = (command: string): unknown => phaseOf(rounds(command), 'noop')?.steps[0];
+    expect(first('-M 1 -b 16M')).toEqual({ kind: 'host', op: { op: 'manual_protect', initiallySet: false } });
+    expect(first('-M 3 -b 16M')).toEqual({ kind: 'host', op: { op: 'manual_protect', initiallySet: true } });
+    expect(first('-M 0 -b 16M')).toMatchObject({ kind: 'guest' });
+  });
+
+  it.each(['w,G', 'D,U,G', 'D,K', 'D,G,K'])('refuses rounds %s without -M, as the kernel would', list => {
+    expect(() => rounds(`-b 16M -p ${list}`)).toThrow(expect.objectContaining({ code: 'WORKLOAD_ROUND_INVALID' }));
+  });
+
+  it('takes lists of rounds only: the option accepts w,x512 and not wx, w0, D5 or an empty one', () => {
+    const option = accessRoundsDefinition.options.find(({ name }) => name === 'rounds');
+    const pattern = new RegExp(option?.kind === 'text' ? option.pattern : '');
+    expect(['w,x512', 'D', 'w', 'wx', 'w0', 'D5', '', 'w,', 'w, r', 'q'].map(list => pattern.test(list))).toEqual([
+      true,
+      true,
+      true,
+      false,
+      false,
+      false,
+      false,
+      false,
+      false,
+      false,
+    ]);
+  });
+});
+
+describe('nested_rounds', () => {
+  it('has L1 touch 13 pages before VMRUN, 6 of them guest tables', () => {
+    const planned = nested('-b 8M -L -s anonymous_hugetlb_2mb -p w');
+    const step = phaseOf(planned, 'noop')?.steps[0];
+    const program = step?.kind === 'guest' ? (step.programs[0] ?? []) : [];
+    const vmrun = program.findIndex(({ op }) => op === 'control');
+    const vm = new NaiveVm(planned.vm);
+    vm.runProgram(0, program.slice(0, vmrun));
+    expect(vm.counts).toMatchObject({ page_fault: 13, 'page_fault.guest_table': 6 });
+    expect(program[vmrun]).toEqual({ op: 'control', write: { register: 'nested', value: 'vmrun' } });
+    expect(program.slice(vmrun + 1).map(after => after.op === 'access' && [after.run.vfn, after.run.kind])).toEqual([
+      [0x402, 2],
+      [0x4f3, 1],
+      [0x40f, 2],
+    ]);
+  });
+
+  it('needs NPT12 to reach its memory, and x86', () => {
+    expect(() => nested('-b 505G', { ...AMD, physBits: 46 })).toThrow(expect.objectContaining({ code: 'WORKLOAD_NO_ROOM' }));
+    expect(() => nested('-b 8M', arm64())).toThrow(expect.objectContaining({ code: 'WORKLOAD_NOT_ON_ARCH' }));
+  });
+});
