@@ -131,6 +131,8 @@ export const Step = {
   FreeSubtree: 15,
   /** Hand them back after a grace period. */
   DeferFree: 16,
+  /** Compare-exchange of a leaf's rights or A and D alone, past the bookkeeping: lockless fixes and the hardware's own updates. */
+  CasQuiet: 17,
 } as const;
 export type Step = (typeof Step)[keyof typeof Step];
 

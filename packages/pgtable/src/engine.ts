@@ -66,6 +66,10 @@ export interface Engine {
   range<Op>(rule: Rule<Op>, op: Op, root: number, start: number, end: number, options: RangeOptions<Op>): number;
   /** Runs a page-by-page program over frames [start, end), lifted where it may be. */
   run(program: RunProgram, root: number, start: number, end: number): void;
+  /** Changes the attribute of the table below the entry of `level` that maps a frame, if there is one. */
+  setTableAttr(root: number, gfn: number, level: number, tableAttr: number): void;
+  /** Number of tables of a root, virtual ones and the root's own included. */
+  tableCount(root: number): number;
   /** Empties a root: everything below it is removed and accounted, the root's own entries too. */
   clearRoot(root: number): void;
 }

@@ -44,6 +44,10 @@ export interface RunProgram {
   /** What else decides the outcome for the block of `level` at `gfn` (limits of the slot): a small number, or -1 when it must not be lifted. */
   context(gfn: number, level: number): number;
   readonly journal: Journal | undefined;
+  /** Planes the program reads or changes, as bits by their number in the engine. */
+  readonly planes: number;
+  /** Whether nothing at all happens in [from, to): asked before anything else. Absent: something may. */
+  isIdle?(from: number, to: number): boolean;
 }
 
 const MEMO_LIMIT = 20_000;
@@ -87,7 +91,7 @@ export class RunLifter {
     const span = tree.geometry.pagesAt(level);
     const from = Math.max(start, base);
     const to = Math.min(end, base + span);
-    if (!touches(program, from, to)) return;
+    if (!touches(program, from, to) || program.isIdle?.(from, to) === true) return;
     const word = tree.wordAt(root, level, base);
     if (tree.kind === EntryKind.Leaf && program.settled(tree.attr)) return;
     const whole = from === base && to === base + span;
@@ -113,7 +117,7 @@ export class RunLifter {
     const context = program.context(base, level);
     if (context < 0) return false;
     const key = new Int32Array(5 + this.planes.length);
-    if (!this.readWords(root, level, base, key, 4)) return false;
+    if (!this.readWords(program, root, level, base, key, 4)) return false;
     key[0] = program.key;
     key[1] = program.period === 1 ? 0 : (base - program.origin) % program.period;
     key[2] = level;
@@ -150,7 +154,7 @@ export class RunLifter {
     const effects = program.journal?.close();
     const words = new Int32Array(1 + this.planes.length);
     const above = (key[3] as number) % 16;
-    if (!this.readWords(root, level, base, words, 0) || this.tree.tableAttrAbove(root, level, base) !== above) {
+    if (!this.readWords(program, root, level, base, words, 0) || this.tree.tableAttrAbove(root, level, base) !== above) {
       this.dropReferences(key.subarray(4));
       return;
     }
@@ -184,11 +188,12 @@ export class RunLifter {
   }
 
   /** Reads the block's comparable words into `out` from index `at` on. @returns false when a plane has none */
-  private readWords(root: number, level: number, base: number, out: Int32Array, at: number): boolean {
+  private readWords(program: RunProgram, root: number, level: number, base: number, out: Int32Array, at: number): boolean {
     const word = this.tree.canonicalWordAt(root, level, base);
     if (word === -1) return false;
     out[at] = word;
     for (let i = 0; i < this.planes.length; i++) {
+      if (((program.planes >> i) & 1) === 0) continue;
       const plane = this.planes[i] as PagePlane;
       const value = plane.tree.canonicalWordAt(plane.root, level, base);
       if (value === -1) return false;

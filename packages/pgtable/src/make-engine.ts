@@ -58,6 +58,17 @@ export function makeEngine(): EngineClass {
       return this.tree;
     }
 
+    setTableAttr(root: number, gfn: number, level: number, tableAttr: number): void {
+      this.tree.locate(root, gfn, level);
+      if (this.tree.level === level && this.tree.kind === EntryKind.Table) this.tree.setTableAttr(tableAttr);
+    }
+
+    tableCount(root: number): number {
+      let count = this.geometry.rootTables;
+      for (let table = 0; table < this.geometry.rootTables; table++) count += this.tree.tablesInNode(root + table, this.geometry.levels);
+      return count;
+    }
+
     run(program: RunProgram, root: number, start: number, end: number): void {
       this.lifter.run(program, root, start, end);
     }
@@ -134,8 +145,12 @@ export function makeEngine(): EngineClass {
             break;
           case Step.CasLeaf:
           case Step.WriteLeaf:
+            if (oldKind === EntryKind.Table) this.removeSubtree(tree.cursorWord(), level, tree.gfn, 1);
             tree.writeAttr(attr);
-            this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Leaf, attr, 1);
+            this.book.changed(gfn, level, oldKind, oldAttr, tree.kind, attr, 1);
+            break;
+          case Step.CasQuiet:
+            tree.writeAttr(attr);
             break;
           case Step.CasTable:
           case Step.WriteTable:
@@ -143,13 +158,13 @@ export function makeEngine(): EngineClass {
             this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Table, tableAttr, 1);
             break;
           case Step.WriteEmpty:
+            if (oldKind === EntryKind.Table) this.removeSubtree(tree.cursorWord(), level, tree.gfn, 1);
             tree.writeAttr(0);
             this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Empty, 0, 1);
             break;
           case Step.CasFreeze:
-            break;
           case Step.RemoveSubtree:
-            if (oldKind === EntryKind.Table) this.removeSubtree(tree.cursorWord(), level, tree.gfn, 1);
+            // With nobody in between, freezing shows nowhere, and a subtree is accounted for when its entry goes.
             break;
           default:
             this.callOut(steps[i] as Step, gfn, level, 1);
@@ -242,8 +257,11 @@ export function makeEngine(): EngineClass {
     }
 
     private accountLeaf(attr: number, level: number, gfn: number, count: number): void {
-      const kind = this.attrs.special[attr] === 0 ? EntryKind.Leaf : EntryKind.Special;
-      this.book.changed(gfn, level, kind, attr, EntryKind.Empty, 0, count);
+      this.book.changed(gfn, level, this.leafKind(attr), attr, EntryKind.Empty, 0, count);
+    }
+
+    private leafKind(attr: number): EntryKind {
+      return this.attrs.special[attr] === 0 ? EntryKind.Leaf : EntryKind.Special;
     }
 
     /** Visits the entries of an owned table of `level` that overlap [start, end). */
@@ -398,8 +416,12 @@ export function makeEngine(): EngineClass {
             break;
           case Step.CasLeaf:
           case Step.WriteLeaf:
+            if (oldKind === EntryKind.Table) this.removeSubtree(word, level, gfn, count);
             after = leafSlot(level, attr);
-            this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Leaf, attr, count);
+            this.book.changed(gfn, level, oldKind, oldAttr, this.leafKind(attr), attr, count);
+            break;
+          case Step.CasQuiet:
+            after = leafSlot(level, attr);
             break;
           case Step.CasTable:
           case Step.WriteTable:
@@ -407,13 +429,12 @@ export function makeEngine(): EngineClass {
             this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Table, tableAttr, count);
             break;
           case Step.WriteEmpty:
+            if (oldKind === EntryKind.Table) this.removeSubtree(word, level, gfn, count);
             after = EMPTY_SLOT;
             this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Empty, 0, count);
             break;
           case Step.CasFreeze:
-            break;
           case Step.RemoveSubtree:
-            if (oldKind === EntryKind.Table) this.removeSubtree(word, level, gfn, count);
             break;
           default:
             this.callOut(step, gfn, level, count);

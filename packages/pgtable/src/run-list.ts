@@ -44,8 +44,8 @@ export class RunList {
     return run === undefined ? undefined : { level: run.level, gfn: run.first };
   }
 
-  /** Removes the entries of levels up to `maxLevel` whose gfn lies in [gfn, gfn + npages). @returns how many went */
-  cut(gfn: number, npages: number, maxLevel: number): number {
+  /** Removes the entries of levels `minLevel` to `maxLevel` whose gfn lies in [gfn, gfn + npages). @returns how many went */
+  cut(gfn: number, npages: number, maxLevel: number, minLevel = 0): number {
     const end = gfn + npages;
     let removed = 0;
     const kept: Run[] = [];
@@ -53,7 +53,7 @@ export class RunList {
       const run = this.runs[i] as Run;
       const from = Math.max(0, Math.ceil((gfn - run.first) / run.step));
       const to = Math.min(run.count, Math.ceil((end - run.first) / run.step));
-      if (run.level > maxLevel || from >= to) {
+      if (run.level > maxLevel || run.level < minLevel || from >= to) {
         kept.push(run);
         continue;
       }

@@ -453,6 +453,29 @@ export class TableTree implements Entry {
     return childSlot(word, level) === EMPTY_SLOT ? 0 : this.geometry.entries;
   }
 
+  /** Tables below an owned node whose entries are of `level`. */
+  tablesInNode(node: number, level: number): number {
+    let count = 0;
+    const first = node * this.geometry.entries;
+    for (let pos = first; pos < first + this.geometry.entries; pos++) count += this.tablesOf(this.nodes.slots[pos] as number, level);
+    return count;
+  }
+
+  /** Tables a word of `level` stands for: the one it points to and all below. */
+  tablesOf(word: number, level: number): number {
+    const kind = word & KIND_MASK;
+    if (kind === NODE) return 1 + this.tablesInNode(word & INDEX_MASK, level - 1);
+    if (kind === LEAF_TABLE) return 1;
+    if (word === EMPTY_SLOT) return 0;
+    let count = 0;
+    let width = 1;
+    for (let below = level; below > slotMapLevel(word); below--) {
+      count += width;
+      width *= this.geometry.entries;
+    }
+    return count;
+  }
+
   /** Attribute of the first present leaf below a table word, or -1. */
   firstLeafOf(word: number, level: number): number {
     const kind = word & KIND_MASK;

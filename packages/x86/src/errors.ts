@@ -1,0 +1,34 @@
+/**
+ * Errors of the x86 backends, by code.
+ */
+import { InvariantError, MmulabError } from '@mmulab/api';
+
+/** OPTION_BACKEND_PAIR: module parameters that belong to the other x86 backend. */
+export function backendPair(backend: string, npt: string, tdpMmu: string, other: string): MmulabError {
+  return new MmulabError('OPTION_BACKEND_PAIR', `backend.options: npt=${npt}, tdp_mmu=${tdpMmu} is not ${backend}: use ${other}`);
+}
+
+/** HOST_PHYS_BITS: an address width the machine cannot have. */
+export function physBits(value: number, levels: number, limit: number): MmulabError {
+  return new MmulabError('HOST_PHYS_BITS', `host.maxphyaddr: ${value} bits with ${levels}-level tables: expected 32 to ${limit}, or 0 for the default`);
+}
+
+/** VM_UNKNOWN_SLOT: a host operation on a memslot the VM does not have. */
+export function unknownSlot(id: number, known: readonly number[]): MmulabError {
+  return new MmulabError('VM_UNKNOWN_SLOT', `memslot ${id}: not a slot of this VM (known: ${known.join(', ')})`);
+}
+
+/** VM_SLOT_OVERLAP: two memslots share guest frames, or one ends beyond guest memory. */
+export function badSlot(id: number, why: string): MmulabError {
+  return new MmulabError('VM_BAD_SLOT', `memslot ${id}: ${why}`);
+}
+
+/** GUEST_UNMAPPED: a workload touched a virtual frame its page tables do not map. */
+export function guestUnmapped(vfn: number): MmulabError {
+  return new MmulabError('GUEST_UNMAPPED', `guest frame 0x${vfn.toString(16)}: not mapped by the guest's page tables`);
+}
+
+/** FAULT_LIVELOCK: one access faulted without end. */
+export function livelock(gfn: number, level: number, entry: string): InvariantError {
+  return new InvariantError('FAULT_LIVELOCK', 'an access faults again and again', gfn, level, entry);
+}

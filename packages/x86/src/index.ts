@@ -1,0 +1,9 @@
+/**
+ * x86 backends. Reading order: what an SPTE says (spte), releases as switches (profiles, policy), what a VM has (memslots, vCPU state, journal),
+ * then the TDP MMU.
+ */
+export { Ev, x86Events } from './events';
+export { x86HostOptions, x86Options, x86Profiles } from './profiles';
+export { Spte, SpteAttrs, TableBit } from './spte';
+export { tdpDefinition } from './tdp/definition';
+export { TdpBackend } from './tdp/tdp-backend';

@@ -1,0 +1,174 @@
+/**
+ * Memslots, the host memory behind them and their dirty bitmaps: what belongs to the VM and to no page-table engine.
+ *
+ * Host page states and dirty bits are planes over guest frames. `lpage_info` needs no storage: whether a huge mapping is allowed follows from the
+ * slot's edges and from whether guest and host frames are congruent.
+ *
+ * Models: Linux virt/kvm/kvm_main.c (memslots, dirty bitmaps, MMU notifiers), arch/x86/kvm/x86.c kvm_alloc_memslot_metadata().
+ */
+import { PAGES_PER_LEVEL } from '@mmulab/api';
+import type { Counters, HostFault, MemslotSpec } from '@mmulab/api';
+import type { Geometry, Plane, EngineWorld } from '@mmulab/pgtable';
+import { badSlot, unknownSlot } from './errors';
+import { Ev } from './events';
+
+/** One memslot of a VM. */
+export class Memslot {
+  /** First frame after the slot. */
+  readonly end: number;
+  /** Dirty logging is on. */
+  logged = false;
+  /** Largest level whose huge mappings are not ruled out by congruence of guest and host frames. */
+  private readonly congruentLevel: number;
+
+  constructor(
+    readonly spec: MemslotSpec,
+    /** Dense number within the VM, for keys. */
+    readonly index: number,
+    /** Whether guest page-table pages lie in it. */
+    readonly holdsGuestTables: boolean,
+  ) {
+    this.end = spec.baseGfn + spec.npages;
+    let level = 1;
+    while (level < 3 && (spec.baseGfn - spec.hvf) % (PAGES_PER_LEVEL[level + 1] as number) === 0) level++;
+    this.congruentLevel = level;
+  }
+
+  /** Largest level the slot's edges and alignment allow at a frame (lpage_info), at most 3. */
+  maxLevel(gfn: number): number {
+    let level = this.congruentLevel;
+    while (level > 1) {
+      const span = PAGES_PER_LEVEL[level] as number;
+      const base = gfn - (gfn % span);
+      if (base >= this.spec.baseGfn && base + span <= this.end) break;
+      level--;
+    }
+    return level;
+  }
+}
+
+/** All memslots of a VM, with host memory and dirty bitmaps. */
+export class Memslots {
+  /** Host state of every frame, as numbered by the slot's backing. */
+  readonly hostPlane: Plane;
+  /** Dirty bitmaps of all slots: 1 is dirty. */
+  readonly dirtyPlane: Plane;
+  /** The bitmaps user space read last (manual protect). */
+  readonly readPlane: Plane;
+  /** MMU notifier sequence: calls that have ended. */
+  notifierSeq = 0;
+  private slots: Memslot[] = [];
+  private last: Memslot | undefined;
+  private nextIndex = 0;
+
+  constructor(
+    world: EngineWorld,
+    geometry: Geometry,
+    private readonly counters: Counters,
+  ) {
+    this.hostPlane = world.makePlane(geometry);
+    this.dirtyPlane = world.makePlane(geometry);
+    this.readPlane = world.makePlane(geometry);
+  }
+
+  /** All slots in order of their frames. */
+  get all(): readonly Memslot[] {
+    return this.slots;
+  }
+
+  /** Slots under dirty logging. */
+  get loggedCount(): number {
+    return this.slots.filter(slot => slot.logged).length;
+  }
+
+  /**
+   * Adds a slot.
+   * @param holdsGuestTables whether guest page tables lie in it
+   * @param limit first frame beyond guest memory
+   */
+  add(spec: MemslotSpec, holdsGuestTables: boolean, limit: number): Memslot {
+    if (spec.npages <= 0 || spec.baseGfn < 0 || spec.baseGfn + spec.npages > limit) {
+      throw badSlot(spec.id, `frames 0x${spec.baseGfn.toString(16)} to 0x${(spec.baseGfn + spec.npages).toString(16)} do not lie in guest memory`);
+    }
+    for (const other of this.slots) {
+      if (other.spec.id === spec.id) throw badSlot(spec.id, 'the number is taken');
+      if (spec.baseGfn < other.end && other.spec.baseGfn < spec.baseGfn + spec.npages) throw badSlot(spec.id, `overlaps memslot ${other.spec.id}`);
+    }
+    const slot = new Memslot(spec, this.nextIndex++, holdsGuestTables);
+    this.slots.push(slot);
+    this.slots.sort((a, b) => a.spec.baseGfn - b.spec.baseGfn);
+    this.hostPlane.setRange(spec.baseGfn, spec.npages, 0);
+    this.dirtyPlane.setRange(spec.baseGfn, spec.npages, 0);
+    for (const run of spec.populated) this.hostPlane.setRange(run.gfn, run.npages, spec.backing.populated);
+    return slot;
+  }
+
+  /** Takes a slot away. */
+  remove(slot: Memslot): void {
+    this.slots = this.slots.filter(other => other !== slot);
+    this.last = undefined;
+  }
+
+  /** The slot of that id; typed error when there is none. */
+  byId(id: number): Memslot {
+    const slot = this.slots.find(other => other.spec.id === id);
+    if (slot === undefined) throw unknownSlot(
+      id,
+      this.slots.map(other => other.spec.id),
+    );
+    return slot;
+  }
+
+  /** The slot a frame lies in, or undefined. */
+  find(gfn: number): Memslot | undefined {
+    const last = this.last;
+    if (last !== undefined && gfn >= last.spec.baseGfn && gfn < last.end) return last;
+    for (const slot of this.slots) {
+      if (gfn >= slot.spec.baseGfn && gfn < slot.end) {
+        this.last = slot;
+        return slot;
+      }
+    }
+    return undefined;
+  }
+
+  /** What a host fault on a frame would do; pure. */
+  hostFault(slot: Memslot, gfn: number, write: boolean): HostFault {
+    const { backing } = slot.spec;
+    const table = backing.edgeFaults !== undefined && slot.maxLevel(gfn) < backing.pageLevel ? backing.edgeFaults : backing.faults;
+    return table[this.hostPlane.get(gfn) * 2 + (write ? 1 : 0)] as HostFault;
+  }
+
+  /** Whether the host's entry for a frame is present and writable. */
+  hostWritable(slot: Memslot, gfn: number): boolean {
+    const state = slot.spec.backing.states[this.hostPlane.get(gfn)];
+    return state !== undefined && state.present && state.writable;
+  }
+
+  /** Stores what a host fault left behind, over the block it concerns within the slot. */
+  setHostState(slot: Memslot, gfn: number, level: number, state: number): void {
+    if (level === 1) {
+      this.hostPlane.set(gfn, state);
+      return;
+    }
+    const span = PAGES_PER_LEVEL[level] as number;
+    const base = Math.max(slot.spec.baseGfn, gfn - (gfn % span));
+    this.hostPlane.setRange(base, Math.min(slot.end, gfn - (gfn % span) + span) - base, state);
+  }
+
+  /** Level of the host's own leaf at a frame: 1 when nothing is there. */
+  hostLevel(slot: Memslot, gfn: number): number {
+    const state = slot.spec.backing.states[this.hostPlane.get(gfn)];
+    return state !== undefined && state.present ? state.level : 1;
+  }
+
+  /** mark_page_dirty: counts the call; sets the bit where the slot is logged. */
+  markDirty(slot: Memslot, gfn: number): void {
+    const now = this.counters.now;
+    now[Ev.markPageDirty] = (now[Ev.markPageDirty] as number) + 1;
+    if (slot.logged && this.dirtyPlane.get(gfn) === 0) {
+      this.dirtyPlane.set(gfn, 1);
+      now[Ev.dirtyBitmapSet] = (now[Ev.dirtyBitmapSet] as number) + 1;
+    }
+  }
+}

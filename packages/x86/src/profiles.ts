@@ -1,0 +1,135 @@
+/**
+ * Options of the x86 backends, and kernel releases as tables of switches.
+ *
+ * Behaviour before and after a kernel patch is one option value. A profile only names values; every one of them can be overridden.
+ */
+import type { FlagOption, KernelProfile, OptionSpec, OptionValues } from '@mmulab/api';
+
+const flag = (name: string, value: 'Y' | 'N', doc: string, aliases?: readonly string[]): FlagOption =>
+  aliases === undefined ? { kind: 'flag', name, default: value, doc } : { kind: 'flag', name, default: value, doc, aliases };
+const choice = (name: string, choices: readonly string[], doc: string, value = choices[choices.length - 1] as string): OptionSpec => ({
+  kind: 'choice',
+  name,
+  choices,
+  default: value,
+  doc,
+});
+
+/** Module parameters and policy switches of both x86 backends. Defaults are those of the newest profile. */
+export const x86Options: readonly OptionSpec[] = [
+  flag('tdp_mmu', 'Y', 'Module parameter: direct second-stage tables are built by the TDP MMU instead of the legacy MMU.'),
+  flag('npt', 'Y', 'Module parameter: two-dimensional paging (NPT, EPT). N means shadow paging.', ['ept']),
+  flag('eager_page_split', 'Y', 'Module parameter: huge pages are split when dirty logging starts (or is cleared), not on the first write. Kernels before 5.18 have none.'),
+  flag('nx_huge_pages', 'N', 'The iTLB-multihit workaround is in force: huge pages are not executable.'),
+  {
+    kind: 'number',
+    name: 'nx_huge_pages_recovery_ratio',
+    default: 60,
+    min: 0,
+    max: 2 ** 32 - 1,
+    integer: true,
+    doc: 'One recovery pass zaps 1/ratio of the listed tables; 0 turns recovery off.',
+  },
+  {
+    kind: 'number',
+    name: 'nx_huge_pages_recovery_period_ms',
+    default: 0,
+    min: 0,
+    max: 2 ** 32 - 1,
+    integer: true,
+    unit: 'ms',
+    doc: 'Time between recovery passes; 0 derives it from the ratio so that a full turn takes an hour.',
+  },
+  choice('huge_page_fault', ['zap', 'split'], 'What a fault does to a huge leaf above its goal: zap it (before 6.2), or split it.'),
+  choice('root_reset', ['unload', 'lookup'], 'What an MMU context reset does with the roots: drop them all, or look for a cached one (posted, never merged).', 'unload'),
+  flag('wp_shortcut', 'Y', 'A change of CR0.WP alone does not reset the MMU under two-dimensional paging (6.4, and stable 6.1).'),
+  flag('tdp_role_has_wp', 'N', 'Roots of two-dimensional paging are keyed by the guest’s CR0.WP and EFER.NX (before 5.19).'),
+  choice('root_lifetime', ['sync-zap', 'async-zap', 'persist'], 'What becomes of a TDP root when its last vCPU lets go: zapped at once (5.10), zapped by a worker (5.18), kept (6.4).'),
+  choice('log_stop', ['zap', 'recover'], 'What stopping dirty logging does to tables that could be huge pages: zap them (up to 6.12), or put the huge leaf in place (6.13).'),
+  flag('nx_precise', 'Y', 'Only tables that exist for the NX workaround keep huge pages away (6.2); before, any table did while the workaround was on.'),
+  flag('nx_unlist_logged', 'Y', 'NX recovery only unlists tables of slots under dirty logging (6.2).'),
+  choice('root_zap_granularity', ['one-pass', '1g-root', 'all-levels'], 'Passes in which a dying root is zapped: one from the root (5.10), 1 GiB then root, or every level (6.9).'),
+  flag('fast_page_fault_tdp', 'Y', 'The lockless fault path works on the TDP MMU (5.15).'),
+  flag('eager_split_end_exclusive', 'N', 'Clearing one 64-page word splits huge pages up to, not including, the page of its last bit (up to 6.1).'),
+  flag('d_bit_on_refault', 'Y', 'A fault on an already writable leaf sets D again (6.13); before, D was left out.'),
+  flag('flush_removed_table', 'N', 'Each removed table asks for a TLB flush of its own (5.10).'),
+  flag('count_root_alloc', 'Y', 'The allocation event fires for TDP roots too (not in 5.10).'),
+  flag('pf_fixed_in_handler', 'N', 'Spurious faults count as fixed (5.10, which has no pf_spurious).'),
+  flag('sregs_flush', 'Y', 'Setting special registers leaves a guest TLB flush pending for the first entry (6.12).'),
+  flag('mmio_invalidate_early', 'Y', 'Frames under invalidation are refused before their page is resolved (6.9).'),
+  flag('explicit_role_flush', 'Y', 'Role changes request their TLB flushes themselves (5.18); before, unloading the roots was relied upon.'),
+  flag('reset_on_pge', 'N', 'A change of CR4.PGE resets the MMU context (5.10).'),
+  flag('obsolete_roots_only', 'Y', 'Invalidation frees obsolete roots only (5.18); before, all roots of all vCPUs.'),
+  flag('pgd_cache_any_level', 'Y', 'Cached roots are looked up when going from 32- to 64-bit paging too (5.18).'),
+  flag('shadowed_access_cache', 'Y', 'Access bits of shadowed translations are cached per entry (6.0); without them nested huge pages cannot be split eagerly.'),
+  flag('flush_on_reuse', 'N', 'Module parameter: a cached root that is reused is synchronised and flushed.'),
+];
+
+/** Facts about the machine. */
+export const x86HostOptions: readonly OptionSpec[] = [
+  choice('vendor', ['intel', 'amd'], 'CPU vendor: EPT or NPT, and its intercepts.', 'intel'),
+  flag('pml', 'Y', 'Page-modification logging (Intel only; an AMD host has none).'),
+  flag('ad_bits', 'Y', 'Second-stage tables keep accessed and dirty bits.'),
+  flag('la57', 'N', 'Five-level paging of host and guest.'),
+  {
+    kind: 'number',
+    name: 'maxphyaddr',
+    default: 0,
+    min: 0,
+    max: 52,
+    integer: true,
+    unit: 'bits',
+    doc: 'Guest physical address bits; 0 means 46 on Intel, 48 on AMD, 52 with la57.',
+  },
+  choice('thp', ['always', 'madvise', 'never'], 'Transparent huge pages of the host.', 'madvise'),
+  { kind: 'number', name: 'sockets', default: 2, min: 1, max: 64, integer: true, doc: 'CPU sockets of the host.' },
+  { kind: 'number', name: 'cores', default: 48, min: 1, max: 4096, integer: true, doc: 'CPU cores of the host.' },
+  { kind: 'number', name: 'threads', default: 96, min: 1, max: 8192, integer: true, doc: 'Hardware threads of the host.' },
+  { kind: 'text', name: 'arch', default: 'x86', pattern: 'x86', expected: 'x86', doc: 'Architecture of the host, as records state it.' },
+];
+
+/** What 6.13 does, by switch: the base the older profiles differ from. */
+const newest: OptionValues = {};
+
+const v6_12: OptionValues = { ...newest, log_stop: 'zap', d_bit_on_refault: 'N' };
+const v6_4: OptionValues = {
+  ...v6_12,
+  root_zap_granularity: '1g-root',
+  sregs_flush: 'N',
+  mmio_invalidate_early: 'N',
+  eager_split_end_exclusive: 'Y',
+};
+const v6_2: OptionValues = { ...v6_4, root_lifetime: 'async-zap', wp_shortcut: 'N' };
+const v6_1: OptionValues = { ...v6_2, huge_page_fault: 'zap', nx_precise: 'N', nx_unlist_logged: 'N' };
+const v6_1_192: OptionValues = { ...v6_1, root_lifetime: 'persist', wp_shortcut: 'Y' };
+const v5_18: OptionValues = { ...v6_1, tdp_role_has_wp: 'Y', shadowed_access_cache: 'N' };
+const v5_17: OptionValues = {
+  ...v5_18,
+  root_lifetime: 'sync-zap',
+  eager_page_split: 'N',
+  explicit_role_flush: 'N',
+  obsolete_roots_only: 'N',
+  pgd_cache_any_level: 'N',
+};
+const v5_10: OptionValues = {
+  ...v5_17,
+  root_zap_granularity: 'one-pass',
+  fast_page_fault_tdp: 'N',
+  flush_removed_table: 'Y',
+  count_root_alloc: 'N',
+  pf_fixed_in_handler: 'Y',
+  reset_on_pge: 'Y',
+};
+
+/** Releases in order; the last one is the default. */
+export const x86Profiles: readonly KernelProfile[] = [
+  { name: '5.10.262', doc: 'Stable 5.10: TDP MMU present but off by default, exclusive mmu_lock, roots zapped with their last user.', values: v5_10 },
+  { name: '5.17', doc: 'Before the root rework: parallel TDP faults, roots zapped synchronously, no eager split.', values: v5_17 },
+  { name: '5.18', doc: 'Root rework as merged, eager page splitting for the TDP MMU.', values: v5_18 },
+  { name: '6.1', doc: 'Mainline 6.1: huge pages are zapped on a fault, roots die with their last vCPU.', values: v6_1 },
+  { name: '6.1.192', doc: 'Debian 6.1 with stable backports: persistent TDP roots, CR0.WP shortcut.', values: v6_1_192 },
+  { name: '6.2', doc: 'Huge pages are split on a fault; NX accounting is precise.', values: v6_2 },
+  { name: '6.4', doc: 'TDP roots are kept until invalidated; CR0.WP shortcut.', values: v6_4 },
+  { name: '6.12.117', doc: 'Stable 6.12: roots are zapped level by level.', values: v6_12 },
+  { name: '6.13', doc: 'Huge pages are recovered in place when dirty logging stops.', values: newest },
+];

@@ -1,0 +1,246 @@
+/**
+ * Attributes of shadow PTEs, and what operations make of them.
+ *
+ * The engine stores interned ids; this file names the bits behind them and answers, per id and operation, with the id that results. Each
+ * such map is a table of 256 small integers filled on demand, so that no rule computes or looks up anything twice.
+ *
+ * Models: Linux arch/x86/kvm/mmu/spte.c and spte.h: make_spte(), the writable states (writable; write-protected but MMU-writable; write-protected for
+ * shadowing; read-only), access tracking without A/D bits.
+ */
+import { AttrTable } from '@mmulab/pgtable';
+
+/** Bits of an attribute. Present also means readable. */
+export const Spte = {
+  Present: 1,
+  Writable: 2,
+  Executable: 4,
+  /** The host's own mapping is writable. */
+  HostWritable: 8,
+  /** KVM may set Writable again without taking mmu_lock. */
+  MmuWritable: 16,
+  Accessed: 32,
+  Dirty: 64,
+  /** Aged without A/D bits: no access is allowed until the fast path restores it. */
+  AccessTracked: 128,
+  /** Executable, saved while access-tracked. */
+  SavedExec: 256,
+  /** Another walker owns the entry for the moment. Special. */
+  Frozen: 512,
+  /** No memslot behind it. Special. */
+  Mmio: 1024,
+} as const;
+
+/** Attributes of tables. */
+export const TableBit = {
+  /** The table exists because a huge page must not be executable. */
+  NxDisallowed: 1,
+  /** It stands on the list of possible NX huge pages. */
+  NxTracked: 2,
+} as const;
+
+/** A map from id to id, filled on demand. */
+class AttrMap {
+  private readonly ids = new Int16Array(256).fill(-1);
+
+  constructor(
+    private readonly attrs: AttrTable,
+    private readonly step: (bits: number) => number,
+  ) {}
+
+  get(id: number): number {
+    const known = this.ids[id] as number;
+    if (known >= 0) return known;
+    const before = this.attrs.bits[id] as number;
+    const after = this.step(before);
+    const result = after === before ? id : this.attrs.intern(after);
+    this.ids[id] = result;
+    return result;
+  }
+}
+
+/** Interned attributes of one VM and their arithmetic. */
+export class SpteAttrs {
+  readonly table = new AttrTable();
+  /** Id of a frozen entry. */
+  readonly frozen: number;
+  /** Id of an MMIO entry. */
+  readonly mmio: number;
+  private readonly wrprotMap: AttrMap;
+  private readonly wrprotShadowMap: AttrMap;
+  private readonly clearDirtyMap: AttrMap;
+  private readonly ageMap: AttrMap;
+  private readonly splitSmallMap: AttrMap;
+  private readonly splitHugeMap: AttrMap;
+  private readonly collapseMap: AttrMap;
+  private readonly afterRead: AttrMap;
+  private readonly afterWrite: AttrMap;
+
+  /**
+   * @param adBits whether the hardware keeps A and D bits
+   * @param nxHugePages whether huge leaves must not be executable
+   */
+  constructor(
+    private readonly adBits: boolean,
+    private readonly nxHugePages: boolean,
+  ) {
+    this.frozen = this.table.intern(Spte.Frozen, true);
+    this.mmio = this.table.intern(Spte.Mmio, true);
+    const map = (step: (bits: number) => number): AttrMap => new AttrMap(this.table, step);
+    this.wrprotMap = map(bits => bits & ~Spte.Writable);
+    this.wrprotShadowMap = map(bits => bits & ~(Spte.Writable | Spte.MmuWritable));
+    this.clearDirtyMap = map(bits => bits & ~(adBits ? Spte.Dirty : Spte.Writable));
+    this.ageMap = map(bits => this.aged(bits));
+    this.splitSmallMap = map(bits => (nxHugePages ? bits | Spte.Executable : bits));
+    this.splitHugeMap = map(bits => bits);
+    this.collapseMap = map(bits => (nxHugePages ? bits & ~Spte.Executable : bits));
+    this.afterRead = map(bits => (adBits ? bits | Spte.Accessed : bits));
+    this.afterWrite = map(bits => (adBits ? bits | Spte.Accessed | Spte.Dirty : bits));
+  }
+
+  bits(id: number): number {
+    return this.table.bits[id] as number;
+  }
+
+  isWritable(id: number): boolean {
+    return (this.bits(id) & Spte.Writable) !== 0;
+  }
+
+  isDirty(id: number): boolean {
+    return (this.bits(id) & (this.adBits ? Spte.Dirty : Spte.Writable)) !== 0;
+  }
+
+  /** Accessed, or without A/D bits: not access-tracked. */
+  isYoung(id: number): boolean {
+    const bits = this.bits(id);
+    return this.adBits ? (bits & Spte.Accessed) !== 0 : (bits & Spte.AccessTracked) === 0;
+  }
+
+  /** Access-tracked: aged without A/D bits. */
+  isTracked(id: number): boolean {
+    return (this.bits(id) & Spte.AccessTracked) !== 0;
+  }
+
+  /** Write protection for dirty logging: MMU-writable stays. */
+  writeProtect(id: number): number {
+    return this.wrprotMap.get(id);
+  }
+
+  /** Write protection that the fast path must not undo. */
+  writeProtectShadow(id: number): number {
+    return this.wrprotShadowMap.get(id);
+  }
+
+  /** Dirty state taken back: D, or W where there is no D. */
+  clearDirty(id: number): number {
+    return this.clearDirtyMap.get(id);
+  }
+
+  age(id: number): number {
+    return this.ageMap.get(id);
+  }
+
+  /** A part of a split huge leaf. @param childLevel level of the parts */
+  splitChild(id: number, childLevel: number): number {
+    return childLevel === 1 ? this.splitSmallMap.get(id) : this.splitHugeMap.get(id);
+  }
+
+  /** The huge leaf made of a small one in place. */
+  collapse(id: number): number {
+    return this.collapseMap.get(id);
+  }
+
+  /** Whether the hardware lets an access through. @param kind 0 read, 1 write, 2 execute */
+  allows(id: number, kind: number): boolean {
+    const bits = this.bits(id);
+    if ((bits & (Spte.Present | Spte.AccessTracked)) !== Spte.Present) return false;
+    return kind === 0 || (bits & (kind === 1 ? Spte.Writable : Spte.Executable)) !== 0;
+  }
+
+  /** The leaf after the hardware has walked it for an allowed access: A, and D on a write. */
+  afterAccess(id: number, kind: number): number {
+    return kind === 1 ? this.afterWrite.get(id) : this.afterRead.get(id);
+  }
+
+  /** Whether an access passes and leaves the leaf as it is. */
+  isSettled(id: number, kind: number): boolean {
+    return this.allows(id, kind) && this.afterAccess(id, kind) === id;
+  }
+
+  /**
+   * The leaf a fault builds (make_spte).
+   * @param hostWritable the host's mapping is writable and the slot is not read-only
+   * @param setDirty false where an old writable entry stands, on kernels that then leave D alone
+   */
+  leaf(level: number, hostWritable: boolean, setDirty: boolean): number {
+    let bits: number = Spte.Present;
+    if (this.adBits) bits |= Spte.Accessed;
+    if (level === 1 || !this.nxHugePages) bits |= Spte.Executable;
+    if (hostWritable) {
+      bits |= Spte.HostWritable | Spte.Writable | Spte.MmuWritable;
+      if (this.adBits && setDirty) bits |= Spte.Dirty;
+    }
+    return this.table.intern(bits);
+  }
+
+  /**
+   * The leaf after fast_page_fault: saved rights restored, W given back to a write where KVM may; the same id when nothing can be done.
+   */
+  fastFix(id: number, write: boolean): number {
+    let bits = this.bits(id);
+    if ((bits & Spte.AccessTracked) !== 0) {
+      if ((bits & Spte.SavedExec) !== 0) bits |= Spte.Executable;
+      bits = (bits | Spte.Present) & ~(Spte.AccessTracked | Spte.SavedExec);
+    }
+    if (write && (bits & Spte.MmuWritable) !== 0) bits |= Spte.Writable;
+    return bits === this.bits(id) ? id : this.table.intern(bits);
+  }
+
+  private aged(bits: number): number {
+    if (this.adBits) return bits & ~Spte.Accessed;
+    if ((bits & Spte.AccessTracked) !== 0) return bits;
+    const saved = (bits & Spte.Executable) !== 0 ? Spte.SavedExec : 0;
+    return (bits & ~(Spte.Writable | Spte.Executable)) | Spte.AccessTracked | saved;
+  }
+
+  /** The entry as the architecture writes it. @param pfn frame it points to; @returns 64-bit value in hexadecimal */
+  descriptor(id: number, level: number, pfn: number, ept: boolean): string {
+    return (ept ? eptDescriptor(this.bits(id), level, pfn, this.adBits) : nptDescriptor(this.bits(id), level, pfn)).toString(16);
+  }
+}
+
+/** EPT: R/W/X in bits 0-2, memory type 6 with ignore-PAT, PS 7, A 8, D 9, shadow-present 11, A/D type 52-53, host- and MMU-writable 57, 58. */
+function eptDescriptor(bits: number, level: number, pfn: number, adBits: boolean): bigint {
+  let value = BigInt(pfn) << 12n;
+  const set = (bit: number, on: boolean): void => {
+    if (on) value |= 1n << BigInt(bit);
+  };
+  const tracked = (bits & Spte.AccessTracked) !== 0;
+  set(0, !tracked);
+  set(1, (bits & Spte.Writable) !== 0);
+  set(2, (bits & Spte.Executable) !== 0);
+  value |= 6n << 3n;
+  set(6, true);
+  set(7, level > 1);
+  set(8, (bits & Spte.Accessed) !== 0);
+  set(9, (bits & Spte.Dirty) !== 0);
+  set(11, true);
+  set(52, !adBits);
+  set(54, tracked);
+  set(56, (bits & Spte.SavedExec) !== 0);
+  set(57, (bits & Spte.HostWritable) !== 0);
+  set(58, (bits & Spte.MmuWritable) !== 0);
+  return value;
+}
+
+/** NPT and legacy paging: P, W, U in bits 0-2, A 5, D 6, PS 7, host- and MMU-writable 9, 10, shadow-present 11, NX 63. */
+function nptDescriptor(bits: number, level: number, pfn: number): bigint {
+  let value = (BigInt(pfn) << 12n) | 1n | 4n | (1n << 11n);
+  if ((bits & Spte.Writable) !== 0) value |= 2n;
+  if ((bits & Spte.Accessed) !== 0) value |= 1n << 5n;
+  if ((bits & Spte.Dirty) !== 0) value |= 1n << 6n;
+  if (level > 1) value |= 1n << 7n;
+  if ((bits & Spte.HostWritable) !== 0) value |= 1n << 9n;
+  if ((bits & Spte.MmuWritable) !== 0) value |= 1n << 10n;
+  if ((bits & Spte.Executable) === 0) value |= 1n << 63n;
+  return value;
+}

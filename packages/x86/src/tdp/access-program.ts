@@ -1,0 +1,84 @@
+/**
+ * A vCPU's run of data accesses as a program the engine may lift.
+ *
+ * Models nothing of its own: each page goes through the fault path. The key names every constant the outcome of a block depends on, the context
+ * what depends on where in the slot the block lies. Hot path.
+ */
+import { AccessKind, PAGES_PER_LEVEL } from '@mmulab/api';
+import type { Journal, RunProgram } from '@mmulab/pgtable';
+import type { Memslot, Memslots } from '../memslots';
+import type { SpteAttrs } from '../spte';
+import type { TdpFaultPath } from './fault';
+
+/** Pattern of a run over guest frames. */
+export interface AccessPattern {
+  /** Frame of the pattern's access number `firstIndex`. */
+  readonly gfn: number;
+  readonly count: number;
+  readonly stride: number;
+  readonly kind: AccessKind;
+  readonly writeEvery: number;
+  /** Index of the first access within the whole run: decides which ones are writes. */
+  readonly firstIndex: number;
+}
+
+/** One run of one vCPU within one memslot. */
+export class AccessProgram implements RunProgram {
+  /** Host pages and dirty bits. */
+  readonly planes = 0b011;
+  readonly origin: number;
+  readonly stride: number;
+  readonly period: number;
+  private readonly writes: boolean;
+  private readonly others: boolean;
+
+  /**
+   * @param key interned constants of the run
+   * @param slot the slot all frames lie in
+   */
+  constructor(
+    readonly key: number,
+    readonly journal: Journal,
+    private readonly vcpu: number,
+    private readonly pattern: AccessPattern,
+    private readonly slot: Memslot,
+    private readonly slots: Memslots,
+    private readonly path: TdpFaultPath,
+    private readonly spte: SpteAttrs,
+  ) {
+    this.stride = pattern.stride;
+    this.origin = pattern.gfn - pattern.firstIndex * pattern.stride;
+    this.period = pattern.stride * (pattern.writeEvery > 1 ? pattern.writeEvery : 1);
+    this.writes = pattern.writeEvery > 0 || pattern.kind === AccessKind.Write;
+    this.others = pattern.kind !== AccessKind.Write && pattern.writeEvery !== 1;
+  }
+
+  block(from: number, to: number): void {
+    const { stride, kind, writeEvery } = this.pattern;
+    let index = Math.ceil((from - this.origin) / stride);
+    for (let gfn = this.origin + index * stride; gfn < to; gfn += stride, index++) {
+      const access = writeEvery > 0 && index % writeEvery === 0 ? AccessKind.Write : kind;
+      this.path.access(this.vcpu, gfn, access, 0);
+    }
+  }
+
+  settled(attr: number): boolean {
+    if (this.writes && !this.spte.isSettled(attr, AccessKind.Write)) return false;
+    return !this.others || this.spte.isSettled(attr, this.pattern.kind);
+  }
+
+  context(gfn: number, level: number): number {
+    const { backing } = this.slot.spec;
+    if (backing.pageLevel > level && !this.hostSettled(gfn, level)) return -1;
+    return this.slot.maxLevel(gfn);
+  }
+
+  /** Whether no host fault in the block would change host pages beyond it. */
+  private hostSettled(gfn: number, level: number): boolean {
+    const plane = this.slots.hostPlane;
+    const state = plane.get(gfn);
+    if (!plane.isUniform(gfn, PAGES_PER_LEVEL[level] as number, state)) return false;
+    const { faults } = this.slot.spec.backing;
+    return faults[state * 2]?.state === state && (!this.writes || faults[state * 2 + 1]?.state === state);
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * The one point every change of a TDP entry passes: counters, gauges, the NX list, flushes of removed tables.
+ *
+ * Models: Linux arch/x86/kvm/mmu/tdp_mmu.c handle_changed_spte(), handle_removed_pt(). Hot path.
+ */
+import { EntryKind, PAGES_PER_LEVEL } from '@mmulab/api';
+import type { Counters } from '@mmulab/api';
+import type { Bookkeeper, MmOps } from '@mmulab/pgtable';
+import { Ev } from '../events';
+import type { VmJournal } from '../vm-journal';
+
+/** What the bookkeeper needs to know of the VM's dirty tracking. */
+export type MarkDirty = (gfn: number) => void;
+
+/** Bookkeeping of one VM's TDP tables. */
+export class TdpBookkeeper implements Bookkeeper, MmOps {
+  /**
+   * @param flushRemovedTable each removed table asks for a flush of its own (5.10)
+   * @param markPageDirty called for the Effect of that name
+   */
+  constructor(
+    private readonly counters: Counters,
+    private readonly journal: VmJournal,
+    private readonly flushRemovedTable: boolean,
+    private readonly markPageDirty: MarkDirty,
+  ) {}
+
+  changed(_gfn: number, level: number, oldKind: EntryKind, _oldAttr: number, newKind: EntryKind, _newAttr: number, count: number): void {
+    const now = this.counters.now;
+    if (oldKind === EntryKind.Leaf) {
+      if (newKind === EntryKind.Leaf) {
+        add(now, Ev.update[level] as number, count);
+        return;
+      }
+      add(now, Ev.pages[level] as number, -count);
+      if (newKind === EntryKind.Table) {
+        add(now, Ev.split[level] as number, count);
+        add(now, Ev.hugeSplit[level] as number, count);
+        add(now, Ev.pages[level - 1] as number, count * 512);
+        return;
+      }
+      add(now, Ev.zap[level] as number, count);
+      return;
+    }
+    if (newKind === EntryKind.Leaf) {
+      add(now, Ev.pages[level] as number, count);
+      if (oldKind === EntryKind.Table) {
+        add(now, Ev.tableToLeaf, count);
+        this.tablesRemoved(count);
+      } else {
+        add(now, Ev.install[level] as number, count);
+      }
+    } else if (newKind === EntryKind.Table) {
+      add(now, Ev.installTable, count);
+    } else if (oldKind === EntryKind.Table) {
+      add(now, Ev.zapTable, count);
+      this.tablesRemoved(count);
+    }
+  }
+
+  track(gfn: number, level: number, count: number): void {
+    const span = PAGES_PER_LEVEL[level] as number;
+    this.journal.listTables(gfn - (gfn % span), level, span, count);
+    add(this.counters.now, Ev.nxLpageSplits, count);
+  }
+
+  subtreeRemoved(gfn: number, level: number, count: number): void {
+    const span = PAGES_PER_LEVEL[level] as number;
+    const removed = this.journal.unlistTables(gfn - (gfn % span), span * count, level);
+    add(this.counters.now, Ev.nxLpageSplits, -removed);
+  }
+
+  markDirty(gfn: number): void {
+    this.markPageDirty(gfn);
+  }
+
+  zallocPage(_gfn: number, _level: number, count: number): void {
+    add(this.counters.now, Ev.tableAlloc, count);
+  }
+
+  flushRemoteTlbs(_gfn: number, _level: number, count: number): void {
+    this.flush(count);
+  }
+
+  /** `count` requests to flush all vCPUs. */
+  flush(count: number): void {
+    add(this.counters.now, Ev.remoteTlbFlushRequests, count);
+    this.journal.flush();
+  }
+
+  private tablesRemoved(count: number): void {
+    add(this.counters.now, Ev.tableZap, count);
+    if (this.flushRemovedTable) this.flush(count);
+  }
+}
+
+function add(now: Float64Array, index: number, amount: number): void {
+  now[index] = (now[index] as number) + amount;
+}

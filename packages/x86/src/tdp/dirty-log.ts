@@ -1,0 +1,181 @@
+/**
+ * Dirty logging over the TDP MMU: what switching it on and off does, and what reading and clearing the bitmap does, 64-page word by word.
+ *
+ * Enabling without the initially-set capability splits huge pages (eager split), takes the dirty state of every leaf back (D with PML, else W) and asks
+ * for one flush. With initially-set the bitmap starts full and all of that waits for the first clear, which goes word by word: split, write-protect the
+ * huge leaves at the word's ends, then the 4 KiB leaves of its bits.
+ *
+ * Models: Linux arch/x86/kvm/x86.c kvm_mmu_slot_apply_flags(), arch/x86/kvm/mmu/mmu.c kvm_arch_mmu_enable_log_dirty_pt_masked(),
+ * virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect().
+ */
+import { ENTRIES_PER_TABLE } from '@mmulab/api';
+import type { Journal, RunProgram } from '@mmulab/pgtable';
+import type { Memslot, Memslots } from '../memslots';
+import type { TdpMmu } from './tdp-mmu';
+
+/** Switches of dirty logging. */
+export interface DirtyLogPolicy {
+  readonly eagerPageSplit: boolean;
+  /** The hardware logs dirty pages: D is taken back instead of W. */
+  readonly pml: boolean;
+  /** A word splits huge pages up to, not including, the page of its last bit. */
+  readonly splitEndExclusive: boolean;
+}
+
+const WORD_PAGES = 64;
+/** Pages of a 2 MiB block. */
+const PAGES_PER_BLOCK = ENTRIES_PER_TABLE;
+
+/** Dirty logging of one VM. */
+export class TdpDirtyLog {
+  /** KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2. */
+  manualProtect = false;
+  initiallySet = false;
+
+  constructor(
+    private readonly mmu: TdpMmu,
+    private readonly slots: Memslots,
+    private readonly policy: DirtyLogPolicy,
+  ) {}
+
+  /** Switches logging of a slot on. */
+  enable(slot: Memslot): void {
+    slot.logged = true;
+    const { baseGfn, npages } = slot.spec;
+    const initiallySet = this.manualProtect && this.initiallySet;
+    this.slots.dirtyPlane.setRange(baseGfn, npages, initiallySet ? 1 : 0);
+    this.slots.readPlane.setRange(baseGfn, npages, 0);
+    if (initiallySet) return;
+    if (this.policy.eagerPageSplit) this.mmu.splitHugePages(baseGfn, slot.end);
+    if (this.policy.pml) {
+      this.mmu.clearDirtyRange(baseGfn, slot.end);
+      this.mmu.writeProtectRange(baseGfn, slot.end, 2);
+    } else {
+      this.mmu.writeProtectRange(baseGfn, slot.end, 1);
+    }
+    this.mmu.book.flush(1);
+  }
+
+  /** Switches it off: tables that could be huge pages go, or become huge pages. */
+  disable(slot: Memslot): void {
+    slot.logged = false;
+    if (this.mmu.collapse(slot)) this.mmu.book.flush(1);
+  }
+
+  /** KVM_GET_DIRTY_LOG: with manual protect a copy, else every word is taken and its pages protected again. */
+  get(slot: Memslot): void {
+    const { baseGfn, npages } = slot.spec;
+    this.slots.readPlane.copyRange(this.slots.dirtyPlane, baseGfn, npages);
+    if (this.manualProtect) return;
+    if (this.protectRange(slot, baseGfn, slot.end)) this.mmu.book.flush(1);
+  }
+
+  /** KVM_CLEAR_DIRTY_LOG for pages of the slot: clears what the bitmap last read says and is still set. */
+  clear(slot: Memslot, firstPage: number, npages: number): void {
+    const start = slot.spec.baseGfn + firstPage;
+    const end = Math.min(slot.end, start + npages);
+    if (this.protectRange(slot, start, end)) this.mmu.book.flush(1);
+  }
+
+  /** Takes the bits of [start, end) and protects their pages. @returns whether there was any */
+  private protectRange(slot: Memslot, start: number, end: number): boolean {
+    const initiallySet = this.manualProtect && this.initiallySet;
+    const program = new BitmapProgram(slot, this.mmu, this.slots, this.policy, initiallySet);
+    const roots = this.mmu.roots.filter(root => root.valid);
+    // Words that cross a block's end are cut there; that shows only where huge leaves are handled by the word.
+    const [root] = roots;
+    const liftable = roots.length === 1 && !(initiallySet && slot.spec.baseGfn % PAGES_PER_BLOCK !== 0);
+    if (liftable && root !== undefined) this.mmu.run(program, root, start, end);
+    else program.block(start, end);
+    return program.any;
+  }
+}
+
+/** The words of a slot's bitmap as a program the engine may lift. */
+class BitmapProgram implements RunProgram, Journal {
+  readonly key: number;
+  readonly origin: number;
+  readonly period = 1;
+  readonly stride = 1;
+  readonly journal = this;
+  /** The bitmap, and what user space read of it. */
+  readonly planes = 0b110;
+  /** Whether any bit was taken. */
+  any = false;
+  private readonly recordings: boolean[] = [];
+
+  constructor(
+    slot: Memslot,
+    private readonly mmu: TdpMmu,
+    private readonly slots: Memslots,
+    private readonly policy: DirtyLogPolicy,
+    private readonly initiallySet: boolean,
+  ) {
+    this.origin = slot.spec.baseGfn;
+    this.key = (1 << 24) | (slot.index << 1) | (initiallySet ? 1 : 0);
+  }
+
+  block(from: number, to: number): void {
+    const firstWord = Math.floor((from - this.origin) / WORD_PAGES);
+    for (let start = this.origin + firstWord * WORD_PAGES; start < to; start += WORD_PAGES) {
+      this.word(Math.max(start, from), Math.min(start + WORD_PAGES, to));
+    }
+  }
+
+  settled(): boolean {
+    return false;
+  }
+
+  context(): number {
+    return 0;
+  }
+
+  isIdle(from: number, to: number): boolean {
+    return this.slots.dirtyPlane.isUniform(from, to - from, 0);
+  }
+
+  open(): void {
+    this.recordings.push(this.any);
+    this.any = false;
+  }
+
+  close(): unknown {
+    const happened = this.any;
+    this.any = (this.recordings.pop() as boolean) || happened;
+    return happened ? true : undefined;
+  }
+
+  replay(): void {
+    this.any = true;
+  }
+
+  /** One word, or the part of one that lies in [start, end). */
+  private word(start: number, end: number): void {
+    const { dirtyPlane, readPlane } = this.slots;
+    let first = -1;
+    let last = -1;
+    for (let gfn = start; gfn < end; gfn++) {
+      if (dirtyPlane.get(gfn) === 0 || readPlane.get(gfn) === 0) continue;
+      if (first < 0) first = gfn;
+      last = gfn;
+    }
+    if (first < 0) return;
+    this.any = true;
+    if (this.initiallySet) this.protectHuge(first, last);
+    for (let gfn = first; gfn <= last; gfn++) {
+      if (dirtyPlane.get(gfn) === 0 || readPlane.get(gfn) === 0) continue;
+      dirtyPlane.set(gfn, 0);
+      this.mmu.clearDirtyPage(gfn, !this.policy.pml);
+    }
+  }
+
+  /** Huge leaves under a word: split, or protected at its two ends. */
+  private protectHuge(first: number, last: number): void {
+    if (this.policy.eagerPageSplit) {
+      const end = this.policy.splitEndExclusive ? last : last + 1;
+      if (end > first) this.mmu.splitHugePages(first, end);
+    }
+    this.mmu.writeProtectHugePage(first);
+    if (Math.floor(first / PAGES_PER_BLOCK) !== Math.floor(last / PAGES_PER_BLOCK)) this.mmu.writeProtectHugePage(last);
+  }
+}

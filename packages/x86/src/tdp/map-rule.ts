@@ -1,0 +1,145 @@
+/**
+ * What a TDP fault does to the entries it meets on its way down (kvm_tdp_mmu_map), and what the lockless path does to a leaf.
+ *
+ * A huge leaf above the goal is split: the child table is filled before it is linked, so no access finds a hole and the link needs no TLB flush.
+ * Kernels before 6.2 zap the leaf instead, with a flush, and every other page of it faults again. With the NX workaround a table at the goal may have to
+ * stay: the goal is lowered.
+ *
+ * Models: Linux arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_map(), tdp_mmu_map_handle_target_level(); mmu.c disallowed_hugepage_adjust(),
+ * fast_page_fault(). Hot path.
+ */
+import { Action, Effect, EntryKind, makeVerdict } from '@mmulab/api';
+import type { Entry, Rule, Verdict } from '@mmulab/api';
+import { TableBit } from '../spte';
+import type { SpteAttrs } from '../spte';
+import { RetPf, TdpAction } from './protocols';
+
+/** Constants of one fault. */
+export class MapOp {
+  /** Largest level the mapping could have had without the NX workaround. */
+  reqLevel = 1;
+  /** An instruction fetch under the NX workaround. */
+  hugePageDisallowed = false;
+  /** The host's entry is writable and so is the slot. */
+  hostWritable = false;
+  /** The slot is under dirty logging. */
+  logged = false;
+  /** No memslot: an MMIO entry is installed. */
+  mmio = false;
+}
+
+/** Policy switches of the map rule. */
+export interface MapPolicy {
+  readonly splitHugePages: boolean;
+  readonly nxHugePages: boolean;
+  readonly nxPrecise: boolean;
+  readonly dirtyOnRefault: boolean;
+}
+
+const RETRY = makeVerdict(Action.Stop, 0, 0, Effect.None, RetPf.Retry);
+const LOWER_GOAL = makeVerdict(Action.LowerGoal);
+
+/** The loop body of kvm_tdp_mmu_map. */
+export class TdpMapRule implements Rule<MapOp> {
+  readonly name = 'tdp-map';
+
+  constructor(
+    private readonly spte: SpteAttrs,
+    private readonly policy: MapPolicy,
+  ) {}
+
+  visit(at: Entry, op: MapOp): Verdict {
+    if (at.kind === EntryKind.Special && at.attr === this.spte.frozen) return RETRY;
+    if (at.level === at.goal) {
+      if (at.level > 1 && this.keepsTable(at)) return LOWER_GOAL;
+      return this.mapTarget(at, op);
+    }
+    const tableAttr = this.tableAttr(at, op);
+    const effects = (tableAttr & TableBit.NxTracked) !== 0 ? Effect.Track : Effect.None;
+    if (at.kind !== EntryKind.Leaf) return makeVerdict(TdpAction.Link, 0, tableAttr, effects);
+    if (!this.policy.splitHugePages) return makeVerdict(TdpAction.ZapAtomic);
+    return makeVerdict(TdpAction.Split, this.spte.splitChild(at.attr, at.level - 1), tableAttr, effects);
+  }
+
+  /** Whether a table at the goal is to stay because huge pages are not executable. */
+  private keepsTable(at: Entry): boolean {
+    if (!this.policy.nxHugePages || at.kind !== EntryKind.Table) return false;
+    return !this.policy.nxPrecise || (at.tableAttr & TableBit.NxDisallowed) !== 0;
+  }
+
+  private mapTarget(at: Entry, op: MapOp): Verdict {
+    if (op.mmio) return makeVerdict(TdpAction.Map, this.spte.mmio, 0, Effect.Final, RetPf.Emulate);
+    const isTable = at.kind === EntryKind.Table;
+    // Non-leaf entries are writable too, so D stays out when a table is replaced.
+    const oldWritable = isTable || (at.kind === EntryKind.Leaf && this.spte.isWritable(at.attr));
+    const attr = this.spte.leaf(at.level, op.hostWritable, this.policy.dirtyOnRefault || !oldWritable);
+    const dirty = op.logged && op.hostWritable ? Effect.MarkDirty : Effect.None;
+    if (isTable) return makeVerdict(TdpAction.MapOverTable, attr, 0, Effect.Final | dirty, RetPf.Fixed);
+    if (at.kind === EntryKind.Leaf && at.attr === attr) return makeVerdict(Action.Stop, 0, 0, dirty, RetPf.Spurious);
+    return makeVerdict(TdpAction.Map, attr, 0, Effect.Final | dirty, RetPf.Fixed);
+  }
+
+  /** Attribute of a table linked here. Before 6.2 only listed tables are marked as made for the workaround. */
+  private tableAttr(at: Entry, op: MapOp): number {
+    if (!op.hugePageDisallowed) return 0;
+    if (op.reqLevel >= at.level) return TableBit.NxDisallowed | TableBit.NxTracked;
+    return this.policy.splitHugePages ? TableBit.NxDisallowed : 0;
+  }
+}
+
+/** Constants of one lockless attempt. */
+export class FastOp {
+  kind = 0;
+  logged = false;
+}
+
+const INVALID = makeVerdict(Action.Stop, 0, 0, Effect.None, RetPf.Invalid);
+const SPURIOUS = makeVerdict(Action.Stop, 0, 0, Effect.None, RetPf.Spurious);
+
+/** fast_page_fault on the lowest entry. */
+export class FastFaultRule implements Rule<FastOp> {
+  readonly name = 'fast-page-fault';
+
+  constructor(private readonly spte: SpteAttrs) {}
+
+  visit(at: Entry, op: FastOp): Verdict {
+    if (at.kind !== EntryKind.Leaf) return INVALID;
+    if (this.spte.allows(at.attr, op.kind)) return SPURIOUS;
+    const write = op.kind === 1;
+    const fixed = this.spte.fastFix(at.attr, write);
+    if (fixed === at.attr || !this.spte.allows(fixed, op.kind)) return INVALID;
+    const gains = this.spte.isWritable(fixed) && !this.spte.isWritable(at.attr);
+    if (gains && at.level > 1 && op.logged) return INVALID;
+    return makeVerdict(TdpAction.FixRights, fixed, 0, Effect.Final | (gains ? Effect.MarkDirty : Effect.None), RetPf.Fixed);
+  }
+}
+
+/** How the hardware's walk ends. */
+export const HwWalk = { Hit: 1, HitDirtied: 2, NotPresent: 3, Denied: 4, Mmio: 5 } as const;
+
+const NOT_PRESENT = makeVerdict(Action.Stop, 0, 0, Effect.None, HwWalk.NotPresent);
+const MMIO = makeVerdict(Action.Stop, 0, 0, Effect.None, HwWalk.Mmio);
+const DENIED = makeVerdict(Action.Stop, 0, 0, Effect.None, HwWalk.Denied);
+const HIT = makeVerdict(Action.Stop, 0, 0, Effect.None, HwWalk.Hit);
+
+/** Constants of one hardware walk. */
+export class HwOp {
+  /** 0 read, 1 write, 2 execute. */
+  kind = 0;
+}
+
+/** The hardware's walk: it lets the access through and sets A and D, or faults. */
+export class HardwareWalkRule implements Rule<HwOp> {
+  readonly name = 'hardware-walk';
+
+  constructor(private readonly spte: SpteAttrs) {}
+
+  visit(at: Entry, op: HwOp): Verdict {
+    if (at.kind !== EntryKind.Leaf) return at.kind === EntryKind.Special && at.attr === this.spte.mmio ? MMIO : NOT_PRESENT;
+    if (!this.spte.allows(at.attr, op.kind)) return this.spte.isTracked(at.attr) ? NOT_PRESENT : DENIED;
+    const after = this.spte.afterAccess(at.attr, op.kind);
+    if (after === at.attr) return HIT;
+    const dirtied = this.spte.isDirty(after) && !this.spte.isDirty(at.attr);
+    return makeVerdict(TdpAction.FixRights, after, 0, Effect.Final, dirtied ? HwWalk.HitDirtied : HwWalk.Hit);
+  }
+}

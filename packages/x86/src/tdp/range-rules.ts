@@ -1,0 +1,144 @@
+/**
+ * Rules of operations that walk ranges: write protection, clearing dirty state, eager split, aging, unmapping, and what stopping dirty logging
+ * does to tables that could be huge pages.
+ *
+ * Each rule says what happens to one entry; the walk visits parents before children.
+ *
+ * Models: Linux arch/x86/kvm/mmu/tdp_mmu.c: wrprot_gfn_range(), clear_dirty_gfn_range(), clear_dirty_pt_masked(), write_protect_gfn(),
+ * tdp_mmu_split_huge_pages_root(), age_gfn_range(), kvm_tdp_mmu_zap_leafs(), zap_collapsible_spte_range(), recover_huge_pages_range().
+ */
+import { Action, Effect, EntryKind, makeVerdict } from '@mmulab/api';
+import type { Entry, Rule, Verdict } from '@mmulab/api';
+import type { SpteAttrs } from '../spte';
+import { TdpAction } from './protocols';
+
+const KEEP = makeVerdict(Action.Keep);
+const DESCEND = makeVerdict(Action.Descend);
+const STOP = makeVerdict(Action.Stop);
+
+/** An operation without constants of its own. */
+export interface NoOp {
+  readonly none?: never;
+}
+
+/** Clears W on leaves; MMU-writable stays, so that the lockless path may give it back. */
+export class WriteProtectRule implements Rule<NoOp> {
+  readonly name = 'write-protect';
+  constructor(private readonly spte: SpteAttrs) {}
+
+  visit(at: Entry): Verdict {
+    const attr = this.spte.writeProtect(at.attr);
+    return attr === at.attr ? KEEP : makeVerdict(TdpAction.SetPlain, attr, 0, Effect.FlushLater);
+  }
+}
+
+/** Clears W and MMU-writable on huge leaves: the first write after a clear takes the slow path and splits. */
+export class WriteProtectHugeRule implements Rule<NoOp> {
+  readonly name = 'write-protect-huge';
+  constructor(private readonly spte: SpteAttrs) {}
+
+  visit(at: Entry): Verdict {
+    const attr = this.spte.writeProtectShadow(at.attr);
+    return attr === at.attr ? KEEP : makeVerdict(TdpAction.SetPlain, attr, 0, Effect.FlushLater);
+  }
+}
+
+/** Clears D on leaves (W where there is no D). */
+export class ClearDirtyRule implements Rule<NoOp> {
+  readonly name = 'clear-dirty';
+  constructor(private readonly spte: SpteAttrs) {}
+
+  visit(at: Entry): Verdict {
+    const attr = this.spte.clearDirty(at.attr);
+    return attr === at.attr ? KEEP : makeVerdict(TdpAction.SetPlain, attr, 0, Effect.FlushLater);
+  }
+}
+
+/** Splits huge leaves; the walk then goes into the new table and splits on, down to 4 KiB. */
+export class EagerSplitRule implements Rule<NoOp> {
+  readonly name = 'eager-split';
+  constructor(private readonly spte: SpteAttrs) {}
+
+  visit(at: Entry): Verdict {
+    return makeVerdict(TdpAction.Split, this.spte.splitChild(at.attr, at.level - 1));
+  }
+}
+
+/** Takes the accessed state of leaves back. */
+export class AgeRule implements Rule<NoOp> {
+  readonly name = 'age';
+  constructor(private readonly spte: SpteAttrs) {}
+
+  visit(at: Entry): Verdict {
+    if (!this.spte.isYoung(at.attr)) return KEEP;
+    return makeVerdict(TdpAction.SetPlain, this.spte.age(at.attr), 0, Effect.FlushLater);
+  }
+}
+
+/** Removes leaves (and MMIO entries); tables stay. */
+export class UnmapRule implements Rule<NoOp> {
+  readonly name = 'unmap';
+
+  visit(at: Entry): Verdict {
+    return at.kind === EntryKind.Leaf ? makeVerdict(TdpAction.ZapPlain, 0, 0, Effect.FlushLater) : KEEP;
+  }
+}
+
+/** Constants of stopping dirty logging on a slot. */
+export interface CollapseOp {
+  /** First frame of the slot, and first frame after it. */
+  readonly start: number;
+  readonly end: number;
+  /** Largest level the slot and the host allow at a frame. */
+  maxMappingLevel(gfn: number): number;
+}
+
+/** Zaps the largest tables whose range could be one huge page; the next access maps it. */
+export class ZapCollapsibleRule implements Rule<CollapseOp> {
+  readonly name = 'zap-collapsible';
+
+  visit(at: Entry, op: CollapseOp): Verdict {
+    return isCollapsible(at, op) ? makeVerdict(TdpAction.ZapAtomic) : at.kind === EntryKind.Table ? DESCEND : KEEP;
+  }
+}
+
+/** Puts the huge leaf in the table's place at once, built from the first leaf below; a table without leaves stays. */
+export class RecoverRule implements Rule<CollapseOp> {
+  readonly name = 'recover-huge-pages';
+  constructor(private readonly spte: SpteAttrs) {}
+
+  visit(at: Entry, op: CollapseOp): Verdict {
+    if (!isCollapsible(at, op)) return at.kind === EntryKind.Table ? DESCEND : KEEP;
+    const leaf = at.firstLeafBelow();
+    return leaf < 0 ? DESCEND : makeVerdict(TdpAction.Recover, this.spte.collapse(leaf), 0, Effect.FlushLater);
+  }
+}
+
+/** A table within the slot, at most 1 GiB wide, whose whole range may be mapped by one leaf. */
+function isCollapsible(at: Entry, op: CollapseOp): boolean {
+  if (at.kind !== EntryKind.Table || at.level > 3 || at.gfn < op.start || at.gfn >= op.end) return false;
+  return op.maxMappingLevel(at.gfn) >= at.level;
+}
+
+/** Removes the table (or leaf) at one level: NX recovery. */
+export class ZapTableRule implements Rule<NoOp> {
+  readonly name = 'zap-table';
+
+  visit(at: Entry): Verdict {
+    return at.level === at.goal && at.kind === EntryKind.Table ? makeVerdict(TdpAction.ZapPlain, 0, 0, Effect.Final) : makeVerdict(Action.Stop);
+  }
+}
+
+/** A leaf rule for one page that leaves huge leaves alone. */
+export class SmallLeafRule implements Rule<NoOp> {
+  readonly name: string;
+  constructor(private readonly leafRule: { readonly name: string; visit(at: Entry): Verdict }) {
+    this.name = `${leafRule.name}-4k`;
+  }
+
+  visit(at: Entry): Verdict {
+    if (at.level !== 1 || at.kind !== EntryKind.Leaf) return STOP;
+    const verdict = this.leafRule.visit(at);
+    return verdict === KEEP ? STOP : verdict | (Effect.Final << 18);
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * The TDP MMU of one VM: its roots, and every operation that walks them.
+ *
+ * A root is keyed by its role. vCPUs with equal roles share it. Operations of the host go over all valid roots; what they change follows from
+ * the rules in this folder, and every change passes the bookkeeper.
+ *
+ * Models: Linux arch/x86/kvm/mmu/tdp_mmu.c.
+ */
+import { Effect, EntryKind } from '@mmulab/api';
+import type { Counters, Entry, Rule } from '@mmulab/api';
+import { Geometry } from '@mmulab/pgtable';
+import type { Engine, EngineClass, EngineWorld, RangeOptions, RunProgram } from '@mmulab/pgtable';
+import { Ev } from '../events';
+import type { Memslot, Memslots } from '../memslots';
+import type { SpteAttrs } from '../spte';
+import type { VmJournal } from '../vm-journal';
+import { TdpBookkeeper } from './bookkeeping';
+import { FastFaultRule, FastOp, HardwareWalkRule, HwOp, MapOp, TdpMapRule } from './map-rule';
+import type { MapPolicy } from './map-rule';
+import { tdpProtocols } from './protocols';
+import {
+  AgeRule,
+  ClearDirtyRule,
+  EagerSplitRule,
+  RecoverRule,
+  SmallLeafRule,
+  UnmapRule,
+  WriteProtectHugeRule,
+  WriteProtectRule,
+  ZapCollapsibleRule,
+  ZapTableRule,
+} from './range-rules';
+import type { CollapseOp, NoOp } from './range-rules';
+
+/** Policy of the TDP MMU beyond the map rule's. */
+export interface TdpPolicy extends MapPolicy {
+  readonly flushRemovedTable: boolean;
+  readonly countRootAlloc: boolean;
+  /** Tables are recovered in place when dirty logging stops. */
+  readonly recoverOnLogStop: boolean;
+}
+
+/** One root. */
+export interface TdpRoot {
+  readonly id: number;
+  /** Key: vCPUs of equal role share the root. */
+  readonly role: number;
+  /** References of vCPUs' current and previous roots. */
+  refs: number;
+  valid: boolean;
+}
+
+const LEAVES: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: false };
+const LEAVES_AND_MMIO: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: true };
+const HUGE_LEAVES: RangeOptions<NoOp> = { minLevel: 2, tables: false, specials: false };
+const NO_OP: NoOp = {};
+
+const engineClasses = new Map<EngineWorld, EngineClass>();
+
+/** The class of TDP engines in a world, made once. */
+function engineClass(world: EngineWorld): EngineClass {
+  let made = engineClasses.get(world);
+  if (made === undefined) {
+    made = world.makeEngine();
+    engineClasses.set(world, made);
+  }
+  return made;
+}
+
+/** Page tables of one VM. */
+export class TdpMmu {
+  readonly geometry: Geometry;
+  readonly book: TdpBookkeeper;
+  readonly mapOp = new MapOp();
+  readonly fastOp = new FastOp();
+  private readonly hwOp = new HwOp();
+  private readonly engine: Engine;
+  private readonly hwRule: HardwareWalkRule;
+  private readonly mapRule: TdpMapRule;
+  private readonly fastRule: FastFaultRule;
+  private readonly writeProtect: WriteProtectRule;
+  private readonly writeProtectHuge: WriteProtectHugeRule;
+  private readonly clearDirty: ClearDirtyRule;
+  private readonly split: EagerSplitRule;
+  private readonly ageRule: AgeRule;
+  private readonly unmapRule = new UnmapRule();
+  private readonly zapTable = new ZapTableRule();
+  private readonly zapCollapsible = new ZapCollapsibleRule();
+  private readonly recover: RecoverRule;
+  private readonly protectSmall: SmallLeafRule;
+  private readonly clearSmall: SmallLeafRule;
+  private readonly collapsible: RangeOptions<CollapseOp>;
+  private readonly rootList: TdpRoot[] = [];
+
+  constructor(
+    world: EngineWorld,
+    readonly spte: SpteAttrs,
+    private readonly slots: Memslots,
+    private readonly counters: Counters,
+    journal: VmJournal,
+    private readonly policy: TdpPolicy,
+    levels: number,
+  ) {
+    this.geometry = new Geometry(512, levels);
+    this.book = new TdpBookkeeper(counters, journal, policy.flushRemovedTable, gfn => {
+      const slot = slots.find(gfn);
+      if (slot !== undefined) slots.markDirty(slot, gfn);
+    });
+    this.engine = new (engineClass(world))({
+      geometry: this.geometry,
+      attrs: spte.table,
+      protocols: tdpProtocols,
+      book: this.book,
+      mmOps: this.book,
+      planes: [slots.hostPlane, slots.dirtyPlane, slots.readPlane],
+      counters,
+    });
+    this.mapRule = new TdpMapRule(spte, policy);
+    this.fastRule = new FastFaultRule(spte);
+    this.hwRule = new HardwareWalkRule(spte);
+    this.writeProtect = new WriteProtectRule(spte);
+    this.writeProtectHuge = new WriteProtectHugeRule(spte);
+    this.clearDirty = new ClearDirtyRule(spte);
+    this.split = new EagerSplitRule(spte);
+    this.ageRule = new AgeRule(spte);
+    this.recover = new RecoverRule(spte);
+    this.protectSmall = new SmallLeafRule(this.writeProtect);
+    this.clearSmall = new SmallLeafRule(this.clearDirty);
+    this.collapsible = { minLevel: 2, tables: true, specials: false, uniform: (op, gfn, npages) => this.seesOneLevel(op, gfn, npages) };
+  }
+
+  /** The valid root of a role, made when there is none. */
+  getRoot(role: number): TdpRoot {
+    const found = this.rootList.find(root => root.valid && root.role === role);
+    if (found !== undefined) return found;
+    const root: TdpRoot = { id: this.engine.createRoot(), role, refs: 0, valid: true };
+    this.rootList.push(root);
+    if (this.policy.countRootAlloc) this.count(Ev.tableAlloc, 1);
+    return root;
+  }
+
+  /** All roots, invalid ones included. */
+  get roots(): readonly TdpRoot[] {
+    return this.rootList;
+  }
+
+  /** Tables of a root, itself included. */
+  tableCount(root: TdpRoot): number {
+    return this.engine.tableCount(root.id);
+  }
+
+  /** Zaps everything below a root and forgets it. */
+  destroyRoot(root: TdpRoot): void {
+    this.engine.clearRoot(root.id);
+    this.engine.freeRoot(root.id);
+    this.rootList.splice(this.rootList.indexOf(root), 1);
+  }
+
+  /** The lowest entry for a frame. The engine's cursor: read it before the next call. */
+  lookup(root: TdpRoot, gfn: number): Entry {
+    return this.engine.lookup(root.id, gfn, 1);
+  }
+
+  /** kvm_tdp_mmu_map with the constants in `mapOp`. @returns a RetPf */
+  map(root: TdpRoot, gfn: number, goal: number): number {
+    return this.engine.page(this.mapRule, this.mapOp, root.id, gfn, goal);
+  }
+
+  /** fast_page_fault with the constants in `fastOp`. @returns a RetPf */
+  fastFault(root: TdpRoot, gfn: number): number {
+    return this.engine.page(this.fastRule, this.fastOp, root.id, gfn, 1);
+  }
+
+  /** The hardware's walk for an access. @param kind 0 read, 1 write, 2 execute; @returns a HwWalk */
+  hardwareWalk(root: TdpRoot, gfn: number, kind: number): number {
+    this.hwOp.kind = kind;
+    return this.engine.page(this.hwRule, this.hwOp, root.id, gfn, 1);
+  }
+
+  /** Runs a page-by-page program, lifted. */
+  run(program: RunProgram, root: TdpRoot, start: number, end: number): void {
+    this.engine.run(program, root.id, start, end);
+  }
+
+  /** Eager split of all huge leaves that overlap [start, end) in valid roots. */
+  splitHugePages(start: number, end: number): void {
+    for (const root of this.rootList) if (root.valid) this.engine.range(this.split, NO_OP, root.id, start, end, HUGE_LEAVES);
+  }
+
+  /** Clears W on leaves of `minLevel` and above. */
+  writeProtectRange(start: number, end: number, minLevel: number): void {
+    this.overValidRoots(this.writeProtect, start, end, minLevel === 1 ? LEAVES : HUGE_LEAVES);
+  }
+
+  /** Clears W and MMU-writable on the huge leaf that maps a frame. */
+  writeProtectHugePage(gfn: number): void {
+    this.overValidRoots(this.writeProtectHuge, gfn, gfn + 1, HUGE_LEAVES);
+  }
+
+  /** Clears D (or W) on all leaves. */
+  clearDirtyRange(start: number, end: number): void {
+    this.overValidRoots(this.clearDirty, start, end, LEAVES);
+  }
+
+  /** Clears D, or W with `writeProtect`, on the 4 KiB leaf of one frame; huge leaves are left alone. */
+  clearDirtyPage(gfn: number, writeProtect: boolean): void {
+    for (const root of this.rootList) {
+      if (root.valid) this.engine.page(writeProtect ? this.protectSmall : this.clearSmall, NO_OP, root.id, gfn, 1);
+    }
+  }
+
+  /** Ages leaves. @returns whether any was young */
+  age(start: number, end: number): boolean {
+    return this.overAllRoots(this.ageRule, start, end, LEAVES);
+  }
+
+  /** Zaps leaves in all roots, invalid ones too. @returns whether any was there */
+  unmap(start: number, end: number): boolean {
+    return this.overAllRoots(this.unmapRule, start, end, LEAVES_AND_MMIO);
+  }
+
+  /** What stopping dirty logging does to a slot's tables. @returns whether the caller owes a flush */
+  collapse(slot: Memslot): boolean {
+    const op: CollapseOp = {
+      start: slot.spec.baseGfn,
+      end: slot.end,
+      maxMappingLevel: gfn => Math.min(slot.maxLevel(gfn), this.slots.hostLevel(slot, gfn)),
+    };
+    const rule = this.policy.recoverOnLogStop ? this.recover : this.zapCollapsible;
+    let effects = 0;
+    for (const root of this.rootList) if (root.valid) effects |= this.engine.range(rule, op, root.id, op.start, op.end, this.collapsible);
+    return (effects & Effect.FlushLater) !== 0;
+  }
+
+  /** Removes the table below the entry of `level` that maps a frame, in every root that has one. @returns whether one was there */
+  zapTableAt(gfn: number, level: number): boolean {
+    let zapped = false;
+    for (const root of this.rootList) {
+      if (this.engine.lookup(root.id, gfn, level).level === level && this.engine.lookup(root.id, gfn, level).kind === EntryKind.Table) {
+        this.engine.page(this.zapTable, NO_OP, root.id, gfn, level);
+        zapped = true;
+      }
+    }
+    return zapped;
+  }
+
+  /** Takes the marks of the NX workaround off the table below the entry of `level` that maps a frame. */
+  forgetNx(gfn: number, level: number): void {
+    for (const root of this.rootList) this.engine.setTableAttr(root.id, gfn, level, 0);
+  }
+
+  private overValidRoots(rule: Rule<NoOp>, start: number, end: number, options: RangeOptions<NoOp>): void {
+    for (const root of this.rootList) if (root.valid) this.engine.range(rule, NO_OP, root.id, start, end, options);
+  }
+
+  private overAllRoots(rule: Rule<NoOp>, start: number, end: number, options: RangeOptions<NoOp>): boolean {
+    let effects = 0;
+    for (const root of this.rootList) effects |= this.engine.range(rule, NO_OP, root.id, start, end, options);
+    return (effects & Effect.FlushLater) !== 0;
+  }
+
+  /** Whether host mapping level and slot limits are the same all over a block of a slot. */
+  private seesOneLevel(op: CollapseOp, gfn: number, npages: number): boolean {
+    if (gfn < op.start || gfn + npages > op.end) return false;
+    return this.slots.hostPlane.isUniform(gfn, npages, this.slots.hostPlane.get(gfn));
+  }
+
+  private count(index: number, amount: number): void {
+    const now = this.counters.now;
+    now[index] = (now[index] as number) + amount;
+  }
+}
