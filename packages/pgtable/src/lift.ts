@@ -136,14 +136,7 @@ export class RunLifter {
     return true;
   }
 
-  private runAndRemember(
-    program: RunProgram,
-    root: number,
-    level: number,
-    base: number,
-    key: Int32Array,
-    memo: Memo,
-  ): void {
+  private runAndRemember(program: RunProgram, root: number, level: number, base: number, key: Int32Array, memo: Memo): void {
     // The key's records must outlive the run, which may free them.
     this.addReferences(key.subarray(4));
     const before = this.snapshot();
@@ -163,14 +156,7 @@ export class RunLifter {
     memo.set(key, { words, events, amounts, effects });
   }
 
-  private apply(
-    program: RunProgram,
-    root: number,
-    level: number,
-    base: number,
-    key: Int32Array,
-    entry: MemoEntry,
-  ): void {
+  private apply(program: RunProgram, root: number, level: number, base: number, key: Int32Array, entry: MemoEntry): void {
     const { words, events, amounts } = entry;
     if (words[0] !== key[4]) this.store(this.tree, root, level, base, words[0] as number);
     for (let i = 0; i < this.planes.length; i++) {

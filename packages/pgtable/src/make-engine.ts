@@ -18,7 +18,21 @@ import { RunLifter } from './lift';
 import type { RunProgram } from './lift';
 import type { Bookkeeper, MmOps } from './mm-ops';
 import { PagePlane } from './page-plane';
-import { EMPTY_SLOT, INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, UNIFORM, childSlot, foldSlot, leafSlot, slotAttr, slotMapLevel, slotTableAttr, uniformSlot } from './slot';
+import {
+  EMPTY_SLOT,
+  INDEX_MASK,
+  KIND_MASK,
+  LEAF_TABLE,
+  NODE,
+  UNIFORM,
+  childSlot,
+  foldSlot,
+  leafSlot,
+  slotAttr,
+  slotMapLevel,
+  slotTableAttr,
+  uniformSlot,
+} from './slot';
 import { TableTree } from './table-tree';
 
 /** Makes an engine class of the caller's own. */
@@ -337,7 +351,8 @@ export function makeEngine(): EngineClass {
         return;
       }
       const kind = word & KIND_MASK;
-      if (whole && kind === LEAF_TABLE && (options.uniform === undefined || options.uniform(op, base, this.geometry.entries, 1))) this.mapLeafTable(rule, op, pos, base, options);
+      if (whole && kind === LEAF_TABLE && (options.uniform === undefined || options.uniform(op, base, this.geometry.entries, 1)))
+        this.mapLeafTable(rule, op, pos, base, options);
       else this.walkLeaves(rule, op, pos, base, start, end, options);
     }
 

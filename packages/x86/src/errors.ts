@@ -10,7 +10,10 @@ export function backendPair(backend: string, npt: string, tdpMmu: string, other:
 
 /** HOST_PHYS_BITS: an address width the machine cannot have. */
 export function physBits(value: number, levels: number, limit: number): MmulabError {
-  return new MmulabError('HOST_PHYS_BITS', `host.maxphyaddr: ${value} bits with ${levels}-level tables: expected 32 to ${limit}, or 0 for the default`);
+  return new MmulabError(
+    'HOST_PHYS_BITS',
+    `host.maxphyaddr: ${value} bits with ${levels}-level tables: expected 32 to ${limit}, or 0 for the default`,
+  );
 }
 
 /** VM_UNKNOWN_SLOT: a host operation on a memslot the VM does not have. */

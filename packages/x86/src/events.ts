@@ -17,7 +17,12 @@ export const x86Events: readonly EventDef[] = [
   gauge('pages_4k', '4 KiB leaves mapped.'),
   gauge('pages_2m', '2 MiB leaves mapped.'),
   gauge('pages_1g', '1 GiB leaves mapped.'),
-  { name: 'nx_lpage_splits', unit: 'tables', gauge: true, doc: 'Tables that exist only because huge pages must not be executable, and are listed for recovery.' },
+  {
+    name: 'nx_lpage_splits',
+    unit: 'tables',
+    gauge: true,
+    doc: 'Tables that exist only because huge pages must not be executable, and are listed for recovery.',
+  },
   event('remote_tlb_flush_requests', 'Requests to flush the TLBs of all vCPUs.'),
   event('tlb_flush', 'TLB flush requests served at a vCPU entry; several that gathered count once.'),
   event('tlb_flush.hw', 'Hardware TLB flushes: one per served request and one per MMU load.'),

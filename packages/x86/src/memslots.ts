@@ -112,10 +112,11 @@ export class Memslots {
   /** The slot of that id; typed error when there is none. */
   byId(id: number): Memslot {
     const slot = this.slots.find(other => other.spec.id === id);
-    if (slot === undefined) throw unknownSlot(
-      id,
-      this.slots.map(other => other.spec.id),
-    );
+    if (slot === undefined)
+      throw unknownSlot(
+        id,
+        this.slots.map(other => other.spec.id),
+      );
     return slot;
   }
 

@@ -19,7 +19,11 @@ const choice = (name: string, choices: readonly string[], doc: string, value = c
 export const x86Options: readonly OptionSpec[] = [
   flag('tdp_mmu', 'Y', 'Module parameter: direct second-stage tables are built by the TDP MMU instead of the legacy MMU.'),
   flag('npt', 'Y', 'Module parameter: two-dimensional paging (NPT, EPT). N means shadow paging.', ['ept']),
-  flag('eager_page_split', 'Y', 'Module parameter: huge pages are split when dirty logging starts (or is cleared), not on the first write. Kernels before 5.18 have none.'),
+  flag(
+    'eager_page_split',
+    'Y',
+    'Module parameter: huge pages are split when dirty logging starts (or is cleared), not on the first write. Kernels before 5.18 have none.',
+  ),
   flag('nx_huge_pages', 'N', 'The iTLB-multihit workaround is in force: huge pages are not executable.'),
   {
     kind: 'number',
@@ -41,14 +45,35 @@ export const x86Options: readonly OptionSpec[] = [
     doc: 'Time between recovery passes; 0 derives it from the ratio so that a full turn takes an hour.',
   },
   choice('huge_page_fault', ['zap', 'split'], 'What a fault does to a huge leaf above its goal: zap it (before 6.2), or split it.'),
-  choice('root_reset', ['unload', 'lookup'], 'What an MMU context reset does with the roots: drop them all, or look for a cached one (posted, never merged).', 'unload'),
+  choice(
+    'root_reset',
+    ['unload', 'lookup'],
+    'What an MMU context reset does with the roots: drop them all, or look for a cached one (posted, never merged).',
+    'unload',
+  ),
   flag('wp_shortcut', 'Y', 'A change of CR0.WP alone does not reset the MMU under two-dimensional paging (6.4, and stable 6.1).'),
   flag('tdp_role_has_wp', 'N', 'Roots of two-dimensional paging are keyed by the guest’s CR0.WP and EFER.NX (before 5.19).'),
-  choice('root_lifetime', ['sync-zap', 'async-zap', 'persist'], 'What becomes of a TDP root when its last vCPU lets go: zapped at once (5.10), zapped by a worker (5.18), kept (6.4).'),
-  choice('log_stop', ['zap', 'recover'], 'What stopping dirty logging does to tables that could be huge pages: zap them (up to 6.12), or put the huge leaf in place (6.13).'),
-  flag('nx_precise', 'Y', 'Only tables that exist for the NX workaround keep huge pages away (6.2); before, any table did while the workaround was on.'),
+  choice(
+    'root_lifetime',
+    ['sync-zap', 'async-zap', 'persist'],
+    'What becomes of a TDP root when its last vCPU lets go: zapped at once (5.10), zapped by a worker (5.18), kept (6.4).',
+  ),
+  choice(
+    'log_stop',
+    ['zap', 'recover'],
+    'What stopping dirty logging does to tables that could be huge pages: zap them (up to 6.12), or put the huge leaf in place (6.13).',
+  ),
+  flag(
+    'nx_precise',
+    'Y',
+    'Only tables that exist for the NX workaround keep huge pages away (6.2); before, any table did while the workaround was on.',
+  ),
   flag('nx_unlist_logged', 'Y', 'NX recovery only unlists tables of slots under dirty logging (6.2).'),
-  choice('root_zap_granularity', ['one-pass', '1g-root', 'all-levels'], 'Passes in which a dying root is zapped: one from the root (5.10), 1 GiB then root, or every level (6.9).'),
+  choice(
+    'root_zap_granularity',
+    ['one-pass', '1g-root', 'all-levels'],
+    'Passes in which a dying root is zapped: one from the root (5.10), 1 GiB then root, or every level (6.9).',
+  ),
   flag('fast_page_fault_tdp', 'Y', 'The lockless fault path works on the TDP MMU (5.15).'),
   flag('eager_split_end_exclusive', 'N', 'Clearing one 64-page word splits huge pages up to, not including, the page of its last bit (up to 6.1).'),
   flag('d_bit_on_refault', 'Y', 'A fault on an already writable leaf sets D again (6.13); before, D was left out.'),
@@ -61,7 +86,11 @@ export const x86Options: readonly OptionSpec[] = [
   flag('reset_on_pge', 'N', 'A change of CR4.PGE resets the MMU context (5.10).'),
   flag('obsolete_roots_only', 'Y', 'Invalidation frees obsolete roots only (5.18); before, all roots of all vCPUs.'),
   flag('pgd_cache_any_level', 'Y', 'Cached roots are looked up when going from 32- to 64-bit paging too (5.18).'),
-  flag('shadowed_access_cache', 'Y', 'Access bits of shadowed translations are cached per entry (6.0); without them nested huge pages cannot be split eagerly.'),
+  flag(
+    'shadowed_access_cache',
+    'Y',
+    'Access bits of shadowed translations are cached per entry (6.0); without them nested huge pages cannot be split eagerly.',
+  ),
   flag('flush_on_reuse', 'N', 'Module parameter: a cached root that is reused is synchronised and flushed.'),
 ];
 

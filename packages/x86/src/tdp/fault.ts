@@ -1,16 +1,17 @@
 /**
  * The TDP page-fault path around the map rule, as a list of stages.
  *
- * exit → lockless fix → host page → map → resume: a fault leaves the guest and is counted; the lockless path tries to fix it; otherwise memory caches are
+ * exit → lockless fix → host page → (walk) → map → resume: a fault leaves the guest and is counted; the lockless path tries to fix it; otherwise memory caches are
  * topped up, the notifier sequence is sampled and the host page resolved (which may itself call the MMU notifier: copy-on-write); then, under
  * mmu_lock for reading, the fault is dropped when the sequence has moved, else mapped; finally the vCPU serves its requests and executes the instruction
  * again. The stages run back to back for private memory; the scheduler lets those of several vCPUs interleave where memory is
- * shared. Both call the same functions.
+ * shared. Both call the same functions. Only an interleaved fault has the walk stage: it reads the entry it will exchange, and when another vCPU has changed
+ * that entry by the time of the map stage, the exchange is lost: the table taken for it goes back, and the access is tried again.
  *
  * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_mmu_page_fault(), direct_page_fault()/kvm_tdp_page_fault(), kvm_faultin_pfn(),
  * kvm_mmu_hugepage_adjust(), fast_page_fault(). Hot path.
  */
-import { ACCESS_DONE } from '@mmulab/api';
+import { ACCESS_DONE, EntryKind } from '@mmulab/api';
 import type { Counters, StageDef } from '@mmulab/api';
 import { livelock } from '../errors';
 import { Ev } from '../events';
@@ -21,14 +22,15 @@ import { RetPf } from './protocols';
 import type { TdpMmu, TdpRoot } from './tdp-mmu';
 
 /** Stages by number. */
-export const Stage = { Exit: 0, FastFault: 1, HostPage: 2, Map: 3, Resume: 4 } as const;
+export const Stage = { Exit: 0, FastFault: 1, HostPage: 2, Walk: 3, Map: 4, Resume: 5 } as const;
 
 /** The stages as the scheduler sees them. Durations are nominal: about those of the published tables' fault costs, split by share of the path. */
 export const tdpStages: readonly StageDef[] = [
   { name: 'exit', nominalNs: 350, lock: 'none' },
   { name: 'fast_page_fault', nominalNs: 60, lock: 'none' },
   { name: 'host_page', nominalNs: 250, lock: 'none' },
-  { name: 'map', nominalNs: 150, lock: 'read' },
+  { name: 'walk', nominalNs: 70, lock: 'read' },
+  { name: 'map', nominalNs: 80, lock: 'read' },
   { name: 'resume', nominalNs: 300, lock: 'none' },
 ];
 
@@ -51,6 +53,8 @@ export interface FaultPolicy {
   readonly nxHugePages: boolean;
   /** Spurious results count as fixed. */
   readonly fixedInHandler: boolean;
+  /** A huge leaf above the goal is split; else zapped. */
+  readonly splitHugePages: boolean;
   /** Largest level of a leaf: 3, or 2 without 1 GiB pages. */
   readonly maxLeafLevel: number;
 }
@@ -66,6 +70,12 @@ export class TdpFaultPath {
   private readonly guestTable: Uint8Array;
   private readonly hostWritable: Uint8Array;
   private readonly hostFailed: Uint8Array;
+  /** 1 while the vCPU's access may interleave with others. */
+  private readonly interleaved: Uint8Array;
+  // The lowest entry the walk stage saw.
+  private readonly seenLevel: Uint8Array;
+  private readonly seenKind: Uint8Array;
+  private readonly seenAttr: Uint8Array;
 
   constructor(
     vcpus: number,
@@ -83,10 +93,15 @@ export class TdpFaultPath {
     this.guestTable = new Uint8Array(vcpus);
     this.hostWritable = new Uint8Array(vcpus);
     this.hostFailed = new Uint8Array(vcpus);
+    this.interleaved = new Uint8Array(vcpus);
+    this.seenLevel = new Uint8Array(vcpus);
+    this.seenKind = new Uint8Array(vcpus);
+    this.seenAttr = new Uint8Array(vcpus);
   }
 
   /** One access with all its faults. @param guestTable 1 when the hardware touches a guest page-table page */
   access(vcpu: number, gfn: number, kind: number, guestTable: number): void {
+    this.interleaved[vcpu] = 0;
     if (this.start(vcpu, gfn, kind, guestTable) === ACCESS_DONE) return;
     let stage: number = Stage.Exit;
     let faults = 0;
@@ -96,8 +111,14 @@ export class TdpFaultPath {
     } while (stage !== ACCESS_DONE);
   }
 
-  /** The hardware's walk for a new access. @returns ACCESS_DONE, or the first stage of its fault */
-  start(vcpu: number, gfn: number, kind: number, guestTable: number): number {
+  /** Starts an access that may interleave with others. @returns ACCESS_DONE, or the first stage of its fault */
+  begin(vcpu: number, gfn: number, kind: number, guestTable: number): number {
+    this.interleaved[vcpu] = 1;
+    return this.start(vcpu, gfn, kind, guestTable);
+  }
+
+  /** The hardware's walk for a new access. */
+  private start(vcpu: number, gfn: number, kind: number, guestTable: number): number {
     this.gfn[vcpu] = gfn;
     this.kind[vcpu] = kind;
     this.guestTable[vcpu] = guestTable;
@@ -113,6 +134,8 @@ export class TdpFaultPath {
         return this.fastFault(vcpu);
       case Stage.HostPage:
         return this.hostPage(vcpu);
+      case Stage.Walk:
+        return this.walk(vcpu);
       case Stage.Map:
         return this.map(vcpu);
       default:
@@ -188,11 +211,12 @@ export class TdpFaultPath {
     this.seq[vcpu] = this.slots.notifierSeq;
     this.hostFailed[vcpu] = 0;
     this.hostWritable[vcpu] = 0;
-    if (slot === undefined) return Stage.Map;
+    const next = this.interleaved[vcpu] === 1 ? Stage.Walk : Stage.Map;
+    if (slot === undefined) return next;
     const fault = this.slots.hostFault(slot, gfn, this.kind[vcpu] === 1);
     if (!fault.ok) {
       this.hostFailed[vcpu] = 1;
-      return Stage.Map;
+      return next;
     }
     for (const notification of fault.notifications) {
       const span = this.mmu.geometry.pagesAt(notification.level);
@@ -202,12 +226,41 @@ export class TdpFaultPath {
     }
     if (this.slots.hostPlane.get(gfn) !== fault.state) this.slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
     this.hostWritable[vcpu] = fault.writable && !slot.spec.readonly ? 1 : 0;
+    return next;
+  }
+
+  /** Reads the entry the map stage will exchange. */
+  private walk(vcpu: number): number {
+    const entry = this.mmu.lookup(this.world.root(vcpu), this.gfn[vcpu] as number);
+    this.seenLevel[vcpu] = entry.level;
+    this.seenKind[vcpu] = entry.kind;
+    this.seenAttr[vcpu] = entry.attr;
     return Stage.Map;
+  }
+
+  /** Whether another vCPU changed the entry since the walk. What had been taken for the exchange is given back and counted. */
+  private lostExchange(vcpu: number): boolean {
+    const entry = this.mmu.lookup(this.world.root(vcpu), this.gfn[vcpu] as number);
+    const seenLevel = this.seenLevel[vcpu] as number;
+    const seenKind = this.seenKind[vcpu] as number;
+    if (entry.level === seenLevel && entry.kind === seenKind && entry.attr === this.seenAttr[vcpu]) return false;
+    if (entry.level >= seenLevel) return true;
+    // A table stands where this fault would have linked one or split a huge page into one.
+    const splits = seenKind === EntryKind.Leaf;
+    if (splits && !this.policy.splitHugePages) return true;
+    this.add(Ev.tableAlloc);
+    this.add(Ev.tableFree);
+    if (splits) {
+      this.add(Ev.hugeSplit[seenLevel] as number);
+      this.add(Ev.hugeSplitFailed);
+    }
+    return true;
   }
 
   /** Under mmu_lock: drops a stale fault, or maps the page. */
   private map(vcpu: number): number {
     if (this.seq[vcpu] !== this.slots.notifierSeq) return Stage.Resume;
+    if (this.interleaved[vcpu] === 1 && this.lostExchange(vcpu)) return Stage.Resume;
     const gfn = this.gfn[vcpu] as number;
     const slot = this.slots.find(gfn);
     if (slot !== undefined && slot.spec.readonly && this.kind[vcpu] === 1) {

@@ -323,7 +323,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
       this.pendingLevel[vcpu] = level - 1;
       const frame = level === 0 ? walker.gfnOf(vfn) : this.unseenTable(walker, level, vfn);
       if (frame < 0) continue;
-      const stage = this.path.start(vcpu, frame, level === 0 ? (this.pendingKind[vcpu] as number) : AccessKind.Write, level === 0 ? 0 : 1);
+      const stage = this.path.begin(vcpu, frame, level === 0 ? (this.pendingKind[vcpu] as number) : AccessKind.Write, level === 0 ? 0 : 1);
       if (stage !== ACCESS_DONE) {
         this.pendingStage[vcpu] = stage;
         return stage;
@@ -345,7 +345,8 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     const start = slot.spec.baseGfn + (op.firstPage ?? 0);
     const end = Math.min(slot.end, start + (op.npages ?? slot.spec.npages));
     const now = this.counters.now;
-    const updates = (): number => (now[Ev.update[1] as number] as number) + (now[Ev.update[2] as number] as number) + (now[Ev.update[3] as number] as number);
+    const updates = (): number =>
+      (now[Ev.update[1] as number] as number) + (now[Ev.update[2] as number] as number) + (now[Ev.update[3] as number] as number);
     const before = updates();
     // Page by page or at once, each leaf is aged by the first call that meets it.
     const young = this.mmu.age(start, end);
