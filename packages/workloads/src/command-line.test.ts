@@ -3,6 +3,7 @@ import { crChurnDefinition } from './cr-churn';
 import { demandPagingDefinition } from './demand-paging';
 import { dirtyLogPerfDefinition } from './dirty-log-perf';
 import { executePerfDefinition } from './execute-perf';
+import { codeOf } from './fixtures/code-of';
 
 const syntax: CommandSyntax = {
   test: 'some_test',
@@ -18,13 +19,6 @@ const syntax: CommandSyntax = {
   ],
 };
 const parse = (line: string): unknown => parseCommandLine(syntax, line.split(' ').filter(Boolean));
-const codeOf = (line: string): unknown => {
-  try {
-    return parse(line);
-  } catch (error) {
-    return (error as { code?: string }).code;
-  }
-};
 
 describe('a command line', () => {
   it('is read as getopt reads it: values apart or attached, switches grouped, a value ending the group', () => {
@@ -68,7 +62,7 @@ describe('a command line', () => {
     ['-oh', 'COMMAND_HELP'],
     ['--help', 'COMMAND_HELP'],
   ])('%s: %s', (line, code) => {
-    expect(codeOf(line)).toBe(code);
+    expect(codeOf(() => parse(line))).toBe(code);
   });
 
   it('with an unknown flag is answered with the known ones', () => {
@@ -117,6 +111,6 @@ describe('the tests', () => {
   });
 
   it('know their own flags only', () => {
-    expect(() => executePerfDefinition.parseArguments(['-g'])).toThrow(expect.objectContaining({ code: 'COMMAND_UNKNOWN_FLAG' }));
+    expect(codeOf(() => executePerfDefinition.parseArguments(['-g']))).toBe('COMMAND_UNKNOWN_FLAG');
   });
 });

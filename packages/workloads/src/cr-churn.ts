@@ -134,8 +134,8 @@ export class CrChurn implements Workload {
   }
 }
 
-/** Copies of the first space under top tables of their own. */
-function addressSpaces({ vm, extraTables }: GuestLayout, roots: number): WorkloadPlan['vm']['spaces'] {
+/** The address spaces of a layout with `roots - 1` extra tables: copies of the first under top tables of their own. */
+export function addressSpaces({ vm, extraTables }: GuestLayout, roots: number): WorkloadPlan['vm']['spaces'] {
   const copies = vm.spaces.flatMap(space =>
     Array.from({ length: roots - 1 }, (_, copy) => ({ ...space, name: `${space.name} ${copy + 2}`, root: extraTables + copy })),
   );

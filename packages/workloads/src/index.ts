@@ -19,4 +19,5 @@ export { AccessRounds, accessRoundsDefinition } from './access-rounds';
 export { AccessTracking, accessTrackingDefinition } from './access-tracking';
 export { DemandPaging, demandPagingDefinition } from './demand-paging';
 export { CrChurn, crChurnDefinition } from './cr-churn';
+export { Cr0WpChurn, cr0WpChurnDefinition } from './cr0-wp-churn';
 export { NestedRounds, nestedRoundsDefinition } from './nested-rounds';

@@ -33,6 +33,7 @@ describe('the plugin', () => {
       'demand_paging_test',
       'access_rounds',
       'cr_churn',
+      'cr0_wp_churn',
       'nested_rounds',
     ]);
   });
@@ -47,7 +48,7 @@ describe.each(contributions().map(contribution => [contribution.definition.name,
       expect(new Set(names).size).toBe(names.length);
       expect(definition.options.filter(spec => !isWithin(spec))).toEqual([]);
       expect(names.filter(option => !/^[a-z0-9_]+$/.test(option))).toEqual([]);
-      });
+    });
 
     it('plans with its defaults into a VM that is destroyed at the end', () => {
       const options = Object.fromEntries(definition.options.map(spec => [spec.name, spec.default]));

@@ -6,6 +6,7 @@ import { contributeWorkload } from '@mmulab/api';
 import { ContainerModule } from 'inversify';
 import { AccessRounds, accessRoundsDefinition } from './access-rounds';
 import { AccessTracking, accessTrackingDefinition } from './access-tracking';
+import { Cr0WpChurn, cr0WpChurnDefinition } from './cr0-wp-churn';
 import { CrChurn, crChurnDefinition } from './cr-churn';
 import { DemandPaging, demandPagingDefinition } from './demand-paging';
 import { DirtyLogPerf, dirtyLogPerfDefinition } from './dirty-log-perf';
@@ -22,5 +23,6 @@ export default new ContainerModule(load => {
   contributeWorkload(load, demandPagingDefinition, DemandPaging);
   contributeWorkload(load, accessRoundsDefinition, AccessRounds);
   contributeWorkload(load, crChurnDefinition, CrChurn);
+  contributeWorkload(load, cr0WpChurnDefinition, Cr0WpChurn);
   contributeWorkload(load, nestedRoundsDefinition, NestedRounds);
 });
