@@ -18,6 +18,7 @@ import {
   backingOption,
   bytesFlag,
   bytesOption,
+  generationValue,
   modeFlag,
   overlapFlag,
   overlapOption,
@@ -53,7 +54,7 @@ export const accessTrackingDefinition: WorkloadDefinition = defineWorkload({
 @injectable()
 export class AccessTracking implements Workload {
   plan(request: WorkloadRequest): WorkloadPlan {
-    const test = planMemstress(NAME, request);
+    const test = planMemstress(NAME, request, { generation: generationValue(NAME, request.options) });
     const touch = (name: string, style: PassStyle, label: string): WorkloadPhase => phase(name, [guestStep(test.again(style), test.shared)], label);
     const phases = [
       phase('populating_memory', [guestStep(test.start(WRITE_ALL), test.shared)], 'Populating memory'),

@@ -16,6 +16,7 @@ import {
   backingOption,
   bytesFlag,
   bytesOption,
+  generationValue,
   modeFlag,
   overlapFlag,
   overlapOption,
@@ -26,6 +27,7 @@ import {
   textValue,
   vcpusFlag,
   vcpusOption,
+  type GenerationOptions,
 } from './option-values';
 import { destroyVmPhase, guestStep, phase } from './steps';
 
@@ -90,6 +92,9 @@ const flags: readonly CommandFlag[] = [
   pinningFlag,
 ];
 
+/** Options of 6.12 alone. */
+const OWN_OPTIONS: GenerationOptions = { '6.1': {}, '6.12': { single_uffd: false, readers: 1, pinning: '' } };
+
 /** What demand_paging_test says of itself. */
 export const demandPagingDefinition: WorkloadDefinition = defineWorkload({
   name: NAME,
@@ -108,7 +113,7 @@ export class DemandPaging implements Workload {
     if (uffd === 'minor' && !SHARED_BACKINGS.includes(backing)) {
       throw optionConflict(NAME, 'uffd', `minor faults need shared memory (${SHARED_BACKINGS.join(', ')}), not ${backing}`);
     }
-    const test = planMemstress(NAME, request);
+    const test = planMemstress(NAME, request, { generation: generationValue(NAME, request.options, OWN_OPTIONS) });
     const phases = [phase('guest_execution', [guestStep(test.start(WRITE_ALL), test.shared)], 'Total guest execution time'), destroyVmPhase()];
     const copied = uffd === 'missing' && backing === THP;
     return { vm: test.layout.vm, phases, notes: [...test.layout.notes, ...(copied ? [COPIED_NOTE] : [])] };

@@ -133,11 +133,27 @@ describe('the random sequence of the 6.12 test', () => {
   });
 });
 
+describe('the generation of the test', () => {
+  const opOf = (command: string, further: Readonly<Record<string, string | number>>): string | undefined => {
+    const step = phaseOf(plan(command, INTEL, further), 'dirty_1')?.steps[0];
+    return step?.kind === 'guest' ? step.programs[0]?.[0]?.op : undefined;
+  };
+
+  it('is that of the options given, in a config as in a command line', () => {
+    expect(opOf('-b 16M', { write_percent: 5 })).toBe('random');
+    expect(opOf('-b 16M', { write_fraction: 20, selftest: '6.12' })).toBe('access');
+    expect(opOf('-b 16M -w 100', {})).toBe('random');
+  });
+
+  it('is that of selftest otherwise', () => {
+    expect([opOf('-b 16M', {}), opOf('-b 16M', { selftest: '6.12' })]).toEqual(['access', 'random']);
+  });
+});
+
 describe('options that cannot be', () => {
   it.each([
-    ['-b 16M', { selftest: '6.12', write_fraction: 20 }, 'WORKLOAD_OPTION_CONFLICT'],
-    ['-b 16M', { write_percent: 5 }, 'WORKLOAD_OPTION_CONFLICT'],
-    ['-b 16M', { random_order: true }, 'WORKLOAD_OPTION_CONFLICT'],
+    ['-b 16M', { write_percent: 5, write_fraction: 20 }, 'WORKLOAD_OPTION_CONFLICT'],
+    ['-f 20', { random_order: true }, 'WORKLOAD_OPTION_CONFLICT'],
     ['-b 16M -x 3', {}, 'WORKLOAD_SLOTS_UNEVEN'],
     ['-v 17 -b 1T', {}, 'WORKLOAD_MEMORY_TOO_LARGE'],
     ['-b 5000', {}, 'WORKLOAD_SIZE_UNALIGNED'],

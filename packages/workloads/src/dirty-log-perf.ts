@@ -5,11 +5,10 @@
  * Models: Linux 6.1 and 6.12 tools/testing/selftests/kvm/dirty_log_perf_test.c, run_test().
  */
 import 'reflect-metadata';
-import type { HostOp, OptionSpec, OptionValues, Workload, WorkloadDefinition, WorkloadPhase, WorkloadPlan, WorkloadRequest } from '@mmulab/api';
+import type { HostOp, OptionSpec, Workload, WorkloadDefinition, WorkloadPhase, WorkloadPlan, WorkloadRequest } from '@mmulab/api';
 import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
-import { optionConflict } from './errors';
-import { guestModeOption, type Generation } from './guest-mode';
+import { guestModeOption } from './guest-mode';
 import { WRITE_ALL, planMemstress, type Memstress, type PassStyle } from './memstress';
 import {
   backingFlag,
@@ -29,6 +28,7 @@ import {
   switchValue,
   vcpusFlag,
   vcpusOption,
+  type GenerationOptions,
 } from './option-values';
 import { destroyVmPhase, guestStep, hostSteps, phase } from './steps';
 
@@ -112,16 +112,11 @@ export const dirtyLogPerfDefinition: WorkloadDefinition = defineWorkload({
   flags,
 });
 
-/** Options of the one generation that were set for the other. */
-function rejectForeignOptions(values: OptionValues, generation: Generation): void {
-  const foreign =
-    generation === '6.12'
-      ? [['write_fraction', 1] as const]
-      : [['write_percent', 100] as const, ['random_order', false] as const, ['random_seed', 1] as const];
-  for (const [name, standard] of foreign) {
-    if (values[name] !== standard) throw optionConflict(NAME, name, `not an option of the test of ${generation}`);
-  }
-}
+/** Options of one generation alone. */
+const OWN_OPTIONS: GenerationOptions = {
+  '6.1': { write_fraction: 1 },
+  '6.12': { write_percent: 100, random_order: false, random_seed: 1, pinning: '' },
+};
 
 /** dirty_log_perf_test. */
 @injectable()
@@ -129,8 +124,8 @@ export class DirtyLogPerf implements Workload {
   /** @throws MmulabError for values that do not go together */
   plan(request: WorkloadRequest): WorkloadPlan {
     const values = request.options;
-    rejectForeignOptions(values, generationValue(values));
-    const test = planMemstress(NAME, request, numberValue(values, 'slots'));
+    const generation = generationValue(NAME, values, OWN_OPTIONS);
+    const test = planMemstress(NAME, request, { generation, slots: numberValue(values, 'slots') });
     const whileDisabling = switchValue(values, 'run_while_disabling');
     const manual = switchValue(values, 'manual_protect') && !(whileDisabling && test.generation === '6.1');
     const touch: PassStyle = {

@@ -30,7 +30,7 @@ export const executePerfDefinition: WorkloadDefinition = defineWorkload({
 @injectable()
 export class ExecutePerf implements Workload {
   plan(request: WorkloadRequest): WorkloadPlan {
-    const test = planMemstress(NAME, { ...request, options: { ...request.options, selftest: '6.1' } });
+    const test = planMemstress(NAME, request, { generation: '6.1' });
     const { layout } = test;
     const calls = Array.from({ length: test.vcpus }, (_, vcpu) => {
       const { firstPage, npages } = test.share(vcpu);

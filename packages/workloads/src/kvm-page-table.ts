@@ -85,7 +85,7 @@ export class KvmPageTable implements Workload {
   /** @throws MmulabError for sizes and places that do not fit */
   plan(request: WorkloadRequest): WorkloadPlan {
     const { options: values, machine } = request;
-    const generation = generationValue(values);
+    const generation = generationValue(NAME, values);
     const mode = resolveGuestMode(NAME, textValue(values, 'guest_mode'), generation, machine);
     const backing = request.backing(textValue(values, 'backing'));
     const large = Math.max(pagesAtLevel(machine, backing.pageLevel), mode.pageFrames);

@@ -11,7 +11,7 @@ import { AccessKind, type VcpuProgram, type WorkloadRequest } from '@mmulab/api'
 import { memoryTooLarge, sizeUnaligned, slotsUneven, unsupportedMode } from './errors';
 import { layOutGuest, type GuestLayout } from './guest-layout';
 import { resolveGuestMode, type Generation, type GuestMode } from './guest-mode';
-import { MAX_TEST_MEMORY_BYTES, generationValue, numberValue, switchValue, textValue } from './option-values';
+import { MAX_TEST_MEMORY_BYTES, numberValue, switchValue, textValue } from './option-values';
 import { accesses } from './steps';
 
 /** How the pages of a pass are touched. */
@@ -50,14 +50,19 @@ export interface Memstress {
   again(style: PassStyle): VcpuProgram[];
 }
 
+/** What differs from test to test. */
+export interface MemstressOptions {
+  readonly generation: Generation;
+  /** Memslots of equal size. */
+  readonly slots?: number;
+}
+
 /**
- * Lays out a test from its options `vcpus`, `bytes` (per vCPU), `backing`, `overlap`, `guest_mode`, `selftest`.
- * @param slots memslots of equal size
+ * Lays out a test from its options `vcpus`, `bytes` (per vCPU), `backing`, `overlap`, `guest_mode`.
  * @throws MmulabError for sizes that do not fit together
  */
-export function planMemstress(workload: string, request: WorkloadRequest, slots = 1): Memstress {
+export function planMemstress(workload: string, request: WorkloadRequest, { generation, slots = 1 }: MemstressOptions): Memstress {
   const { options, machine } = request;
-  const generation = generationValue(options);
   const mode = resolveGuestMode(workload, textValue(options, 'guest_mode'), generation, machine);
   const vcpus = numberValue(options, 'vcpus');
   const bytes = numberValue(options, 'bytes');

@@ -1,8 +1,8 @@
 /**
  * Options that several tests have, and typed access to validated values.
  */
-import type { ChoiceOption, NumberOption, OptionSpec, OptionValue, OptionValues, SizeOption, SwitchOption, TextOption } from '@mmulab/api';
-import { optionNotValidated } from './errors';
+import type { ChoiceOption, NumberOption, OptionValues, SizeOption, SwitchOption, TextOption } from '@mmulab/api';
+import { optionConflict, optionNotValidated } from './errors';
 import type { CommandFlag, ValueFlag } from './command-line';
 import type { Generation } from './guest-mode';
 
@@ -17,7 +17,7 @@ const MIN_BYTES = 4096;
 export const selftestOption: ChoiceOption = {
   kind: 'choice',
   name: 'selftest',
-  doc: 'Generation of the test program: its flags, the numbers of -m, and what the guest reads and writes differ. -f says 6.1; -w, -a and -r say 6.12.',
+  doc: 'Generation of the test program: its flags, the numbers of -m, and what the guest reads and writes differ. Options that one generation alone has (-f of 6.1; -w, -a, -r, -c of 6.12) go before it.',
   choices: ['6.1', '6.12'],
   default: '6.1',
 };
@@ -103,11 +103,6 @@ export function physOffsetOption(doc: string): TextOption {
   };
 }
 
-/** Options with one of a name replaced. */
-export function withDefault(specs: readonly OptionSpec[], name: string, value: OptionValue): OptionSpec[] {
-  return specs.map(spec => (spec.name === name ? ({ ...spec, default: value } as OptionSpec) : spec));
-}
-
 /** @returns the value of a number or size option */
 export function numberValue(options: OptionValues, name: string): number {
   const value = options[name];
@@ -129,7 +124,23 @@ export function switchValue(options: OptionValues, name: string): boolean {
   return value;
 }
 
-/** @returns the generation of the test */
-export function generationValue(options: OptionValues): Generation {
-  return textValue(options, selftestOption.name) === '6.12' ? '6.12' : '6.1';
+/** Options that one generation alone has, and their values when nobody set them. */
+export type GenerationOptions = Readonly<Record<Generation, OptionValues>>;
+
+/** Tests whose options do not tell the generations apart. */
+const NO_OPTIONS: GenerationOptions = { '6.1': {}, '6.12': {} };
+
+/**
+ * The generation of the test: that of the options given, else the one `selftest` names.
+ * @param own options that only one generation has
+ * @throws MmulabError WORKLOAD_OPTION_CONFLICT when options of both are given
+ */
+export function generationValue(workload: string, options: OptionValues, own = NO_OPTIONS): Generation {
+  const given = (generation: Generation): string | undefined =>
+    Object.entries(own[generation]).find(([name, standard]) => options[name] !== standard)?.[0];
+  const [older, newer] = [given('6.1'), given('6.12')];
+  if (older !== undefined && newer !== undefined)
+    throw optionConflict(workload, newer, `an option of the test of 6.12, and ${older} is one of that of 6.1`);
+  if (older !== undefined) return '6.1';
+  return newer !== undefined || textValue(options, selftestOption.name) === '6.12' ? '6.12' : '6.1';
 }
