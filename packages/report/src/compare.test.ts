@@ -66,6 +66,17 @@ describe('two results side by side', () => {
     expect(cells(table[at + 1])).toEqual(['flush', '8', '0', 'none left']);
   });
 
+  it('have heads no wider than it takes: words alone, a mere Y with its name and only where it differs from the first run', () => {
+    const run = (mode: string, eager: string): RunResult => ({
+      ...zap,
+      config: { backend: { options: { eager_page_split: eager, huge_page_fault: mode } } },
+    });
+    const text = lines([run('zap', 'N'), run('split', 'N'), run('split', 'Y')]);
+    const at = text.findIndex(line => line.startsWith('phase '));
+    expect(cells(text[at])).toEqual(['phase', 'counter', 'zap', 'split', 'change', 'eager_page_split=Y', 'change']);
+    expect(cells(text[at + 1])).toEqual(['split']);
+  });
+
   it('have a total', () => {
     expect(cells(table.find(line => line.startsWith('total ')))).toEqual(['total', 'page_fault', '262,658', '1,026', '256x fewer']);
   });
@@ -122,7 +133,7 @@ describe('the document of a comparison', () => {
     const text = lines([zap, split], 'selftest');
     const at = text.indexOf('Executing from memory         :');
     expect(text.slice(at + 1, at + 3)).toEqual([
-      '  huge_page_fault=zap: page_fault 262,144, flush 8',
+      '  huge_page_fault=zap: page_fault 262144, flush 8',
       '  huge_page_fault=split: page_fault 512, flush 0',
     ]);
   });

@@ -5,10 +5,10 @@ import type { RunResult } from '@mmulab/api';
 import { comparisonDocument, isSameInAll, type ComparedPhase, type Comparison } from './compare';
 import { describeRun, EMPTY_CATALOG, type Catalog } from './describe';
 import { foldIterations } from './iterations';
-import { formatCount, formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
+import { formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
 import type { CsvRows, Report, View } from './reporter';
 import { foldNotes } from './results';
-import { selftestLabel } from './selftest-lines';
+import { leadingCounters, selftestLabel } from './selftest-lines';
 import { configValue, type Setting } from './settings';
 import type { Cell, Column, Sheet, TonedCell } from './sheet';
 
@@ -37,7 +37,7 @@ function comparisonSheet(comparison: Comparison, catalog: Catalog, view: View): 
     title: comparisonTitle(comparison),
     lines: [...commonLines(comparison, catalog), ...comparison.settings.map(settingLine)],
     keys: 2,
-    columns: [{ name: 'phase', align: 'left' }, { name: 'counter', align: 'left' }, ...comparison.labels.flatMap(runColumns)],
+    columns: [{ name: 'phase', align: 'left' }, { name: 'counter', align: 'left' }, ...comparison.labels.flatMap(runColumns(comparison.labels))],
     rows: comparison.phases.length > 1 ? [...rows, ...phaseRows('total', comparison.totals, view)] : rows,
     notes: [
       ...foldNotes(folds),
@@ -74,15 +74,22 @@ function settingLine(setting: Setting): string {
   return `${setting.path}: ${setting.values.join(' | ')}`;
 }
 
-function runColumns(label: readonly string[], run: number): Column[] {
-  const value: Column = { name: label.map(shortLabel).join('\n'), align: 'right' };
-  return run === 0 ? [value] : [value, { name: 'change', align: 'right', glued: true }];
+/** The columns of one run. */
+function runColumns(labels: Comparison['labels']): (label: readonly string[], run: number) => Column[] {
+  return (label, run) => {
+    const value: Column = { name: headOf(label, run, labels[0] ?? []).join('\n'), align: 'right' };
+    return run === 0 ? [value] : [value, { name: 'change', align: 'right', glued: true }];
+  };
 }
 
-/** `huge_page_fault=zap` as the head of a column is `zap`: the name stands above. A mere Y or number keeps it. */
-function shortLabel(label: string): string {
-  const value = label.slice(label.indexOf('=') + 1);
-  return /^[a-z]{3}/i.test(value) ? value : label;
+/**
+ * The head of a run's column, narrower than its label: all settings stand above the table. `huge_page_fault=zap` is `zap`; a mere `Y` or number
+ * keeps its name, and is left out where it is as in the first run, unless nothing else is left.
+ */
+function headOf(label: readonly string[], run: number, first: readonly string[]): readonly string[] {
+  const isWord = (line: string): boolean => /=[a-z]{3}/i.test(line) || !line.includes('=');
+  const telling = label.filter((line, at) => isWord(line) || (run > 0 && line !== first[at]));
+  return (telling.length === 0 ? label : telling).map(line => (isWord(line) ? line.slice(line.indexOf('=') + 1) : line));
 }
 
 /** The rows of a phase; its name stands in the first. A phase in which nothing differs says so in one row. */
@@ -147,23 +154,23 @@ function phaseValues(phase: ComparedPhase, run: number): (string | number)[][] {
   });
 }
 
-/** Per phase the test's own label, then one line per run: its time, or the counters that differ. */
+/** Per phase the test's own label, then one line per run: its time, or the counters that differ. A phase in which nothing differs is one line. */
 function comparisonLines(comparison: Comparison): string[] {
   const [first] = comparison.runs;
   if (first === undefined) return [];
   const hasTimes = comparison.phases.some(phase => phase.timesNs !== undefined);
   const head = comparisonTitle(comparison) + (hasTimes ? '' : ' (no cost model: counts in place of times)');
-  return [head, ...comparison.phases.flatMap(phase => [selftestLabel(first, phase.phase).trimEnd(), ...runLines(comparison, phase)])];
+  return [head, ...comparison.phases.flatMap(phase => phaseLines(comparison, phase, selftestLabel(first, phase.phase)))];
 }
 
-function runLines(comparison: Comparison, phase: ComparedPhase): string[] {
-  return comparison.labels.map((label, run) => {
-    const timeNs = phase.timesNs?.[run];
-    return `  ${label.join(', ')}: ${timeNs === undefined ? differingCounts(phase, run) : formatSelftestTime(timeNs)}`;
-  });
-}
-
-function differingCounts(phase: ComparedPhase, run: number): string {
-  const differing = phase.counters.filter(({ values }) => !isSameInAll(values) && values[run] !== undefined);
-  return differing.length === 0 ? 'no difference' : differing.map(({ counter, values }) => `${counter} ${formatCount(values[run] ?? 0)}`).join(', ');
+function phaseLines({ labels }: Comparison, { counters, timesNs = [] }: ComparedPhase, label: string): string[] {
+  const differing = new Map(counters.filter(({ values }) => !isSameInAll(values)).map(({ counter, values }) => [counter, values]));
+  const names = leadingCounters([...differing.keys()]);
+  if (timesNs.length === 0 && names.length === 0) return [`${label}no difference`];
+  const countsOf = (run: number): string => names.map(name => `${name} ${differing.get(name)?.[run] ?? '-'}`).join(', ');
+  const textOf = (run: number): string => {
+    const timeNs = timesNs[run];
+    return timeNs === undefined ? countsOf(run) : formatSelftestTime(timeNs);
+  };
+  return [label.trimEnd(), ...labels.map((settings, run) => `  ${settings.join(', ')}: ${textOf(run)}`)];
 }

@@ -28,8 +28,10 @@ function pipeTable(sheet: Sheet): string {
 
 function markdownCell(cell: Cell): string {
   const value = cellValue(cell);
+  if (value === '') return '';
+  if (cellTone(cell) === 'code') return `\`${String(value).replaceAll('|', '\\|')}\``;
   const text = escapeCell(typeof value === 'number' ? formatCount(value) : value);
-  return cellTone(cell) === 'strong' && text !== '' ? `**${text}**` : text;
+  return cellTone(cell) === 'strong' ? `**${text}**` : text;
 }
 
 function escapeCell(text: string): string {
@@ -38,5 +40,5 @@ function escapeCell(text: string): string {
 
 /** Keeps what Markdown would take for markup; underscores inside words are none. */
 function escapeText(text: string): string {
-  return text.replace(/[\\`*<[\]]/g, '\\$&');
+  return text.replace(/[\\`*[\]]|<(?=[a-z/!?])/gi, '\\$&');
 }

@@ -53,15 +53,15 @@ export function selftestLabel(result: RunResult, phase: string): string {
   return `${phase}: `;
 }
 
-/**
- * The counts of a phase in one line: what is not zero and no part of another counter shown (`page_fault.write` is a part of `page_fault`), no
- * gauges.
- */
 function phaseCounts(phase: PhaseResult): string {
-  const counts = Object.entries(phase.counters).filter(([name, value]) => value !== 0 && !GAUGE.test(name));
-  const isPart = (name: string): boolean => counts.some(([whole]) => name.startsWith(`${whole}.`));
-  const shown = counts.filter(([name]) => !isPart(name)).map(([name, value]) => `${name} ${value}`);
-  return shown.length === 0 ? 'nothing counted' : shown.join(', ');
+  const counted = Object.entries(phase.counters).filter(([, value]) => value !== 0);
+  const names = leadingCounters(counted.map(([name]) => name));
+  return names.length === 0 ? 'nothing counted' : names.map(name => `${name} ${phase.counters[name] ?? 0}`).join(', ');
+}
+
+/** Counters that fit a line: no part of another one there (`page_fault.write` is a part of `page_fault`), and no gauges. */
+export function leadingCounters(names: readonly string[]): readonly string[] {
+  return names.filter(name => !GAUGE.test(name) && !names.some(whole => name.startsWith(`${whole}.`)));
 }
 
 /** dirty_log_perf_test ends with the time that getting and clearing the log took over all iterations. */

@@ -3,8 +3,8 @@
  * draw it.
  */
 
-/** How a cell is set off from others where there is colour. */
-export type Tone = 'strong' | 'faint' | 'good' | 'bad';
+/** How a cell is set off from others, where the format can. `code` is text to be typed as it stands. */
+export type Tone = 'strong' | 'faint' | 'good' | 'bad' | 'code';
 
 /** A cell with a tone. */
 export interface TonedCell {

@@ -45,7 +45,7 @@ export function renderTable(report: Report, view: View): string {
 
 function drawSheet(sheet: Sheet, view: View): string {
   const colors = createColors(view.color);
-  const paints: Paints = { strong: colors.bold, faint: colors.dim, good: colors.green, bad: colors.red };
+  const paints: Paints = { strong: colors.bold, faint: colors.dim, good: colors.green, bad: colors.red, code: colors.cyan };
   const widths = fitKeys(
     sheet,
     sheet.columns.map((column, index) => columnWidth(column, index, sheet)),
