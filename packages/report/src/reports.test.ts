@@ -48,6 +48,21 @@ describe('a verification', () => {
     expect(cells(table.find(line => line.startsWith('6.1/x.v1 ')))).toEqual(['6.1/x.v1', 'dirty_1', 'page_fault', '4,096', '4,100', '+4', '0']);
   });
 
+  it('keeps its columns over any number of differences', () => {
+    const many = Array.from({ length: 100 }, (_, at) => ({
+      id: `r${at}`,
+      phase: 'p',
+      counter: 'c',
+      recorded: 10 ** (at % 7),
+      simulated: 0,
+      tolerance: 0,
+    }));
+    const drawn = lines(verificationReport({ ...bad, differences: many }, [])).filter(line => /^r\d+ /.test(line));
+    expect(drawn).toHaveLength(100);
+    expect(new Set(drawn.map(line => line.indexOf(' p ')))).toHaveProperty('size', 1);
+    expect(new Set(drawn.map(line => line.length))).toHaveProperty('size', 1);
+  });
+
   it('is its report as JSON, without the groups, and its differences as CSV', () => {
     expect(JSON.parse(lines(verificationReport({ ...bad, groups: [group] } as VerifyReport, [group]), 'json').join('\n'))).toEqual(bad);
     expect(lines(verificationReport(bad, [group]), 'csv')).toEqual([

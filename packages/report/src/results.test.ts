@@ -221,6 +221,17 @@ describe('a result as the selftests print it', () => {
     expect(lines).toContain('Get dirty log over 2 iterations took 0.006000000s. (Avg 0.003000000s/iteration)');
   });
 
+  it.each([
+    ['execute_perf_test', 'execute', 'Executing from memory         : '],
+    ['kvm_page_table_test', 'adjust_mappings', 'KVM_ADJUST_MAPPINGS: total execution time: '],
+    ['access_tracking_perf_test', 'mark_memory_idle_2', 'Mark memory idle              : '],
+    ['demand_paging_test', 'guest_execution', 'Total guest execution time: '],
+    ['dirty_log_perf_test', 'clear_log_12', 'Iteration 12 clear dirty log time: '],
+  ])('has the label of %s for %s', (workload, name, label) => {
+    const one = { ...result([phase(name, { page_fault: 3 })]), config: { workload: { name: workload } } };
+    expect(render([one], 'selftest').split('\n')[1]).toBe(`${label}page_fault 3`);
+  });
+
   it('falls back to the phase name for workloads it does not know', () => {
     const other = { ...two, config: { workload: { name: 'cr_churn' } } };
     expect(render([other], 'selftest')).toContain('\npopulate: page_fault 262144\n');

@@ -20,15 +20,29 @@ const LINES: Readonly<Record<string, readonly Line[]>> = {
     [/^disable_log$/, 'Disabling dirty logging time: '],
   ],
   execute_perf_test: [
-    [/^populate$/, 'Populating memory             : '],
-    [/^execute$/, 'Executing from memory         : '],
+    [/^populate$/, padded('Populating memory')],
+    [/^execute$/, padded('Executing from memory')],
   ],
+  access_tracking_perf_test: [
+    [/^populating_memory$/, padded('Populating memory')],
+    [/^writing_to_populated_memory$/, padded('Writing to populated memory')],
+    [/^reading_from_populated_memory$/, padded('Reading from populated memory')],
+    [/^mark_memory_idle_\d+$/, padded('Mark memory idle')],
+    [/^writing_to_idle_memory$/, padded('Writing to idle memory')],
+    [/^reading_from_idle_memory$/, padded('Reading from idle memory')],
+  ],
+  demand_paging_test: [[/^guest_execution$/, 'Total guest execution time: ']],
   kvm_page_table_test: [
     [/^create_mappings$/, 'KVM_CREATE_MAPPINGS: total execution time: '],
     [/^update_mappings$/, 'KVM_UPDATE_MAPPINGS: total execution time: '],
     [/^adjust_mappings$/, 'KVM_ADJUST_MAPPINGS: total execution time: '],
   ],
 };
+
+/** Some tests print their labels in a column of 30 characters. */
+function padded(label: string): string {
+  return `${label.padEnd(30)}: `;
+}
 
 /** Counters that hold a level rather than what happened in a phase. */
 const GAUGE = /^(pages_|nx_lpage_splits$)/;
