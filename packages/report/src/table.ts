@@ -111,13 +111,11 @@ function columnWidth(column: Column, index: number, sheet: Sheet): number {
 }
 
 function drawBlock(sheet: Sheet, block: readonly number[], widths: readonly number[], paints: Paints): string {
-  const rows = sheet.rows.map(row => block.map(index => drawCell(row[index] ?? '', paints)));
+  const rows = sheet.rows.flatMap(row => intoLines(block.map(index => row[index] ?? ''))).map(cells => cells.map(cell => drawCell(cell, paints)));
   if (sheet.columns.some(column => column.name !== '')) {
-    const head = block.map(index => paints.strong(sheet.columns[index]?.name ?? ''));
-    rows.unshift(
-      head,
-      block.map(index => paints.faint('─'.repeat(widths[index] ?? 0))),
-    );
+    const heads = intoLines(block.map(index => sheet.columns[index]?.name ?? ''));
+    const rule = block.map(index => paints.faint('─'.repeat(widths[index] ?? 0)));
+    rows.unshift(...heads.map(cells => cells.map(cell => paints.strong(cellText(cell)))), rule);
   }
   const options = {
     chars: FRAME,
@@ -129,6 +127,13 @@ function drawBlock(sheet: Sheet, block: readonly number[], widths: readonly numb
   return chunks(rows, ROWS_AT_ONCE)
     .map(some => drawRows(some, options))
     .join('\n');
+}
+
+/** A row whose cells have several lines, as several rows: cli-table3 takes very long to measure such cells. */
+function intoLines(row: readonly Cell[]): readonly Cell[][] {
+  const lines = row.map(cell => (typeof cell === 'string' ? cell.split('\n') : [cell]));
+  const height = Math.max(1, ...lines.map(some => some.length));
+  return Array.from({ length: height }, (_, at) => lines.map(some => some[at] ?? ''));
 }
 
 function chunks<T>(list: readonly T[], size: number): T[][] {
