@@ -30,7 +30,8 @@ export type VcpuStep =
   | { readonly op: 'control'; readonly write: ControlWrite }
   /** Exit to user space and enter again (port I/O of the tests): pending requests are served at the new entry. */
   | { readonly op: 'exit' }
-  | { readonly op: 'repeat'; readonly times: number; readonly steps: readonly VcpuStep[] };
+  /** The steps `times` times over; each time all runs in them lie `shift` frames further on (0 without it). */
+  | { readonly op: 'repeat'; readonly times: number; readonly shift?: number; readonly steps: readonly VcpuStep[] };
 
 /** What one vCPU does in one guest step, in order. The vCPU enters the guest first, even when the program is empty. */
 export type VcpuProgram = readonly VcpuStep[];

@@ -145,27 +145,28 @@ class RunInProgress {
     } else {
       step.programs.forEach((program, vcpu) => {
         this.backend.enter(vcpu);
-        this.performSteps(vcpu, program);
+        this.performSteps(vcpu, program, 0);
       });
     }
   }
 
-  private performSteps(vcpu: number, steps: readonly VcpuStep[]): void {
-    for (const step of steps) this.performVcpuStep(vcpu, step);
+  /** @param shift frames by which surrounding repeats have moved the runs on */
+  private performSteps(vcpu: number, steps: readonly VcpuStep[], shift: number): void {
+    for (const step of steps) this.performVcpuStep(vcpu, step, shift);
   }
 
-  private performVcpuStep(vcpu: number, step: VcpuStep): void {
+  private performVcpuStep(vcpu: number, step: VcpuStep, shift: number): void {
     switch (step.op) {
       case 'access':
-        return this.backend.run(vcpu, step.run);
+        return this.backend.run(vcpu, shiftRun(step.run, shift));
       case 'random':
-        return this.generators.run(this.backend, vcpu, step.run);
+        return this.generators.run(this.backend, vcpu, shiftRun(step.run, shift));
       case 'control':
         return this.backend.control(vcpu, step.write);
       case 'exit':
         return this.backend.enter(vcpu);
       case 'repeat':
-        for (let i = 0; i < step.times; i++) this.performSteps(vcpu, step.steps);
+        for (let i = 0; i < step.times; i++) this.performSteps(vcpu, step.steps, shift + i * (step.shift ?? 0));
     }
   }
 
@@ -190,4 +191,9 @@ class RunInProgress {
     for (const phase of counts) this.counters.accumulate(totals, phase.all);
     return this.counters.toValues(totals);
   }
+}
+
+/** A run some frames further on. */
+function shiftRun<Run extends { readonly vfn: number }>(run: Run, shift: number): Run {
+  return shift === 0 ? run : { ...run, vfn: run.vfn + shift };
 }

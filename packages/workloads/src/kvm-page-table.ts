@@ -148,10 +148,8 @@ function updateStage(baseVfn: number, sizes: Sizes, backing: HostBacking): VcpuP
   if (backing.name === ANONYMOUS) return eachPage(baseVfn, sizes, AccessKind.Write);
   const half = large / mode.pageFrames / 2;
   if (half < 1) return [accesses(baseVfn, Math.ceil(npages / large / 2), AccessKind.Write, { stride: large })];
-  return Array.from({ length: npages / large }, (_, index) => {
-    const vfn = baseVfn + index * large;
-    return [accesses(vfn, 1, AccessKind.Write), accesses(vfn + large / 2, half, AccessKind.Read, { stride: mode.pageFrames })];
-  }).flat();
+  const block = [accesses(baseVfn, 1, AccessKind.Write), accesses(baseVfn + large / 2, half, AccessKind.Read, { stride: mode.pageFrames })];
+  return [{ op: 'repeat', times: npages / large, shift: large, steps: block }];
 }
 
 /** Every page of the guest. */

@@ -39,6 +39,14 @@ describe('a program, atom by atom', () => {
     ]);
   });
 
+  it('moves the runs of a repeat on by its shift, inner shifts on top', () => {
+    const shifted = (times: number, shift: number, ...steps: VcpuStep[]): VcpuStep => ({ op: 'repeat', times, shift, steps });
+    expect(unroll([shifted(3, 10, access(1, 1)), access(1, 1)])).toEqual(['r1', 'r11', 'r21', 'r1']);
+    expect(unroll([shifted(2, 100, shifted(2, 10, access(1, 2)), access(5, 1))])).toEqual([
+      ...['r1', 'r2', 'r11', 'r12', 'r5', 'r101', 'r102', 'r111', 'r112', 'r105'],
+    ]);
+  });
+
   it('passes over what is empty', () => {
     expect(unroll([repeat(5), repeat(0, exit), access(1, 0), repeat(3, access(1, 0)), exit, repeat(1, repeat(0, exit))])).toEqual(['exit']);
     expect(unroll([])).toEqual([]);

@@ -16,6 +16,9 @@ interface Frame {
   readonly steps: readonly VcpuStep[];
   at: number;
   timesLeft: number;
+  /** Frames by which the runs have moved on, and by which they move at each repetition. */
+  shift: number;
+  readonly shiftStep: number;
 }
 
 export class ProgramCursor {
@@ -41,7 +44,7 @@ export class ProgramCursor {
     private readonly vcpu: number,
     private readonly generators: Generators,
   ) {
-    this.frames = [{ steps: program, at: 0, timesLeft: 1 }];
+    this.frames = [{ steps: program, at: 0, timesLeft: 1, shift: 0, shiftStep: 0 }];
   }
 
   /** Goes on to the next atom. */
@@ -63,14 +66,15 @@ export class ProgramCursor {
       if (frame === undefined) return Atom.End;
       const step = frame.steps[frame.at++];
       if (step === undefined) this.endFrame(frame);
-      else if (step.op === 'repeat') this.frames.push({ steps: step.steps, at: 0, timesLeft: step.steps.length === 0 ? 0 : step.times });
-      else return this.begin(step);
+      else if (step.op === 'repeat') this.frames.push(frameOf(step, frame.shift));
+      else return this.begin(step, frame.shift);
       this.skipEmptyFrame();
     }
   }
 
   private endFrame(frame: Frame): void {
     frame.at = 0;
+    frame.shift += frame.shiftStep;
     if (--frame.timesLeft <= 0) this.frames.pop();
   }
 
@@ -78,13 +82,15 @@ export class ProgramCursor {
     if ((this.frames.at(-1)?.timesLeft ?? 1) <= 0) this.frames.pop();
   }
 
-  private begin(step: Exclude<VcpuStep, { op: 'repeat' }>): Atom {
+  private begin(step: Exclude<VcpuStep, { op: 'repeat' }>, shift: number): Atom {
     switch (step.op) {
       case 'access':
         this.beginRun(step.run);
+        this.first += shift;
         return Atom.Access;
       case 'random':
         this.beginRandom(step.run);
+        this.first += shift;
         return Atom.Access;
       case 'control':
         this.write = step.write;
@@ -131,4 +137,9 @@ export class ProgramCursor {
     this.vfn = this.first + page;
     this.kind = state % PERCENT < this.writePercent ? AccessKind.Write : AccessKind.Read;
   }
+}
+
+/** The frame of a repeat within runs that lie `shift` frames further on. */
+function frameOf(step: Extract<VcpuStep, { op: 'repeat' }>, shift: number): Frame {
+  return { steps: step.steps, at: 0, timesLeft: step.steps.length === 0 ? 0 : step.times, shift, shiftStep: step.shift ?? 0 };
 }
