@@ -15,7 +15,7 @@ if (!existsSync(built)) {
   console.error('mmulab is not built yet: run `npm start` or `npm test` in the checkout first.');
   process.exitCode = INTERNAL_ERROR;
 } else {
-  Promise.resolve(require(built).main(process.argv.slice(2))).then(
+  new Promise(resolve => resolve(require(built).main(process.argv.slice(2)))).then(
     code => {
       process.exitCode = code;
     },

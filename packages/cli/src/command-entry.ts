@@ -1,0 +1,51 @@
+/**
+ * The commands by name, each loaded when it is the one that was typed.
+ */
+import type { Command } from 'commander';
+import type { Terminal } from './terminal';
+
+/** What a command works with. */
+export interface CommandContext {
+  readonly terminal: Terminal;
+  /** What stands after `--`: the command line of a test, its name first. */
+  readonly commandLine: readonly string[] | undefined;
+  /** Ends the command with an exit code other than 0. */
+  exitWith(code: number): void;
+}
+
+/** A file under commands/. */
+export interface CommandModule {
+  /** Declares arguments and options, and what is done with them. */
+  configure(command: Command, context: CommandContext): void;
+}
+
+/** One command. */
+export interface CommandEntry {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** Whether it runs simulations: such a command runs in a thread of its own, so that it can be interrupted. */
+  readonly simulates: boolean;
+  load(): CommandModule;
+}
+
+/** All commands in the order of `mmulab --help`. */
+export const COMMANDS: readonly CommandEntry[] = [
+  entry('run', 'run configs, .test files, or the command line of a test after --', true),
+  entry('compare', 'put runs or saved results side by side', true),
+  entry('verify', 'compare every counter with what real kernels counted', true),
+  entry('list', 'list backends, workloads, profiles, events, models or plugins', false),
+  entry('explain', 'say what an option, counter, profile, workload or backing is', false),
+  entry('init', 'write a config to start from', false),
+  entry('validate', 'check configs without running them', false),
+];
+
+function entry(name: string, summary: string, simulates: boolean): CommandEntry {
+  return {
+    name,
+    summary,
+    simulates,
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- one command per process: the others are not loaded
+    load: () => require(`./commands/${name}`) as CommandModule,
+  };
+}

@@ -1,0 +1,68 @@
+/**
+ * `mmulab compare`: puts runs or saved results side by side.
+ */
+import type { RunResult } from '@mmulab/api';
+import { compareResults, comparisonReport, renderReport, reporterFor } from '@mmulab/report';
+import type { Command } from 'commander';
+import { catalogOf, loadRegistry } from '../built-in';
+import type { CommandContext } from '../command-entry';
+import { tooLittleToCompare } from '../errors';
+import { ExitCode } from '../exit-code';
+import { addOutputOptions, addPluginOption, addRunSettings, viewOf, type OutputOptions, type PluginOptions, type RunSettings } from '../options';
+import { performRuns } from '../perform';
+import { readSavedResults } from '../saved-results';
+import { checkOperands, prepareCommandLine, prepareFile, type PreparedRun } from '../sources';
+import { isHelpWanted, testUsage } from '../test-usage';
+
+type Options = OutputOptions & PluginOptions & RunSettings;
+
+/** One side of a comparison: runs still to be performed, or results read from a file. */
+type Side = { readonly runs: readonly PreparedRun[] } | { readonly saved: readonly RunResult[] };
+
+/** Declares the command. */
+export function configure(command: Command, context: CommandContext): void {
+  addRunSettings(
+    command
+      .argument('[files...]', 'configs, .test files, saved results (JSON), or directories of them')
+      .usage(
+        '[options] FILE FILE...\n       mmulab compare [options] MATRIX.yaml\n       mmulab compare [options] --vary KEY=A,B -- TEST [flags of the test]',
+      ),
+  );
+  addPluginOption(addOutputOptions(command))
+    .addHelpText('after', '\nA config with vary or zip is compared run by run; everything else is compared with the first run.\n')
+    .action((files: string[], options: Options) => compare(files, options, context));
+}
+
+function compare(files: readonly string[], options: Options, context: CommandContext): void {
+  const { terminal, commandLine } = context;
+  reporterFor(options.format);
+  if (commandLine !== undefined && isHelpWanted(commandLine)) {
+    terminal.out(testUsage(commandLine, options.plugin));
+    return;
+  }
+  checkOperands({ command: 'compare', files, commandLine });
+  const sides = commandLine === undefined ? files.map(file => readSide(file, options)) : [{ runs: prepareCommandLine(commandLine, options) }];
+  const count = sides.reduce((sum, side) => sum + ('runs' in side ? side.runs : side.saved).length, 0);
+  if (count < 2) throw tooLittleToCompare(count);
+  const prepared = sides.flatMap(side => ('runs' in side ? side.runs : []));
+  const catalog = catalogOf(prepared.length === 0 ? [loadRegistry(options.plugin)] : prepared.map(({ registry }) => registry));
+  const performed = performRuns(prepared, terminal, options.quiet);
+  const results = inOrder(sides, performed.results);
+  terminal.out(renderReport(comparisonReport(compareResults(results), catalog), options.format, viewOf(terminal, options)));
+  if (!performed.meetsThresholds) context.exitWith(ExitCode.Failed);
+}
+
+function readSide(file: string, options: Options): Side {
+  const saved = readSavedResults(file);
+  return saved === undefined ? { runs: prepareFile(file, options) } : { saved };
+}
+
+/** Saved and fresh results in the order in which the user named them. */
+function inOrder(sides: readonly Side[], fresh: readonly RunResult[]): readonly RunResult[] {
+  let taken = 0;
+  return sides.flatMap(side => {
+    if ('saved' in side) return side.saved;
+    taken += side.runs.length;
+    return fresh.slice(taken - side.runs.length, taken);
+  });
+}

@@ -1,0 +1,20 @@
+/**
+ * `mmulab explain`: what a name means.
+ */
+import { explanationReport, renderReport } from '@mmulab/report';
+import { explainName } from '@mmulab/runner';
+import type { Command } from 'commander';
+import { loadRegistry } from '../built-in';
+import type { CommandContext } from '../command-entry';
+import { addOutputOptions, addPluginOption, viewOf, type OutputOptions, type PluginOptions } from '../options';
+
+/** Declares the command. */
+export function configure(command: Command, context: CommandContext): void {
+  command.argument('<name...>', 'an option, counter, profile, workload, backing or backend');
+  addPluginOption(addOutputOptions(command)).action((names: string[], options: OutputOptions & PluginOptions) => {
+    const { terminal } = context;
+    const registry = loadRegistry(options.plugin);
+    const meanings = names.flatMap(name => explainName(name, registry));
+    terminal.out(renderReport(explanationReport(meanings), options.format, viewOf(terminal, options)));
+  });
+}

@@ -1,0 +1,61 @@
+/**
+ * `mmulab list`: what there is.
+ */
+import {
+  backendsReport,
+  eventsReport,
+  modelsReport,
+  overviewReport,
+  pluginsReport,
+  profilesReport,
+  renderReport,
+  workloadsReport,
+  type Report,
+} from '@mmulab/report';
+import type { Registry } from '@mmulab/runner';
+import type { Command } from 'commander';
+import { loadRegistry } from '../built-in';
+import type { CommandContext } from '../command-entry';
+import { unknownList } from '../errors';
+import { addOutputOptions, addPluginOption, viewOf, type OutputOptions, type PluginOptions } from '../options';
+
+type Options = OutputOptions & PluginOptions & { readonly backend?: string };
+
+/** What can be listed. No plugin contributes cost models yet. */
+const LISTS: Readonly<Record<string, (registry: Registry, backend: string | undefined) => Report>> = {
+  backends: registry => backendsReport(registry.backends()),
+  workloads: registry => workloadsReport(registry.workloads()),
+  profiles: (registry, backend) => profilesReport(chosen(registry, backend)),
+  events: (registry, backend) => eventsReport(chosen(registry, backend)),
+  models: () => modelsReport([]),
+  plugins: registry => pluginsReport(registry.plugins()),
+};
+
+/** Lists short enough to come together when none is named. */
+const OVERVIEW = ['backends', 'workloads', 'profiles', 'plugins'];
+
+/** Declares the command. */
+export function configure(command: Command, context: CommandContext): void {
+  command.argument('[what]', Object.keys(LISTS).join(', ')).option('--backend <name>', 'only the profiles or events of this backend');
+  addPluginOption(addOutputOptions(command)).action((what: string | undefined, options: Options) => list(what, options, context.terminal));
+}
+
+function list(what: string | undefined, options: Options, terminal: CommandContext['terminal']): void {
+  const registry = loadRegistry(options.plugin);
+  const report = what === undefined ? overview(registry, options.backend) : single(what, registry, options.backend);
+  terminal.out(renderReport(report, options.format, viewOf(terminal, options)));
+}
+
+function single(what: string, registry: Registry, backend: string | undefined): Report {
+  const make = Object.hasOwn(LISTS, what) ? LISTS[what] : undefined;
+  if (make === undefined) throw unknownList(what, Object.keys(LISTS));
+  return make(registry, backend);
+}
+
+function overview(registry: Registry, backend: string | undefined): Report {
+  return overviewReport(Object.fromEntries(OVERVIEW.map(name => [name, single(name, registry, backend)])));
+}
+
+function chosen(registry: Registry, backend: string | undefined): ReturnType<Registry['backends']> {
+  return backend === undefined ? registry.backends() : [registry.backend(backend)];
+}

@@ -1,0 +1,65 @@
+/**
+ * `mmulab run`: runs configs, .test files or a command line, and prints what was counted.
+ */
+import { compareResults, comparisonReport, renderReport, reporterFor, resultsReport, type Catalog, type View } from '@mmulab/report';
+import type { RunResult } from '@mmulab/api';
+import type { Command } from 'commander';
+import { catalogOf } from '../built-in';
+import type { CommandContext } from '../command-entry';
+import { ExitCode } from '../exit-code';
+import { addOutputOptions, addPluginOption, addRunSettings, viewOf, type OutputOptions, type PluginOptions, type RunSettings } from '../options';
+import { writeResults } from '../output-directory';
+import { performRuns } from '../perform';
+import { checkOperands, prepareCommandLine, prepareFile, type PreparedRun } from '../sources';
+import { isHelpWanted, testUsage } from '../test-usage';
+
+type Options = OutputOptions & PluginOptions & RunSettings & { readonly out?: string };
+
+/** Formats in which the runs of a matrix are also put side by side. */
+const FOR_READERS = ['table', 'markdown'];
+
+/** More runs than this are too many columns; `compare` shows them all the same. */
+const MAX_SIDE_BY_SIDE = 8;
+
+/** Declares the command. */
+export function configure(command: Command, context: CommandContext): void {
+  addRunSettings(
+    command
+      .argument('[files...]', 'configs (YAML or JSON) or .test files')
+      .usage('[options] FILE...\n       mmulab run [options] -- TEST [flags of the test]'),
+  );
+  addPluginOption(addOutputOptions(command))
+    .option('--out <dir>', 'write every result as JSON and CSV into a directory')
+    .addHelpText('after', '\nmmulab run -- TEST -h prints the flags of a test; mmulab list workloads names the tests.\n')
+    .action((files: string[], options: Options) => run(files, options, context));
+}
+
+function run(files: readonly string[], options: Options, context: CommandContext): void {
+  const { terminal, commandLine } = context;
+  reporterFor(options.format);
+  if (commandLine !== undefined && isHelpWanted(commandLine)) {
+    terminal.out(testUsage(commandLine, options.plugin));
+    return;
+  }
+  checkOperands({ command: 'run', files, commandLine });
+  const prepared = prepare(files, commandLine, options);
+  const { results, meetsThresholds } = performRuns(prepared, terminal, options.quiet);
+  const view = viewOf(terminal, options);
+  const catalog = catalogOf(prepared.map(({ registry }) => registry));
+  terminal.out(resultsText(results, catalog, options.format, view));
+  if (options.out !== undefined) {
+    const paths = writeResults(options.out, results, view);
+    if (options.quiet !== true) terminal.err(`wrote ${paths.join(', ')}\n`);
+  }
+  if (!meetsThresholds) context.exitWith(ExitCode.Failed);
+}
+
+function prepare(files: readonly string[], commandLine: readonly string[] | undefined, options: Options): readonly PreparedRun[] {
+  return commandLine === undefined ? files.flatMap(file => prepareFile(file, options)) : prepareCommandLine(commandLine, options);
+}
+
+function resultsText(results: readonly RunResult[], catalog: Catalog, format: string, view: View): string {
+  const text = renderReport(resultsReport(results, catalog), format, view);
+  if (results.length < 2 || results.length > MAX_SIDE_BY_SIDE || !FOR_READERS.includes(format)) return text;
+  return `${text}\n${renderReport(comparisonReport(compareResults(results), catalog), format, view)}`;
+}

@@ -1,0 +1,21 @@
+/**
+ * `mmulab validate`: checks configs without running them.
+ */
+import type { Command } from 'commander';
+import type { CommandContext } from '../command-entry';
+import { addPluginOption, addRunSettings, type PluginOptions, type RunSettings } from '../options';
+import { prepareFile } from '../sources';
+
+/** Declares the command. */
+export function configure(command: Command, { terminal }: CommandContext): void {
+  addPluginOption(addRunSettings(command.argument('<configs...>', 'configs (YAML or JSON) or .test files'))).action(
+    (files: string[], options: RunSettings & PluginOptions) => {
+      for (const file of files) {
+        const runs = prepareFile(file, options);
+        const notes = new Set(runs.flatMap(({ run }) => run.notes));
+        for (const note of notes) terminal.err(`note: ${file}: ${note}\n`);
+        terminal.out(`${file}: valid, ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}\n`);
+      }
+    },
+  );
+}

@@ -1,0 +1,48 @@
+/**
+ * `mmulab verify`: runs records of real kernels and compares every counter.
+ */
+import { renderReport, reporterFor, verificationReport } from '@mmulab/report';
+import { verifyRecords } from '@mmulab/runner';
+import type { Command } from 'commander';
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { loadRegistry } from '../built-in';
+import type { CommandContext } from '../command-entry';
+import { ExitCode } from '../exit-code';
+import { addOutputOptions, addPluginOption, viewOf, type OutputOptions, type PluginOptions } from '../options';
+
+type Options = OutputOptions & PluginOptions & { readonly backend?: string };
+
+/** The package whose `records/` hold the records that come with mmulab. */
+const RECORDS_PACKAGE = '@mmulab/testkit';
+
+/** Declares the command. */
+export function configure(command: Command, context: CommandContext): void {
+  command
+    .argument('[records...]', 'files of records (mmulab.records.v1); without any, those that come with mmulab')
+    .option('--backend <name>', 'only the records of this backend');
+  addPluginOption(addOutputOptions(command))
+    .addHelpText('after', '\nEnds with 1 when a judged value is off, with 2 when nothing was left to compare.\n')
+    .action((files: string[], options: Options) => verify(files, options, context));
+}
+
+function verify(files: readonly string[], options: Options, context: CommandContext): void {
+  const { terminal } = context;
+  reporterFor(options.format);
+  const report = verifyRecords(files.length === 0 ? shippedRecords() : files, loadRegistry(options.plugin), {
+    backend: options.backend,
+    onRecord: ({ record }, index, records) => {
+      if (options.quiet !== true) terminal.progress({ done: index + 1, total: records, label: record.id });
+    },
+  });
+  terminal.progress(undefined);
+  terminal.out(renderReport(verificationReport(report, report.groups), options.format, viewOf(terminal, options)));
+  if (report.differences.length > 0) context.exitWith(ExitCode.Failed);
+}
+
+/** Paths of the records that come with mmulab, in the order of their names. */
+function shippedRecords(): readonly string[] {
+  const directory = join(dirname(require.resolve(`${RECORDS_PACKAGE}/package.json`)), 'records');
+  const names = existsSync(directory) ? readdirSync(directory).filter(name => name.endsWith('.json')) : [];
+  return names.sort().map(name => join(directory, name));
+}

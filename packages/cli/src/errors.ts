@@ -1,0 +1,69 @@
+/**
+ * The errors of this package, sorted by code, and the exit code each class of error ends with.
+ */
+import { MmulabError, suggestName, type ErrorClass } from '@mmulab/api';
+import { ExitCode } from './exit-code';
+
+const EXIT_CODES: Readonly<Record<ErrorClass, number>> = { failed: ExitCode.Failed, usage: ExitCode.Usage, internal: ExitCode.Internal };
+
+/** The exit code of an error; one that nobody raised on purpose is a bug. */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof MmulabError ? EXIT_CODES[error.errorClass] : ExitCode.Internal;
+}
+
+/** `--set` and `--vary` take `key=value`. */
+export function badSetting(option: string, text: string, expected: string): MmulabError {
+  return new MmulabError('CLI_BAD_SETTING', `${option} ${text}: expected ${expected}`);
+}
+
+/** `init` would write over a file. */
+export function fileExists(path: string): MmulabError {
+  return new MmulabError('CLI_FILE_EXISTS', `${path}: is there already (--force writes over it)`);
+}
+
+/** A config or a command line was expected. */
+export function nothingToRun(command: string): MmulabError {
+  const forms = `a config, a .test file, or the command line of a test after --: mmulab ${command} -- dirty_log_perf_test -v 2 -b 16M`;
+  return new MmulabError('CLI_NOTHING_TO_RUN', `${command}: expected ${forms}`);
+}
+
+/** One run is no comparison. Found out before anything runs. */
+export function tooLittleToCompare(runs: number): MmulabError {
+  const ways = 'a config with vary or zip, --vary key=a,b, or another file';
+  return new MmulabError('CLI_TOO_LITTLE_TO_COMPARE', `compare: ${runs} run${runs === 1 ? '' : 's'}; expected at least two: ${ways}`);
+}
+
+/** A config and a command line were given. */
+export function tooManySources(command: string): MmulabError {
+  return new MmulabError('CLI_TOO_MANY_SOURCES', `${command}: give files or a command line after --, not both`);
+}
+
+/** There is no such command. */
+export function unknownCommand(name: string, commands: readonly string[]): MmulabError {
+  return new MmulabError('CLI_UNKNOWN_COMMAND', `${name}: not a command of mmulab${suggestName(name, commands)}`);
+}
+
+/** The command takes no command line after `--`. */
+export function unexpectedCommandLine(command: string): MmulabError {
+  return new MmulabError('CLI_UNEXPECTED_COMMAND_LINE', `${command}: takes nothing after --`);
+}
+
+/** `list` knows no such kind of thing. */
+export function unknownList(name: string, kinds: readonly string[]): MmulabError {
+  return new MmulabError('CLI_UNKNOWN_LIST', `${name}: nothing that can be listed${suggestName(name, kinds)}`);
+}
+
+/** The arguments do not fit the command; `problem` says how. */
+export function usage(problem: string): MmulabError {
+  return new MmulabError('CLI_USAGE', problem);
+}
+
+/** A saved result is none. */
+export function malformedResult(path: string, problem: string): MmulabError {
+  return new MmulabError('RESULT_MALFORMED', `${path}: ${problem}`);
+}
+
+/** `--out` names a place that cannot be written to. */
+export function unwritable(path: string, problem: string): MmulabError {
+  return new MmulabError('FILE_UNWRITABLE', `${path}: ${problem}`);
+}

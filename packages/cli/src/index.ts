@@ -1,0 +1,21 @@
+/**
+ * mmulab from code: `run` with the built-in plugins at hand.
+ */
+import type { RunResult } from '@mmulab/api';
+import { run as runWithPlugins, type RawConfig, type RunOptions } from '@mmulab/runner';
+import { BUILT_IN_PLUGINS, builtInDirectories } from './built-in';
+
+/**
+ * Runs a config with the built-in backends and workloads, and those of plugins it names.
+ * @param config a config, or the path of a config file
+ * @returns one result per run of its matrix, in order
+ * @throws MmulabError for everything that is wrong with the config
+ */
+export function run(config: RawConfig | string, options: RunOptions = {}): readonly RunResult[] {
+  return runWithPlugins(config, { ...options, plugins: [...builtInDirectories(), ...(options.plugins ?? [])] });
+}
+
+export { BUILT_IN_PLUGINS };
+export type { RawConfig, RunOptions } from '@mmulab/runner';
+export type { RunResult } from '@mmulab/api';
+export { MmulabError } from '@mmulab/api';

@@ -1,0 +1,25 @@
+/**
+ * What is printed when mmulab itself is at fault: enough to find the bug with.
+ */
+import { MmulabError } from '@mmulab/api';
+import { release } from 'node:os';
+import { version } from './version';
+
+/** @param argv the arguments that led to it @returns several lines: the error, and what to put into a report. */
+export function internalErrorReport(argv: readonly string[], error: unknown): string {
+  const what = error instanceof MmulabError ? error.message : `INTERNAL: ${error instanceof Error ? error.message : String(error)}`;
+  const stack = error instanceof Error ? (error.stack ?? '').split('\n').slice(1).join('\n') : '';
+  return [
+    `mmulab: ${what}`,
+    '',
+    'This is a bug of mmulab. Please report it with these lines:',
+    `  mmulab ${version()}, Node ${process.version}, ${process.platform} ${process.arch} ${release()}`,
+    `  arguments: ${argv.map(quoted).join(' ')}`,
+    stack,
+    '',
+  ].join('\n');
+}
+
+function quoted(word: string): string {
+  return /^[\w./:=,@+-]+$/.test(word) ? word : JSON.stringify(word);
+}

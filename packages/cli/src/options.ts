@@ -1,0 +1,79 @@
+/**
+ * Options that several commands share.
+ */
+import type { View } from '@mmulab/report';
+import type { Command } from 'commander';
+import { badSetting } from './errors';
+import type { Terminal } from './terminal';
+
+/** How output is written. */
+export interface OutputOptions {
+  readonly format: string;
+  readonly all?: boolean;
+  readonly quiet?: boolean;
+  readonly color: boolean;
+}
+
+/** What is loaded beside the built-in plugins. */
+export interface PluginOptions {
+  readonly plugin?: readonly string[];
+}
+
+/** Settings given on the command line. They beat those of configs. */
+export interface RunSettings {
+  readonly backend?: string;
+  readonly kernel?: string;
+  readonly vcpus?: string;
+  readonly seed?: string;
+  readonly set?: readonly Setting[];
+  readonly vary?: readonly Setting[];
+}
+
+/** `key=value` as typed. */
+export interface Setting {
+  readonly key: string;
+  readonly value: string;
+}
+
+const collect =
+  (option: string, expected: string) =>
+  (text: string, before: readonly Setting[] = []): readonly Setting[] => {
+    const at = text.indexOf('=');
+    if (at <= 0) throw badSetting(option, text, expected);
+    return [...before, { key: text.slice(0, at).trim(), value: text.slice(at + 1) }];
+  };
+
+/** Adds `--format`, `--all`, `--quiet` and `--no-color`. */
+export function addOutputOptions(command: Command): Command {
+  return command
+    .option('--format <name>', 'table, json, csv, markdown or selftest', 'table')
+    .option('--all', 'zero counters too, and what is the same in all runs')
+    .option('--quiet', 'no notes and no progress')
+    .option('--no-color', 'no colours');
+}
+
+/** Adds `--plugin`. */
+export function addPluginOption(command: Command): Command {
+  const append = (name: string, before: readonly string[] = []): readonly string[] => [...before, name];
+  return command.option('--plugin <name>', 'load a plugin: a package, a path, or NAME for mmulab-plugin-NAME (repeatable)', append);
+}
+
+/** Adds the options that change what runs. */
+export function addRunSettings(command: Command): Command {
+  return command
+    .option('--backend <name>', 'the second-stage MMU')
+    .option('--kernel <profile>', 'the kernel release whose behaviour is taken')
+    .option(
+      '--set <key=value>',
+      'set any option of backend, host or workload, or a dotted path of the config (repeatable)',
+      collect('--set', 'key=value'),
+    )
+    .option('--vary <key=a,b>', 'one run per value (repeatable: every combination)', collect('--vary', 'key=value,value'))
+    .option('--vcpus <number>', 'number of vCPUs')
+    .option('--seed <number>', 'seed of everything random');
+}
+
+/** What a reporter has to know. */
+export function viewOf(terminal: Terminal, { all = false, color }: OutputOptions): View {
+  return { all, color: terminal.color && color, columns: terminal.columns };
+}

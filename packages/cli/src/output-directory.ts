@@ -1,0 +1,42 @@
+/**
+ * `--out DIR`: every result as JSON and CSV, under a name made from the run's.
+ */
+import type { RunResult } from '@mmulab/api';
+import { renderReport, resultsReport, type View } from '@mmulab/report';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { unwritable } from './errors';
+
+/** Longest file name made from a run's name, without its ending. */
+const MAX_NAME = 100;
+
+/**
+ * Writes results into a directory, which is made when it is not there. Files of the same names are written over.
+ * @returns the paths written. Throws `FILE_UNWRITABLE`.
+ */
+export function writeResults(directory: string, results: readonly RunResult[], view: View): readonly string[] {
+  const names = fileNames(results);
+  try {
+    mkdirSync(directory, { recursive: true });
+    return results.flatMap((result, index) =>
+      ['json', 'csv'].map(format => {
+        const path = join(directory, `${names[index] ?? String(index)}.${format}`);
+        writeFileSync(path, renderReport(resultsReport([result]), format, view));
+        return path;
+      }),
+    );
+  } catch (error) {
+    throw unwritable(directory, error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** One name per result: lower case, words joined by hyphens; of several, their number in front keeps their order and makes them unique. */
+function fileNames(results: readonly RunResult[]): string[] {
+  const width = String(results.length).length;
+  return results.map(({ name }, index) => {
+    const words = name.toLowerCase().match(/[a-z0-9_.=]+/g) ?? [];
+    const base = words.join('-').slice(0, MAX_NAME);
+    const number = results.length === 1 ? [] : [String(index + 1).padStart(width, '0')];
+    return [...number, ...(base.replace(/^\.+/, '') === '' ? ['result'] : [base.replace(/^\.+/, '')])].join('-');
+  });
+}

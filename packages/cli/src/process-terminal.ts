@@ -1,0 +1,67 @@
+/**
+ * The terminal of this process: standard output, standard error, a progress bar on the latter.
+ */
+import type { ProgressBar } from './progress-bar';
+import type { Progress, Terminal } from './terminal';
+
+/** Width taken when the output is no terminal. */
+const PIPE_COLUMNS = 120;
+
+/** Progress is worth showing after this time. */
+const SHOW_AFTER_MS = 400;
+
+/** Writes to the process's own streams. */
+export class ProcessTerminal implements Terminal {
+  readonly columns: number;
+  readonly color: boolean;
+  private bar: ProgressBar | undefined;
+  private latest: Progress | undefined;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor() {
+    const { stdout, env } = process;
+    this.columns = stdout.isTTY ? stdout.columns : PIPE_COLUMNS;
+    this.color = isSet(env['NO_COLOR']) ? false : isSet(env['FORCE_COLOR']) || (stdout.isTTY && env['TERM'] !== 'dumb');
+  }
+
+  out(text: string): void {
+    this.bar?.hide();
+    process.stdout.write(text);
+  }
+
+  err(text: string): void {
+    this.bar?.hide();
+    process.stderr.write(text);
+  }
+
+  progress(progress: Progress | undefined): void {
+    this.latest = progress;
+    if (progress === undefined) {
+      clearTimeout(this.timer);
+      this.timer = undefined;
+      this.bar?.hide();
+    } else if (process.stderr.isTTY && this.bar === undefined) {
+      // A first phase may take long: the bar appears when it is time, not when the next phase begins.
+      this.timer ??= setTimeout(() => this.showBar(), SHOW_AFTER_MS);
+    } else {
+      this.bar?.show(progress);
+    }
+  }
+
+  private showBar(): void {
+    if (this.latest === undefined) return;
+    this.bar ??= createBar();
+    this.bar.show(this.latest);
+  }
+}
+
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== '' && value !== '0';
+}
+
+/** Loaded when there is something to show: most runs are over before. */
+function createBar(): ProgressBar {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- a command that shows no bar does not load one
+  const { ProgressBar: Bar } = require('./progress-bar') as { ProgressBar: new () => ProgressBar };
+  return new Bar();
+}

@@ -1,0 +1,107 @@
+/**
+ * From arguments to an exit code: finds the command, lets commander read its options, runs it, and turns whatever goes wrong into a message and
+ * a code.
+ */
+import { MmulabError, nearestName } from '@mmulab/api';
+import { Command, CommanderError } from 'commander';
+import { findCommand, splitArguments, type Arguments } from './arguments';
+import { COMMANDS, type CommandContext } from './command-entry';
+import { exitCodeOf, unexpectedCommandLine, unknownCommand, usage } from './errors';
+import { ExitCode } from './exit-code';
+import { internalErrorReport } from './internal-error';
+import type { Terminal } from './terminal';
+import { version } from './version';
+
+/** Commands that read what stands after `--`. */
+const TAKE_COMMAND_LINE = ['run', 'compare'];
+
+/**
+ * Runs a command.
+ * @param argv arguments after `mmulab`
+ * @returns the exit code; errors are written to the terminal, none is thrown
+ */
+export function runCommand(argv: readonly string[], terminal: Terminal): number {
+  try {
+    return dispatch(splitArguments(argv), terminal);
+  } catch (error) {
+    terminal.progress(undefined);
+    if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.Ok;
+    const known = error instanceof CommanderError ? usage(problemOf(error, argv)) : error;
+    const code = exitCodeOf(known);
+    terminal.err(code === ExitCode.Internal ? internalErrorReport(argv, known) : `mmulab: ${messageOf(known)}\n`);
+    return code;
+  }
+}
+
+/** What commander has to say in one line; whoever forgets the `--` before a test is told so. */
+function problemOf({ code, message }: CommanderError, argv: readonly string[]): string {
+  const problem = message.replace(/^error: /, '').replace(/\n/g, ' ');
+  const command = findCommand(splitArguments(argv).own)?.name ?? '';
+  const forgotten = code === 'commander.unknownOption' && TAKE_COMMAND_LINE.includes(command);
+  return forgotten ? `${problem}; flags of a test stand after --: mmulab ${command} -- TEST -v 2` : problem;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof MmulabError ? error.message : String(error);
+}
+
+function dispatch({ own, commandLine }: Arguments, terminal: Terminal): number {
+  let exitCode: number = ExitCode.Ok;
+  const context: CommandContext = {
+    terminal,
+    commandLine,
+    exitWith: code => {
+      exitCode = code;
+    },
+  };
+  const [first] = own;
+  const found = findCommand(own);
+  if (first !== undefined && !first.startsWith('-') && first !== 'help' && found === undefined) throw unknownName(first);
+  if (commandLine !== undefined && found !== undefined && !TAKE_COMMAND_LINE.includes(found.name)) throw unexpectedCommandLine(found.name);
+  const program = createProgram(terminal);
+  for (const command of COMMANDS) {
+    const declared = program.command(command.name).summary(command.summary).description(sentence(command.summary));
+    if (command === found) command.load().configure(declared, context);
+  }
+  if (first === undefined) {
+    program.outputHelp({ error: true });
+    return ExitCode.Usage;
+  }
+  program.parse(own, { from: 'user' });
+  return exitCode;
+}
+
+/** Near names only: the list of all commands is in the help. */
+function unknownName(name: string): MmulabError {
+  const names = COMMANDS.map(command => command.name);
+  const near = nearestName(name, names);
+  return unknownCommand(name, near === undefined ? names : [near]);
+}
+
+function createProgram(terminal: Terminal): Command {
+  return new Command('mmulab')
+    .description("A laboratory for second-stage MMUs: KVM's page-table policies, run and counted without a kernel.")
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .exitOverride()
+    .configureOutput({
+      writeOut: text => terminal.out(text),
+      writeErr: text => terminal.err(text),
+      outputError: () => undefined,
+      getOutHelpWidth: () => terminal.columns,
+      getErrHelpWidth: () => terminal.columns,
+    })
+    .addHelpText('after', () => `\n${EXAMPLES}`);
+}
+
+const EXAMPLES = `Examples:
+  mmulab run -- dirty_log_perf_test -v 2 -b 16M -s anonymous_hugetlb_2mb -g -f 20
+  mmulab compare --vary huge_page_fault=zap,split -- execute_perf_test -b 1G -s anonymous_hugetlb_1gb
+  mmulab explain huge_page_fault
+
+Exit codes: 0 all well; 1 a threshold, verification or comparison failed; 2 wrong usage, config or record; 3 a bug of mmulab.`;
+
+function sentence(summary: string): string {
+  return `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+}

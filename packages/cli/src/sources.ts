@@ -1,0 +1,81 @@
+/**
+ * What a command is asked to run: config files, .test files, or the command line of a test.
+ */
+import { MmulabError } from '@mmulab/api';
+import {
+  commandLineConfig,
+  loadConfigFile,
+  planRun,
+  readTestFile,
+  resolveRuns,
+  type RawConfig,
+  type Registry,
+  type ResolvedRun,
+} from '@mmulab/runner';
+import { dirname, resolve } from 'node:path';
+import { loadRegistry } from './built-in';
+import { nothingToRun, tooManySources } from './errors';
+import type { PluginOptions, RunSettings } from './options';
+import { applyOverrides } from './overrides';
+
+/** A run with all that is needed to perform it. */
+export interface PreparedRun {
+  readonly run: ResolvedRun;
+  readonly registry: Registry;
+}
+
+/** What the user named, before it is read. */
+export interface Operands {
+  /** The command, for messages. */
+  readonly command: string;
+  readonly files: readonly string[];
+  /** The command line of a test, its name first. */
+  readonly commandLine: readonly string[] | undefined;
+}
+
+type Settings = RunSettings & PluginOptions;
+
+/** Throws `CLI_TOO_MANY_SOURCES` for files beside a command line, and `CLI_NOTHING_TO_RUN` when there is neither. */
+export function checkOperands({ command, files, commandLine }: Operands): void {
+  if (commandLine !== undefined && files.length > 0) throw tooManySources(command);
+  if ((commandLine ?? files).length === 0) throw nothingToRun(command);
+}
+
+/** The runs of a command line. */
+export function prepareCommandLine(commandLine: readonly string[], settings: Settings): readonly PreparedRun[] {
+  const registry = loadRegistry(settings.plugin);
+  return prepare(commandLineConfig(commandLine, registry), settings, registry);
+}
+
+/** The runs of a config or .test file. Errors name the file. */
+export function prepareFile(file: string, settings: Settings): readonly PreparedRun[] {
+  return naming(file, () => {
+    if (file.endsWith('.test')) return prepareCommandLine(readTestFile(file), settings);
+    const raw = loadConfigFile(file);
+    // Plugins of the config lie beside it, those of the command line where the user is.
+    const plugins = (settings.plugin ?? []).map(plugin => (plugin.startsWith('.') ? resolve(plugin) : plugin));
+    return prepare(raw, settings, loadRegistry([...plugins, ...pluginsOf(raw)], dirname(resolve(file))));
+  });
+}
+
+/** Everything that is wrong with a run is found before the first one starts, the layout of its VM included. */
+function prepare(raw: RawConfig, settings: Settings, registry: Registry): readonly PreparedRun[] {
+  const runs = resolveRuns(applyOverrides(raw, settings, registry), registry);
+  for (const run of runs) planRun(run, registry);
+  return runs.map(run => ({ run, registry }));
+}
+
+/** A config that has something else there is refused when it is resolved. */
+function pluginsOf({ plugins }: RawConfig): readonly string[] {
+  return Array.isArray(plugins) ? plugins.filter(plugin => typeof plugin === 'string') : [];
+}
+
+function naming<T>(file: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof MmulabError) || error.errorClass !== 'usage' || error.message.includes(file)) throw error;
+    const message = error.message.slice(`${error.code}: `.length);
+    throw new MmulabError(error.code, `${file}: ${message}`);
+  }
+}
