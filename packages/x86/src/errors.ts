@@ -35,3 +35,18 @@ export function guestUnmapped(vfn: number): MmulabError {
 export function livelock(gfn: number, level: number, entry: string): InvariantError {
   return new InvariantError('FAULT_LIVELOCK', 'an access faults again and again', gfn, level, entry);
 }
+
+/** GUEST_REGISTER_VALUE: a register write names something that is not there, or a value no register has. */
+export function badRegisterValue(place: string, value: number, expected: string): MmulabError {
+  return new MmulabError('GUEST_REGISTER_VALUE', `${place}: ${value}: expected ${expected}`);
+}
+
+/** GUEST_PAGING_MODE: the guest walks an address space in a paging mode its tables are not made for. */
+export function badPagingMode(space: string, tables: number, mode: number): MmulabError {
+  return new MmulabError('GUEST_PAGING_MODE', `address space ${space}: its tables have ${tables} levels, the vCPU walks ${mode}`);
+}
+
+/** GUEST_NESTED: L1 cannot enter or leave a nested guest now. */
+export function badNestedTransition(what: string, why: string): MmulabError {
+  return new MmulabError('GUEST_NESTED', `${what}: ${why}`);
+}

@@ -73,6 +73,8 @@ export const x86Events: readonly EventDef[] = [
   event('dirty_bitmap.set', 'Bits of dirty bitmaps that went from clear to set.'),
   event('pml.entry', 'Entries the hardware wrote to a page-modification log.'),
   event('pml.full', 'Exits because a page-modification log was full.'),
+  event('pf_guest', 'Page faults handed on to the guest (KVM statistic): its own tables refuse the access.'),
+  event('inject.gp', 'General-protection faults injected: register writes the hardware refuses.'),
   event('exit', 'Guest exits the MMU caused.'),
 ];
 
@@ -137,5 +139,7 @@ export const Ev = {
   dirtyBitmapSet: indexOf('dirty_bitmap.set'),
   pmlEntry: indexOf('pml.entry'),
   pmlFull: indexOf('pml.full'),
+  pfGuest: indexOf('pf_guest'),
+  injectGp: indexOf('inject.gp'),
   exit: indexOf('exit'),
 } as const;

@@ -86,6 +86,22 @@ export const x86Options: readonly OptionSpec[] = [
   flag('reset_on_pge', 'N', 'A change of CR4.PGE resets the MMU context (5.10).'),
   flag('obsolete_roots_only', 'Y', 'Invalidation frees obsolete roots only (5.18); before, all roots of all vCPUs.'),
   flag('pgd_cache_any_level', 'Y', 'Cached roots are looked up when going from 32- to 64-bit paging too (5.18).'),
+  flag('role_ignores_pg', 'N', 'CR0.WP and EFER.NX enter the role while paging is off, too (5.10).'),
+  flag('wp_ignored_without_pg', 'Y', 'A change of CR0.WP alone does nothing while paging is off (6.4).'),
+  flag('wp_guest_owned', 'Y', 'Under EPT the guest writes CR0.WP without an exit (6.4, and stable 6.1).'),
+  flag(
+    'cr3_flush_always',
+    'Y',
+    'A flushing CR3 write under shadow paging asks for sync and flush even when no cached root was found (5.14); before, only on a hit.',
+  ),
+  flag('child_role_check', 'Y', 'A linked shadow page is kept only if frame and role fit (6.0); before, any linked table was.'),
+  flag('flush_on_link', 'N', 'Linking a table over a huge shadow entry always flushes (stable 6.1 and 6.12), in eager splitting too.'),
+  flag('prefetch_last_run', 'Y', 'Direct prefetch maps the run behind the last present entry, too (5.15).'),
+  flag(
+    'sync_same_spte',
+    'Y',
+    'Synchronising a shadow page leaves entries with unchanged rights alone (6.12 at the latest); before, each loses A and asks for a flush.',
+  ),
   flag(
     'shadowed_access_cache',
     'Y',
@@ -120,18 +136,19 @@ export const x86HostOptions: readonly OptionSpec[] = [
 /** What 6.13 does, by switch: the base the older profiles differ from. */
 const newest: OptionValues = {};
 
-const v6_12: OptionValues = { ...newest, log_stop: 'zap', d_bit_on_refault: 'N' };
+const v6_12: OptionValues = { ...newest, log_stop: 'zap', d_bit_on_refault: 'N', flush_on_link: 'Y' };
 const v6_4: OptionValues = {
   ...v6_12,
   root_zap_granularity: '1g-root',
   sregs_flush: 'N',
   mmio_invalidate_early: 'N',
   eager_split_end_exclusive: 'Y',
+  flush_on_link: 'N',
 };
-const v6_2: OptionValues = { ...v6_4, root_lifetime: 'async-zap', wp_shortcut: 'N' };
-const v6_1: OptionValues = { ...v6_2, huge_page_fault: 'zap', nx_precise: 'N', nx_unlist_logged: 'N' };
-const v6_1_192: OptionValues = { ...v6_1, root_lifetime: 'persist', wp_shortcut: 'Y' };
-const v5_18: OptionValues = { ...v6_1, tdp_role_has_wp: 'Y', shadowed_access_cache: 'N' };
+const v6_2: OptionValues = { ...v6_4, root_lifetime: 'async-zap', wp_shortcut: 'N', wp_ignored_without_pg: 'N', wp_guest_owned: 'N' };
+const v6_1: OptionValues = { ...v6_2, huge_page_fault: 'zap', nx_precise: 'N', nx_unlist_logged: 'N', sync_same_spte: 'N' };
+const v6_1_192: OptionValues = { ...v6_1, root_lifetime: 'persist', wp_shortcut: 'Y', wp_guest_owned: 'Y', flush_on_link: 'Y' };
+const v5_18: OptionValues = { ...v6_1, tdp_role_has_wp: 'Y', shadowed_access_cache: 'N', child_role_check: 'N' };
 const v5_17: OptionValues = {
   ...v5_18,
   root_lifetime: 'sync-zap',
@@ -148,6 +165,9 @@ const v5_10: OptionValues = {
   count_root_alloc: 'N',
   pf_fixed_in_handler: 'Y',
   reset_on_pge: 'Y',
+  role_ignores_pg: 'Y',
+  cr3_flush_always: 'N',
+  prefetch_last_run: 'N',
 };
 
 /** Releases in order; the last one is the default. */
