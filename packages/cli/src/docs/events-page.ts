@@ -1,0 +1,33 @@
+/**
+ * docs/events.md: every counter of every installed backend.
+ */
+import { listEvents, type Sheet } from '@mmulab/report';
+import type { Registry } from '@mmulab/runner';
+import { renderPage } from './page';
+
+const INTRODUCTION = [
+  'What a run counts, per phase and per vCPU. Kernel statistics keep their kernel names; trace events and function counts have plain ones.',
+  'Every counter of the backend stands in every phase of a result, zero included. A gauge holds the value at the end of a phase, everything else what happened in it.',
+];
+
+/** The page as Markdown. */
+export function eventsPage(registry: Registry): string {
+  return renderPage('Counters', INTRODUCTION, [eventsSheet(registry)]);
+}
+
+function eventsSheet(registry: Registry): Sheet {
+  const events = listEvents(registry.backends());
+  return {
+    title: '',
+    lines: [],
+    keys: 1,
+    columns: ['counter', 'unit', 'backends', 'what is counted'].map(name => ({ name, align: 'left' })),
+    rows: events.map(({ name, unit, gauge, backends, doc }) => [
+      { value: name, tone: 'code' },
+      gauge ? `${unit}, gauge` : unit,
+      backends.join(', '),
+      doc,
+    ]),
+    notes: [],
+  };
+}

@@ -1,0 +1,32 @@
+/**
+ * Writes what is generated from the definitions: docs/events.md, docs/configuration.md and the JSON Schema of configs.
+ *
+ *   node packages/cli/lib/generate-docs.js [--check]
+ *
+ * With `--check` nothing is written: the exit code is 1 when a file is stale, and its name is printed.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, relative } from 'node:path';
+import { loadRegistry } from './built-in';
+import { generatedFiles, type GeneratedFile } from './docs/generated-files';
+import { ExitCode } from './exit-code';
+
+function isStale({ path, text }: GeneratedFile): boolean {
+  return !existsSync(path) || readFileSync(path, 'utf8') !== text;
+}
+
+function write({ path, text }: GeneratedFile): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}
+
+const isCheck = process.argv.includes('--check');
+const stale = generatedFiles(loadRegistry()).filter(isStale);
+for (const file of stale) {
+  if (!isCheck) write(file);
+  console.log(`${isCheck ? 'stale' : 'wrote'}: ${relative(process.cwd(), file.path)}`);
+}
+if (isCheck && stale.length > 0) {
+  console.log('Run npm run docs.');
+  process.exitCode = ExitCode.Failed;
+}
