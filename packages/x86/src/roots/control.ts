@@ -23,8 +23,6 @@ export interface ControlWorld {
   readonly spaces: number;
   /** Whether L1 has second-stage tables of its own. */
   readonly hasNested: boolean;
-  /** Top-table value (frame and PCID) of an address space. */
-  pgdOf(space: number, pcid: number): number;
   /** The vCPU left the guest. */
   exited(vcpu: number): void;
 }

@@ -4,12 +4,16 @@
  * Three states of the kernel before and after the series that wanted to keep roots over role changes: before it (5.17), as it was posted (the same kernel
  * with `root_reset: lookup`), and what was merged of it (5.18; from 6.4 with the CR0.WP shortcut).
  */
-import type { OptionValues } from '@mmulab/api';
+import type { OptionValue, OptionValues } from '@mmulab/api';
 import type { X86Policy } from '../policy';
 import type { RolePolicy } from './role';
 
 /** What role changes do with roots. */
 export interface RootPolicy extends RolePolicy {
+  /** What becomes of a TDP root with its last reference. */
+  readonly lifetime: 'sync-zap' | 'async-zap' | 'persist';
+  /** The guest's CPU knows five-level paging. */
+  readonly la57: boolean;
   /** VMX, whose flushes are finer than SVM's. */
   readonly vmx: boolean;
   /** A reset looks for a cached root instead of unloading all. */
@@ -36,7 +40,7 @@ export interface RootPolicy extends RolePolicy {
 }
 
 /** Reads complete option values. */
-export function readRootPolicy(options: OptionValues, policy: X86Policy): RootPolicy {
+export function readRootPolicy(options: OptionValues, host: OptionValues, policy: X86Policy): RootPolicy {
   const on = (name: string): boolean => options[name] === 'Y';
   const tdp = on('npt');
   const lookup = options['root_reset'] === 'lookup';
@@ -46,6 +50,8 @@ export function readRootPolicy(options: OptionValues, policy: X86Policy): RootPo
     adBits: policy.adBits,
     guestBitsInRole: on('tdp_role_has_wp'),
     roleIgnoresPg: on('role_ignores_pg'),
+    lifetime: lifetimeOf(options['root_lifetime']),
+    la57: host['la57'] === 'Y',
     vmx: policy.ept,
     lookup,
     wpShortcut: on('wp_shortcut'),
@@ -60,4 +66,8 @@ export function readRootPolicy(options: OptionValues, policy: X86Policy): RootPo
     sregsFlush: on('sregs_flush'),
     cr3FlushAlways: on('cr3_flush_always'),
   };
+}
+
+function lifetimeOf(value: OptionValue | undefined): RootPolicy['lifetime'] {
+  return value === 'sync-zap' || value === 'async-zap' ? value : 'persist';
 }

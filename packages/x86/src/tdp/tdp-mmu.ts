@@ -149,6 +149,11 @@ export class TdpMmu {
     return this.engine.tableCount(root.id);
   }
 
+  /** Zaps everything below a root. */
+  emptyRoot(root: TdpRoot): void {
+    this.engine.clearRoot(root.id);
+  }
+
   /** Zaps everything below a root and forgets it. */
   destroyRoot(root: TdpRoot): void {
     this.engine.clearRoot(root.id);

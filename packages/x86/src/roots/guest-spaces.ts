@@ -1,0 +1,28 @@
+/**
+ * A VM's vCPUs and address spaces as its MMUs meet them: registers at the start, top-table values, and the flat space of a guest without paging.
+ */
+import type { GuestRun, GuestTables, VmLayout } from '@mmulab/api';
+import { GuestCpu } from './guest-state';
+import type { RootPolicy } from './root-policy';
+
+/** Registers of all vCPUs at the start. */
+export function createCpus(vm: VmLayout, policy: RootPolicy): readonly GuestCpu[] {
+  const levels = vm.spaces[0]?.levels ?? 4;
+  return Array.from({ length: vm.vcpus }, () => new GuestCpu(vm.cpu, levels, policy.la57 || levels === 5));
+}
+
+/** Value of CR3 as a key of roots: frame of the top table, times 4096, plus the PCID. */
+export function pgdOf(vm: VmLayout, cpu: GuestCpu): number {
+  return (vm.spaces[cpu.space]?.root ?? 0) * 4096 + cpu.pcid;
+}
+
+/** The VM's address spaces, and after them the one of a guest without paging: every frame of a memslot maps to itself. */
+export function guestSpaces(vm: VmLayout): readonly GuestTables[] {
+  return [...vm.spaces, flatSpace(vm)];
+}
+
+function flatSpace(vm: VmLayout): GuestTables {
+  const rights = { writable: true, user: true, executable: true, accessed: true, dirty: true };
+  const runs = vm.memslots.map(({ baseGfn, npages }): GuestRun => ({ vfn: Number(baseGfn), gfn: baseGfn, npages, level: 1, ...rights }));
+  return { name: 'flat', levels: 0, root: 0, runs: runs.sort((a, b) => a.vfn - b.vfn), tables: [] };
+}
