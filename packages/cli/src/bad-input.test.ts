@@ -1,6 +1,7 @@
 /**
  * Whatever is wrong with options, configs, records and results: a typed error with the place, and exit code 2.
  */
+import { join } from 'node:path';
 import { record, scratchDirectory, scratchFile } from './fixtures/recorder';
 
 const SMALL = ['dirty_log_perf_test', '-v', '1', '-b', '4M', '-s', 'anonymous', '-g'];
@@ -61,6 +62,12 @@ describe('bad input ends with 2, a code, and the place', () => {
       /r\.json.*page_fault/,
     ],
     ['a truncated record file', () => ['verify', scratchFile('r.json', recordWith('{}').slice(0, 200))], 'RECORD_MALFORMED', /r\.json:\d+:\d+/],
+    [
+      'an output directory that cannot be made',
+      () => ['run', '--out', join(scratchFile('file', ''), 'out'), '--', ...SMALL],
+      'FILE_UNWRITABLE',
+      /file/,
+    ],
     ['records that do not exist', () => ['verify', 'no/records.json'], 'FILE_NOT_FOUND', /no\/records\.json/],
     [
       'results where records belong',

@@ -10,23 +10,31 @@ import { unwritable } from './errors';
 /** Longest file name made from a run's name, without its ending. */
 const MAX_NAME = 100;
 
+/** Makes a directory for results, before anything runs. Throws `FILE_UNWRITABLE`. */
+export function makeDirectory(directory: string): void {
+  writing(directory, () => mkdirSync(directory, { recursive: true }));
+}
+
 /**
- * Writes results into a directory, which is made when it is not there. Files of the same names are written over.
+ * Writes results into a directory that is there. Files of the same names are written over.
  * @returns the paths written. Throws `FILE_UNWRITABLE`.
  */
 export function writeResults(directory: string, results: readonly RunResult[], view: View): readonly string[] {
   const names = fileNames(results);
+  return results.flatMap((result, index) =>
+    ['json', 'csv'].map(format => {
+      const path = join(directory, `${names[index] ?? String(index)}.${format}`);
+      writing(path, () => writeFileSync(path, renderReport(resultsReport([result]), format, view)));
+      return path;
+    }),
+  );
+}
+
+function writing(path: string, write: () => void): void {
   try {
-    mkdirSync(directory, { recursive: true });
-    return results.flatMap((result, index) =>
-      ['json', 'csv'].map(format => {
-        const path = join(directory, `${names[index] ?? String(index)}.${format}`);
-        writeFileSync(path, renderReport(resultsReport([result]), format, view));
-        return path;
-      }),
-    );
+    write();
   } catch (error) {
-    throw unwritable(directory, error instanceof Error ? error.message : String(error));
+    throw unwritable(path, error instanceof Error ? error.message : String(error));
   }
 }
 

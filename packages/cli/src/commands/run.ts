@@ -8,7 +8,7 @@ import { catalogOf } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { ExitCode } from '../exit-code';
 import { addOutputOptions, addPluginOption, addRunSettings, viewOf, type OutputOptions, type PluginOptions, type RunSettings } from '../options';
-import { writeResults } from '../output-directory';
+import { makeDirectory, writeResults } from '../output-directory';
 import { performRuns } from '../perform';
 import { checkOperands, prepareCommandLine, prepareFile, type PreparedRun } from '../sources';
 import { isHelpWanted, testUsage } from '../test-usage';
@@ -43,6 +43,7 @@ function run(files: readonly string[], options: Options, context: CommandContext
   }
   checkOperands({ command: 'run', files, commandLine });
   const prepared = prepare(files, commandLine, options);
+  if (options.out !== undefined) makeDirectory(options.out);
   const { results, meetsThresholds } = performRuns(prepared, terminal, options.quiet);
   const view = viewOf(terminal, options);
   const catalog = catalogOf(prepared.map(({ registry }) => registry));
