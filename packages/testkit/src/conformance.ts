@@ -1,0 +1,219 @@
+/**
+ * What every backend has to keep, as a suite of jest tests: it documents its options and events, it is deterministic, it counts the same however
+ * it is driven (whole runs, single accesses, stages of accesses) and whichever engine it runs on (its own, or the oracle), and it leaves nothing
+ * behind.
+ *
+ * The suite knows a backend through its definition and the MmuBackend interface alone. Random sequences come from one seed, named in the title
+ * of the test; MMULAB_SEED sets another one. A failure prints the shortest sequence that still fails.
+ */
+import { deepStrictEqual, ok } from 'node:assert';
+import { MmulabError } from '@mmulab/api';
+import type { BackendDefinition, ControlWrite, OptionSpec, OptionValue, OptionValues } from '@mmulab/api';
+import { Registry } from '@mmulab/runner';
+import type * as FastCheck from 'fast-check';
+import { StepMaker, defaultsOf, drawValues, scenarios, valuesOf } from './conformance-sequences';
+import type { Scenario, Sizes } from './conformance-sequences';
+import { Subject } from './conformance-subject';
+import type { CreateBackend, Manner } from './conformance-subject';
+import { layOutVm } from './conformance-vm';
+import type { TestVm } from './conformance-vm';
+import { checkNothingLeft } from './invariants';
+import { oracleWorld } from './oracle';
+
+declare const describe: (name: string, body: () => void) => void;
+declare const it: (name: string, body: () => void, timeoutMs?: number) => void;
+
+/** What of the suite a backend may adjust. */
+export interface ConformanceOptions {
+  /** Register writes to mix into the sequences. */
+  readonly controls?: readonly ControlWrite[];
+  /** Sequences of 25 operations on slots of some MiB; 200 by default. */
+  readonly sequences?: number;
+  /** Sequences on slots of more than 1 GiB; 4 by default. */
+  readonly hugeSequences?: number;
+  /** Backings drawn; all small and 2 MiB ones by default. */
+  readonly backings?: readonly string[];
+}
+
+const SMALL: Sizes = {
+  operations: 25,
+  regularPages: [1024, 1536, 2048],
+  oddPages: [1, 100, 512, 1100, 1536],
+  oddSlots: 2,
+  backings: ['anonymous', 'anonymous_thp', 'anonymous_hugetlb_2mb', 'anonymous_hugetlb_2mb', 'shmem', 'shared_hugetlb'],
+  maxRun: 2200,
+};
+
+const HUGE: Sizes = {
+  operations: 12,
+  regularPages: [2 ** 18],
+  oddPages: [2 ** 18 + 512],
+  oddSlots: 1,
+  backings: ['anonymous_hugetlb_1gb', 'anonymous_hugetlb_1gb', 'anonymous_hugetlb_2mb'],
+  maxRun: 3000,
+};
+
+const TIMEOUT_MS = 300_000;
+
+/** Declares the suite for one backend. */
+export function describeConformance(definition: BackendDefinition, create: CreateBackend, options: ConformanceOptions = {}): void {
+  const seed = Number(process.env['MMULAB_SEED'] ?? 20221);
+  const controls = options.controls ?? [];
+  describe(`${definition.name} as a backend`, () => {
+    describeDefinition(definition);
+    const { sequences = 200, hugeSequences = 4 } = options;
+    const small = options.backings === undefined ? SMALL : { ...SMALL, backings: options.backings };
+    it(
+      `counts the same by run, touch, stages and on the oracle over ${sequences} sequences of ${small.operations} operations (seed ${seed})`,
+      () => checkProperty(sequences, seed, small, controls, scenario => compareManners(definition, create, scenario, small, controls)),
+      TIMEOUT_MS,
+    );
+    it(
+      `counts the same over ${hugeSequences} sequences of ${HUGE.operations} operations on slots of 1 GiB (seed ${seed})`,
+      () => checkProperty(hugeSequences, seed, HUGE, controls, scenario => compareManners(definition, create, scenario, HUGE, controls)),
+      TIMEOUT_MS,
+    );
+    it(`is deterministic over 10 sequences (seed ${seed})`, () =>
+      checkProperty(10, seed + 1, small, controls, scenario => {
+        const vm = vmOf(definition, scenario);
+        const [once, again] = ['once', 'again'].map(name => new Subject(name, definition, create, drawValues(definition, scenario), vm, 'run'));
+        replay(scenario, vm, [once as Subject, again as Subject], small, controls);
+      }));
+  });
+}
+
+function describeDefinition(definition: BackendDefinition): void {
+  it('documents every option in a sentence, under a name of its own', () => {
+    const specs = [...definition.options, ...definition.hostOptions];
+    for (const { name, doc, aliases = [] } of specs) {
+      ok(isSentence(doc), `${name}: "${doc}" is no sentence`);
+      for (const called of [name, ...aliases]) ok(/^[a-z][a-z0-9_]*$/.test(called), `${called} is not in snake_case`);
+    }
+    deepStrictEqual(repeated(specs.flatMap(({ name, aliases = [] }) => [name, ...aliases])), []);
+  });
+
+  it('documents every event in a sentence, under a name of its own', () => {
+    for (const { name, doc } of definition.events) ok(isSentence(doc), `${name}: "${doc}" is no sentence`);
+    deepStrictEqual(repeated(definition.events.map(event => event.name)), []);
+  });
+
+  it('has profiles that set known options to values they can have', () => {
+    ok(definition.profiles.length > 0, 'a backend has one profile at least');
+    deepStrictEqual(repeated(definition.profiles.map(profile => profile.name)), []);
+    for (const profile of definition.profiles) {
+      ok(isSentence(profile.doc), `${profile.name}: "${profile.doc}" is no sentence`);
+      for (const [name, value] of Object.entries(profile.values)) {
+        const spec = definition.options.find(option => option.name === name);
+        ok(spec !== undefined, `profile ${profile.name} sets ${name}, which is no option`);
+        ok(isValueOf(spec, value), `profile ${profile.name} sets ${name} to ${value}`);
+      }
+      definition.check({ ...defaultsOf(definition.options), ...profile.values }, defaultsOf(definition.hostOptions));
+    }
+  });
+
+  it('refuses combinations by typed errors only', () => {
+    const base = { options: defaultsOf(definition.options), host: defaultsOf(definition.hostOptions) };
+    for (const part of ['options', 'host'] as const) {
+      for (const spec of part === 'options' ? definition.options : definition.hostOptions) {
+        for (const value of valuesOf(spec)) checkTyped(definition, { ...base, [part]: { ...base[part], [spec.name]: value } });
+      }
+    }
+  });
+}
+
+function checkTyped(definition: BackendDefinition, { options, host }: { readonly options: OptionValues; readonly host: OptionValues }): void {
+  try {
+    definition.check(options, host);
+  } catch (error) {
+    ok(error instanceof MmulabError && error.errorClass === 'usage', `check throws ${String(error)}`);
+  }
+}
+
+function checkProperty(runs: number, seed: number, sizes: Sizes, controls: readonly ControlWrite[], property: (scenario: Scenario) => void): void {
+  // Loaded where it is used: the command line loads this package without running the suite.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- see above
+  const fc = require('fast-check') as typeof FastCheck;
+  fc.assert(fc.property(scenarios(fc, sizes, controls), property), { numRuns: runs, seed, includeErrorInReport: true });
+}
+
+function vmOf(definition: BackendDefinition, scenario: Scenario): TestVm {
+  const { host } = drawValues(definition, scenario);
+  const machine = definition.machine(host);
+  const registry = Registry.load([]);
+  const backingHost = { pageSizeBytes: machine.pageSizeBytes, thp: String(host['thp'] ?? 'madvise') };
+  return layOutVm(scenario.vm, machine, name => registry.backing(name, backingHost));
+}
+
+/** Drives one scenario in every way and compares all counters and sampled translations after each operation. */
+function compareManners(definition: BackendDefinition, create: CreateBackend, scenario: Scenario, sizes: Sizes, controls: readonly ControlWrite[]): void {
+  const vm = vmOf(definition, scenario);
+  const values = drawValues(definition, scenario);
+  const subject = (name: string, manner: Manner, world = false): Subject =>
+    new Subject(name, definition, create, values, vm, manner, world ? oracleWorld : undefined);
+  const subjects = [subject('runs', 'run'), subject('runs on the oracle', 'run', true), subject('touches', 'touch'), subject('stages', 'stages')];
+  replay(scenario, vm, subjects, sizes, controls);
+  for (const one of subjects) {
+    one.perform({ step: 'host', op: { op: 'destroy_vm' } }, 'destroy_vm');
+    checkNothingLeft(definition.events, one.sums, one.backend.memory().tableBytesReal);
+  }
+}
+
+/** Performs a scenario's operations on all subjects alike; the first one says what is right. */
+function replay(scenario: Scenario, vm: TestVm, subjects: readonly Subject[], sizes: Sizes, controls: readonly ControlWrite[]): void {
+  const maker = new StepMaker(vm, sizes.maxRun, controls);
+  const sampled = sampleFrames(vm);
+  scenario.operations.forEach((drawn, number) => {
+    const step = maker.next(drawn);
+    if (step === undefined) return;
+    const what = `operation ${number} ${JSON.stringify(step)}`;
+    const [first, ...others] = subjects.map(subject => ({
+      name: subject.name,
+      counted: subject.perform(step, what),
+      translations: subject.translations(sampled),
+      memory: subject.backend.memory(),
+    }));
+    for (const other of others) {
+      const { name: _first, ...expected } = first as NonNullable<typeof first>;
+      const { name, ...found } = other;
+      compare(expected, found, sampled, `${what}: ${name} against ${first?.name}`);
+    }
+  });
+}
+
+interface Outcome {
+  readonly counted: readonly Readonly<Record<string, number>>[];
+  readonly translations: readonly unknown[];
+  readonly memory: unknown;
+}
+
+/** Names what differs, and only that. */
+function compare(expected: Outcome, found: Outcome, frames: readonly number[], what: string): void {
+  const differences = expected.counted.flatMap((values, actor) =>
+    Object.keys(values)
+      .filter(event => values[event] !== found.counted[actor]?.[event])
+      .map(event => `${actor === 0 ? 'all' : `vCPU ${actor - 1}`} ${event}: ${values[event]} and ${found.counted[actor]?.[event]}`),
+  );
+  ok(differences.length === 0, `${what}: ${differences.join('; ')}`);
+  frames.forEach((gfn, i) => deepStrictEqual(found.translations[i], expected.translations[i], `${what}: translation of frame 0x${gfn.toString(16)}`));
+  deepStrictEqual(found.memory, expected.memory, `${what}: memory`);
+}
+
+/** Frames at the edges of slots and of 2 MiB blocks, and some between. */
+function sampleFrames(vm: TestVm): readonly number[] {
+  const frames = vm.regions.flatMap(({ gfn, npages }) => {
+    const inside = [0, 1, 63, 64, 65, 511, 512, 513, 700, 1023, 1024, 1535, npages >> 1, npages - 2, npages - 1];
+    const block = gfn - (gfn % 512) + 512;
+    return [...inside.map(page => gfn + page), block - 1, block].filter(frame => frame >= gfn && frame < gfn + npages);
+  });
+  const tables = (vm.layout.spaces[0]?.tables ?? []).slice(0, 8).map(run => run.gfn);
+  return [...new Set([...frames, ...tables])];
+}
+
+const isSentence = (text: string): boolean => /^\S.*[.)]$/s.test(text.trim()) && text.trim().length > 10;
+const repeated = (names: readonly string[]): string[] => names.filter((name, i) => names.indexOf(name) !== i);
+
+function isValueOf(spec: OptionSpec, value: OptionValue): boolean {
+  if (spec.kind === 'number' || spec.kind === 'size') return typeof value === 'number' && value >= spec.min && value <= spec.max;
+  if (spec.kind === 'text') return typeof value === 'string' && new RegExp(spec.pattern).test(value);
+  return valuesOf(spec).includes(value);
+}

@@ -1,0 +1,26 @@
+/**
+ * Exact counts of a phase: what is not mentioned has to be 0, so that a new event shows wherever it happens.
+ */
+import { MmulabError, suggestName } from '@mmulab/api';
+import type { PhaseResult } from '@mmulab/api';
+
+/** Counts by event name; an event that is left out is expected to be 0. */
+export type ExpectedCounts = Readonly<Record<string, number>>;
+
+/**
+ * Compares all counters of a phase with what is expected.
+ * @param phase of a run's result
+ * @param expected every event that is not 0
+ * @throws MmulabError COUNTS_UNKNOWN_EVENT for a name that is no event of the backend; COUNTS_DIFFER naming every event that is off
+ */
+export function expectCounts(phase: PhaseResult, expected: ExpectedCounts): void {
+  const names = Object.keys(phase.counters);
+  const unknown = Object.keys(expected).find(name => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new MmulabError('COUNTS_UNKNOWN_EVENT', `${phase.phase}: ${unknown} is no event of the backend${suggestName(unknown, names)}`, 'failed');
+  }
+  const off = names
+    .filter(name => phase.counters[name] !== (expected[name] ?? 0))
+    .map(name => `${name} is ${phase.counters[name]}, expected ${expected[name] ?? '0 (not mentioned)'}`);
+  if (off.length > 0) throw new MmulabError('COUNTS_DIFFER', `${phase.phase}: ${off.join('; ')}`, 'failed');
+}
