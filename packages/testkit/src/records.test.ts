@@ -1,0 +1,51 @@
+/**
+ * The records this package ships, read by the runner and compared with simulations.
+ */
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RecordFile } from '@mmulab/api';
+import { Registry, readRecordFile, verifyRecords } from '@mmulab/runner';
+
+const records = join(__dirname, '..', 'records');
+const files = readdirSync(records).filter(name => name.endsWith('.json'));
+const plugins = ['@mmulab/workloads', '@mmulab/x86'];
+
+describe('the shipped records', () => {
+  it('are nine families', () => {
+    expect(files.map(name => name.replace('.json', ''))).toEqual([
+      'arm64-dlpt',
+      'arm64-eager',
+      'arm64-kpt',
+      'x86-control-registers',
+      'x86-dirty-log',
+      'x86-execute-nx',
+      'x86-nested',
+      'x86-page-table-test',
+      'x86-shadow',
+    ]);
+  });
+
+  it.each(files)('of %s are well formed, each under an id of its own', file => {
+    const ids = readRecordFile(join(records, file)).records.map(record => record.id);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('are described in README.md, file by file', () => {
+    const text = readFileSync(join(records, 'README.md'), 'utf8');
+    expect(files.filter(file => !text.includes(`\`${file}\``))).toEqual([]);
+  });
+});
+
+describe('records of the TDP MMU', () => {
+  const registry = Registry.load(plugins, __dirname);
+
+  it.each(['x86-dirty-log.json', 'x86-execute-nx.json', 'x86-page-table-test.json'])('%s: every judged value is equal', file => {
+    const path = join(records, file);
+    const report = verifyRecords([path], registry, { backend: 'x86-tdp' });
+    const ours = (JSON.parse(readFileSync(path, 'utf8')) as RecordFile).records.filter(record => record.backend === 'x86-tdp');
+    expect(report.differences).toEqual([]);
+    expect(report.equal).toBe(report.values);
+    expect(report.records).toBe(ours.length);
+    expect(report.values).toBeGreaterThan(1000);
+  });
+});
