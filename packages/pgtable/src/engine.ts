@@ -45,6 +45,8 @@ export interface RangeOptions<Op> {
   readonly tables: boolean;
   /** Whether the rule is shown special entries. */
   readonly specials: boolean;
+  /** Whether the rule is shown table entries (once more) after what they hold: arm64's TABLE_POST. Absent: not. */
+  readonly post?: boolean;
   /** Whether all entries of `level` within the block see the same surroundings. Absent: always. */
   uniform?(op: Op, gfn: number, npages: number, level: number): boolean;
 }

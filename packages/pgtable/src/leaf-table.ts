@@ -139,6 +139,18 @@ export class LeafTables {
     return ones === 0 || ones === this.entries;
   }
 
+  /** One of the two attributes of a two-attribute table; -1 when the table is dense. */
+  firstAttr(record: number): number {
+    const head = this.words[record * this.stride] as number;
+    return (head & DENSE) !== 0 ? -1 : head & 255;
+  }
+
+  /** The other one; the same when there is only one. */
+  secondAttr(record: number): number {
+    const head = this.words[record * this.stride] as number;
+    return (head & DENSE) !== 0 ? -1 : (head >> 8) & 255;
+  }
+
   /** The attribute all entries have, or -1. */
   uniformAttr(record: number): number {
     const at = record * this.stride;

@@ -14,7 +14,7 @@ import type { Counters } from '@mmulab/api';
 import { Memo } from './memo';
 import type { MemoEntry } from './memo';
 import type { PagePlane } from './page-plane';
-import { INDEX_MASK, KIND_MASK, LEAF_TABLE } from './slot';
+import { INDEX_MASK, KIND_MASK, LEAF_TABLE, UNIFORM, slotAttr } from './slot';
 import { COVERED } from './table-tree';
 import type { TableTree } from './table-tree';
 
@@ -93,10 +93,22 @@ export class RunLifter {
     const to = Math.min(end, base + span);
     if (!touches(program, from, to) || program.isIdle?.(from, to) === true) return;
     const word = tree.wordAt(root, level, base);
-    if (tree.kind === EntryKind.Leaf && program.settled(tree.attr)) return;
+    if (this.isSettled(program, word)) return;
     const whole = from === base && to === base + span;
     if (whole && level <= TOP_MEMO_LEVEL && word !== COVERED && this.tryMemo(program, root, level, base)) return;
     this.visitParts(program, root, level, base, start, end);
+  }
+
+  /** Whether every page of the block the cursor is on lies under a leaf that the program's visits leave as it is. */
+  private isSettled(program: RunProgram, word: number): boolean {
+    const { tree } = this;
+    if (word === COVERED) return tree.kind === EntryKind.Leaf && program.settled(tree.attr);
+    const kind = word & KIND_MASK;
+    if (kind === UNIFORM) return tree.isLeafAttr(slotAttr(word)) && program.settled(slotAttr(word));
+    if (kind !== LEAF_TABLE) return false;
+    const first = tree.leaves.firstAttr(word & INDEX_MASK);
+    const second = tree.leaves.secondAttr(word & INDEX_MASK);
+    return first > 0 && second > 0 && tree.isLeafAttr(first) && tree.isLeafAttr(second) && program.settled(first) && program.settled(second);
   }
 
   private visitParts(program: RunProgram, root: number, level: number, base: number, start: number, end: number): void {

@@ -35,6 +35,26 @@ import {
 } from './slot';
 import { TableTree } from './table-tree';
 
+const { Empty, Leaf, Table, Special } = EntryKind;
+const { Descend, LowerGoal, FirstProtocol } = Action;
+const { FlushNow, Track, MarkDirty, Final } = Effect;
+
+/** Protocols of one step that most faults end with are told by a number, so that no list is gone through. */
+const STEPS = 0;
+const LEAF_ONLY = 1;
+const QUIET_ONLY = 2;
+
+/** The short form of a protocol, by action. */
+function shortForms(protocols: readonly Protocol[]): Uint8Array {
+  const forms = new Uint8Array(FirstProtocol + protocols.length);
+  protocols.forEach(({ steps: [first, ...others] }, i) => {
+    if (others.length > 0) return;
+    if (first === Step.CasQuiet) forms[FirstProtocol + i] = QUIET_ONLY;
+    else if (first === Step.CasLeaf || first === Step.WriteLeaf) forms[FirstProtocol + i] = LEAF_ONLY;
+  });
+  return forms;
+}
+
 /** Makes an engine class of the caller's own. */
 export function makeEngine(): EngineClass {
   return class TableEngine implements Engine {
@@ -44,6 +64,7 @@ export function makeEngine(): EngineClass {
     private readonly protocols: readonly Protocol[];
     private readonly book: Bookkeeper;
     private readonly mm: MmOps;
+    private readonly forms: Uint8Array;
     private readonly lifter: RunLifter;
     private readonly histogram = new Int32Array(256);
     private readonly attrMap = new Uint8Array(256);
@@ -54,6 +75,7 @@ export function makeEngine(): EngineClass {
       this.geometry = parts.geometry;
       this.attrs = parts.attrs;
       this.protocols = parts.protocols;
+      this.forms = shortForms(parts.protocols);
       this.book = parts.book;
       this.mm = parts.mmOps;
       this.lifter = new RunLifter(this.tree, parts.planes as readonly PagePlane[], parts.counters);
@@ -74,7 +96,7 @@ export function makeEngine(): EngineClass {
 
     setTableAttr(root: number, gfn: number, level: number, tableAttr: number): void {
       this.tree.locate(root, gfn, level);
-      if (this.tree.level === level && this.tree.kind === EntryKind.Table) this.tree.setTableAttr(tableAttr);
+      if (this.tree.level === level && this.tree.kind === Table) this.tree.setTableAttr(tableAttr);
     }
 
     tableCount(root: number): number {
@@ -96,10 +118,10 @@ export function makeEngine(): EngineClass {
         tree.end = gfn + 1;
         const verdict = rule.visit(tree, op);
         const action = verdict & 63;
-        if (action >= Action.FirstProtocol) {
-          this.carryOut(this.protocols[action - Action.FirstProtocol] as Protocol, verdict, gfn);
-          if (((verdict >> 18) & Effect.Final) !== 0) return verdict >> 24;
-        } else if (action === Action.LowerGoal) {
+        if (action >= FirstProtocol) {
+          this.carryOut(action, verdict, gfn);
+          if (((verdict >> 18) & Final) !== 0) return verdict >> 24;
+        } else if (action === LowerGoal) {
           tree.goal--;
         } else {
           const effects = (verdict >> 18) & 63;
@@ -130,8 +152,8 @@ export function makeEngine(): EngineClass {
           const base = (table * g.entries + i) * g.pagesAt(g.levels);
           this.tree.place(g.levels, word, base);
           const { kind, attr, tableAttr } = this.tree;
-          if (kind === EntryKind.Table) this.removeSubtree(word, g.levels, base, 1);
-          this.book.changed(base, g.levels, kind, kind === EntryKind.Table ? tableAttr : attr, EntryKind.Empty, 0, 1);
+          if (kind === Table) this.removeSubtree(word, g.levels, base, 1);
+          this.book.changed(base, g.levels, kind, kind === Table ? tableAttr : attr, Empty, 0, 1);
           this.tree.nodes.set(pos, EMPTY_SLOT);
           this.tree.releaseWord(word);
         }
@@ -139,14 +161,32 @@ export function makeEngine(): EngineClass {
     }
 
     /** Carries a protocol out at the tree's cursor, its steps back to back: nobody comes between, so no exchange is lost. */
-    private carryOut(protocol: Protocol, verdict: number, gfn: number): void {
+    private carryOut(action: number, verdict: number, gfn: number): void {
+      const tree = this.tree;
+      const level = tree.level;
+      const form = this.forms[action] as number;
+      const kind = tree.kind;
+      if (form === STEPS || kind === Table) {
+        this.carryOutSteps(this.protocols[action - FirstProtocol] as Protocol, verdict, gfn);
+      } else {
+        const old = tree.attr;
+        const attr = (verdict >> 6) & 255;
+        tree.writeAttr(attr);
+        if (form === LEAF_ONLY) this.book.changed(gfn, level, kind, old, tree.kind, attr, 1);
+      }
+      const effects = (verdict >> 18) & 63;
+      if (effects !== 0) this.applyEffects(effects, gfn, level, 1);
+    }
+
+    private carryOutSteps(protocol: Protocol, verdict: number, gfn: number): void {
       const tree = this.tree;
       const level = tree.level;
       const oldKind = tree.kind;
-      const oldAttr = oldKind === EntryKind.Table ? tree.tableAttr : tree.attr;
+      // What the next store replaces: the entry read, then what the protocol's own earlier stores left.
+      let fromKind: EntryKind = oldKind;
+      let fromAttr = oldKind === Table ? tree.tableAttr : tree.attr;
       const attr = verdictAttr(verdict);
       const tableAttr = verdictTableAttr(verdict);
-      const effects = (verdict >> 18) & 63;
       const steps = protocol.steps;
       let filled = 0;
       for (let i = 0; i < steps.length; i++) {
@@ -159,9 +199,11 @@ export function makeEngine(): EngineClass {
             break;
           case Step.CasLeaf:
           case Step.WriteLeaf:
-            if (oldKind === EntryKind.Table) this.removeSubtree(tree.cursorWord(), level, tree.gfn, 1);
+            if (oldKind === Table) this.removeSubtree(tree.cursorWord(), level, tree.gfn, 1);
             tree.writeAttr(attr);
-            this.book.changed(gfn, level, oldKind, oldAttr, tree.kind, attr, 1);
+            this.book.changed(gfn, level, fromKind, fromAttr, tree.kind, attr, 1);
+            fromKind = tree.kind;
+            fromAttr = attr;
             break;
           case Step.CasQuiet:
             tree.writeAttr(attr);
@@ -169,22 +211,27 @@ export function makeEngine(): EngineClass {
           case Step.CasTable:
           case Step.WriteTable:
             tree.writeTable(filled, tableAttr);
-            this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Table, tableAttr, 1);
+            this.book.changed(gfn, level, fromKind, fromAttr, Table, tableAttr, 1);
             break;
           case Step.WriteEmpty:
-            if (oldKind === EntryKind.Table) this.removeSubtree(tree.cursorWord(), level, tree.gfn, 1);
+            if (oldKind === Table) this.removeSubtree(tree.cursorWord(), level, tree.gfn, 1);
             tree.writeAttr(0);
-            this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Empty, 0, 1);
+            this.book.changed(gfn, level, fromKind, fromAttr, Empty, 0, 1);
+            fromKind = Empty;
+            fromAttr = 0;
             break;
           case Step.CasFreeze:
           case Step.RemoveSubtree:
             // With nobody in between, freezing shows nowhere, and a subtree is accounted for when its entry goes.
             break;
+          case Step.FreeSubtree:
+          case Step.DeferFree:
+            if (oldKind === EntryKind.Table) this.callOut(steps[i] as Step, gfn, level, 1);
+            break;
           default:
             this.callOut(steps[i] as Step, gfn, level, 1);
         }
       }
-      if (effects !== 0) this.applyEffects(effects, gfn, level, 1);
     }
 
     /** Steps that are calls into the surrounding world. */
@@ -221,9 +268,9 @@ export function makeEngine(): EngineClass {
     }
 
     private applyEffects(effects: number, gfn: number, level: number, count: number): void {
-      if ((effects & Effect.FlushNow) !== 0) this.mm.flushRemoteTlbs?.(gfn, level, count);
-      if ((effects & Effect.Track) !== 0) this.book.track?.(gfn, level, count);
-      if ((effects & Effect.MarkDirty) !== 0) this.book.markDirty?.(gfn);
+      if ((effects & FlushNow) !== 0) this.mm.flushRemoteTlbs?.(gfn, level, count);
+      if ((effects & Track) !== 0) this.book.track?.(gfn, level, count);
+      if ((effects & MarkDirty) !== 0) this.book.markDirty?.(gfn);
       this.pending |= effects;
     }
 
@@ -267,15 +314,15 @@ export function makeEngine(): EngineClass {
       }
       this.accountTable(word, level, gfn, count);
       this.tree.place(level, word, gfn);
-      this.book.changed(gfn, level, EntryKind.Table, this.tree.tableAttr, EntryKind.Empty, 0, count);
+      this.book.changed(gfn, level, Table, this.tree.tableAttr, Empty, 0, count);
     }
 
     private accountLeaf(attr: number, level: number, gfn: number, count: number): void {
-      this.book.changed(gfn, level, this.leafKind(attr), attr, EntryKind.Empty, 0, count);
+      this.book.changed(gfn, level, this.leafKind(attr), attr, Empty, 0, count);
     }
 
     private leafKind(attr: number): EntryKind {
-      return this.attrs.special[attr] === 0 ? EntryKind.Leaf : EntryKind.Special;
+      return this.attrs.special[attr] === 0 ? Leaf : Special;
     }
 
     /** Visits the entries of an owned table of `level` that overlap [start, end). */
@@ -327,6 +374,7 @@ export function makeEngine(): EngineClass {
       }
       if (level <= options.minLevel || ((word & KIND_MASK) === UNIFORM && slotMapLevel(word) === level)) return;
       this.walkTable(rule, op, pos, level, base, start, end, options);
+      if (options.post === true) this.visitOne(rule, op, pos, level, base, start, end, options);
     }
 
     /** Goes into the table below a slot: owned, or virtual and expanded because it is covered in part. */
@@ -370,15 +418,15 @@ export function makeEngine(): EngineClass {
       const tree = this.tree;
       const word = tree.nodes.slots[pos] as number;
       tree.placeAt(pos, level, base);
-      if (tree.kind === EntryKind.Special && !options.specials) return SKIPPED;
+      if (tree.kind === Special && !options.specials) return SKIPPED;
       tree.start = Math.max(start, base);
       tree.end = Math.min(end, base + this.geometry.pagesAt(level));
-      const wasTable = tree.kind === EntryKind.Table;
+      const wasTable = tree.kind === Table;
       const verdict = rule.visit(tree, op);
       const action = verdict & 63;
-      if (action === Action.Descend) return word;
-      if (action < Action.FirstProtocol) return SKIPPED;
-      const after = this.changed(this.protocols[action - Action.FirstProtocol] as Protocol, verdict, word, level, base, 1);
+      if (action === Descend) return word;
+      if (action < FirstProtocol) return SKIPPED;
+      const after = this.changed(this.protocols[action - FirstProtocol] as Protocol, verdict, word, level, base, 1);
       tree.replace(pos, after);
       return wasTable || after === EMPTY_SLOT ? SKIPPED : after;
     }
@@ -390,33 +438,50 @@ export function makeEngine(): EngineClass {
       let now = word;
       if (!isTable || options.tables) {
         tree.place(level, word, gfn);
-        if (tree.kind === EntryKind.Empty || (tree.kind === EntryKind.Special && !options.specials)) return word;
+        if (tree.kind === Empty || (tree.kind === Special && !options.specials)) return word;
         tree.start = gfn;
         tree.end = gfn + this.geometry.pagesAt(level);
         const verdict = rule.visit(tree, op);
         const action = verdict & 63;
-        if (action >= Action.FirstProtocol) {
-          now = this.changed(this.protocols[action - Action.FirstProtocol] as Protocol, verdict, word, level, gfn, count);
+        if (action >= FirstProtocol) {
+          now = this.changed(this.protocols[action - FirstProtocol] as Protocol, verdict, word, level, gfn, count);
           if (isTable) return now;
-        } else if (action !== Action.Descend) {
+        } else if (action !== Descend) {
           return word;
         }
       }
       if (level <= options.minLevel || now === EMPTY_SLOT || slotMapLevel(now) === level) return now;
       const child = childSlot(now, level);
-      if (child === EMPTY_SLOT) return now;
-      const after = this.lift(rule, op, child, level - 1, gfn, count * this.geometry.entries, options);
-      if (after === child) return now;
+      const after = child === EMPTY_SLOT ? child : this.lift(rule, op, child, level - 1, gfn, count * this.geometry.entries, options);
       const tableAttr = slotTableAttr(now);
-      const folded = foldSlot(after, level, tableAttr);
-      return folded === -1 ? NODE | tree.nodeOf(after, level - 1, tableAttr) : folded;
+      if (after !== child) {
+        const folded = foldSlot(after, level, tableAttr);
+        now = folded === -1 ? NODE | tree.nodeOf(after, level - 1, tableAttr) : folded;
+      }
+      return options.post === true ? this.liftPost(rule, op, now, level, gfn, count) : now;
+    }
+
+    /** One visit for `count` equal tables, after what they hold. @returns the word all of them become */
+    private liftPost<Op>(rule: Rule<Op>, op: Op, word: number, level: number, gfn: number, count: number): number {
+      const tree = this.tree;
+      tree.place(level, word, gfn);
+      tree.start = gfn;
+      tree.end = gfn + this.geometry.pagesAt(level);
+      const verdict = rule.visit(tree, op);
+      const action = verdict & 63;
+      if (action < FirstProtocol) return word;
+      const after = this.changed(this.protocols[action - FirstProtocol] as Protocol, verdict, word, level, gfn, count);
+      if ((word & KIND_MASK) !== UNIFORM) tree.releaseWord(word);
+      return after;
     }
 
     /** Accounts a protocol for `count` equal entries without storing anything. @returns the word they become */
     private changed(protocol: Protocol, verdict: number, word: number, level: number, gfn: number, count: number): number {
       const tree = this.tree;
       const oldKind = tree.kind;
-      const oldAttr = oldKind === EntryKind.Table ? tree.tableAttr : tree.attr;
+      // What the next store replaces: the entry read, then what the protocol's own earlier stores left.
+      let fromKind: EntryKind = oldKind;
+      let fromAttr = oldKind === Table ? tree.tableAttr : tree.attr;
       const attr = verdictAttr(verdict);
       const tableAttr = verdictTableAttr(verdict);
       let after = word;
@@ -431,9 +496,11 @@ export function makeEngine(): EngineClass {
             break;
           case Step.CasLeaf:
           case Step.WriteLeaf:
-            if (oldKind === EntryKind.Table) this.removeSubtree(word, level, gfn, count);
+            if (oldKind === Table) this.removeSubtree(word, level, gfn, count);
             after = leafSlot(level, attr);
-            this.book.changed(gfn, level, oldKind, oldAttr, this.leafKind(attr), attr, count);
+            this.book.changed(gfn, level, fromKind, fromAttr, this.leafKind(attr), attr, count);
+            fromKind = this.leafKind(attr);
+            fromAttr = attr;
             break;
           case Step.CasQuiet:
             after = leafSlot(level, attr);
@@ -441,15 +508,21 @@ export function makeEngine(): EngineClass {
           case Step.CasTable:
           case Step.WriteTable:
             after = uniformSlot(level - 1, filled, tableAttr);
-            this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Table, tableAttr, count);
+            this.book.changed(gfn, level, fromKind, fromAttr, Table, tableAttr, count);
             break;
           case Step.WriteEmpty:
-            if (oldKind === EntryKind.Table) this.removeSubtree(word, level, gfn, count);
+            if (oldKind === Table) this.removeSubtree(word, level, gfn, count);
             after = EMPTY_SLOT;
-            this.book.changed(gfn, level, oldKind, oldAttr, EntryKind.Empty, 0, count);
+            this.book.changed(gfn, level, fromKind, fromAttr, Empty, 0, count);
+            fromKind = Empty;
+            fromAttr = 0;
             break;
           case Step.CasFreeze:
           case Step.RemoveSubtree:
+            break;
+          case Step.FreeSubtree:
+          case Step.DeferFree:
+            if (oldKind === EntryKind.Table) this.callOut(step, gfn, level, count);
             break;
           default:
             this.callOut(step, gfn, level, count);
@@ -486,13 +559,13 @@ export function makeEngine(): EngineClass {
       const to = Math.min(end, base + this.geometry.entries);
       for (let gfn = from; gfn < to; gfn++) {
         tree.locateBelow(pos, gfn);
-        if (tree.kind === EntryKind.Empty || (tree.kind === EntryKind.Special && !options.specials)) continue;
+        if (tree.kind === Empty || (tree.kind === Special && !options.specials)) continue;
         tree.start = gfn;
         tree.end = gfn + 1;
         const verdict = rule.visit(tree, op);
         const action = verdict & 63;
-        if (action < Action.FirstProtocol) continue;
-        const protocol = this.protocols[action - Action.FirstProtocol] as Protocol;
+        if (action < FirstProtocol) continue;
+        const protocol = this.protocols[action - FirstProtocol] as Protocol;
         const old = tree.attr;
         const after = slotAttr(this.changed(protocol, verdict, leafSlot(1, old), 1, gfn, 1));
         if (after !== old) tree.writeAttr(after);

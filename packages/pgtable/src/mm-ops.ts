@@ -4,7 +4,7 @@
  * `MmOps` are the memory-management callbacks of that world: an absent one is a duty this world does not have, and costs nothing. `Bookkeeper` is
  * the one point every change of an entry passes, whoever makes it. Both are told of `count` equal events at once where a range is lifted.
  */
-import type { EntryKind } from '@mmulab/api';
+import type { Change, EntryKind } from '@mmulab/api';
 
 /** Callbacks into the host's memory management. Addresses are frames; `level` is that of the entry concerned. */
 export interface MmOps {
@@ -36,4 +36,6 @@ export interface Bookkeeper {
   subtreeRemoved?(gfn: number, level: number, count: number): void;
   /** The page at `gfn` becomes dirty (`Effect.MarkDirty`). */
   markDirty?(gfn: number): void;
+  /** A change of the entry of `level` at `gfn` was lost to another walk: a table taken for it goes back. Interleaved walks only. */
+  lost?(gfn: number, level: number, change: Change): void;
 }

@@ -29,6 +29,8 @@ import {
 
 const CACHE_SIZE = 64;
 
+const { Empty, Leaf, Table, Special } = EntryKind;
+
 /** What `wordAt` answers where a leaf or a hole of a higher level covers the block. */
 export const COVERED = -1;
 
@@ -38,7 +40,7 @@ export class TableTree implements Entry {
   readonly leaves: LeafTables;
   // The entry the cursor is on (see Entry).
   level = 0;
-  kind: EntryKind = EntryKind.Empty;
+  kind: EntryKind = Empty;
   attr = 0;
   tableAttr = 0;
   goal = 1;
@@ -52,6 +54,9 @@ export class TableTree implements Entry {
   private slotLevel = 0;
   private low = 0;
   private high = 0;
+  /** Root of the entry, and whether the cursor still is where `locate` put it: nothing but `writeAttr` has happened since. */
+  private root = -1;
+  private inPlace = false;
   // Nodes of level-2 entries found lately, by the upper bits of the frame number.
   private readonly cacheHigh = new Float64Array(CACHE_SIZE).fill(-1);
   private readonly cacheRoot = new Int32Array(CACHE_SIZE);
@@ -76,6 +81,7 @@ export class TableTree implements Entry {
     for (let pos = first; pos < first + this.geometry.entries * this.geometry.rootTables; pos++) this.releaseWord(this.nodes.slots[pos] as number);
     for (let i = 0; i < this.geometry.rootTables; i++) this.nodes.free(root + i);
     this.forgetCache();
+    this.inPlace = false;
   }
 
   /** First frame the entry maps. */
@@ -85,15 +91,24 @@ export class TableTree implements Entry {
   }
 
   /**
-   * Puts the cursor on the lowest entry for a frame: a leaf, a hole, a special entry, or the table entry at level `goal`.
+   * Puts the cursor on the lowest entry for a frame: a leaf, a hole, a special entry, or the table entry at level `goal`. Walks for the same frame
+   * in a row find it in place.
    * @param root index of the root
    * @param gfn below the geometry's limit
    */
   locate(root: number, gfn: number, goal: number): void {
+    const stays = this.inPlace && gfn === this.at && root === this.root;
+    if (stays && (this.level === goal || (this.level > goal && this.kind !== Table))) return;
+    this.find(root, gfn, goal);
+  }
+
+  private find(root: number, gfn: number, goal: number): void {
     const g = this.geometry;
     const high = Math.floor(gfn * g.inverseSplit);
     const low = gfn - high * g.split;
     this.at = gfn;
+    this.root = root;
+    this.inPlace = true;
     this.low = low;
     this.high = high;
     let level: number;
@@ -131,7 +146,7 @@ export class TableTree implements Entry {
         this.level = 1;
         this.tableAttr = 0;
         this.attr = attr;
-        this.kind = attr === 0 ? EntryKind.Empty : this.attrs.special[attr] === 0 ? EntryKind.Leaf : EntryKind.Special;
+        this.kind = this.kindOf(attr);
         return;
       }
       break;
@@ -141,6 +156,7 @@ export class TableTree implements Entry {
 
   /** Puts the cursor on an entry without a place in a tree: range walks visit one entry for many equal ones. */
   place(level: number, word: number, at: number): void {
+    this.inPlace = false;
     this.at = at;
     this.level = level;
     this.setView(word, level);
@@ -157,30 +173,45 @@ export class TableTree implements Entry {
 
   /** Stores a leaf or special attribute, or empty (0), at the cursor. A table that was there gives its storage back. */
   writeAttr(attr: number): void {
-    this.materialise(this.level);
-    if (this.level > 1) {
-      this.replace(this.pos, leafSlot(this.level, attr));
-    } else {
-      const word = this.nodes.slots[this.pos] as number;
-      const record = this.leaves.own(word & INDEX_MASK);
-      if (record !== (word & INDEX_MASK)) this.store(this.pos, LEAF_TABLE | record);
-      if (this.leaves.set(record, this.low & this.geometry.mask, attr)) this.foldLeafTable(this.pos, record);
-    }
+    if (this.level === 1) this.writeSmall(attr);
+    else this.writeHuge(attr);
     this.attr = attr;
-    this.kind = attr === 0 ? EntryKind.Empty : this.attrs.special[attr] === 0 ? EntryKind.Leaf : EntryKind.Special;
+    this.kind = this.kindOf(attr);
+  }
+
+  private writeSmall(attr: number): void {
+    let word = this.nodes.slots[this.pos] as number;
+    if ((word & KIND_MASK) !== LEAF_TABLE) {
+      this.materialise(1);
+      word = this.nodes.slots[this.pos] as number;
+    }
+    const record = this.leaves.own(word & INDEX_MASK);
+    if (record !== (word & INDEX_MASK)) this.store(this.pos, LEAF_TABLE | record);
+    if (this.leaves.set(record, this.low & this.geometry.mask, attr)) this.foldLeafTable(this.pos, record);
+  }
+
+  private writeHuge(attr: number): void {
+    this.materialise(this.level);
+    this.viewWord = leafSlot(this.level, attr);
+    this.swap(this.pos, this.viewWord);
+  }
+
+  private kindOf(attr: number): EntryKind {
+    return attr === 0 ? Empty : this.attrs.special[attr] === 0 ? Leaf : Special;
   }
 
   /** Links a table at the cursor whose entries all hold `childAttr` (0: an empty table). */
   writeTable(childAttr: number, tableAttr: number): void {
     this.materialise(this.level);
     this.replace(this.pos, uniformSlot(this.level - 1, childAttr, tableAttr));
-    this.kind = EntryKind.Table;
+    this.kind = Table;
     this.attr = 0;
     this.tableAttr = tableAttr;
   }
 
   /** Puts the cursor on the entry a slot of `level` holds. @param at first frame of the entry */
   placeAt(pos: number, level: number, at: number): void {
+    this.inPlace = false;
     this.at = at;
     this.pos = pos;
     this.slotLevel = level;
@@ -191,6 +222,7 @@ export class TableTree implements Entry {
   /** Puts the cursor on a level-1 entry below the level-2 slot at `pos`. */
   locateBelow(pos: number, gfn: number): void {
     const high = Math.floor(gfn * this.geometry.inverseSplit);
+    this.inPlace = false;
     this.at = gfn;
     this.high = high;
     this.low = gfn - high * this.geometry.split;
@@ -204,6 +236,11 @@ export class TableTree implements Entry {
 
   /** Replaces the word of a slot; what the old word owned is given back. A word that owns a node brings it along. */
   replace(pos: number, word: number): void {
+    this.inPlace = false;
+    this.swap(pos, word);
+  }
+
+  private swap(pos: number, word: number): void {
     const old = this.nodes.slots[pos] as number;
     if (old === word) return;
     if ((word & KIND_MASK) === NODE) this.nodes.parent[word & INDEX_MASK] = pos;
@@ -213,6 +250,7 @@ export class TableTree implements Entry {
 
   /** Replaces every attribute of the leaf table at a level-2 slot by `map[attr]`. */
   mapLeaves(pos: number, map: Uint8Array): void {
+    this.inPlace = false;
     const word = this.nodes.slots[pos] as number;
     const record = this.leaves.own(word & INDEX_MASK);
     if (record !== (word & INDEX_MASK)) this.store(pos, LEAF_TABLE | record);
@@ -221,6 +259,7 @@ export class TableTree implements Entry {
 
   /** Makes the table below a slot of level 3 or above an owned node that does not fold until `unpin`. @returns the node */
   pinTable(pos: number, level: number): number {
+    this.inPlace = false;
     const node = this.expand(pos, level);
     this.nodes.pins[node] = (this.nodes.pins[node] as number) + 1;
     return node;
@@ -228,6 +267,7 @@ export class TableTree implements Entry {
 
   /** Lets a pinned node fold again, and folds it when its entries are equal. */
   unpin(node: number): void {
+    this.inPlace = false;
     this.nodes.pins[node] = (this.nodes.pins[node] as number) - 1;
     if (this.nodes.pins[node] === 0 && this.nodes.differing[node] === 0) this.fold(node, this.nodes.slots[node * this.geometry.entries] as number);
   }
@@ -265,6 +305,7 @@ export class TableTree implements Entry {
 
   /** Changes the attribute of the table below the cursor (kind Table). */
   setTableAttr(tableAttr: number): void {
+    this.inPlace = false;
     this.materialise(this.level);
     const word = this.nodes.slots[this.pos] as number;
     const kind = word & KIND_MASK;
@@ -289,18 +330,18 @@ export class TableTree implements Entry {
     this.tableAttr = 0;
     const kind = word & KIND_MASK;
     if (kind === NODE) {
-      this.kind = EntryKind.Table;
+      this.kind = Table;
       this.tableAttr = this.nodes.tableAttr[word & INDEX_MASK] as number;
     } else if (kind === LEAF_TABLE) {
-      this.kind = EntryKind.Table;
+      this.kind = Table;
       this.tableAttr = this.leaves.tableAttr(word & INDEX_MASK);
     } else if (word === EMPTY_SLOT) {
-      this.kind = EntryKind.Empty;
+      this.kind = Empty;
     } else if (slotMapLevel(word) === level) {
       this.attr = slotAttr(word);
-      this.kind = this.attrs.special[this.attr] === 0 ? EntryKind.Leaf : EntryKind.Special;
+      this.kind = this.attrs.special[this.attr] === 0 ? Leaf : Special;
     } else {
-      this.kind = EntryKind.Table;
+      this.kind = Table;
       this.tableAttr = slotTableAttr(word);
     }
   }
@@ -361,7 +402,6 @@ export class TableTree implements Entry {
     const word = uniformSlot(1, this.leaves.uniformAttr(record), this.leaves.tableAttr(record));
     this.leaves.release(record);
     this.store(pos, word);
-    this.slotLevel = 2;
   }
 
   /** Stores a word and folds its table, and those above, while their entries are equal. */
@@ -418,13 +458,14 @@ export class TableTree implements Entry {
   tableAttrAbove(root: number, level: number, gfn: number): number {
     if (level >= this.geometry.levels) return 0;
     this.locate(root, gfn, level + 1);
-    return this.kind === EntryKind.Table ? this.tableAttr : 0;
+    return this.kind === Table ? this.tableAttr : 0;
   }
 
   /** Stores a word over the block of `level` at `gfn`; what the block owned is released. Leaf tables in `word` bring their reference. */
   setWordAt(root: number, level: number, gfn: number, word: number): void {
     this.locate(root, gfn, level);
     if (this.level !== level) throw new InvariantError('TREE_COVERED', 'the block lies under an entry of a higher level', gfn, this.level, '');
+    this.inPlace = false;
     this.materialise(level);
     const old = this.nodes.slots[this.pos] as number;
     if (old === word) this.releaseWord(old);
@@ -441,8 +482,19 @@ export class TableTree implements Entry {
     if ((word & KIND_MASK) !== LEAF_TABLE) return word;
     const record = word & INDEX_MASK;
     const canonical = this.leaves.intern(record);
-    if (canonical !== record) this.store(this.pos, LEAF_TABLE | canonical);
+    if (canonical !== record) this.swapRecord(canonical);
     return LEAF_TABLE | canonical;
+  }
+
+  /** The leaf table at the cursor is another record of the same content from now on. */
+  private swapRecord(record: number): void {
+    this.inPlace = false;
+    this.store(this.pos, LEAF_TABLE | record);
+  }
+
+  /** Whether an attribute is that of a present leaf. */
+  isLeafAttr(attr: number): boolean {
+    return attr !== 0 && this.attrs.special[attr] === 0;
   }
 
   /** Non-empty entries of the table a word of `level` points to. */

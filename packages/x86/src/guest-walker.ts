@@ -1,35 +1,120 @@
 /**
  * The guest's own page tables as the MMU meets them: which frame a virtual frame maps to, and which table pages the hardware reads (and, to set
- * A and D bits, writes) on its way.
+ * A and D bits, writes) on its way. Hot path.
  */
+import { ENTRIES_PER_TABLE } from '@mmulab/api';
 import type { GuestRun, GuestTables } from '@mmulab/api';
 import { guestUnmapped } from './errors';
 
-/** Frames of one level's table pages, as parallel arrays in ascending order. */
-interface TableLevel {
-  readonly first: readonly number[];
-  readonly count: readonly number[];
-  readonly gfn: readonly number[];
+const INVERSE_ENTRIES = 1 / ENTRIES_PER_TABLE;
+
+/** A run of the address space, and the number of its first 2 MiB block among the blocks of all runs. */
+interface NumberedRun {
+  readonly vfn: number;
+  readonly end: number;
+  readonly gfn: number;
+  readonly firstBlock: number;
+  readonly blockNumber: number;
+  readonly run: GuestRun;
+}
+
+/** Neighbouring table pages of one level; `number` counts the table pages of all runs. */
+interface TableRun {
+  readonly first: number;
+  readonly end: number;
+  readonly gfn: number;
+  readonly number: number;
 }
 
 /** One guest address space, prepared for look-ups. */
 export class GuestWalker {
-  private readonly tables: TableLevel[] = [];
-  private last: GuestRun | undefined;
+  /** Table pages, the top one included. */
+  readonly tableCount: number;
+  /** 2 MiB blocks that the runs touch, those at their borders once per run. */
+  readonly blockCount: number;
+  private readonly runs: readonly NumberedRun[];
+  /** Table runs by level. */
+  private readonly tables: readonly (readonly TableRun[])[];
+  private readonly lastTables: (TableRun | undefined)[];
+  private last: NumberedRun | undefined;
 
   constructor(readonly space: GuestTables) {
-    for (let level = 0; level <= space.levels; level++) {
+    let blocks = 0;
+    this.runs = space.runs.map(run => {
+      const firstBlock = Math.floor(run.vfn * INVERSE_ENTRIES);
+      const numbered = { vfn: run.vfn, end: run.vfn + run.npages, gfn: run.gfn, firstBlock, blockNumber: blocks, run };
+      blocks += Math.ceil(numbered.end * INVERSE_ENTRIES) - firstBlock;
+      return numbered;
+    });
+    this.blockCount = blocks;
+    let count = 0;
+    const tables: TableRun[][] = [];
+    for (let level = 0; level < space.levels; level++) {
       const runs = space.tables.filter(run => run.level === level).sort((a, b) => a.first - b.first);
-      this.tables.push({ first: runs.map(run => run.first), count: runs.map(run => run.count), gfn: runs.map(run => run.gfn) });
+      tables.push(
+        runs.map(run => {
+          const numbered = { first: run.first, end: run.first + run.count, gfn: run.gfn, number: count };
+          count += run.count;
+          return numbered;
+        }),
+      );
     }
+    tables.push([{ first: 0, end: Infinity, gfn: space.root, number: count }]);
+    this.tables = tables;
+    this.tableCount = count + 1;
+    this.lastTables = tables.map(() => undefined);
   }
 
   /** The run a virtual frame lies in; typed error when the guest does not map it. */
   runAt(vfn: number): GuestRun {
+    return this.find(vfn).run;
+  }
+
+  /** Guest frame of a virtual frame. */
+  gfnOf(vfn: number): number {
+    const run = this.find(vfn);
+    return run.gfn + (vfn - run.vfn);
+  }
+
+  /** Number of the 2 MiB block of a mapped virtual frame, among those of all runs. */
+  blockOf(vfn: number): number {
+    const run = this.find(vfn);
+    return run.blockNumber + (Math.floor(vfn * INVERSE_ENTRIES) - run.firstBlock);
+  }
+
+  /** Frame of the table page number `index` of a level (its entries are of that level); -1 when the guest has none there. */
+  tableFrame(level: number, index: number): number {
+    if (level === this.space.levels) return this.space.root;
+    const run = this.tableRun(level, index);
+    return run === undefined ? -1 : run.gfn + (index - run.first);
+  }
+
+  /** Number of that page among all table pages of the space; -1 when there is none. */
+  tableNumber(level: number, index: number): number {
+    const run = this.tableRun(level, index);
+    if (run === undefined) return -1;
+    return level === this.space.levels ? run.number : run.number + (index - run.first);
+  }
+
+  /** The first table page of a level from number `index` on that is there; Infinity when there is none. */
+  nextTable(level: number, index: number): number {
+    if (this.tableRun(level, index) !== undefined) return index;
+    return this.tables[level]?.find(run => run.first > index)?.first ?? Infinity;
+  }
+
+  /** Number after the last of the neighbouring table pages that `index` is one of; their frames are neighbours too. */
+  tableRunEnd(level: number, index: number): number {
+    return level === this.space.levels ? index + 1 : (this.tableRun(level, index)?.end ?? index);
+  }
+
+  private find(vfn: number): NumberedRun {
     const last = this.last;
-    if (last !== undefined && vfn >= last.vfn && vfn < last.vfn + last.npages) return last;
-    for (const run of this.space.runs) {
-      if (vfn >= run.vfn && vfn < run.vfn + run.npages) {
+    return last !== undefined && vfn >= last.vfn && vfn < last.end ? last : this.search(vfn);
+  }
+
+  private search(vfn: number): NumberedRun {
+    for (const run of this.runs) {
+      if (vfn >= run.vfn && vfn < run.end) {
         this.last = run;
         return run;
       }
@@ -37,20 +122,15 @@ export class GuestWalker {
     throw guestUnmapped(vfn);
   }
 
-  /** Guest frame of a virtual frame. */
-  gfnOf(vfn: number): number {
-    const run = this.runAt(vfn);
-    return run.gfn + (vfn - run.vfn);
-  }
-
-  /** Frame of the table page number `index` of a level (its entries are of that level); -1 when the guest has none there. */
-  tableFrame(level: number, index: number): number {
-    if (level === this.space.levels) return this.space.root;
-    const runs = this.tables[level] as TableLevel;
-    for (let i = runs.first.length - 1; i >= 0; i--) {
-      const offset = index - (runs.first[i] as number);
-      if (offset >= 0) return offset < (runs.count[i] as number) ? (runs.gfn[i] as number) + offset : -1;
+  private tableRun(level: number, index: number): TableRun | undefined {
+    const last = this.lastTables[level];
+    if (last !== undefined && index >= last.first && index < last.end) return last;
+    for (const run of this.tables[level] ?? []) {
+      if (index >= run.first && index < run.end) {
+        this.lastTables[level] = run;
+        return run;
+      }
     }
-    return -1;
+    return undefined;
   }
 }

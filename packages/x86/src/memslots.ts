@@ -14,7 +14,8 @@ import { Ev } from './events';
 
 /** One memslot of a VM. */
 export class Memslot {
-  /** First frame after the slot. */
+  /** First frame of the slot, and first frame after it. */
+  readonly base: number;
   readonly end: number;
   /** Dirty logging is on. */
   logged = false;
@@ -28,6 +29,7 @@ export class Memslot {
     /** Whether guest page-table pages lie in it. */
     readonly holdsGuestTables: boolean,
   ) {
+    this.base = spec.baseGfn;
     this.end = spec.baseGfn + spec.npages;
     let level = 1;
     while (level < 3 && (spec.baseGfn - spec.hvf) % (PAGES_PER_LEVEL[level + 1] as number) === 0) level++;
@@ -123,9 +125,13 @@ export class Memslots {
   /** The slot a frame lies in, or undefined. */
   find(gfn: number): Memslot | undefined {
     const last = this.last;
-    if (last !== undefined && gfn >= last.spec.baseGfn && gfn < last.end) return last;
+    if (last !== undefined && gfn >= last.base && gfn < last.end) return last;
+    return this.search(gfn);
+  }
+
+  private search(gfn: number): Memslot | undefined {
     for (const slot of this.slots) {
-      if (gfn >= slot.spec.baseGfn && gfn < slot.end) {
+      if (gfn >= slot.base && gfn < slot.end) {
         this.last = slot;
         return slot;
       }

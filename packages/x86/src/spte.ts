@@ -72,6 +72,10 @@ export class SpteAttrs {
   private readonly splitSmallMap: AttrMap;
   private readonly splitHugeMap: AttrMap;
   private readonly collapseMap: AttrMap;
+  private readonly restoreMap: AttrMap;
+  private readonly restoreForWriteMap: AttrMap;
+  /** Leaves by level above 1, host-writable, D: see `leaf`. */
+  private readonly leaves = new Int16Array(8).fill(-1);
   private readonly afterRead: AttrMap;
   private readonly afterWrite: AttrMap;
 
@@ -93,6 +97,8 @@ export class SpteAttrs {
     this.splitSmallMap = map(bits => (nxHugePages ? bits | Spte.Executable : bits));
     this.splitHugeMap = map(bits => bits);
     this.collapseMap = map(bits => (nxHugePages ? bits & ~Spte.Executable : bits));
+    this.restoreMap = map(bits => restored(bits));
+    this.restoreForWriteMap = map(bits => (restored(bits) & Spte.MmuWritable) !== 0 ? restored(bits) | Spte.Writable : restored(bits));
     this.afterRead = map(bits => (adBits ? bits | Spte.Accessed : bits));
     this.afterWrite = map(bits => (adBits ? bits | Spte.Accessed | Spte.Dirty : bits));
   }
@@ -172,6 +178,15 @@ export class SpteAttrs {
    * @param setDirty false where an old writable entry stands, on kernels that then leave D alone
    */
   leaf(level: number, hostWritable: boolean, setDirty: boolean): number {
+    const at = (level > 1 ? 4 : 0) | (hostWritable ? 2 : 0) | (setDirty ? 1 : 0);
+    const known = this.leaves[at] as number;
+    if (known >= 0) return known;
+    const made = this.makeLeaf(level, hostWritable, setDirty);
+    this.leaves[at] = made;
+    return made;
+  }
+
+  private makeLeaf(level: number, hostWritable: boolean, setDirty: boolean): number {
     let bits: number = Spte.Present;
     if (this.adBits) bits |= Spte.Accessed;
     if (level === 1 || !this.nxHugePages) bits |= Spte.Executable;
@@ -186,13 +201,7 @@ export class SpteAttrs {
    * The leaf after fast_page_fault: saved rights restored, W given back to a write where KVM may; the same id when nothing can be done.
    */
   fastFix(id: number, write: boolean): number {
-    let bits = this.bits(id);
-    if ((bits & Spte.AccessTracked) !== 0) {
-      if ((bits & Spte.SavedExec) !== 0) bits |= Spte.Executable;
-      bits = (bits | Spte.Present) & ~(Spte.AccessTracked | Spte.SavedExec);
-    }
-    if (write && (bits & Spte.MmuWritable) !== 0) bits |= Spte.Writable;
-    return bits === this.bits(id) ? id : this.table.intern(bits);
+    return (write ? this.restoreForWriteMap : this.restoreMap).get(id);
   }
 
   private aged(bits: number): number {
@@ -206,6 +215,13 @@ export class SpteAttrs {
   descriptor(id: number, level: number, pfn: number, ept: boolean): string {
     return (ept ? eptDescriptor(this.bits(id), level, pfn, this.adBits) : nptDescriptor(this.bits(id), level, pfn)).toString(16);
   }
+}
+
+/** Bits with the rights that access tracking had saved. */
+function restored(bits: number): number {
+  if ((bits & Spte.AccessTracked) === 0) return bits;
+  const executable = (bits & Spte.SavedExec) !== 0 ? Spte.Executable : 0;
+  return (bits | executable | Spte.Present) & ~(Spte.AccessTracked | Spte.SavedExec);
 }
 
 /** EPT: R/W/X in bits 0-2, memory type 6 with ignore-PAT, PS 7, A 8, D 9, shadow-present 11, A/D type 52-53, host- and MMU-writable 57, 58. */

@@ -45,6 +45,8 @@ export class AccessProgram implements RunProgram {
     private readonly slots: Memslots,
     private readonly path: TdpFaultPath,
     private readonly spte: SpteAttrs,
+    /** 1 when the accesses are the hardware's to pages of the guest's tables. */
+    private readonly guestTable = 0,
   ) {
     this.stride = pattern.stride;
     this.origin = pattern.gfn - pattern.firstIndex * pattern.stride;
@@ -58,7 +60,7 @@ export class AccessProgram implements RunProgram {
     let index = Math.ceil((from - this.origin) / stride);
     for (let gfn = this.origin + index * stride; gfn < to; gfn += stride, index++) {
       const access = writeEvery > 0 && index % writeEvery === 0 ? AccessKind.Write : kind;
-      this.path.access(this.vcpu, gfn, access, 0);
+      this.path.access(this.vcpu, gfn, access, this.guestTable);
     }
   }
 

@@ -39,9 +39,15 @@ export interface MapPolicy {
 const RETRY = makeVerdict(Action.Stop, 0, 0, Effect.None, RetPf.Retry);
 const LOWER_GOAL = makeVerdict(Action.LowerGoal);
 
+/** Answers not found yet, in memories of verdicts (no verdict is negative). */
+const UNKNOWN = -1;
+const { Leaf, Table, Special } = EntryKind;
+
 /** The loop body of kvm_tdp_mmu_map. */
 export class TdpMapRule implements Rule<MapOp> {
   readonly name = 'tdp-map';
+  /** Verdicts on 4 KiB entries by attribute, host-writable and logged. */
+  private readonly smallTargets = new Int32Array(1024).fill(UNKNOWN);
 
   constructor(
     private readonly spte: SpteAttrs,
@@ -49,33 +55,43 @@ export class TdpMapRule implements Rule<MapOp> {
   ) {}
 
   visit(at: Entry, op: MapOp): Verdict {
-    if (at.kind === EntryKind.Special && at.attr === this.spte.frozen) return RETRY;
+    if (at.kind === Special && at.attr === this.spte.frozen) return RETRY;
     if (at.level === at.goal) {
+      if (at.level === 1 && !op.mmio) return this.mapSmall(at, op);
       if (at.level > 1 && this.keepsTable(at)) return LOWER_GOAL;
       return this.mapTarget(at, op);
     }
     const tableAttr = this.tableAttr(at, op);
     const effects = (tableAttr & TableBit.NxTracked) !== 0 ? Effect.Track : Effect.None;
-    if (at.kind !== EntryKind.Leaf) return makeVerdict(TdpAction.Link, 0, tableAttr, effects);
+    if (at.kind !== Leaf) return makeVerdict(TdpAction.Link, 0, tableAttr, effects);
     if (!this.policy.splitHugePages) return makeVerdict(TdpAction.ZapAtomic);
     return makeVerdict(TdpAction.Split, this.spte.splitChild(at.attr, at.level - 1), tableAttr, effects);
   }
 
   /** Whether a table at the goal is to stay because huge pages are not executable. */
   private keepsTable(at: Entry): boolean {
-    if (!this.policy.nxHugePages || at.kind !== EntryKind.Table) return false;
+    if (!this.policy.nxHugePages || at.kind !== Table) return false;
     return !this.policy.nxPrecise || (at.tableAttr & TableBit.NxDisallowed) !== 0;
+  }
+
+  private mapSmall(at: Entry, op: MapOp): Verdict {
+    const key = at.attr | (op.hostWritable ? 256 : 0) | (op.logged ? 512 : 0);
+    const known = this.smallTargets[key] as number;
+    if (known !== UNKNOWN) return known;
+    const verdict = this.mapTarget(at, op);
+    this.smallTargets[key] = verdict;
+    return verdict;
   }
 
   private mapTarget(at: Entry, op: MapOp): Verdict {
     if (op.mmio) return makeVerdict(TdpAction.Map, this.spte.mmio, 0, Effect.Final, RetPf.Emulate);
-    const isTable = at.kind === EntryKind.Table;
+    const isTable = at.kind === Table;
     // Non-leaf entries are writable too, so D stays out when a table is replaced.
-    const oldWritable = isTable || (at.kind === EntryKind.Leaf && this.spte.isWritable(at.attr));
+    const oldWritable = isTable || (at.kind === Leaf && this.spte.isWritable(at.attr));
     const attr = this.spte.leaf(at.level, op.hostWritable, this.policy.dirtyOnRefault || !oldWritable);
     const dirty = op.logged && op.hostWritable ? Effect.MarkDirty : Effect.None;
     if (isTable) return makeVerdict(TdpAction.MapOverTable, attr, 0, Effect.Final | dirty, RetPf.Fixed);
-    if (at.kind === EntryKind.Leaf && at.attr === attr) return makeVerdict(Action.Stop, 0, 0, dirty, RetPf.Spurious);
+    if (at.kind === Leaf && at.attr === attr) return makeVerdict(Action.Stop, 0, 0, dirty, RetPf.Spurious);
     return makeVerdict(TdpAction.Map, attr, 0, Effect.Final | dirty, RetPf.Fixed);
   }
 
@@ -99,11 +115,22 @@ const SPURIOUS = makeVerdict(Action.Stop, 0, 0, Effect.None, RetPf.Spurious);
 /** fast_page_fault on the lowest entry. */
 export class FastFaultRule implements Rule<FastOp> {
   readonly name = 'fast-page-fault';
+  /** Verdicts by attribute, kind of access, huge and logged. */
+  private readonly verdicts = new Int32Array(4096).fill(UNKNOWN);
 
   constructor(private readonly spte: SpteAttrs) {}
 
   visit(at: Entry, op: FastOp): Verdict {
-    if (at.kind !== EntryKind.Leaf) return INVALID;
+    if (at.kind !== Leaf) return INVALID;
+    const key = at.attr | (op.kind << 8) | (at.level > 1 ? 1024 : 0) | (op.logged ? 2048 : 0);
+    const known = this.verdicts[key] as number;
+    if (known !== UNKNOWN) return known;
+    const verdict = this.judge(at, op);
+    this.verdicts[key] = verdict;
+    return verdict;
+  }
+
+  private judge(at: Entry, op: FastOp): Verdict {
     if (this.spte.allows(at.attr, op.kind)) return SPURIOUS;
     const write = op.kind === 1;
     const fixed = this.spte.fastFix(at.attr, write);
@@ -131,11 +158,22 @@ export class HwOp {
 /** The hardware's walk: it lets the access through and sets A and D, or faults. */
 export class HardwareWalkRule implements Rule<HwOp> {
   readonly name = 'hardware-walk';
+  /** Verdicts by attribute and kind of access. */
+  private readonly verdicts = new Int32Array(1024).fill(UNKNOWN);
 
   constructor(private readonly spte: SpteAttrs) {}
 
   visit(at: Entry, op: HwOp): Verdict {
-    if (at.kind !== EntryKind.Leaf) return at.kind === EntryKind.Special && at.attr === this.spte.mmio ? MMIO : NOT_PRESENT;
+    if (at.kind !== Leaf) return at.kind === Special && at.attr === this.spte.mmio ? MMIO : NOT_PRESENT;
+    const key = at.attr | (op.kind << 8);
+    const known = this.verdicts[key] as number;
+    if (known !== UNKNOWN) return known;
+    const verdict = this.judge(at, op);
+    this.verdicts[key] = verdict;
+    return verdict;
+  }
+
+  private judge(at: Entry, op: HwOp): Verdict {
     if (!this.spte.allows(at.attr, op.kind)) return this.spte.isTracked(at.attr) ? NOT_PRESENT : DENIED;
     const after = this.spte.afterAccess(at.attr, op.kind);
     if (after === at.attr) return HIT;

@@ -12,31 +12,45 @@ import type { AccessRun, BackendMemory, ControlWrite, Counters, HostOp, MmuBacke
 import { EntryKind } from '@mmulab/api';
 import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
+import { badPagingMode } from '../errors';
 import { Ev } from '../events';
 import { GuestWalker } from '../guest-walker';
 import { Memslots } from '../memslots';
 import type { Memslot } from '../memslots';
+import { SeenTables } from '../seen-tables';
 import { readPolicy } from '../policy';
 import type { X86Policy } from '../policy';
+import { ControlRegisters } from '../roots/control';
+import { createCpus, guestSpaces, pgdOf } from '../roots/guest-spaces';
+import type { GuestCpu } from '../roots/guest-state';
+import { INVALID_ROOT } from '../roots/root-cache';
+import { readRootPolicy } from '../roots/root-policy';
+import type { RootPolicy } from '../roots/root-policy';
+import { VcpuRoots } from '../roots/vcpu-roots';
 import { Spte, SpteAttrs } from '../spte';
 import { VcpuStates } from '../vcpu-state';
 import { VmJournal } from '../vm-journal';
 import { AccessProgram } from './access-program';
+import type { AccessPattern } from './access-program';
 import { TdpDirtyLog } from './dirty-log';
 import { TdpFaultPath, tdpStages } from './fault';
 import type { FaultWorld } from './fault';
 import { NxRecovery } from './nx-recovery';
 import { TdpMmu } from './tdp-mmu';
 import type { TdpRoot } from './tdp-mmu';
+import { TdpRoots } from './tdp-roots';
 
 /** Stages of guest-table touches come before those of the data access; the scheduler sees the same ones. */
 const NO_ACCESS = -1;
+/** Neighbouring guest table pages that are worth a run of their own. */
+const MIN_LIFTED_TABLES = 16;
 
 @injectable()
 export class TdpBackend implements MmuBackend, FaultWorld {
   readonly stages = tdpStages;
   pmlActive = false;
   private readonly policy: X86Policy;
+  private readonly rootPolicy: RootPolicy;
   private vm!: VmLayout;
   private slots!: Memslots;
   private vcpus!: VcpuStates;
@@ -46,14 +60,17 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   private dirtyLog!: TdpDirtyLog;
   private nxRecovery!: NxRecovery;
   private readonly nxList = new RunList();
+  /** One per address space, then one for a guest without paging. */
   private walkers: GuestWalker[] = [];
-  /** Root of each vCPU, while it has one. */
-  private roots: (TdpRoot | undefined)[] = [];
+  private cpus: readonly GuestCpu[] = [];
+  private tdpRoots!: TdpRoots;
+  private roots!: VcpuRoots;
+  private registers!: ControlRegisters;
+  /** Root and address space that `tableSeen` speaks of. */
+  private seenKey = -1;
   private readonly keys = new Map<string, number>();
-  /** Changes whenever a mapping of a guest table page may have gone or lost rights. */
-  private tableEpoch = 1;
-  /** Per address space, level and table number: the epoch in which the page was last seen mapped for writing. */
-  private tableSeen: Map<number, number>[] = [];
+  /** Per address space: the guest table pages that need no touch. Forgotten whenever a mapping of one may have gone or lost rights. */
+  private tableSeen: SeenTables[] = [];
   // The access each vCPU has begun: remaining guest-table levels, then the data.
   private pendingVfn!: Float64Array;
   private pendingKind!: Uint8Array;
@@ -67,6 +84,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     @inject(EngineWorld) @optional() private readonly world: EngineWorld = tableWorld,
   ) {
     this.policy = readPolicy(options, host);
+    this.rootPolicy = readRootPolicy(options, host, this.policy);
   }
 
   create(vm: VmLayout): void {
@@ -81,9 +99,9 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     this.path = new TdpFaultPath(vm.vcpus, this.mmu, this.slots, this.counters, this.journal, this, policy);
     this.dirtyLog = new TdpDirtyLog(this.mmu, this.slots, policy);
     this.nxRecovery = new NxRecovery(this.nxList, this.mmu, this.slots, this.journal, this.counters, policy.nxRecovery);
-    this.walkers = vm.spaces.map(space => new GuestWalker(space));
-    this.tableSeen = vm.spaces.map(() => new Map<number, number>());
-    this.roots = new Array<TdpRoot | undefined>(vm.vcpus).fill(undefined);
+    this.walkers = guestSpaces(vm).map(space => new GuestWalker(space));
+    this.tableSeen = this.walkers.map(walker => new SeenTables(walker));
+    this.createRoots(vm);
     this.pendingVfn = new Float64Array(vm.vcpus);
     this.pendingKind = new Uint8Array(vm.vcpus);
     this.pendingLevel = new Int8Array(vm.vcpus);
@@ -93,29 +111,20 @@ export class TdpBackend implements MmuBackend, FaultWorld {
 
   enter(vcpu: number): void {
     this.select(vcpu);
-    if (this.vcpus.started[vcpu] === 0) {
-      this.vcpus.started[vcpu] = 1;
-      if (this.policy.sregsFlush) this.vcpus.flushPending[vcpu] = 1;
-    }
-    this.reenter(vcpu);
+    this.roots.serve(vcpu);
   }
 
   reenter(vcpu: number): void {
-    if (this.vcpus.flushPending[vcpu] === 1) {
-      this.vcpus.flushPending[vcpu] = 0;
-      this.count(Ev.tlbFlush, 1);
-      this.count(Ev.tlbFlushHw, 1);
-    }
-    if (this.roots[vcpu] === undefined) this.load(vcpu);
+    this.roots.serve(vcpu);
   }
 
   root(vcpu: number): TdpRoot {
-    return this.roots[vcpu] as TdpRoot;
+    return this.tdpRoots.get(this.roots.root(vcpu));
   }
 
   run(vcpu: number, run: AccessRun): void {
     this.select(vcpu);
-    const walker = this.walkers[0] as GuestWalker;
+    const walker = this.walker(vcpu);
     let index = 0;
     while (index < run.count) {
       const vfn = run.vfn + index * run.stride;
@@ -141,7 +150,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     this.select(vcpu);
     this.pendingVfn[vcpu] = vfn;
     this.pendingKind[vcpu] = kind;
-    this.pendingLevel[vcpu] = (this.walkers[0] as GuestWalker).space.levels;
+    this.pendingLevel[vcpu] = (this.walker(vcpu)).space.levels;
     return this.proceed(vcpu);
   }
 
@@ -155,8 +164,10 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     return this.proceed(vcpu);
   }
 
-  control(_vcpu: number, write: ControlWrite): void {
-    void write;
+  control(vcpu: number, write: ControlWrite): void {
+    this.select(vcpu);
+    this.registers.write(vcpu, write);
+    this.roots.serve(vcpu);
   }
 
   host(op: HostOp): void {
@@ -208,18 +219,19 @@ export class TdpBackend implements MmuBackend, FaultWorld {
         this.destroy();
         break;
     }
-    this.tableEpoch++;
+    this.forgetTables();
   }
 
   invalidate(slot: Memslot, start: number, end: number): void {
     if (this.mmu.unmap(start, end)) this.mmu.book.flush(1);
     this.slots.notifierSeq++;
-    if (slot.holdsGuestTables) this.tableEpoch++;
+    if (slot.holdsGuestTables) this.forgetTables();
   }
 
   translate(gfn: number): Translation | undefined {
-    const root = this.roots.find(candidate => candidate !== undefined);
-    if (root === undefined) return undefined;
+    const vcpu = this.cpus.findIndex((_, candidate) => this.roots.root(candidate) !== INVALID_ROOT);
+    if (vcpu < 0) return undefined;
+    const root = this.root(vcpu);
     const entry = this.mmu.lookup(root, gfn);
     if (entry.kind !== EntryKind.Leaf) return undefined;
     const bits = this.mmu.spte.bits(entry.attr);
@@ -243,26 +255,23 @@ export class TdpBackend implements MmuBackend, FaultWorld {
 
   /** One access: the table pages of the guest's walk from the top down, then the page itself. */
   private access(vcpu: number, vfn: number, kind: number): void {
-    const walker = this.walkers[0] as GuestWalker;
-    for (let level = walker.space.levels; level >= 1; level--) this.touchTable(vcpu, walker, level, vfn);
+    const walker = this.walker(vcpu);
+    if (!(this.seen(vcpu)).isWalkSeen(vfn)) this.touchWalk(vcpu, walker, vfn);
     this.path.access(vcpu, walker.gfnOf(vfn), kind, 0);
   }
 
-  /** The hardware walks through one guest table page. */
-  private touchTable(vcpu: number, walker: GuestWalker, level: number, vfn: number): void {
-    const frame = this.unseenTable(walker, level, vfn);
-    if (frame >= 0) this.path.access(vcpu, frame, AccessKind.Write, 1);
+  /** The hardware walks through the guest's tables. */
+  private touchWalk(vcpu: number, walker: GuestWalker, vfn: number): void {
+    const seen = this.seen(vcpu);
+    const { epoch } = seen;
+    for (let level = walker.space.levels; level >= 1; level--) this.touchTable(vcpu, level, Math.floor(vfn / 512 ** level));
+    seen.noteWalk(vfn, epoch);
   }
 
-  /** The frame of a guest table page that may need a mapping, or -1. Remembers that it will have one. */
-  private unseenTable(walker: GuestWalker, level: number, vfn: number): number {
-    const index = Math.floor(vfn / 512 ** level);
-    const seen = this.tableSeen[0] as Map<number, number>;
-    const key = index * 8 + level;
-    if (seen.get(key) === this.tableEpoch) return -1;
-    const frame = walker.tableFrame(level, index);
-    if (frame >= 0) seen.set(key, this.tableEpoch);
-    return frame;
+  /** The hardware walks through one guest table page. */
+  private touchTable(vcpu: number, level: number, index: number): void {
+    const frame = (this.seen(vcpu)).take(level, index);
+    if (frame >= 0) this.path.access(vcpu, frame, AccessKind.Write, 1);
   }
 
   private runSingly(vcpu: number, run: AccessRun, first: number, count: number): void {
@@ -270,58 +279,99 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   }
 
   private runLifted(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
-    const walker = this.walkers[0] as GuestWalker;
-    const vfn = run.vfn + first * run.stride;
-    const lastVfn = vfn + (count - 1) * run.stride;
-    // Table pages in between the data matter to a log that fills: then one guest table's worth of data at a time.
-    if (this.pmlActive && !this.tablesSeen(walker, vfn, lastVfn)) {
-      const here = Math.min(count, Math.ceil((512 - (vfn % 512)) / run.stride));
-      this.touchTables(vcpu, walker, vfn, vfn + (here - 1) * run.stride, run.stride);
-      this.runData(vcpu, run, first, here, gfn, slot);
-      if (here < count) this.runLifted(vcpu, run, first + here, count - here, gfn + here * run.stride, slot);
-      return;
+    const walker = this.walker(vcpu);
+    const { stride } = run;
+    let done = 0;
+    while (done < count) {
+      const vfn = run.vfn + (first + done) * stride;
+      let here = count - done;
+      // Table pages in between the data matter to a log that fills: then one guest table's worth of data at a time.
+      if (this.pmlActive && !this.tablesSettled(vcpu, walker, vfn, vfn + (here - 1) * stride)) here = Math.min(here, Math.ceil((512 - (vfn % 512)) / stride));
+      this.touchTables(vcpu, walker, vfn, vfn + (here - 1) * stride, stride);
+      this.runData(vcpu, run, first + done, here, gfn + done * stride, slot);
+      done += here;
     }
-    this.touchTables(vcpu, walker, vfn, lastVfn, run.stride);
-    this.runData(vcpu, run, first, count, gfn, slot);
   }
 
   private runData(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
-    const key = this.key(`${run.kind}/${run.stride}/${run.writeEvery}/${slot.index}/${slot.logged}/${this.pmlActive}`);
     const pattern = { gfn, count, stride: run.stride, kind: run.kind, writeEvery: run.writeEvery, firstIndex: first };
-    const program = new AccessProgram(key, this.journal, vcpu, pattern, slot, this.slots, this.path, this.mmu.spte);
-    this.mmu.run(program, this.root(vcpu), gfn, gfn + (count - 1) * run.stride + 1);
+    this.runPattern(vcpu, pattern, slot, 0);
   }
 
+  /** Runs accesses to frames of one slot, lifted. @param guestTable 1 when they are the hardware's to guest table pages */
+  private runPattern(vcpu: number, pattern: AccessPattern, slot: Memslot, guestTable: number): void {
+    const { gfn, count, stride, kind, writeEvery } = pattern;
+    const key = this.key(`${kind}/${stride}/${writeEvery}/${slot.index}/${slot.logged}/${this.pmlActive}/${guestTable}`);
+    const program = new AccessProgram(key, this.journal, vcpu, pattern, slot, this.slots, this.path, this.mmu.spte, guestTable);
+    this.mmu.run(program, this.root(vcpu), gfn, gfn + (count - 1) * stride + 1);
+  }
+
+  /** Touches the table pages of all walks of a run, level by level. */
   private touchTables(vcpu: number, walker: GuestWalker, vfn: number, lastVfn: number, stride: number): void {
     for (let level = walker.space.levels; level >= 1; level--) {
       const span = 512 ** level;
-      const step = Math.max(span, stride);
-      for (let at = vfn; ; at += step) {
-        this.touchTable(vcpu, walker, level, Math.min(at, lastVfn));
-        if (at >= lastVfn) break;
+      if (stride > span) {
+        for (let at = vfn; at <= lastVfn; at += stride) this.touchTable(vcpu, level, Math.floor(at / span));
+      } else {
+        this.touchTableRange(vcpu, walker, level, Math.floor(vfn / span), Math.floor(lastVfn / span) + 1);
       }
     }
   }
 
-  private tablesSeen(walker: GuestWalker, vfn: number, lastVfn: number): boolean {
-    const seen = this.tableSeen[0] as Map<number, number>;
+  /** Touches the table pages of a level with numbers in [first, end), those of one run of frames at once. */
+  private touchTableRange(vcpu: number, walker: GuestWalker, level: number, first: number, end: number): void {
+    const seen = this.seen(vcpu);
+    let index = walker.nextTable(level, first);
+    while (index < end) {
+      const frame = walker.tableFrame(level, index);
+      const slot = this.slots.find(frame);
+      const inSlot = slot === undefined ? 1 : slot.end - frame;
+      const count = Math.min(walker.tableRunEnd(level, index), end, index + inSlot) - index;
+      if (slot === undefined || count < MIN_LIFTED_TABLES) {
+        for (let i = 0; i < count; i++) this.touchTable(vcpu, level, index + i);
+      } else if (!seen.areSeen(level, index, count)) {
+        const { epoch } = seen;
+        this.runPattern(vcpu, { gfn: frame, count, stride: 1, kind: AccessKind.Write, writeEvery: 0, firstIndex: 0 }, slot, 1);
+        seen.noteTables(level, index, count, epoch);
+      }
+      index = walker.nextTable(level, index + count);
+    }
+  }
+
+  /** Whether no table page on the way to a range of frames has to be touched, or a touch changes nothing. */
+  private tablesSettled(vcpu: number, walker: GuestWalker, vfn: number, lastVfn: number): boolean {
+    const seen = this.seen(vcpu);
     for (let level = walker.space.levels; level >= 1; level--) {
       const span = 512 ** level;
-      for (let index = Math.floor(vfn / span); index <= Math.floor(lastVfn / span); index++) {
-        if (seen.get(index * 8 + level) !== this.tableEpoch && walker.tableFrame(level, index) >= 0) return false;
+      const end = Math.floor(lastVfn / span) + 1;
+      let index = walker.nextTable(level, Math.floor(vfn / span));
+      while (index < end) {
+        const count = Math.min(walker.tableRunEnd(level, index), end) - index;
+        if (!seen.areSeen(level, index, count) && !this.framesSettled(vcpu, walker.tableFrame(level, index), count)) return false;
+        index = walker.nextTable(level, index + count);
       }
+    }
+    return true;
+  }
+
+  /** Whether a write to each of the frames passes and leaves its entry as it is. */
+  private framesSettled(vcpu: number, gfn: number, count: number): boolean {
+    const root = this.root(vcpu);
+    for (let i = 0; i < count; i++) {
+      const entry = this.mmu.lookup(root, gfn + i);
+      if (entry.kind !== EntryKind.Leaf || !this.mmu.spte.isSettled(entry.attr, AccessKind.Write)) return false;
     }
     return true;
   }
 
   /** Goes on with a begun access until a fault's stage is due. */
   private proceed(vcpu: number): number {
-    const walker = this.walkers[0] as GuestWalker;
+    const walker = this.walker(vcpu);
     const vfn = this.pendingVfn[vcpu] as number;
     while ((this.pendingLevel[vcpu] as number) >= 0) {
       const level = this.pendingLevel[vcpu] as number;
       this.pendingLevel[vcpu] = level - 1;
-      const frame = level === 0 ? walker.gfnOf(vfn) : this.unseenTable(walker, level, vfn);
+      const frame = level === 0 ? walker.gfnOf(vfn) : (this.seen(vcpu)).take(level, Math.floor(vfn / 512 ** level));
       if (frame < 0) continue;
       const stage = this.path.begin(vcpu, frame, level === 0 ? (this.pendingKind[vcpu] as number) : AccessKind.Write, level === 0 ? 0 : 1);
       if (stage !== ACCESS_DONE) {
@@ -353,38 +403,52 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     if (op.flush && young) this.mmu.book.flush(op.pageByPage ? updates() - before : 1);
   }
 
-  /** Invalidates all roots: vCPUs drop theirs, the trees are zapped. */
+  /** Invalidates all roots: their trees are zapped at once, vCPUs drop them when they enter next. */
   private zapAllFast(): void {
-    for (let vcpu = 0; vcpu < this.roots.length; vcpu++) this.dropRoot(vcpu);
-    for (const root of [...this.mmu.roots]) this.mmu.destroyRoot(root);
+    this.tdpRoots.invalidateAll();
+    this.roots.invalidateAll();
   }
 
   private destroy(): void {
-    for (let vcpu = 0; vcpu < this.roots.length; vcpu++) this.dropRoot(vcpu);
+    for (let vcpu = 0; vcpu < this.cpus.length; vcpu++) this.roots.unload(vcpu);
     for (const root of [...this.mmu.roots]) this.mmu.destroyRoot(root);
   }
 
-  private load(vcpu: number): void {
-    const root = this.mmu.getRoot(0);
-    root.refs++;
-    this.roots[vcpu] = root;
-    this.count(Ev.mmuLoad, 1);
-    this.count(Ev.mmuSyncRoots, 1);
-    this.count(Ev.tlbFlushHw, 1);
-    this.tableEpoch++;
+  private createRoots(vm: VmLayout): void {
+    const { rootPolicy, counters } = this;
+    this.cpus = createCpus(vm, rootPolicy);
+    this.tdpRoots = new TdpRoots(this.mmu, rootPolicy.lifetime, counters, () => this.forgetTables());
+    const source = { pgd: (vcpu: number) => pgdOf(vm, this.cpus[vcpu] as GuestCpu), nestedLevels: vm.nested?.levels ?? 0, nestedPgd: 0 };
+    this.roots = new VcpuRoots(this.cpus, rootPolicy, counters, this.vcpus, this.tdpRoots, undefined, source);
+    const world = { spaces: vm.spaces.length, hasNested: false, exited: (): void => this.journal.exit() };
+    this.registers = new ControlRegisters(this.cpus, this.roots, rootPolicy, counters, world);
   }
 
-  private dropRoot(vcpu: number): void {
-    const root = this.roots[vcpu];
-    if (root === undefined) return;
-    root.refs--;
-    this.roots[vcpu] = undefined;
-    this.tableEpoch++;
+  /** Number of the address space a vCPU is in: the last one without paging. */
+  private space(vcpu: number): number {
+    const cpu = this.cpus[vcpu] as GuestCpu;
+    return cpu.paging ? cpu.space : this.walkers.length - 1;
+  }
+
+  private seen(vcpu: number): SeenTables {
+    return this.tableSeen[this.space(vcpu)] as SeenTables;
+  }
+
+  /** The page tables a vCPU walks now. */
+  private walker(vcpu: number): GuestWalker {
+    const cpu = this.cpus[vcpu] as GuestCpu;
+    const walker = this.walkers[this.space(vcpu)] as GuestWalker;
+    if (walker.space.levels !== cpu.levels) throw badPagingMode(walker.space.name, walker.space.levels, cpu.levels);
+    return walker;
   }
 
   private select(vcpu: number): void {
     this.counters.select(vcpu);
     this.journal.vcpu = vcpu;
+    const key = this.roots.root(vcpu) * this.walkers.length + this.space(vcpu);
+    if (key === this.seenKey) return;
+    this.seenKey = key;
+    this.forgetTables();
   }
 
   /** Counts the overflow exits of the vCPU's log. */
@@ -394,6 +458,10 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     this.vcpus.pmlFulls[vcpu] = 0;
     this.count(Ev.pmlFull, fulls);
     this.count(Ev.exit, fulls);
+  }
+
+  private forgetTables(): void {
+    for (const seen of this.tableSeen) seen.forget();
   }
 
   private holdsTables(baseGfn: number, npages: number): boolean {
