@@ -1,6 +1,7 @@
 /**
  * The radix page-table engine. Reading order: the shape of a table (geometry), what an entry's word says (slot), where words live (node arena, leaf
- * tables, table tree, page planes), what a world provides (mm_ops, bookkeeping), the engine's face and the engine, lifting.
+ * tables, table tree, page planes), what a world provides (mm_ops, bookkeeping), the engine's face and the engine, lifting, and the second driver: walks
+ * that stop after each atomic step.
  */
 export { Geometry } from './geometry';
 export { AttrTable } from './attr-table';
@@ -12,3 +13,8 @@ export type { Engine, EngineClass, EngineParts, Plane, RangeOptions } from './en
 export { makeEngine } from './make-engine';
 export { tableWorld } from './table-world';
 export type { Journal, RunProgram } from './lift';
+export { SharedTables } from './interleave-tables';
+export type { EntryVisitor, SharedTablesParts } from './interleave-tables';
+export { WalkFrame } from './interleave-frame';
+export { PageWalk, RangeWalk, WALK_AGAIN } from './interleave';
+export type { PageWalkOptions } from './interleave';
