@@ -199,7 +199,7 @@ export function makeEngine(): EngineClass {
             break;
           case Step.CasLeaf:
           case Step.WriteLeaf:
-            if (oldKind === Table) this.removeSubtree(tree.cursorWord(), level, tree.gfn, 1);
+            if (fromKind === Table) this.removeSubtree(tree.cursorWord(), level, tree.gfn, 1);
             tree.writeAttr(attr);
             this.book.changed(gfn, level, fromKind, fromAttr, tree.kind, attr, 1);
             fromKind = tree.kind;
@@ -214,7 +214,7 @@ export function makeEngine(): EngineClass {
             this.book.changed(gfn, level, fromKind, fromAttr, Table, tableAttr, 1);
             break;
           case Step.WriteEmpty:
-            if (oldKind === Table) this.removeSubtree(tree.cursorWord(), level, tree.gfn, 1);
+            if (fromKind === Table) this.removeSubtree(tree.cursorWord(), level, tree.gfn, 1);
             tree.writeAttr(0);
             this.book.changed(gfn, level, fromKind, fromAttr, Empty, 0, 1);
             fromKind = Empty;
@@ -226,7 +226,7 @@ export function makeEngine(): EngineClass {
             break;
           case Step.FreeSubtree:
           case Step.DeferFree:
-            if (oldKind === EntryKind.Table) this.callOut(steps[i] as Step, gfn, level, 1);
+            if (oldKind === Table) this.callOut(steps[i] as Step, gfn, level, 1);
             break;
           default:
             this.callOut(steps[i] as Step, gfn, level, 1);
@@ -313,8 +313,8 @@ export function makeEngine(): EngineClass {
         return;
       }
       this.accountTable(word, level, gfn, count);
-      this.tree.place(level, word, gfn);
-      this.book.changed(gfn, level, Table, this.tree.tableAttr, Empty, 0, count);
+      // The cursor stays: the entry above is yet to be written.
+      this.book.changed(gfn, level, Table, this.tree.tableAttrOf(word), Empty, 0, count);
     }
 
     private accountLeaf(attr: number, level: number, gfn: number, count: number): void {
@@ -496,7 +496,7 @@ export function makeEngine(): EngineClass {
             break;
           case Step.CasLeaf:
           case Step.WriteLeaf:
-            if (oldKind === Table) this.removeSubtree(word, level, gfn, count);
+            if (fromKind === Table) this.removeSubtree(word, level, gfn, count);
             after = leafSlot(level, attr);
             this.book.changed(gfn, level, fromKind, fromAttr, this.leafKind(attr), attr, count);
             fromKind = this.leafKind(attr);
@@ -511,7 +511,7 @@ export function makeEngine(): EngineClass {
             this.book.changed(gfn, level, fromKind, fromAttr, Table, tableAttr, count);
             break;
           case Step.WriteEmpty:
-            if (oldKind === Table) this.removeSubtree(word, level, gfn, count);
+            if (fromKind === Table) this.removeSubtree(word, level, gfn, count);
             after = EMPTY_SLOT;
             this.book.changed(gfn, level, fromKind, fromAttr, Empty, 0, count);
             fromKind = Empty;
@@ -522,7 +522,7 @@ export function makeEngine(): EngineClass {
             break;
           case Step.FreeSubtree:
           case Step.DeferFree:
-            if (oldKind === EntryKind.Table) this.callOut(step, gfn, level, count);
+            if (oldKind === Table) this.callOut(step, gfn, level, count);
             break;
           default:
             this.callOut(step, gfn, level, count);

@@ -194,6 +194,7 @@ export class TableTree implements Entry {
     this.materialise(this.level);
     this.viewWord = leafSlot(this.level, attr);
     this.swap(this.pos, this.viewWord);
+    this.tableAttr = 0;
   }
 
   private kindOf(attr: number): EntryKind {
@@ -495,6 +496,13 @@ export class TableTree implements Entry {
   /** Whether an attribute is that of a present leaf. */
   isLeafAttr(attr: number): boolean {
     return attr !== 0 && this.attrs.special[attr] === 0;
+  }
+
+  /** Attribute of the table a word points to. */
+  tableAttrOf(word: number): number {
+    const kind = word & KIND_MASK;
+    if (kind === NODE) return this.nodes.tableAttr[word & INDEX_MASK] as number;
+    return kind === LEAF_TABLE ? this.leaves.tableAttr(word & INDEX_MASK) : slotTableAttr(word);
   }
 
   /** Non-empty entries of the table a word of `level` points to. */

@@ -1,0 +1,361 @@
+/**
+ * The frame of a walk that stops after each atomic step: a few integers and a program counter over a protocol's list of steps.
+ *
+ * The straight loop of the engine and this frame run the same protocols. A step of the frame is one read of an entry (with the rule's verdict on
+ * it), one step of the protocol the verdict named, or the effects the verdict asked for. A compare-exchange compares the entry with the one read; where they
+ * differ the protocol is lost: what was taken for it goes back, and the walk goes on as its operation says.
+ */
+import { Action, Change, Effect, EntryKind, Step, verdictAttr, verdictTableAttr } from '@mmulab/api';
+import type { Protocol } from '@mmulab/api';
+import { badStep, linkedUnfilled } from './errors';
+import type { EntryVisitor, SharedTables } from './interleave-tables';
+
+/** Program counter of a frame whose next step reads an entry. */
+const READ = -1;
+/** No table of limbo. */
+const NOTHING = -1;
+
+const NO_PROTOCOL: Protocol = { name: 'effects', change: Change.SetLeaf, steps: [] };
+
+const STEP_NAMES = Object.keys(Step);
+
+/** Whether a step touches nothing that another walk can see: it then commutes with every step of every other walk. */
+function isPrivate(step: Step, pendingTable: boolean): boolean {
+  return step === Step.AllocTable || (step === Step.FillTable && pendingTable);
+}
+
+/** Frame of one walk. Subclasses say where it goes. */
+export abstract class WalkFrame {
+  /** The entry the walk stands on: its level, and a frame of it. */
+  level: number;
+  gfn = 0;
+  /** Root under which the walk found the table of each level: the tree's, or that of the limbo its table has been moved to. */
+  readonly roots: Int32Array;
+  /** The table that stood at the entry when it was read has been replaced since, though an equal one may stand there now. */
+  isReplaced = false;
+  /** A table page is taken and not yet linked. */
+  hasPending = false;
+  /** The entry is frozen by this walk. */
+  hasFrozen = false;
+  /** Root of the limbo that holds what this walk unlinked. */
+  unlinked = NOTHING;
+  /** The walk has ended. */
+  isDone = false;
+  /** Effect bits the verdicts so far asked for. */
+  effects = 0;
+  // The entry as it was read.
+  protected kind: EntryKind = EntryKind.Empty;
+  protected attr = 0;
+  protected tableAttr = 0;
+  protected verdict = 0;
+  // What the bookkeeper last knew of it.
+  private toldKind: EntryKind = EntryKind.Empty;
+  private toldAttr = 0;
+  private pc = READ;
+  private filled = 0;
+  private protocol = NO_PROTOCOL;
+
+  /**
+   * @param root root the walk starts from
+   * @param isReader whether unlinked tables wait for the walk's end before they are freed; the hardware's walks are kept safe by flushes instead
+   */
+  protected constructor(
+    readonly tables: SharedTables,
+    protected readonly root: number,
+    readonly isReader: boolean,
+  ) {
+    this.level = tables.parts.geometry.levels;
+    this.roots = new Int32Array(this.level + 1).fill(root);
+    tables.begin(this);
+  }
+
+  /** Does the next atomic step. */
+  step(): void {
+    if (this.pc === READ) {
+      this.tables.enter(this);
+      this.read();
+      return;
+    }
+    const { steps } = this.protocol;
+    if (this.pc === steps.length) {
+      this.applyEffects();
+    } else if (!this.carryOut(steps[this.pc] as Step)) {
+      this.lose();
+      return;
+    }
+    this.pc++;
+    if (this.pc > steps.length || (this.pc === steps.length && !this.hasEffects())) this.complete();
+  }
+
+  /** Whether the next step touches nothing another walk can see. */
+  get nextIsPrivate(): boolean {
+    const step = this.protocol.steps[this.pc];
+    return step !== undefined && isPrivate(step, this.hasPending);
+  }
+
+  /** What the next step is, for schedules. */
+  get nextName(): string {
+    if (this.isDone) return 'done';
+    if (this.pc === READ) return `read L${this.level}`;
+    const step = this.protocol.steps[this.pc];
+    return `${this.protocol.name}: ${step === undefined ? 'effects' : `${STEP_NAMES[step]} L${this.level}`}`;
+  }
+
+  /** Whether the walk stands in a table under a root. */
+  standsIn(root: number): boolean {
+    for (let level = this.level; level < this.roots.length; level++) if (this.roots[level] === root) return true;
+    return false;
+  }
+
+  /** Whether the protocol under way has a flush or invalidation before it. */
+  get owesFlushStep(): boolean {
+    if (this.pc === READ) return false;
+    if (((this.verdict >> 18) & Effect.FlushNow) !== 0) return true;
+    return this.protocol.steps.some((step, i) => i >= this.pc && (step === Step.Flush || step === Step.Tlbi));
+  }
+
+  /** Whether a flush is due when the operation ends, from the moment its first protocol is under way. */
+  get owesFlushLater(): boolean {
+    const effects = this.pc === READ ? this.effects : this.effects | (this.verdict >> 18);
+    return (effects & Effect.FlushLater) !== 0;
+  }
+
+  /** Whether the next step has to wait: entries another walk has frozen are not removed under its hands. */
+  get isBlocked(): boolean {
+    if (this.protocol.steps[this.pc] !== Step.RemoveSubtree || this.unlinked === NOTHING) return false;
+    return this.tables.walks.some(walk => walk !== this && walk.hasFrozen && walk.roots[walk.level] === this.unlinked);
+  }
+
+  /** Shows the leaf this walk has frozen and not yet accounted for, if there is one. */
+  visitFrozen(visit: EntryVisitor): void {
+    if (this.hasFrozen && this.kind === EntryKind.Leaf) visit(this.level, this.gfn, this.kind, this.attr, 0);
+  }
+
+  /** Appends what decides about the walk's future to a key. */
+  appendKey(key: number[]): void {
+    key.push(this.pc, this.level, this.gfn, this.verdict, this.kind, this.attr, this.tableAttr, this.effects, this.filled);
+    key.push((this.isReplaced ? 1 : 0) | (this.hasPending ? 2 : 0) | (this.hasFrozen ? 4 : 0) | (this.isDone ? 8 : 0));
+    if (this.isDone) return;
+    key.push(this.unlinked === NOTHING ? NOTHING : this.tables.rootName(this.unlinked));
+    for (let level = this.level; level < this.roots.length; level++) key.push(this.tables.rootName(this.roots[level] as number));
+  }
+
+  /** The protocol under way. */
+  protected get current(): Protocol {
+    return this.protocol;
+  }
+
+  /** Shows the entry at the tree's cursor to the rule and follows its verdict. */
+  protected abstract read(): void;
+  /** A protocol and its effects have been carried out. */
+  protected abstract settle(): void;
+  /** A protocol was lost to another walk. */
+  protected abstract retry(): void;
+
+  /** Takes a verdict on the entry at the cursor: its protocol, or its effects alone, come next. @returns false when nothing is to be done */
+  protected take(verdict: number): boolean {
+    const { tree, parts } = this.tables;
+    const action = verdict & 63;
+    this.verdict = verdict;
+    if (action < Action.FirstProtocol) {
+      this.protocol = NO_PROTOCOL;
+      if (!this.hasEffects()) {
+        this.effects |= (verdict >> 18) & 63;
+        return false;
+      }
+    } else {
+      this.protocol = parts.protocols[action - Action.FirstProtocol] as Protocol;
+    }
+    this.kind = tree.kind;
+    this.attr = tree.attr;
+    this.tableAttr = tree.tableAttr;
+    this.toldKind = this.kind;
+    this.toldAttr = this.kind === EntryKind.Table ? this.tableAttr : this.attr;
+    this.isReplaced = false;
+    this.pc = 0;
+    return true;
+  }
+
+  /** Goes into the table below the entry. @param gfn frame to stand on there */
+  protected descend(gfn: number): void {
+    this.roots[this.level - 1] = this.roots[this.level] as number;
+    this.level--;
+    this.gfn = gfn;
+  }
+
+  /** Ends the walk. */
+  protected finish(): void {
+    this.forget();
+    this.isDone = true;
+    this.tables.end(this);
+  }
+
+  /** Forgets the entry read: the next step reads one. */
+  protected forget(): void {
+    this.pc = READ;
+    this.verdict = 0;
+    this.kind = EntryKind.Empty;
+    this.attr = 0;
+    this.tableAttr = 0;
+    this.filled = 0;
+    this.isReplaced = false;
+    this.unlinked = NOTHING;
+  }
+
+  private complete(): void {
+    if (this.hasPending) throw badStep(this.protocol.name, 'ends with a table taken and not linked', this.gfn, this.level);
+    this.effects |= (this.verdict >> 18) & 63;
+    this.settle();
+  }
+
+  private lose(): void {
+    const { parts } = this.tables;
+    this.dropPending();
+    parts.book.lost?.(this.gfn, this.level, this.protocol.change);
+    this.forget();
+    this.retry();
+  }
+
+  /** Gives a table page back that was not linked. */
+  protected dropPending(): void {
+    if (!this.hasPending) return;
+    this.hasPending = false;
+    this.tables.freed++;
+    this.tables.parts.mmOps.freePage?.(this.gfn, this.level, 1);
+  }
+
+  /** Whether the entry is still the one read; leaves the cursor on it. */
+  private isUnchanged(): boolean {
+    const { tables } = this;
+    tables.enter(this);
+    const { kind, attr, tableAttr } = tables.tree;
+    return !this.isReplaced && kind === this.kind && attr === this.attr && tableAttr === this.tableAttr;
+  }
+
+  /** Does one step of the protocol. @returns false when its compare-exchange failed */
+  private carryOut(step: Step): boolean {
+    const { tables } = this;
+    const { mmOps } = tables.parts;
+    switch (step) {
+      case Step.AllocTable:
+        mmOps.zallocPage?.(this.gfn, this.level, 1);
+        tables.taken++;
+        this.hasPending = true;
+        return true;
+      case Step.FillTable:
+        this.filled = verdictAttr(this.verdict);
+        if (!this.hasPending) tables.fillLinked(this, this.filled);
+        return true;
+      case Step.CasTable:
+        if (!this.isUnchanged()) return false;
+        this.linkTable();
+        return true;
+      case Step.WriteTable:
+        this.linkTable();
+        return true;
+      case Step.CasLeaf:
+        if (!this.isUnchanged()) return false;
+        this.storeLeaf(verdictAttr(this.verdict));
+        return true;
+      case Step.WriteLeaf:
+        this.storeLeaf(verdictAttr(this.verdict));
+        return true;
+      case Step.WriteEmpty:
+        this.storeLeaf(0);
+        return true;
+      case Step.CasQuiet:
+        if (!this.isUnchanged()) return false;
+        tables.storeAttr(this, verdictAttr(this.verdict));
+        return true;
+      case Step.CasFreeze:
+        if (!this.isUnchanged()) return false;
+        tables.storeAttr(this, tables.parts.locked);
+        this.hasFrozen = true;
+        return true;
+      case Step.RemoveSubtree:
+        if (this.unlinked !== NOTHING) tables.remove(this.unlinked);
+        return true;
+      case Step.FreeSubtree:
+      case Step.DeferFree:
+        this.freeUnlinked(step === Step.DeferFree);
+        return true;
+      default:
+        this.callOut(step);
+        return true;
+    }
+  }
+
+  /** Steps that are calls into the surrounding world. */
+  private callOut(step: Step): void {
+    const { mmOps } = this.tables.parts;
+    const { gfn, level } = this;
+    switch (step) {
+      case Step.Flush:
+        mmOps.flushRemoteTlbs?.(gfn, level, 1);
+        break;
+      case Step.Tlbi:
+        mmOps.tlbi?.(gfn, level, 1);
+        break;
+      case Step.DcacheClean:
+        mmOps.dcacheCleanInvalPoc?.(gfn, level, 1);
+        break;
+      case Step.IcacheInval:
+        mmOps.icacheInvalPou?.(gfn, level, 1);
+        break;
+      case Step.GetPage:
+        mmOps.getPage?.(gfn, level, 1);
+        break;
+      case Step.PutPage:
+        mmOps.putPage?.(gfn, level, 1);
+        break;
+      default:
+        throw badStep(this.protocol.name, `no such step: ${step}`, gfn, level);
+    }
+  }
+
+  private linkTable(): void {
+    const { tables, protocol } = this;
+    if (!this.hasPending) throw badStep(protocol.name, 'links a table it has not taken', this.gfn, this.level);
+    const tableAttr = verdictTableAttr(this.verdict);
+    tables.storeTable(this, this.filled, tableAttr);
+    this.hasPending = false;
+    this.tell(EntryKind.Table, tableAttr);
+    if (protocol.change === Change.Split && this.filled === 0) {
+      throw linkedUnfilled(this.gfn, this.level, `attr 0x${(tables.parts.attrs.bits[this.attr] as number).toString(16)} → empty table`);
+    }
+  }
+
+  private storeLeaf(attr: number): void {
+    this.tables.storeAttr(this, attr);
+    this.hasFrozen = false;
+    this.tell(this.tables.tree.kind, attr);
+  }
+
+  /** Tells the bookkeeper of a transition, from the entry as it was read or last told of. */
+  private tell(newKind: EntryKind, newAttr: number): void {
+    this.tables.parts.book.changed(this.gfn, this.level, this.toldKind, this.toldAttr, newKind, newAttr, 1);
+    this.toldKind = newKind;
+    this.toldAttr = newAttr;
+  }
+
+  private freeUnlinked(deferred: boolean): void {
+    if (this.unlinked === NOTHING) return;
+    const { mmOps } = this.tables.parts;
+    if (deferred) mmOps.deferFree?.(this.gfn, this.level, 1);
+    else mmOps.freePage?.(this.gfn, this.level, 1);
+    this.tables.release(this.unlinked, deferred);
+  }
+
+  private hasEffects(): boolean {
+    return ((this.verdict >> 18) & (Effect.FlushNow | Effect.Track | Effect.MarkDirty)) !== 0;
+  }
+
+  private applyEffects(): void {
+    const { book, mmOps } = this.tables.parts;
+    const effects = (this.verdict >> 18) & 63;
+    if ((effects & Effect.FlushNow) !== 0) mmOps.flushRemoteTlbs?.(this.gfn, this.level, 1);
+    // A table that has been removed again since it was linked must not be listed.
+    if ((effects & Effect.Track) !== 0 && !this.isReplaced) book.track?.(this.gfn, this.level, 1);
+    if ((effects & Effect.MarkDirty) !== 0) book.markDirty?.(this.gfn);
+  }
+}
