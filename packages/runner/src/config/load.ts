@@ -5,10 +5,16 @@
  * a string and the other as a map, the string stands for its name or command.
  */
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
-import { LineCounter, parseDocument, visit, type Document } from 'yaml';
+import type * as Yaml from 'yaml';
 import { extendsCycle, malformedConfig, wrongType } from '../errors';
 import { isMap, readTextFile } from '../files';
 import type { RawConfig } from './types';
+
+/** The YAML library, loaded with the first file: a command line needs none. */
+function yaml(): typeof Yaml {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded only when there is a file to read
+  return require('yaml') as typeof Yaml;
+}
 
 type ConfigMap = Readonly<Record<string, unknown>>;
 
@@ -41,6 +47,7 @@ function loadWithBases(path: string, chain: readonly string[], rootDirectory: st
 }
 
 function parseConfig(path: string, text: string): ConfigMap {
+  const { LineCounter, parseDocument } = yaml();
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const [error] = document.errors;
@@ -54,8 +61,8 @@ function parseConfig(path: string, text: string): ConfigMap {
   return value;
 }
 
-function toPlain(path: string, document: Document): unknown {
-  visit(document, {
+function toPlain(path: string, document: Yaml.Document): unknown {
+  yaml().visit(document, {
     Scalar: (_key, node) => {
       if (typeof node.value === 'number' && TRAILING_ZERO.test(node.source ?? '')) node.value = node.source;
     },
