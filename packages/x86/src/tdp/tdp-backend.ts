@@ -7,7 +7,7 @@
  *
  * Models: Linux arch/x86/kvm (mmu/tdp_mmu.c, mmu/mmu.c, x86.c). Hot path: `touch`, `begin`, `advance`.
  */
-import { ACCESS_DONE, AccessKind, BackendOptions, CountersToken, HostOptions } from '@mmulab/api';
+import { ACCESS_DONE as DONE_CODE, AccessKind, BackendOptions, CountersToken, HostOptions } from '@mmulab/api';
 import type { AccessRun, BackendMemory, ControlWrite, Counters, HostOp, MmuBackend, OptionValues, Translation, Vfn, VmLayout } from '@mmulab/api';
 import { EntryKind } from '@mmulab/api';
 import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
@@ -40,10 +40,24 @@ import { TdpMmu } from './tdp-mmu';
 import type { TdpRoot } from './tdp-mmu';
 import { TdpRoots } from './tdp-roots';
 
+// Bound here: a name that another package re-exports is a call of a getter.
+const ACCESS_DONE: number = DONE_CODE;
+const { Write } = AccessKind;
+
 /** Stages of guest-table touches come before those of the data access; the scheduler sees the same ones. */
 const NO_ACCESS = -1;
 /** Neighbouring guest table pages that are worth a run of their own. */
 const MIN_LIFTED_TABLES = 16;
+
+/** What a vCPU walks: its root, and its guest's tables (undefined while its paging mode does not fit them). */
+class VcpuContext {
+  epoch = 0;
+  /** Root and address space as one number. */
+  key = -1;
+  root: TdpRoot | undefined = undefined;
+  walker: GuestWalker | undefined = undefined;
+  seen: SeenTables | undefined = undefined;
+}
 
 @injectable()
 export class TdpBackend implements MmuBackend, FaultWorld {
@@ -66,6 +80,9 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   private tdpRoots!: TdpRoots;
   private roots!: VcpuRoots;
   private registers!: ControlRegisters;
+  /** What each vCPU walks now, found again after `contextEpoch` has moved. */
+  private contexts: VcpuContext[] = [];
+  private contextEpoch = 1;
   /** Root and address space that `tableSeen` speaks of. */
   private seenKey = -1;
   private readonly keys = new Map<string, number>();
@@ -102,6 +119,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     this.walkers = guestSpaces(vm).map(space => new GuestWalker(space));
     this.tableSeen = this.walkers.map(walker => new SeenTables(walker));
     this.createRoots(vm);
+    this.contexts = this.cpus.map(() => new VcpuContext());
     this.pendingVfn = new Float64Array(vm.vcpus);
     this.pendingKind = new Uint8Array(vm.vcpus);
     this.pendingLevel = new Int8Array(vm.vcpus);
@@ -111,6 +129,8 @@ export class TdpBackend implements MmuBackend, FaultWorld {
 
   enter(vcpu: number): void {
     this.select(vcpu);
+    // Whoever enters was out of the guest before: that exit drained its log.
+    this.journal.exit();
     this.roots.serve(vcpu);
   }
 
@@ -119,7 +139,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   }
 
   root(vcpu: number): TdpRoot {
-    return this.tdpRoots.get(this.roots.root(vcpu));
+    return this.context(vcpu).root as TdpRoot;
   }
 
   run(vcpu: number, run: AccessRun): void {
@@ -150,7 +170,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     this.select(vcpu);
     this.pendingVfn[vcpu] = vfn;
     this.pendingKind[vcpu] = kind;
-    this.pendingLevel[vcpu] = (this.walker(vcpu)).space.levels;
+    this.pendingLevel[vcpu] = this.walker(vcpu).space.levels;
     return this.proceed(vcpu);
   }
 
@@ -167,6 +187,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   control(vcpu: number, write: ControlWrite): void {
     this.select(vcpu);
     this.registers.write(vcpu, write);
+    this.contextEpoch++;
     this.roots.serve(vcpu);
   }
 
@@ -219,7 +240,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
         this.destroy();
         break;
     }
-    this.forgetTables();
+    this.rootsChanged();
   }
 
   invalidate(slot: Memslot, start: number, end: number): void {
@@ -256,7 +277,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   /** One access: the table pages of the guest's walk from the top down, then the page itself. */
   private access(vcpu: number, vfn: number, kind: number): void {
     const walker = this.walker(vcpu);
-    if (!(this.seen(vcpu)).isWalkSeen(vfn)) this.touchWalk(vcpu, walker, vfn);
+    if (!this.seen(vcpu).isWalkSeen(vfn)) this.touchWalk(vcpu, walker, vfn);
     this.path.access(vcpu, walker.gfnOf(vfn), kind, 0);
   }
 
@@ -270,8 +291,8 @@ export class TdpBackend implements MmuBackend, FaultWorld {
 
   /** The hardware walks through one guest table page. */
   private touchTable(vcpu: number, level: number, index: number): void {
-    const frame = (this.seen(vcpu)).take(level, index);
-    if (frame >= 0) this.path.access(vcpu, frame, AccessKind.Write, 1);
+    const frame = this.seen(vcpu).take(level, index);
+    if (frame >= 0) this.path.access(vcpu, frame, Write, 1);
   }
 
   private runSingly(vcpu: number, run: AccessRun, first: number, count: number): void {
@@ -331,7 +352,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
         for (let i = 0; i < count; i++) this.touchTable(vcpu, level, index + i);
       } else if (!seen.areSeen(level, index, count)) {
         const { epoch } = seen;
-        this.runPattern(vcpu, { gfn: frame, count, stride: 1, kind: AccessKind.Write, writeEvery: 0, firstIndex: 0 }, slot, 1);
+        this.runPattern(vcpu, { gfn: frame, count, stride: 1, kind: Write, writeEvery: 0, firstIndex: 0 }, slot, 1);
         seen.noteTables(level, index, count, epoch);
       }
       index = walker.nextTable(level, index + count);
@@ -359,7 +380,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     const root = this.root(vcpu);
     for (let i = 0; i < count; i++) {
       const entry = this.mmu.lookup(root, gfn + i);
-      if (entry.kind !== EntryKind.Leaf || !this.mmu.spte.isSettled(entry.attr, AccessKind.Write)) return false;
+      if (entry.kind !== EntryKind.Leaf || !this.mmu.spte.isSettled(entry.attr, Write)) return false;
     }
     return true;
   }
@@ -371,9 +392,9 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     while ((this.pendingLevel[vcpu] as number) >= 0) {
       const level = this.pendingLevel[vcpu] as number;
       this.pendingLevel[vcpu] = level - 1;
-      const frame = level === 0 ? walker.gfnOf(vfn) : (this.seen(vcpu)).take(level, Math.floor(vfn / 512 ** level));
+      const frame = level === 0 ? walker.gfnOf(vfn) : this.seen(vcpu).take(level, Math.floor(vfn / 512 ** level));
       if (frame < 0) continue;
-      const stage = this.path.begin(vcpu, frame, level === 0 ? (this.pendingKind[vcpu] as number) : AccessKind.Write, level === 0 ? 0 : 1);
+      const stage = this.path.begin(vcpu, frame, level === 0 ? (this.pendingKind[vcpu] as number) : Write, level === 0 ? 0 : 1);
       if (stage !== ACCESS_DONE) {
         this.pendingStage[vcpu] = stage;
         return stage;
@@ -417,7 +438,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   private createRoots(vm: VmLayout): void {
     const { rootPolicy, counters } = this;
     this.cpus = createCpus(vm, rootPolicy);
-    this.tdpRoots = new TdpRoots(this.mmu, rootPolicy.lifetime, counters, () => this.forgetTables());
+    this.tdpRoots = new TdpRoots(this.mmu, rootPolicy.lifetime, counters, () => this.rootsChanged());
     const source = { pgd: (vcpu: number) => pgdOf(vm, this.cpus[vcpu] as GuestCpu), nestedLevels: vm.nested?.levels ?? 0, nestedPgd: 0 };
     this.roots = new VcpuRoots(this.cpus, rootPolicy, counters, this.vcpus, this.tdpRoots, undefined, source);
     const world = { spaces: vm.spaces.length, hasNested: false, exited: (): void => this.journal.exit() };
@@ -431,23 +452,52 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   }
 
   private seen(vcpu: number): SeenTables {
-    return this.tableSeen[this.space(vcpu)] as SeenTables;
+    return this.context(vcpu).seen as SeenTables;
   }
 
   /** The page tables a vCPU walks now. */
   private walker(vcpu: number): GuestWalker {
-    const cpu = this.cpus[vcpu] as GuestCpu;
-    const walker = this.walkers[this.space(vcpu)] as GuestWalker;
-    if (walker.space.levels !== cpu.levels) throw badPagingMode(walker.space.name, walker.space.levels, cpu.levels);
+    const { walker } = this.context(vcpu);
+    if (walker === undefined) throw this.wrongMode(vcpu);
     return walker;
+  }
+
+  private wrongMode(vcpu: number): Error {
+    const { space } = this.walkers[this.space(vcpu)] as GuestWalker;
+    return badPagingMode(space.name, space.levels, (this.cpus[vcpu] as GuestCpu).levels);
+  }
+
+  private context(vcpu: number): VcpuContext {
+    const context = this.contexts[vcpu] as VcpuContext;
+    if (context.epoch !== this.contextEpoch) this.resolve(vcpu, context);
+    return context;
+  }
+
+  private resolve(vcpu: number, context: VcpuContext): void {
+    const space = this.space(vcpu);
+    const walker = this.walkers[space] as GuestWalker;
+    const root = this.roots.root(vcpu);
+    context.epoch = this.contextEpoch;
+    context.key = root * this.walkers.length + space;
+    context.root = root === INVALID_ROOT ? undefined : this.tdpRoots.get(root);
+    context.seen = this.tableSeen[space];
+    context.walker = walker.space.levels === (this.cpus[vcpu] as GuestCpu).levels ? walker : undefined;
   }
 
   private select(vcpu: number): void {
     this.counters.select(vcpu);
     this.journal.vcpu = vcpu;
-    const key = this.roots.root(vcpu) * this.walkers.length + this.space(vcpu);
-    if (key === this.seenKey) return;
+    const { key } = this.context(vcpu);
+    if (key !== this.seenKey) this.otherRoot(key);
+  }
+
+  private otherRoot(key: number): void {
     this.seenKey = key;
+    this.forgetTables();
+  }
+
+  private rootsChanged(): void {
+    this.contextEpoch++;
     this.forgetTables();
   }
 
@@ -486,5 +536,5 @@ export class TdpBackend implements MmuBackend, FaultWorld {
 
 /** Kind of access number `index` of a run. */
 function kindOf(run: AccessRun, index: number): AccessKind {
-  return run.writeEvery > 0 && index % run.writeEvery === 0 ? AccessKind.Write : run.kind;
+  return run.writeEvery > 0 && index % run.writeEvery === 0 ? Write : run.kind;
 }
