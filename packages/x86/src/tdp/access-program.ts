@@ -10,6 +10,9 @@ import type { Memslot, Memslots } from '../memslots';
 import type { SpteAttrs } from '../spte';
 import type { TdpFaultPath } from './fault';
 
+// Bound here: a name that another package re-exports is a call of a getter.
+const { Write } = AccessKind;
+
 /** Pattern of a run over guest frames. */
 export interface AccessPattern {
   /** Frame of the pattern's access number `firstIndex`. */
@@ -51,21 +54,21 @@ export class AccessProgram implements RunProgram {
     this.stride = pattern.stride;
     this.origin = pattern.gfn - pattern.firstIndex * pattern.stride;
     this.period = pattern.stride * (pattern.writeEvery > 1 ? pattern.writeEvery : 1);
-    this.writes = pattern.writeEvery > 0 || pattern.kind === AccessKind.Write;
-    this.others = pattern.kind !== AccessKind.Write && pattern.writeEvery !== 1;
+    this.writes = pattern.writeEvery > 0 || pattern.kind === Write;
+    this.others = pattern.kind !== Write && pattern.writeEvery !== 1;
   }
 
   block(from: number, to: number): void {
     const { stride, kind, writeEvery } = this.pattern;
     let index = Math.ceil((from - this.origin) / stride);
     for (let gfn = this.origin + index * stride; gfn < to; gfn += stride, index++) {
-      const access = writeEvery > 0 && index % writeEvery === 0 ? AccessKind.Write : kind;
+      const access = writeEvery > 0 && index % writeEvery === 0 ? Write : kind;
       this.path.access(this.vcpu, gfn, access, this.guestTable);
     }
   }
 
   settled(attr: number): boolean {
-    if (this.writes && !this.spte.isSettled(attr, AccessKind.Write)) return false;
+    if (this.writes && !this.spte.isSettled(attr, Write)) return false;
     return !this.others || this.spte.isSettled(attr, this.pattern.kind);
   }
 

@@ -9,6 +9,9 @@ import type { Bookkeeper, MmOps } from '@mmulab/pgtable';
 import { Ev } from '../events';
 import type { VmJournal } from '../vm-journal';
 
+// Bound here: a name that another package re-exports is a call of a getter.
+const { Leaf, Table } = EntryKind;
+
 /** What the bookkeeper needs to know of the VM's dirty tracking. */
 export type MarkDirty = (gfn: number) => void;
 
@@ -27,13 +30,13 @@ export class TdpBookkeeper implements Bookkeeper, MmOps {
 
   changed(_gfn: number, level: number, oldKind: EntryKind, _oldAttr: number, newKind: EntryKind, _newAttr: number, count: number): void {
     const now = this.counters.now;
-    if (oldKind === EntryKind.Leaf) {
-      if (newKind === EntryKind.Leaf) {
+    if (oldKind === Leaf) {
+      if (newKind === Leaf) {
         add(now, Ev.update[level] as number, count);
         return;
       }
       add(now, Ev.pages[level] as number, -count);
-      if (newKind === EntryKind.Table) {
+      if (newKind === Table) {
         add(now, Ev.split[level] as number, count);
         add(now, Ev.hugeSplit[level] as number, count);
         add(now, Ev.pages[level - 1] as number, count * 512);
@@ -42,17 +45,17 @@ export class TdpBookkeeper implements Bookkeeper, MmOps {
       add(now, Ev.zap[level] as number, count);
       return;
     }
-    if (newKind === EntryKind.Leaf) {
+    if (newKind === Leaf) {
       add(now, Ev.pages[level] as number, count);
-      if (oldKind === EntryKind.Table) {
+      if (oldKind === Table) {
         add(now, Ev.tableToLeaf, count);
         this.tablesRemoved(count);
       } else {
         add(now, Ev.install[level] as number, count);
       }
-    } else if (newKind === EntryKind.Table) {
+    } else if (newKind === Table) {
       add(now, Ev.installTable, count);
-    } else if (oldKind === EntryKind.Table) {
+    } else if (oldKind === Table) {
       add(now, Ev.zapTable, count);
       this.tablesRemoved(count);
     }

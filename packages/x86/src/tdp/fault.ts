@@ -11,7 +11,7 @@
  * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_mmu_page_fault(), direct_page_fault()/kvm_tdp_page_fault(), kvm_faultin_pfn(),
  * kvm_mmu_hugepage_adjust(), fast_page_fault(). Hot path.
  */
-import { ACCESS_DONE, EntryKind } from '@mmulab/api';
+import { ACCESS_DONE as DONE_CODE, EntryKind } from '@mmulab/api';
 import type { Counters, StageDef } from '@mmulab/api';
 import { livelock } from '../errors';
 import { Ev } from '../events';
@@ -20,6 +20,10 @@ import type { VmJournal } from '../vm-journal';
 import { HwWalk } from './map-rule';
 import { RetPf } from './protocols';
 import type { TdpMmu, TdpRoot } from './tdp-mmu';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const ACCESS_DONE: number = DONE_CODE;
+const { Leaf } = EntryKind;
 
 /** Stages by number. */
 export const Stage = { Exit: 0, FastFault: 1, HostPage: 2, Walk: 3, Map: 4, Resume: 5 } as const;
@@ -246,7 +250,7 @@ export class TdpFaultPath {
     if (entry.level === seenLevel && entry.kind === seenKind && entry.attr === this.seenAttr[vcpu]) return false;
     if (entry.level >= seenLevel) return true;
     // A table stands where this fault would have linked one or split a huge page into one.
-    const splits = seenKind === EntryKind.Leaf;
+    const splits = seenKind === Leaf;
     if (splits && !this.policy.splitHugePages) return true;
     this.add(Ev.tableAlloc);
     this.add(Ev.tableFree);
