@@ -106,7 +106,11 @@ class OracleEngine implements Engine {
           below = action === Action.Descend || (action >= Action.FirstProtocol && !wasTable);
         }
         const child = at.child;
-        if (below && child !== undefined && level > options.minLevel) walk(child, level - 1, gfn);
+        if (!below || child === undefined || level <= options.minLevel) continue;
+        walk(child, level - 1, gfn);
+        if (options.post !== true) continue;
+        const verdict = rule.visit(at, op);
+        if (verdictAction(verdict) >= Action.FirstProtocol) effects |= this.protocol(at, verdict, gfn);
       }
     };
     top.tables.forEach((table, number) => walk(table, geometry.levels, number * geometry.entries * geometry.pagesAt(geometry.levels)));
@@ -123,6 +127,7 @@ class OracleEngine implements Engine {
   private protocol(at: OracleCursor, verdict: Verdict, gfn: number): number {
     const protocol = this.parts.protocols[verdictAction(verdict) - Action.FirstProtocol] as Protocol;
     const { level } = at;
+    const wasTable = at.kind === EntryKind.Table;
     let fill = 0;
     for (const step of protocol.steps) {
       switch (step) {
@@ -142,6 +147,10 @@ class OracleEngine implements Engine {
           break;
         case Step.CasQuiet:
           at.writeAttr(verdictAttr(verdict));
+          break;
+        case Step.FreeSubtree:
+        case Step.DeferFree:
+          if (wasTable) this.call(step, gfn, level);
           break;
         default:
           this.call(step, gfn, level);
