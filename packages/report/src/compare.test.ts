@@ -1,7 +1,7 @@
 /**
  * Comparisons: alignment, ratios, grouping, and the labels of runs.
  */
-import { RESULT_SCHEMA, type CounterValues, type RunResult } from '@mmulab/api';
+import { RESULT_SCHEMA, type BackendDefinition, type CounterValues, type RunResult } from '@mmulab/api';
 import { compareResults } from './compare';
 import { comparisonReport } from './comparison-report';
 import { renderReport, type View } from './reporter';
@@ -51,6 +51,37 @@ const vcpus = (count: number): RunResult => ({
   },
 });
 const cells = (line: string | undefined): string[] => (line ?? '').trim().split(/ {2,}/);
+
+describe('two kernels side by side', () => {
+  const kernels: BackendDefinition = {
+    name: 'x86-tdp',
+    arch: 'x86',
+    models: 'a kernel',
+    profiles: [
+      { name: '6.1', doc: 'Older.', values: { huge_page_fault: 'zap' } },
+      { name: '6.2', doc: 'Newer.', values: {} },
+    ],
+    options: [{ kind: 'choice', name: 'huge_page_fault', choices: ['zap', 'split'], default: 'split', doc: 'What a fault does.' }],
+    hostOptions: [],
+    events: [],
+    check: () => undefined,
+    machine: () => ({ arch: 'x86', pageSizeBytes: 4096, physBits: 46, maxGfn: bits => 2 ** bits }),
+  };
+  const of = (kernel: string, huge_page_fault: string): RunResult => result({ execute: { page_fault: 1 } }, { kernel, options: { huge_page_fault } });
+  const heading = (results: readonly RunResult[], seen: View = view): string[] =>
+    renderReport(comparisonReport(compareResults(results), { backends: [kernels], workloads: [] }), 'table', seen).split('\n');
+
+  it('are headed by their names alone when their switches are those of the kernels', () => {
+    const table = heading([of('6.1', 'zap'), of('6.2', 'split')]);
+    expect(table).toContain('backend.kernel: 6.1 | 6.2');
+    expect(table.filter(line => line.includes('huge_page_fault'))).toEqual([]);
+    expect(heading([of('6.1', 'zap'), of('6.2', 'split')], { ...view, all: true })).toContain('backend.options.huge_page_fault: zap | split');
+  });
+
+  it('are headed by a switch that one of them has otherwise', () => {
+    expect(heading([of('6.1', 'split'), of('6.2', 'zap')])).toContain('backend.options.huge_page_fault: split | zap');
+  });
+});
 
 describe('two results side by side', () => {
   const table = lines([zap, split]);

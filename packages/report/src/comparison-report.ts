@@ -3,7 +3,7 @@
  */
 import type { RunResult } from '@mmulab/api';
 import { comparisonDocument, isSameInAll, type ComparedPhase, type Comparison } from './compare';
-import { describeRun, EMPTY_CATALOG, type Catalog } from './describe';
+import { describeRun, EMPTY_CATALOG, followsFromKernel, type Catalog } from './describe';
 import { foldIterations } from './iterations';
 import { formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
 import type { CsvRows, Report, View } from './reporter';
@@ -27,6 +27,7 @@ export function comparisonReport(comparisons: readonly Comparison[], catalog: Ca
 }
 
 function comparisonSheet(comparison: Comparison, catalog: Catalog, view: View): Sheet {
+  const implied = (path: string): boolean => !view.all && followsFromKernel(path, comparison.runs, catalog);
   const phases = new Map(comparison.phases.map(phase => [phase.phase, phase]));
   const folds = foldIterations([...phases.keys()], (a, b) => samePhase(phases.get(a), phases.get(b)));
   const rows = folds.flatMap(fold => {
@@ -35,7 +36,7 @@ function comparisonSheet(comparison: Comparison, catalog: Catalog, view: View): 
   });
   return {
     title: comparisonTitle(comparison),
-    lines: [...commonLines(comparison, catalog), ...comparison.settings.map(settingLine)],
+    lines: [...commonLines(comparison, catalog), ...comparison.settings.filter(({ path }) => !implied(path)).map(settingLine)],
     keys: 2,
     columns: [{ name: 'phase', align: 'left' }, { name: 'counter', align: 'left' }, ...comparison.labels.flatMap(runColumns(comparison.labels))],
     rows: comparison.phases.length > 1 ? [...rows, ...phaseRows('total', comparison.totals, view)] : rows,

@@ -39,12 +39,32 @@ function textAt(config: Config, ...path: string[]): string {
   return typeof value === 'string' ? value : '';
 }
 
+/** Whether a setting is a switch that has, in every run, the value its kernel has: then the kernels say it all. */
+export function followsFromKernel(path: string, runs: readonly RunResult[], { backends }: Catalog): boolean {
+  const prefix = 'backend.options.';
+  if (!path.startsWith(prefix)) return false;
+  const name = path.slice(prefix.length);
+  return runs.every(({ config }) => {
+    const backend = backendOf(config, backends);
+    return backend !== undefined && kernelOptions(config, backend)[name] === configValue(config, 'backend', 'options', name);
+  });
+}
+
+function backendOf(config: Config, backends: Catalog['backends']): BackendDefinition | undefined {
+  return backends.find(candidate => candidate.name === textAt(config, 'backend', 'name'));
+}
+
+/** Options as the kernel of a run has them. */
+function kernelOptions(config: Config, { options, profiles }: BackendDefinition): OptionValues {
+  const profile = profiles.find(candidate => candidate.name === textAt(config, 'backend', 'kernel'));
+  return { ...defaultsOf(options), ...profile?.values };
+}
+
 /** What is not as the kernel profile has it, and what is not as on the usual host. */
 function machineOptions(config: Config, { backends }: Catalog, except: readonly string[]): string[] {
-  const backend = backends.find(candidate => candidate.name === textAt(config, 'backend', 'name'));
+  const backend = backendOf(config, backends);
   if (backend === undefined) return [];
-  const profile = backend.profiles.find(candidate => candidate.name === textAt(config, 'backend', 'kernel'));
-  const usual = { ...defaultsOf(backend.options), ...profile?.values };
+  const usual = kernelOptions(config, backend);
   const isUsual = (values: OptionValues, name: string, value: unknown): boolean => values[name] === undefined || values[name] === value;
   return [
     ...optionsAt(config, ['backend', 'options'], except, (name, value) => !isUsual(usual, name, value)),
