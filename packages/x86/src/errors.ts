@@ -50,3 +50,24 @@ export function badPagingMode(space: string, tables: number, mode: number): Mmul
 export function badNestedTransition(what: string, why: string): MmulabError {
   return new MmulabError('GUEST_NESTED', `${what}: ${why}`);
 }
+
+/** SHADOW_PAGES_EXHAUSTED: every shadow page the limit allows is in use as a root. */
+export function shadowPagesExhausted(limit: number): MmulabError {
+  return new MmulabError(
+    'SHADOW_PAGES_EXHAUSTED',
+    `${limit} shadow pages: all are roots in use, none can be recycled: expected fewer roots or more guest memory`,
+  );
+}
+
+/** GUEST_NESTED: a nested guest behind page tables of its own needs two-dimensional paging. */
+export function nestedNeedsPaging(): MmulabError {
+  return new MmulabError('GUEST_NESTED', 'vm.nested: L1 has second-stage tables of its own only with npt=Y (here npt=N)');
+}
+
+/** OPTION_NESTED_SPLIT: eager splitting of nested huge pages needs the guest's access bits. */
+export function nestedSplitNeedsCache(): MmulabError {
+  return new MmulabError(
+    'OPTION_NESTED_SPLIT',
+    'backend.options.eager_page_split: Y with shadowed_access_cache=N: nested huge pages cannot be split eagerly without the cached access bits (set eager_page_split=N, or shadowed_access_cache=Y)',
+  );
+}

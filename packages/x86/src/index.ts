@@ -7,3 +7,5 @@ export { x86HostOptions, x86Options, x86Profiles } from './profiles';
 export { Spte, SpteAttrs, TableBit } from './spte';
 export { tdpDefinition } from './tdp/definition';
 export { TdpBackend } from './tdp/tdp-backend';
+export { shadowDefinition } from './shadow/definition';
+export { ShadowBackend } from './shadow/shadow-backend';

@@ -213,8 +213,13 @@ export class SpteAttrs {
 
   /** The entry as the architecture writes it. @param pfn frame it points to; @returns 64-bit value in hexadecimal */
   descriptor(id: number, level: number, pfn: number, ept: boolean): string {
-    return (ept ? eptDescriptor(this.bits(id), level, pfn, this.adBits) : nptDescriptor(this.bits(id), level, pfn)).toString(16);
+    return spteDescriptor(this.bits(id), level, pfn, ept, this.adBits);
   }
+}
+
+/** An entry of given attribute bits as the architecture writes it, in hexadecimal. */
+export function spteDescriptor(bits: number, level: number, pfn: number, ept: boolean, adBits: boolean): string {
+  return (ept ? eptDescriptor(bits, level, pfn, adBits) : nptDescriptor(bits, level, pfn)).toString(16);
 }
 
 /** Bits with the rights that access tracking had saved. */

@@ -13,6 +13,12 @@ import type { Journal, RunProgram } from '@mmulab/pgtable';
 import type { Memslot, Memslots } from '../memslots';
 import type { TdpMmu } from './tdp-mmu';
 
+/** What dirty logging asks of a VM's page tables: the TDP MMU's operations, the legacy MMU's, or both at once. */
+export type LoggedTables = Pick<
+  TdpMmu,
+  'splitHugePages' | 'clearDirtyRange' | 'writeProtectRange' | 'clearDirtyPage' | 'writeProtectHugePage' | 'collapse' | 'roots' | 'run'
+> & { readonly book: Pick<TdpMmu['book'], 'flush'> };
+
 /** Switches of dirty logging. */
 export interface DirtyLogPolicy {
   readonly eagerPageSplit: boolean;
@@ -33,7 +39,7 @@ export class TdpDirtyLog {
   initiallySet = false;
 
   constructor(
-    private readonly mmu: TdpMmu,
+    private readonly mmu: LoggedTables,
     private readonly slots: Memslots,
     private readonly policy: DirtyLogPolicy,
   ) {}
@@ -106,7 +112,7 @@ class BitmapProgram implements RunProgram, Journal {
 
   constructor(
     slot: Memslot,
-    private readonly mmu: TdpMmu,
+    private readonly mmu: LoggedTables,
     private readonly slots: Memslots,
     private readonly policy: DirtyLogPolicy,
     private readonly initiallySet: boolean,

@@ -12,6 +12,9 @@ import type { Memslots } from '../memslots';
 import type { VmJournal } from '../vm-journal';
 import type { TdpMmu } from './tdp-mmu';
 
+/** What recovery asks of a VM's page tables. Entries of the list at `NX_SHADOW_LEVEL` are shadow pages: a number takes the place of the frame. */
+export type RecoverableTables = Pick<TdpMmu, 'zapTableAt' | 'forgetNx' | 'listedGfn'> & { readonly book: Pick<TdpMmu['book'], 'flush'> };
+
 /** Module parameters and policy of the worker. */
 export interface NxRecoveryPolicy {
   readonly enabled: boolean;
@@ -29,7 +32,7 @@ export class NxRecovery {
 
   constructor(
     private readonly list: RunList,
-    private readonly mmu: TdpMmu,
+    private readonly mmu: RecoverableTables,
     private readonly slots: Memslots,
     private readonly journal: VmJournal,
     private readonly counters: Counters,
@@ -63,7 +66,7 @@ export class NxRecovery {
     for (; toZap > 0; toZap--) {
       const oldest = this.list.oldest();
       if (oldest === undefined) break;
-      const slot = this.slots.find(oldest.gfn);
+      const slot = this.slots.find(this.mmu.listedGfn(oldest.gfn, oldest.level));
       if (this.policy.unlistLogged && slot !== undefined && slot.logged) {
         this.unlist(oldest.gfn, oldest.level);
       } else {
@@ -74,7 +77,7 @@ export class NxRecovery {
   }
 
   private unlist(gfn: number, level: number): void {
-    const removed = this.journal.unlistEntry(gfn, PAGES_PER_LEVEL[level] as number, level);
+    const removed = this.journal.unlistEntry(gfn, PAGES_PER_LEVEL[level] ?? 1, level);
     this.mmu.forgetNx(gfn, level);
     const now = this.counters.now;
     now[Ev.nxLpageSplits] = (now[Ev.nxLpageSplits] as number) - removed;

@@ -6,7 +6,7 @@
  *
  * Models: Linux arch/x86/kvm/mmu/tdp_mmu.c.
  */
-import { Effect, EntryKind } from '@mmulab/api';
+import { Action, Effect, EntryKind } from '@mmulab/api';
 import type { Counters, Entry, Rule } from '@mmulab/api';
 import { Geometry } from '@mmulab/pgtable';
 import type { Engine, EngineClass, EngineWorld, RangeOptions, RunProgram } from '@mmulab/pgtable';
@@ -50,6 +50,7 @@ export interface TdpRoot {
   valid: boolean;
 }
 
+const STOP: number = Action.Stop;
 const LEAVES: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: false };
 const LEAVES_AND_MMIO: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: true };
 const HUGE_LEAVES: RangeOptions<NoOp> = { minLevel: 2, tables: false, specials: false };
@@ -178,8 +179,11 @@ export class TdpMmu {
 
   /** The hardware's walk for an access. @param kind 0 read, 1 write, 2 execute; @returns a HwWalk */
   hardwareWalk(root: TdpRoot, gfn: number, kind: number): number {
-    this.hwOp.kind = kind;
-    return this.engine.page(this.hwRule, this.hwOp, root.id, gfn, 1);
+    const op = this.hwOp;
+    op.kind = kind;
+    // Most walks fault or hit: then the entry stays as it is, and there is no protocol to carry out.
+    const verdict = this.hwRule.visit(this.engine.lookup(root.id, gfn, 1), op);
+    return (verdict & 63) === STOP ? verdict >> 24 : this.engine.page(this.hwRule, op, root.id, gfn, 1);
   }
 
   /** Runs a page-by-page program, lifted. */
@@ -247,6 +251,11 @@ export class TdpMmu {
       }
     }
     return zapped;
+  }
+
+  /** First frame below an entry of the NX list. */
+  listedGfn(gfn: number, _level: number): number {
+    return gfn;
   }
 
   /** Takes the marks of the NX workaround off the table below the entry of `level` that maps a frame. */

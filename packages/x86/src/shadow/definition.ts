@@ -1,0 +1,31 @@
+/**
+ * What the `x86-shadow` backend says of itself.
+ */
+import type { BackendDefinition, FlagOption, OptionSpec } from '@mmulab/api';
+import { backendPair } from '../errors';
+import { x86Events } from '../events';
+import { x86HostOptions, x86Options, x86Profiles } from '../profiles';
+import { checkPhysBits, x86Machine } from '../tdp/definition';
+
+/** Shadow paging unless asked otherwise; with `npt: Y` direct tables, so the TDP MMU is off. */
+export const shadowOptions: readonly OptionSpec[] = x86Options.map(option =>
+  option.name === 'npt' ? ({ ...option, default: 'N' } as FlagOption) : option,
+);
+
+/** Definition for the plugin. */
+export const shadowDefinition: BackendDefinition = {
+  name: 'x86-shadow',
+  arch: 'x86',
+  models: 'Linux arch/x86/kvm/mmu/mmu.c, paging_tmpl.h',
+  profiles: x86Profiles,
+  options: shadowOptions,
+  hostOptions: x86HostOptions,
+  events: x86Events,
+  check: (options, host) => {
+    const npt = String(options['npt']);
+    const tdpMmu = String(options['tdp_mmu']);
+    if (npt === 'Y' && tdpMmu === 'Y') throw backendPair('x86-shadow', npt, tdpMmu, 'x86-tdp');
+    checkPhysBits(host);
+  },
+  machine: x86Machine,
+};

@@ -1,0 +1,106 @@
+/**
+ * The guest's page tables as memory: pages of entries that shadow paging reads, and that the guest and the walker write.
+ *
+ * Workloads describe address spaces as runs; a table page is laid out from them when it is first looked at, and from then on is what is stored in it.
+ * Spaces that share table pages share them here by frame.
+ */
+import type { GuestTables } from '@mmulab/api';
+
+/** Bits of a guest entry. */
+export const Gpte = { Present: 1, Writable: 2, User: 4, Executable: 8, Accessed: 16, Dirty: 32, Large: 64, Reserved: 128 } as const;
+
+/** One guest table page. */
+export interface TablePage {
+  readonly frame: number;
+  readonly level: number;
+  /** Frame each entry points to. */
+  readonly gfns: Float64Array;
+  readonly bits: Uint8Array;
+}
+
+/** Entries per guest table: 32-bit tables have twice as many. */
+export function entriesOf(levels: number): number {
+  return levels === 2 ? 1024 : 512;
+}
+
+/** Frames an entry of `level` spans in a space of `levels`. */
+export function entrySpan(levels: number, level: number): number {
+  return entriesOf(levels) ** (level - 1);
+}
+
+/** Table pages of all of a VM's address spaces. */
+export class GuestMemory {
+  private readonly pages = new Map<number, TablePage>();
+
+  /** The table page at a frame as far as it is known; an empty one where no walk has laid it out. */
+  page(frame: number, level: number, levels: number): TablePage {
+    return this.pages.get(frame) ?? this.add(frame, level, levels);
+  }
+
+  /** Whether a frame is known as a table page. */
+  has(frame: number): boolean {
+    return this.pages.has(frame);
+  }
+
+  /**
+   * The table page a walk meets: number `index` of `level` in a space.
+   * @param frame where the entry above says it is
+   */
+  walked(space: GuestTables, frame: number, level: number, index: number): TablePage {
+    const known = this.pages.get(frame);
+    if (known !== undefined) return known;
+    const page = this.add(frame, level, space.levels);
+    this.layOut(page, space, index);
+    return page;
+  }
+
+  private add(frame: number, level: number, levels: number): TablePage {
+    const entries = entriesOf(levels);
+    const page: TablePage = { frame, level, gfns: new Float64Array(entries), bits: new Uint8Array(entries) };
+    this.pages.set(frame, page);
+    return page;
+  }
+
+  /** Fills a table page: leaves where a run is mapped at its level, else tables where the space has one. */
+  private layOut(page: TablePage, space: GuestTables, index: number): void {
+    const { level } = page;
+    const span = entrySpan(space.levels, level);
+    const first = index * page.bits.length;
+    const end = (first + page.bits.length) * span;
+    const start = first * span;
+    const isTable = level > 1;
+    if (isTable) {
+      for (const run of space.tables) {
+        if (run.level !== level - 1) continue;
+        const from = Math.max(run.first, first);
+        const to = Math.min(run.first + run.count, first + page.bits.length);
+        for (let number = from; number < to; number++) {
+          page.bits[number - first] = tableBits(space);
+          page.gfns[number - first] = run.gfn + (number - run.first);
+        }
+      }
+    }
+    for (const run of space.runs) {
+      if (run.level !== level || run.vfn >= end || run.vfn + run.npages <= start) continue;
+      const from = Math.max(0, Math.ceil((run.vfn - start) / span));
+      const to = Math.min(page.bits.length, Math.ceil((run.vfn + run.npages - start) / span));
+      let bits: number = Gpte.Present | (level > 1 ? Gpte.Large : 0);
+      if (run.writable) bits |= Gpte.Writable;
+      if (run.user) bits |= Gpte.User;
+      if (run.executable) bits |= Gpte.Executable;
+      if (run.accessed) bits |= Gpte.Accessed;
+      if (run.dirty) bits |= Gpte.Dirty;
+      for (let i = from; i < to; i++) {
+        page.bits[i] = bits;
+        page.gfns[i] = run.gfn + (start + i * span - run.vfn);
+      }
+    }
+  }
+}
+
+/** Entries that point to tables allow what any leaf may; their A bits start like those of the leaves. */
+function tableBits(space: GuestTables): number {
+  const user = space.runs.some(run => run.user) ? Gpte.User : 0;
+  const accessed = space.runs.length > 0 && space.runs.every(run => run.accessed) ? Gpte.Accessed : 0;
+  return Gpte.Present | Gpte.Writable | Gpte.Executable | user | accessed;
+}

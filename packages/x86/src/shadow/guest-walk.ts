@@ -1,0 +1,119 @@
+/**
+ * The guest page walk in software: which frame an address maps to, with what rights, and through which table pages.
+ *
+ * Rights are those of all entries on the way taken together. An allowed access sets A everywhere on its way and, for a write, D in the leaf; a read through a
+ * leaf that is not dirty is granted no write, so the first write is seen.
+ *
+ * Models: Linux arch/x86/kvm/mmu/paging_tmpl.h FNAME(walk_addr_generic)(), FNAME(update_accessed_dirty_bits)(), FNAME(protect_clean_gpte)();
+ * mmu.h permission_fault(). Hot path.
+ */
+import type { GuestTables } from '@mmulab/api';
+import { Access } from '../roots/role';
+import { Gpte, entriesOf, entrySpan } from './guest-memory';
+import type { GuestMemory, TablePage } from './guest-memory';
+
+/** Levels a walk may have. */
+const MAX_LEVELS = 5;
+
+/** How the guest's own rules judge an access. */
+export interface WalkRules {
+  /** From user mode; walks of second-stage tables count as such. */
+  readonly user: boolean;
+  /** Supervisor writes respect read-only pages. */
+  readonly wp: boolean;
+  /** Entries may deny execution. */
+  readonly nx: boolean;
+  readonly smep: boolean;
+  readonly smap: boolean;
+}
+
+/** The last walk; one object per MMU, overwritten by each. */
+export class GuestWalk {
+  /** Frame of the table page at each level on the way. */
+  readonly tableGfn = new Float64Array(MAX_LEVELS + 1);
+  /** Index within it. */
+  readonly index = new Int32Array(MAX_LEVELS + 1);
+  /** Rights granted by the entries above a level. */
+  readonly above = new Int32Array(MAX_LEVELS + 1);
+  readonly pages: (TablePage | undefined)[] = new Array<TablePage | undefined>(MAX_LEVELS + 1).fill(undefined);
+  /** Level of the guest's leaf. */
+  level = 0;
+  /** Frame of the address itself. */
+  gfn = 0;
+  /** Rights of the leaf as it is to be shadowed. */
+  access = 0;
+
+  constructor(
+    private readonly memory: GuestMemory,
+    /** An entry was changed in a table page. */
+    private readonly wrote: (tableGfn: number) => void,
+  ) {}
+
+  /** Walks to a frame. @param kind 0 read, 1 write, 2 execute; @returns whether the guest's tables allow the access */
+  walk(space: GuestTables, vfn: number, kind: number, rules: WalkRules): boolean {
+    if (!this.descend(space, vfn, rules) || !permits(this.access, kind, rules)) return false;
+    this.markAccessed(space.levels, kind === 1);
+    const leaf = this.pages[this.level] as TablePage;
+    if (kind !== 1 && ((leaf.bits[this.index[this.level] as number] as number) & Gpte.Dirty) === 0) this.access &= ~Access.Write;
+    return true;
+  }
+
+  private descend(space: GuestTables, vfn: number, rules: WalkRules): boolean {
+    const { levels } = space;
+    const entries = entriesOf(levels);
+    let access: number = Access.All;
+    let frame = space.root;
+    for (let level = levels; level >= 1; level--) {
+      const span = entrySpan(levels, level);
+      const number = Math.floor(vfn / span);
+      const index = number % entries;
+      const page = this.memory.walked(space, frame, level, Math.floor(number / entries));
+      this.tableGfn[level] = frame;
+      this.index[level] = index;
+      this.above[level] = access;
+      this.pages[level] = page;
+      const bits = page.bits[index] as number;
+      if ((bits & Gpte.Present) === 0 || (bits & Gpte.Reserved) !== 0) return false;
+      access &= accessOf(bits, rules.nx);
+      frame = page.gfns[index] as number;
+      if (level === 1 || (bits & Gpte.Large) !== 0) {
+        this.level = level;
+        this.gfn = frame + (vfn - number * span);
+        this.access = access;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Sets A on the way, D in the leaf of a write. */
+  private markAccessed(levels: number, write: boolean): void {
+    for (let level = levels; level >= this.level; level--) {
+      const page = this.pages[level] as TablePage;
+      const index = this.index[level] as number;
+      const old = page.bits[index] as number;
+      const next = old | Gpte.Accessed | (write && level === this.level ? Gpte.Dirty : 0);
+      if (next === old) continue;
+      page.bits[index] = next;
+      this.wrote(page.frame);
+    }
+  }
+}
+
+/** Three access bits of an entry. */
+export function accessOf(bits: number, nx: boolean): number {
+  let access = 0;
+  if (!nx || (bits & Gpte.Executable) !== 0) access |= Access.Exec;
+  if ((bits & Gpte.Writable) !== 0) access |= Access.Write;
+  if ((bits & Gpte.User) !== 0) access |= Access.User;
+  return access;
+}
+
+/** Whether rights allow an access by the guest's rules. */
+export function permits(access: number, kind: number, rules: WalkRules): boolean {
+  const isUserPage = (access & Access.User) !== 0;
+  if (rules.user && !isUserPage) return false;
+  if (!rules.user && isUserPage && (kind === 2 ? rules.smep : rules.smap)) return false;
+  if (kind === 2) return (access & Access.Exec) !== 0;
+  return kind === 0 || (access & Access.Write) !== 0 || (!rules.wp && !rules.user);
+}

@@ -1,0 +1,76 @@
+/**
+ * The reverse map: which shadow entries map a guest frame, per level of the entry.
+ *
+ * Heads lie in chunks made on demand, so a slot that is barely touched costs nothing.
+ *
+ * Models: Linux arch/x86/kvm/mmu/mmu.c gfn_to_rmap(), rmap_add(), rmap_remove(). Hot path.
+ */
+import { PAGES_PER_LEVEL } from '@mmulab/api';
+import type { PteLists } from './pte-list';
+
+const CHUNK = 512;
+
+/** Reverse map of one VM. */
+export class Rmap {
+  /** Chunks of heads, by level. */
+  private readonly chunks: readonly Map<number, Int32Array>[] = [new Map(), new Map(), new Map(), new Map()];
+
+  constructor(private readonly lists: PteLists) {}
+
+  /** Head of the list of a frame's block at a level. */
+  head(gfn: number, level: number): number {
+    const block = Math.floor(gfn / (PAGES_PER_LEVEL[level] as number));
+    const chunk = (this.chunks[level] as Map<number, Int32Array>).get(Math.floor(block / CHUNK));
+    return chunk === undefined ? 0 : (chunk[block % CHUNK] as number);
+  }
+
+  /** Adds an entry. @returns entries that were there before */
+  add(gfn: number, level: number, entry: number): number {
+    const block = Math.floor(gfn / (PAGES_PER_LEVEL[level] as number));
+    const chunk = this.chunk(level, Math.floor(block / CHUNK));
+    const head = chunk[block % CHUNK] as number;
+    chunk[block % CHUNK] = this.lists.add(head, entry);
+    return head === 0 ? 0 : this.lists.count(head);
+  }
+
+  /** Removes an entry. */
+  remove(gfn: number, level: number, entry: number): void {
+    const block = Math.floor(gfn / (PAGES_PER_LEVEL[level] as number));
+    const chunk = this.chunk(level, Math.floor(block / CHUNK));
+    chunk[block % CHUNK] = this.lists.remove(chunk[block % CHUNK] as number, entry);
+  }
+
+  /** Copies the entries that map a frame at a level. @returns how many */
+  collect(gfn: number, level: number, into: number[]): number {
+    const head = this.head(gfn, level);
+    return head === 0 ? 0 : this.lists.collect(head, into);
+  }
+
+  /** The first frame of a non-empty list of `level` in [gfn, end), or -1. */
+  next(gfn: number, end: number, level: number): number {
+    const span = PAGES_PER_LEVEL[level] as number;
+    const chunks = this.chunks[level] as Map<number, Int32Array>;
+    let block = Math.floor(gfn / span);
+    while (block * span < end) {
+      const chunk = chunks.get(Math.floor(block / CHUNK));
+      if (chunk === undefined) {
+        if (chunks.size === 0) return -1;
+        block = (Math.floor(block / CHUNK) + 1) * CHUNK;
+        continue;
+      }
+      if (chunk[block % CHUNK] !== 0) return Math.max(gfn, block * span);
+      block++;
+    }
+    return -1;
+  }
+
+  private chunk(level: number, number: number): Int32Array {
+    const chunks = this.chunks[level] as Map<number, Int32Array>;
+    let chunk = chunks.get(number);
+    if (chunk === undefined) {
+      chunk = new Int32Array(CHUNK);
+      chunks.set(number, chunk);
+    }
+    return chunk;
+  }
+}

@@ -1,0 +1,351 @@
+/**
+ * The `x86-shadow` backend: one VM on the legacy MMU, with shadow paging (npt=N) or direct tables (npt=Y, tdp_mmu=N).
+ *
+ * Under shadow paging the hardware walks our tables by virtual frame, and the guest's tables are read in software by each fault. With two-dimensional paging
+ * it walks the guest's tables itself, writing to their pages on its way, and our direct tables by physical frame; a nested guest's second-stage tables are
+ * then shadowed by pages of the same MMU.
+ *
+ * Models: Linux arch/x86/kvm (mmu/mmu.c, mmu/paging_tmpl.h, x86.c). Hot path: `run`, `touch`, `begin`, `advance`.
+ */
+import { ACCESS_DONE, AccessKind, BackendOptions, CountersToken, HostOptions } from '@mmulab/api';
+import type {
+  AccessRun,
+  BackendMemory,
+  ControlWrite,
+  Counters,
+  GuestTables,
+  HostOp,
+  MmuBackend,
+  OptionValues,
+  Translation,
+  Vfn,
+  VmLayout,
+} from '@mmulab/api';
+import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
+import { inject, injectable, optional } from 'inversify';
+import { nestedNeedsPaging } from '../errors';
+import { Ev } from '../events';
+import { Memslots } from '../memslots';
+import type { Memslot } from '../memslots';
+import { readPolicy } from '../policy';
+import type { X86Policy } from '../policy';
+import { ControlRegisters } from '../roots/control';
+import { createCpus, pgdOf } from '../roots/guest-spaces';
+import type { GuestCpu } from '../roots/guest-state';
+import { INVALID_ROOT } from '../roots/root-cache';
+import { hasGptes } from '../roots/role';
+import { readRootPolicy } from '../roots/root-policy';
+import type { RootPolicy } from '../roots/root-policy';
+import { VcpuRoots } from '../roots/vcpu-roots';
+import { Spte, spteDescriptor } from '../spte';
+import { TdpDirtyLog } from '../tdp/dirty-log';
+import { NxRecovery } from '../tdp/nx-recovery';
+import { VcpuStates } from '../vcpu-state';
+import { VmJournal } from '../vm-journal';
+import { VcpuSpaces } from './vcpu-spaces';
+import { ShadowFaultPath, shadowStages } from './shadow-fault';
+import type { ShadowFaultWorld } from './shadow-fault';
+import { indexOf } from './shadow-map';
+import { readShadowPolicy } from './shadow-policy';
+import type { ShadowPolicy } from './shadow-policy';
+import { ShadowEngine } from './shadow-engine';
+import { childOf, isLeaf } from './shadow-spte';
+import type { WalkRules } from './guest-walk';
+
+/** No fault is under way. */
+const NO_ACCESS = -1;
+
+@injectable()
+export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
+  readonly stages = shadowStages;
+  pmlActive = false;
+  private readonly policy: X86Policy;
+  private readonly rootPolicy: RootPolicy;
+  private readonly shadowPolicy: ShadowPolicy;
+  private vm!: VmLayout;
+  private slots!: Memslots;
+  private vcpus!: VcpuStates;
+  private journal!: VmJournal;
+  private cpus: readonly GuestCpu[] = [];
+  private engine!: ShadowEngine;
+  private spaces!: VcpuSpaces;
+  private roots!: VcpuRoots;
+  private registers!: ControlRegisters;
+  private path!: ShadowFaultPath;
+  private dirtyLog!: TdpDirtyLog;
+  private nxRecovery!: NxRecovery;
+  private readonly nxList = new RunList();
+  // The access each vCPU has begun: steps of the hardware's walk that are left, and the stage of the one under way.
+  private pendingVfn!: Float64Array;
+  private pendingKind!: Uint8Array;
+  private pendingStep!: Int32Array;
+  private pendingStage!: Int8Array;
+
+  constructor(
+    @inject(BackendOptions) options: OptionValues,
+    @inject(HostOptions) host: OptionValues,
+    @inject(CountersToken) private readonly counters: Counters,
+    @inject(EngineWorld) @optional() private readonly world: EngineWorld = tableWorld,
+  ) {
+    this.policy = readPolicy(options, host);
+    this.rootPolicy = readRootPolicy(options, host, this.policy);
+    this.shadowPolicy = readShadowPolicy(options, this.policy);
+  }
+
+  create(vm: VmLayout): void {
+    const { policy, counters } = this;
+    if (vm.nested !== undefined && !this.rootPolicy.tdp) throw nestedNeedsPaging();
+    this.vm = vm;
+    this.slots = new Memslots(this.world, new Geometry(512, policy.levels), counters);
+    this.vcpus = new VcpuStates(vm.vcpus);
+    this.journal = new VmJournal(this.vcpus, this.nxList);
+    this.cpus = createCpus(vm, this.rootPolicy);
+    this.engine = new ShadowEngine(this.shadowPolicy, this.slots, counters, this.journal, vm, {
+      writeProtectElsewhere: () => false,
+      rootsObsolete: () => this.roots.invalidateAll(),
+    });
+    const source = {
+      pgd: (vcpu: number) => pgdOf(vm, this.cpus[vcpu] as GuestCpu),
+      nestedLevels: vm.nested?.levels ?? 0,
+      nestedPgd: (vm.nested?.root ?? 0) * 4096,
+    };
+    const nestedPages = vm.nested === undefined ? undefined : this.engine.roots;
+    this.roots = new VcpuRoots(this.cpus, this.rootPolicy, counters, this.vcpus, this.engine.roots, nestedPages, source);
+    const world = { spaces: vm.spaces.length, hasNested: vm.nested !== undefined, exited: (): void => this.journal.exit() };
+    this.registers = new ControlRegisters(this.cpus, this.roots, this.rootPolicy, counters, world);
+    this.spaces = new VcpuSpaces(vm, this.cpus, this.shadowPolicy.tdp);
+    this.path = new ShadowFaultPath(vm.vcpus, this.engine.mmu, this.engine.map, this);
+    const { tables } = this.engine;
+    this.dirtyLog = new TdpDirtyLog(tables, this.slots, { ...policy, pml: this.shadowPolicy.pml });
+    this.nxRecovery = new NxRecovery(this.nxList, tables, this.slots, this.journal, counters, policy.nxRecovery);
+    this.pendingVfn = new Float64Array(vm.vcpus);
+    this.pendingKind = new Uint8Array(vm.vcpus);
+    this.pendingStep = new Int32Array(vm.vcpus);
+    this.pendingStage = new Int8Array(vm.vcpus).fill(NO_ACCESS);
+    for (const spec of vm.memslots) this.slots.add(spec, true, 2 ** (vm.physBits - 12));
+  }
+
+  enter(vcpu: number): void {
+    this.select(vcpu);
+    this.roots.serve(vcpu);
+  }
+
+  reenter(vcpu: number): void {
+    this.roots.serve(vcpu);
+  }
+
+  run(vcpu: number, run: AccessRun): void {
+    this.select(vcpu);
+    for (let i = 0; i < run.count; i++) {
+      this.access(vcpu, run.vfn + i * run.stride, run.writeEvery > 0 && i % run.writeEvery === 0 ? AccessKind.Write : run.kind);
+    }
+    this.settlePml(vcpu);
+  }
+
+  touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
+    this.select(vcpu);
+    this.access(vcpu, vfn, kind);
+    this.settlePml(vcpu);
+  }
+
+  begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
+    this.select(vcpu);
+    this.pendingVfn[vcpu] = vfn;
+    this.pendingKind[vcpu] = kind;
+    this.pendingStep[vcpu] = 0;
+    return this.proceed(vcpu);
+  }
+
+  advance(vcpu: number): number {
+    this.select(vcpu);
+    const next = this.path.stage(vcpu, this.pendingStage[vcpu] as number);
+    if (next !== ACCESS_DONE) {
+      this.pendingStage[vcpu] = next;
+      return next;
+    }
+    return this.proceed(vcpu);
+  }
+
+  control(vcpu: number, write: ControlWrite): void {
+    this.select(vcpu);
+    this.registers.write(vcpu, write);
+    this.roots.serve(vcpu);
+  }
+
+  /**
+   * The guest stores an entry of one of its own tables, through a virtual frame that maps the table page.
+   * @param vfn virtual frame by which the guest writes
+   * @param index entry within the table
+   * @param bits new bits (see guest-memory.ts), and the frame it points to
+   */
+  writeGuestEntry(vcpu: number, vfn: number, index: number, bits: number, gfn: number): void {
+    this.select(vcpu);
+    const frame = this.spaces.physical(vcpu, vfn);
+    const levels = this.spaces.current(vcpu).levels;
+    const page = this.engine.memory.page(frame, 1, levels);
+    page.bits[index] = bits;
+    page.gfns[index] = gfn;
+    const bytes = levels === 2 ? 4 : 8;
+    this.path.pendingWrite = { gfn: frame, offset: index * bytes, bytes };
+    this.access(vcpu, vfn, AccessKind.Write);
+    this.path.pendingWrite = undefined;
+  }
+
+  host(op: HostOp): void {
+    this.counters.select(-1);
+    switch (op.op) {
+      case 'manual_protect':
+        this.dirtyLog.manualProtect = true;
+        this.dirtyLog.initiallySet = op.initiallySet;
+        break;
+      case 'set_dirty_log':
+        this.setDirtyLog(this.slots.byId(op.slot), op.on);
+        break;
+      case 'get_dirty_log':
+        this.dirtyLog.get(this.slots.byId(op.slot));
+        break;
+      case 'clear_dirty_log': {
+        const slot = this.slots.byId(op.slot);
+        this.dirtyLog.clear(slot, op.firstPage ?? 0, op.npages ?? slot.spec.npages);
+        break;
+      }
+      case 'unmap': {
+        const { slot, start, end } = this.range(op);
+        this.invalidate(slot, start, end);
+        this.slots.hostPlane.setRange(start, end - start, 0);
+        break;
+      }
+      case 'age': {
+        const { start, end } = this.range(op);
+        if (this.engine.tables.age(start, end) && op.flush) this.engine.mmu.flush();
+        break;
+      }
+      case 'nx_recovery':
+        this.nxRecovery.pass();
+        break;
+      case 'idle':
+        this.nxRecovery.elapse(op.ms);
+        break;
+      case 'create_memslot':
+        this.slots.add(op.slot, true, 2 ** (this.vm.physBits - 12));
+        break;
+      case 'delete_memslot':
+        this.slots.remove(this.slots.byId(op.slot));
+        this.engine.mmu.fastZap();
+        break;
+      case 'zap_all':
+        this.engine.mmu.fastZap();
+        break;
+      case 'destroy_vm':
+        this.engine.mmu.fastZap();
+        for (let vcpu = 0; vcpu < this.cpus.length; vcpu++) this.roots.unload(vcpu);
+        break;
+    }
+  }
+
+  invalidate(_slot: Memslot, start: number, end: number): void {
+    if (this.engine.tables.unmap(start, end)) this.engine.mmu.flush();
+    this.slots.notifierSeq++;
+  }
+
+  rootPage(vcpu: number, frame: number): number {
+    return this.engine.roots.pageFor(this.roots.root(vcpu), frame);
+  }
+
+  walkedSpace(vcpu: number): GuestTables {
+    return this.roots.isNested(vcpu) ? (this.vm.nested as GuestTables) : this.spaces.current(vcpu);
+  }
+
+  rules(vcpu: number): WalkRules {
+    return this.spaces.rules(vcpu);
+  }
+
+  translate(gfn: number): Translation | undefined {
+    const vcpu = this.cpus.findIndex((_, candidate) => this.roots.root(candidate) !== INVALID_ROOT);
+    if (vcpu < 0) return undefined;
+    const { pages, leaf } = this.engine.mmu;
+    const frame = this.shadowPolicy.tdp ? gfn : this.spaces.virtual(vcpu, gfn);
+    if (frame < 0) return undefined;
+    let page = this.rootPage(vcpu, frame);
+    for (;;) {
+      const level = pages.level(page);
+      const entry = pages.entry(page, indexOf(frame, level));
+      if (entry < 0) {
+        page = childOf(entry);
+        continue;
+      }
+      if (!isLeaf(entry)) return undefined;
+      return {
+        level,
+        readable: leaf.allows(entry, 0),
+        writable: leaf.allows(entry, 1),
+        executable: leaf.allows(entry, 2),
+        accessed: leaf.isYoung(entry),
+        dirty: (entry & (leaf.adBits ? Spte.Dirty : Spte.Writable)) !== 0,
+        descriptor: spteDescriptor(entry, level, pages.entryGfn(page, indexOf(frame, level)), this.shadowPolicy.tdp && this.policy.ept, leaf.adBits),
+      };
+    }
+  }
+
+  memory(): BackendMemory {
+    const { pages } = this.engine.mmu;
+    let bytes = 0;
+    for (let page = pages.oldest; page >= 0; page = pages.newer(page)) bytes += hasGptes(pages.role[page] as number) ? 8192 : 4096;
+    return { tableBytesReal: bytes };
+  }
+
+  /** One access, with the hardware's own to guest tables before it. */
+  private access(vcpu: number, vfn: number, kind: number): void {
+    const steps = this.spaces.steps(vcpu, vfn);
+    for (let step = 0; step < steps; step++) this.path.access(vcpu, this.spaces.frame(step), AccessKind.Write, 1);
+    this.path.access(vcpu, this.spaces.dataFrame(vcpu, vfn), kind, 0);
+  }
+
+  /** Goes on with a begun access until a fault's stage is due. */
+  private proceed(vcpu: number): number {
+    const vfn = this.pendingVfn[vcpu] as number;
+    const steps = this.spaces.steps(vcpu, vfn);
+    while ((this.pendingStep[vcpu] as number) <= steps) {
+      const step = this.pendingStep[vcpu] as number;
+      this.pendingStep[vcpu] = step + 1;
+      const stage =
+        step < steps
+          ? this.path.start(vcpu, this.spaces.frame(step), AccessKind.Write, 1)
+          : this.path.start(vcpu, this.spaces.dataFrame(vcpu, vfn), this.pendingKind[vcpu] as number, 0);
+      if (stage !== ACCESS_DONE) {
+        this.pendingStage[vcpu] = stage;
+        return stage;
+      }
+    }
+    this.settlePml(vcpu);
+    return ACCESS_DONE;
+  }
+
+  private setDirtyLog(slot: Memslot, on: boolean): void {
+    if (slot.logged === on) return;
+    if (on) this.dirtyLog.enable(slot);
+    else this.dirtyLog.disable(slot);
+    this.pmlActive = this.shadowPolicy.pml && this.slots.loggedCount > 0;
+  }
+
+  private range(op: { readonly slot: number; readonly firstPage?: number; readonly npages?: number }): { slot: Memslot; start: number; end: number } {
+    const slot = this.slots.byId(op.slot);
+    const start = slot.spec.baseGfn + (op.firstPage ?? 0);
+    return { slot, start, end: Math.min(slot.end, start + (op.npages ?? slot.spec.npages)) };
+  }
+
+  private select(vcpu: number): void {
+    this.counters.select(vcpu);
+    this.journal.vcpu = vcpu;
+  }
+
+  /** Counts the overflow exits of the vCPU's log. */
+  private settlePml(vcpu: number): void {
+    const fulls = this.vcpus.pmlFulls[vcpu] as number;
+    if (fulls === 0) return;
+    this.vcpus.pmlFulls[vcpu] = 0;
+    const { now } = this.counters;
+    now[Ev.pmlFull] = (now[Ev.pmlFull] as number) + fulls;
+    now[Ev.exit] = (now[Ev.exit] as number) + fulls;
+  }
+}

@@ -1,0 +1,336 @@
+/**
+ * The page-fault path of the legacy MMU, as a list of stages.
+ *
+ * exit → lockless fix (direct tables only) → guest walk and host page → map → resume. Under shadow paging, and for a nested guest, each fault walks the guest's
+ * tables in software: they may refuse the access, which is then the guest's own fault; a write to a tracked table is emulated. Mapping holds mmu_lock for
+ * writing.
+ *
+ * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_mmu_page_fault(), direct_page_fault(), fast_page_fault(), page_fault_handle_page_track(); paging_tmpl.h
+ * FNAME(page_fault)(). Hot path.
+ */
+import { ACCESS_DONE, PAGES_PER_LEVEL } from '@mmulab/api';
+import type { GuestTables, StageDef } from '@mmulab/api';
+import { livelock } from '../errors';
+import { Ev } from '../events';
+import type { Memslot } from '../memslots';
+import { Access, isDirect } from '../roots/role';
+import { Spte } from '../spte';
+import { RetPf } from '../tdp/protocols';
+import { GuestWalk } from './guest-walk';
+import type { WalkRules } from './guest-walk';
+import { clearFlood, tableWritten } from './pte-write';
+import type { TableWrite } from './pte-write';
+import { ShadowFault, indexOf } from './shadow-map';
+import type { ShadowMap } from './shadow-map';
+import type { ShadowMmu } from './shadow-mmu';
+import { USER, childOf, isLeaf, isMmuWritable, isWritable } from './shadow-spte';
+
+/** Stages by number: the same as the TDP MMU's, with a lock that excludes all others. */
+export const Stage = { Exit: 0, FastFault: 1, HostPage: 2, Map: 3, Resume: 4 } as const;
+
+/** The stages as the scheduler sees them; nominal durations as for the TDP MMU. */
+export const shadowStages: readonly StageDef[] = [
+  { name: 'exit', nominalNs: 350, lock: 'none' },
+  { name: 'fast_page_fault', nominalNs: 60, lock: 'none' },
+  { name: 'host_page', nominalNs: 250, lock: 'none' },
+  { name: 'map', nominalNs: 150, lock: 'write' },
+  { name: 'resume', nominalNs: 300, lock: 'none' },
+];
+
+/** What the fault path asks of the VM. */
+export interface ShadowFaultWorld {
+  /** The page a vCPU's root has for a frame. */
+  rootPage(vcpu: number, frame: number): number;
+  /** Tables a fault walks in software: the guest's own, or L1's second-stage tables. Not asked for direct roots. */
+  walkedSpace(vcpu: number): GuestTables;
+  /** How they judge accesses. */
+  rules(vcpu: number): WalkRules;
+  /** The host takes pages away (MMU notifier). */
+  invalidate(slot: Memslot, start: number, end: number): void;
+  /** Serves the vCPU's requests before it enters again. */
+  reenter(vcpu: number): void;
+  /** Dirty pages of direct tables are logged by the hardware now. */
+  readonly pmlActive: boolean;
+}
+
+const MAX_FAULTS_PER_ACCESS = 64;
+
+/** Faults of all vCPUs on one VM's shadow pages. */
+export class ShadowFaultPath {
+  /** What the access is to store, when it is to a guest table; see `ShadowBackend.writeGuestEntry`. */
+  pendingWrite: TableWrite | undefined = undefined;
+  private readonly walk: GuestWalk;
+  private readonly fault = new ShadowFault();
+  private readonly frame: Float64Array;
+  private readonly kind: Uint8Array;
+  private readonly denied: Uint8Array;
+  private readonly guestTable: Uint8Array;
+  private readonly seq: Float64Array;
+  private readonly hostWritable: Uint8Array;
+  private readonly hostFailed: Uint8Array;
+
+  constructor(
+    vcpus: number,
+    private readonly mmu: ShadowMmu,
+    private readonly map: ShadowMap,
+    private readonly world: ShadowFaultWorld,
+  ) {
+    this.walk = new GuestWalk(mmu.memory, gfn => this.markDirty(gfn));
+    this.frame = new Float64Array(vcpus);
+    this.kind = new Uint8Array(vcpus);
+    this.denied = new Uint8Array(vcpus);
+    this.guestTable = new Uint8Array(vcpus);
+    this.seq = new Float64Array(vcpus);
+    this.hostWritable = new Uint8Array(vcpus);
+    this.hostFailed = new Uint8Array(vcpus);
+  }
+
+  /** One access with all its faults. @param frame virtual under shadow paging, else physical; @param guestTable 1 for the hardware's own to a guest table */
+  access(vcpu: number, frame: number, kind: number, guestTable: number): void {
+    let stage = this.start(vcpu, frame, kind, guestTable);
+    for (let faults = 0; stage !== ACCESS_DONE; stage = this.stage(vcpu, stage)) {
+      if (stage === Stage.Exit && ++faults > MAX_FAULTS_PER_ACCESS) throw livelock(frame, 1, `access ${kind}`);
+    }
+  }
+
+  /** The hardware's walk for a new access. @returns ACCESS_DONE, or the first stage of its fault */
+  start(vcpu: number, frame: number, kind: number, guestTable: number): number {
+    this.frame[vcpu] = frame;
+    this.kind[vcpu] = kind;
+    this.guestTable[vcpu] = guestTable;
+    return this.execute(vcpu);
+  }
+
+  /** Runs one stage. @returns the next one, or ACCESS_DONE */
+  stage(vcpu: number, stage: number): number {
+    switch (stage) {
+      case Stage.Exit:
+        return this.exit(vcpu);
+      case Stage.FastFault:
+        return this.fastFault(vcpu);
+      case Stage.HostPage:
+        return this.hostPage(vcpu);
+      case Stage.Map:
+        return this.mapPage(vcpu);
+      default:
+        this.world.reenter(vcpu);
+        return this.execute(vcpu);
+    }
+  }
+
+  /** The guest executes the access (again). */
+  private execute(vcpu: number): number {
+    const { pages, leaf } = this.mmu;
+    const frame = this.frame[vcpu] as number;
+    const kind = this.kind[vcpu] as number;
+    let page = this.world.rootPage(vcpu, frame);
+    for (;;) {
+      const index = indexOf(frame, pages.level(page));
+      const entry = pages.entry(page, index);
+      if (entry < 0) {
+        page = childOf(entry);
+        continue;
+      }
+      if (entry === 0) return this.faults(vcpu, 0);
+      if (!isLeaf(entry)) {
+        // A known MMIO frame: the exit goes straight to emulation.
+        this.mmu.journal.exit();
+        this.mmu.count(Ev.exit);
+        return ACCESS_DONE;
+      }
+      if (!leaf.allows(entry, kind) || this.userPageRefused(vcpu, entry, kind)) return this.faults(vcpu, (entry & Spte.AccessTracked) === 0 ? 1 : 0);
+      const after = leaf.afterAccess(entry, kind);
+      if (after !== entry) {
+        pages.setEntry(page, index, after);
+        if ((after & ~entry & Spte.Dirty) !== 0 && this.world.pmlActive && isDirect(pages.role[page] as number))
+          this.logDirty(pages.entryGfn(page, index));
+      }
+      return ACCESS_DONE;
+    }
+  }
+
+  private faults(vcpu: number, denied: number): number {
+    this.denied[vcpu] = denied;
+    return Stage.Exit;
+  }
+
+  /** Under shadow paging the hardware enforces SMEP and SMAP on our own entries. */
+  private userPageRefused(vcpu: number, entry: number, kind: number): boolean {
+    if (this.mmu.policy.tdp || (entry & USER) === 0) return false;
+    const rules = this.world.rules(vcpu);
+    return !rules.user && (kind === 2 ? rules.smep : rules.smap);
+  }
+
+  private exit(vcpu: number): number {
+    const { mmu } = this;
+    const kind = this.kind[vcpu] as number;
+    mmu.journal.exit();
+    mmu.count(Ev.exit);
+    mmu.count(Ev.pageFault);
+    mmu.count(Ev.pfTaken);
+    if (kind === 1) mmu.count(Ev.pageFaultWrite);
+    else if (kind === 2) mmu.count(Ev.pageFaultFetch);
+    if (this.denied[vcpu] === 1) mmu.count(Ev.pageFaultPresent);
+    if (this.guestTable[vcpu] === 1) mmu.count(Ev.pageFaultGuestTable);
+    const eligible = this.denied[vcpu] === 1 ? kind === 1 : !mmu.leaf.adBits;
+    if (!eligible || !this.isDirectRoot(vcpu)) return Stage.HostPage;
+    mmu.count(Ev.fastPageFault);
+    return Stage.FastFault;
+  }
+
+  private isDirectRoot(vcpu: number): boolean {
+    return isDirect(this.mmu.pages.role[this.world.rootPage(vcpu, this.frame[vcpu] as number)] as number);
+  }
+
+  private fastFault(vcpu: number): number {
+    const { mmu } = this;
+    const result = this.tryFast(vcpu);
+    if (result === RetPf.Invalid) return Stage.HostPage;
+    if (result === RetPf.Fixed) mmu.count(Ev.fastPageFaultFixed);
+    else mmu.count(Ev.fastPageFaultSpurious);
+    if (!mmu.policy.fixedInHandler) {
+      mmu.count(Ev.pfFast);
+      mmu.count(result === RetPf.Fixed ? Ev.pfFixed : Ev.pfSpurious);
+    }
+    return Stage.Resume;
+  }
+
+  private tryFast(vcpu: number): number {
+    const { pages, leaf, slots, policy } = this.mmu;
+    const frame = this.frame[vcpu] as number;
+    const kind = this.kind[vcpu] as number;
+    let page = this.world.rootPage(vcpu, frame);
+    let index = indexOf(frame, pages.level(page));
+    for (let entry = pages.entry(page, index); entry < 0; entry = pages.entry(page, index)) {
+      page = childOf(entry);
+      index = indexOf(frame, pages.level(page));
+    }
+    const old = pages.entry(page, index);
+    if (!isLeaf(old)) return RetPf.Invalid;
+    if (leaf.allows(old, kind)) return RetPf.Spurious;
+    const fixed = leaf.restored(old, kind === 1);
+    if (fixed === old || !leaf.allows(fixed, kind)) return RetPf.Invalid;
+    const slot = slots.find(frame);
+    const gains = isWritable(fixed) && !isWritable(old);
+    if (gains && pages.level(page) > 1 && (policy.fixedInHandler || (slot !== undefined && slot.logged))) return RetPf.Invalid;
+    pages.setEntry(page, index, fixed);
+    if (gains && slot !== undefined && isMmuWritable(fixed)) slots.markDirty(slot, frame);
+    return RetPf.Fixed;
+  }
+
+  /** Walks the guest's tables where there are any to walk, samples the notifier sequence and resolves the host page. */
+  private hostPage(vcpu: number): number {
+    const { mmu } = this;
+    const { slots } = mmu;
+    const write = this.kind[vcpu] === 1;
+    const gfn = this.resolve(vcpu);
+    if (gfn < 0) {
+      mmu.count(Ev.pfGuest);
+      return ACCESS_DONE;
+    }
+    if (write && this.denied[vcpu] === 1 && mmu.track.isTracked(gfn)) {
+      clearFlood(mmu, this.world.rootPage(vcpu, this.frame[vcpu] as number), this.frame[vcpu] as number);
+      mmu.count(Ev.pfEmulate);
+      return this.emulateWrite(gfn);
+    }
+    this.seq[vcpu] = slots.notifierSeq;
+    this.hostFailed[vcpu] = 0;
+    this.hostWritable[vcpu] = 0;
+    const slot = slots.find(gfn);
+    if (slot === undefined) return Stage.Map;
+    const fault = slots.hostFault(slot, gfn, write);
+    if (!fault.ok) {
+      this.hostFailed[vcpu] = 1;
+      return Stage.Map;
+    }
+    for (const notification of fault.notifications) {
+      const span = PAGES_PER_LEVEL[notification.level] as number;
+      const base = gfn - (gfn % span);
+      this.world.invalidate(slot, Math.max(base, slot.spec.baseGfn), Math.min(base + span, slot.end));
+      slots.setHostState(slot, gfn, notification.level, notification.state);
+    }
+    if (slots.hostPlane.get(gfn) !== fault.state) slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
+    this.hostWritable[vcpu] = fault.writable && !slot.spec.readonly ? 1 : 0;
+    return Stage.Map;
+  }
+
+  /** Guest frame of the access, or -1 when the guest's tables refuse it. */
+  private resolve(vcpu: number): number {
+    const frame = this.frame[vcpu] as number;
+    if (this.isDirectRoot(vcpu)) return frame;
+    return this.walk.walk(this.world.walkedSpace(vcpu), frame, this.kind[vcpu] as number, this.world.rules(vcpu)) ? this.walk.gfn : -1;
+  }
+
+  /** Under mmu_lock: drops a stale fault, or maps the page. */
+  private mapPage(vcpu: number): number {
+    const { mmu, fault } = this;
+    mmu.makePagesAvailable();
+    if (this.seq[vcpu] !== mmu.slots.notifierSeq) return Stage.Resume;
+    const isDirectMap = this.isDirectRoot(vcpu);
+    const gfn = this.resolve(vcpu);
+    if (gfn < 0) return Stage.Resume;
+    const kind = this.kind[vcpu] as number;
+    fault.gfn = gfn;
+    fault.write = kind === 1;
+    fault.slot = mmu.slots.find(gfn);
+    fault.mmio = fault.slot === undefined || this.hostFailed[vcpu] === 1;
+    fault.hostWritable = this.hostWritable[vcpu] === 1;
+    fault.hugePageDisallowed = kind === 2 && mmu.policy.nxHugePages;
+    fault.access = Access.All;
+    fault.maxLevel = 3;
+    if (fault.write && fault.slot !== undefined && fault.slot.spec.readonly) {
+      mmu.count(Ev.pfEmulate);
+      return ACCESS_DONE;
+    }
+    const frame = this.frame[vcpu] as number;
+    const root = this.world.rootPage(vcpu, frame);
+    if (!isDirectMap) this.takeGuestRights(vcpu);
+    const result = isDirectMap ? this.map.mapDirect(root, fault) : this.map.fetch(root, frame, this.walk, fault);
+    return this.finish(gfn, result);
+  }
+
+  /** Rights and level of the guest's leaf. Without WP the kernel may write what only users may read: then users are shut out. */
+  private takeGuestRights(vcpu: number): void {
+    const { fault, walk } = this;
+    const rules = this.world.rules(vcpu);
+    fault.maxLevel = walk.level;
+    fault.access = walk.access;
+    if (!fault.write || (walk.access & Access.Write) !== 0 || rules.wp || rules.user || fault.slot === undefined) return;
+    fault.access = (fault.access | Access.Write) & ~Access.User;
+    // User pages are not for the kernel to execute.
+    if (rules.smep) fault.access &= ~Access.Exec;
+  }
+
+  private finish(gfn: number, result: number): number {
+    const { mmu } = this;
+    if (result === RetPf.Emulate) {
+      mmu.count(Ev.pfEmulate);
+      if (this.fault.mmio) {
+        mmu.count(Ev.pfMmioSpteCreated);
+        return ACCESS_DONE;
+      }
+      return this.emulateWrite(gfn);
+    }
+    if (result === RetPf.Fixed) mmu.count(Ev.pfFixed);
+    else if (!mmu.policy.fixedInHandler) mmu.count(Ev.pfSpurious);
+    return Stage.Resume;
+  }
+
+  /** KVM carries the write out itself. */
+  private emulateWrite(gfn: number): number {
+    this.markDirty(gfn);
+    tableWritten(this.mmu, this.pendingWrite ?? { gfn, offset: 0, bytes: 8 });
+    return ACCESS_DONE;
+  }
+
+  private logDirty(gfn: number): void {
+    this.mmu.count(Ev.pmlEntry);
+    this.mmu.journal.pmlEntry();
+    this.markDirty(gfn);
+  }
+
+  private markDirty(gfn: number): void {
+    const slot = this.mmu.slots.find(gfn);
+    if (slot !== undefined) this.mmu.slots.markDirty(slot, gfn);
+  }
+}

@@ -1,0 +1,361 @@
+/**
+ * Shadow pages of one VM and what happens to them: looked up or made, linked, zapped, recycled.
+ *
+ * A page is zapped in two steps: prepared (its entries go, its parents forget it, nobody finds it any more) and, once the vCPUs have been told to flush,
+ * freed. A page some vCPU holds as a root is prepared twice: when it is zapped, and when the last reference goes. Pages below a zapped one stay: another
+ * parent, or a later fault, finds them in the hash. Everything here runs under mmu_lock held for writing.
+ *
+ * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_mmu_get_shadow_page(), link_shadow_page(), kvm_mmu_prepare_zap_page(), kvm_mmu_commit_zap_page(),
+ * make_mmu_pages_available(), kvm_zap_obsolete_pages(). Hot path.
+ */
+import { ENTRIES_PER_TABLE } from '@mmulab/api';
+import type { Counters } from '@mmulab/api';
+import { shadowPagesExhausted } from '../errors';
+import { Ev } from '../events';
+import type { Memslots } from '../memslots';
+import { Role, hasGptes, roleLevel } from '../roots/role';
+import type { VmJournal } from '../vm-journal';
+import type { GuestMemory } from './guest-memory';
+import { PteLists } from './pte-list';
+import { Rmap } from './rmap';
+import { NO_PAGE, PageFlag, ShadowPages } from './shadow-page';
+import type { ShadowPolicy } from './shadow-policy';
+import { LeafBits, childOf, isLeaf, isMmuWritable, isWritable, tableEntry } from './shadow-spte';
+import type { WriteTrack } from './write-track';
+
+/** Shadow pages a VM may always have (KVM_MIN_ALLOC_MMU_PAGES), and its share of guest memory (KVM_PERMILLE_MMU_PAGES). */
+const MIN_MMU_PAGES = 64;
+const PAGES_PER_SHADOW_PAGE = 50;
+/** Pages that must be free before a fault, and how many are made free at once. */
+const MIN_FREE_PAGES = 5;
+const REFILL_PAGES = 25;
+/** Entries of one frame beyond which all are dropped (RMAP_RECYCLE_THRESHOLD). */
+const RMAP_RECYCLE_THRESHOLD = 1000;
+/** Level of the marks in the NX list that stand for shadow pages (their number takes the place of a frame). */
+export const NX_SHADOW_LEVEL = 16;
+
+/** What the shadow MMU needs of the VM around it. */
+export interface ShadowVm {
+  /** Write-protects a frame in the VM's other MMU. @returns whether anything changed */
+  writeProtectElsewhere(gfn: number): boolean;
+  /** Roots became obsolete: vCPUs are to let go of them. */
+  rootsObsolete(): void;
+}
+
+/** Shadow pages of one VM. */
+export class ShadowMmu {
+  readonly lists = new PteLists();
+  readonly pages = new ShadowPages();
+  readonly rmap = new Rmap(this.lists);
+  readonly leaf: LeafBits;
+  /** Generation of pages made now; those of another one are obsolete. */
+  generation = 0;
+  private readonly entries: number[] = [];
+  private readonly parentEntries: number[] = [];
+
+  constructor(
+    readonly policy: ShadowPolicy,
+    readonly slots: Memslots,
+    readonly counters: Counters,
+    readonly journal: VmJournal,
+    readonly track: WriteTrack,
+    readonly memory: GuestMemory,
+    private readonly vm: ShadowVm,
+  ) {
+    this.leaf = new LeafBits(policy.adBits, policy.nxHugePages, policy.dirtyOnRefault);
+  }
+
+  /** Asks all vCPUs to flush. */
+  flush(): void {
+    this.count(Ev.remoteTlbFlushRequests);
+    this.journal.flush();
+  }
+
+  count(index: number, amount = 1): void {
+    const now = this.counters.now;
+    now[index] = (now[index] as number) + amount;
+  }
+
+  /** Whether a page was invalidated or belongs to an old generation. */
+  isObsolete(page: number): boolean {
+    return ((this.pages.role[page] as number) & Role.Invalid) !== 0 || this.pages.generation[page] !== this.generation;
+  }
+
+  /** Unlike-role pages of a frame: see `sync.ts`, which is asked whether a found unsync page still serves. */
+  syncFound: (page: number, zapped: number[]) => number = () => 0;
+
+  /**
+   * The page of (gfn, role), made when there is none. Pages of the frame that are unsync go when a page of a higher level is wanted: their frame is to be
+   * write-protected.
+   */
+  getPage(gfn: number, role: number): number {
+    const { pages } = this;
+    const zapped: number[] = [];
+    let found = NO_PAGE;
+    let flush = false;
+    for (let at = pages.bucket(gfn); at !== NO_PAGE;) {
+      const next = pages.nextInBucket(at);
+      if (!this.isObsolete(at) && pages.gfn[at] === gfn) {
+        if (pages.role[at] !== role) {
+          if (roleLevel(role) > 1 && pages.has(at, PageFlag.Unsync)) this.prepareZap(at, zapped);
+        } else if (pages.has(at, PageFlag.Unsync)) {
+          const synced = this.syncFound(at, zapped);
+          if (synced >= 0) found = at;
+          flush = flush || synced > 0;
+        } else {
+          found = at;
+        }
+        if (found !== NO_PAGE) break;
+      }
+      at = next;
+    }
+    if (flush && zapped.length === 0) this.flush();
+    if (found !== NO_PAGE) {
+      this.commit(zapped);
+      pages.flood[found] = 0;
+      this.count(Ev.hashHit);
+      return found;
+    }
+    this.commit(zapped);
+    return this.makePage(gfn, role);
+  }
+
+  private makePage(gfn: number, role: number): number {
+    const page = this.pages.create(gfn, role, this.generation);
+    this.count(Ev.mmuCacheMiss);
+    this.count(Ev.tableAlloc);
+    if (!hasGptes(role)) return page;
+    this.track.add(gfn, roleLevel(role));
+    if (this.writeProtectGfn(gfn)) this.flush();
+    return page;
+  }
+
+  /** Takes W, and the right to give it back, from everything that maps a frame. @returns whether anything changed */
+  writeProtectGfn(gfn: number): boolean {
+    let changed = this.vm.writeProtectElsewhere(gfn);
+    for (let level = 1; level <= 3; level++) changed = this.protectRmap(gfn, level, true) || changed;
+    return changed;
+  }
+
+  /** Write-protects the entries of `level` that map a frame. @returns whether any changed */
+  protectRmap(gfn: number, level: number, forShadow: boolean): boolean {
+    let changed = false;
+    const count = this.rmap.collect(gfn, level, this.entries);
+    for (let i = 0; i < count; i++) {
+      const at = this.entries[i] as number;
+      const old = this.pages.entry(at >> 9, at & 511);
+      if (!isWritable(old) && !(forShadow && isMmuWritable(old))) continue;
+      this.pages.setEntry(at >> 9, at & 511, this.leaf.writeProtect(old, forShadow));
+      changed = true;
+    }
+    return changed;
+  }
+
+  /**
+   * Points an entry to a page.
+   * @param alwaysFlush the caller asks for a flush when something present gives way (faults do)
+   */
+  link(parent: number, index: number, child: number, alwaysFlush: boolean): void {
+    const { pages } = this;
+    const old = pages.entry(parent, index);
+    if (old !== 0) {
+      const wasPresent = old < 0 || isLeaf(old);
+      this.zapEntry(parent, index, undefined);
+      if (wasPresent && (alwaysFlush || this.policy.flushOnLink)) this.flush();
+    }
+    pages.setEntry(parent, index, tableEntry(child));
+    pages.parents[child] = this.lists.add(pages.parents[child] as number, parent * ENTRIES_PER_TABLE + index);
+    if (pages.has(child, PageFlag.Unsync) || (pages.unsyncChildren[child] as number) > 0) this.markParentsUnsync(child);
+  }
+
+  /** Sets a leaf's reverse map and gauge; drops all entries of a frame that has too many. */
+  addLeaf(page: number, index: number, gfn: number, access: number): void {
+    const level = this.pages.level(page);
+    this.pages.setTranslation(page, index, gfn, access);
+    this.count(Ev.pages[level] as number);
+    if (this.rmap.add(gfn, level, page * ENTRIES_PER_TABLE + index) <= RMAP_RECYCLE_THRESHOLD) return;
+    this.unmapBlock(gfn, level);
+    this.flush();
+  }
+
+  /** Removes every entry of `level` that maps a frame. @returns whether there was any */
+  unmapBlock(gfn: number, level: number): boolean {
+    const count = this.rmap.collect(gfn, level, this.entries);
+    for (let i = 0; i < count; i++) this.zapEntry((this.entries[i] as number) >> 9, (this.entries[i] as number) & 511, undefined);
+    return count > 0;
+  }
+
+  /**
+   * Empties an entry.
+   * @param zapped takes nested pages that lose their last parent; without it they stay
+   * @returns whether it was present
+   */
+  zapEntry(page: number, index: number, zapped: number[] | undefined): boolean {
+    const { pages } = this;
+    const entry = pages.entry(page, index);
+    if (entry === 0) return false;
+    pages.setEntry(page, index, 0);
+    if (entry < 0) {
+      const child = childOf(entry);
+      pages.parents[child] = this.lists.remove(pages.parents[child] as number, page * ENTRIES_PER_TABLE + index);
+      const isNested = ((pages.role[child] as number) & Role.GuestMode) !== 0;
+      if (this.policy.tdp && zapped !== undefined && isNested && pages.parents[child] === 0) this.prepareZap(child, zapped);
+      return true;
+    }
+    if (!isLeaf(entry)) return false;
+    const level = pages.level(page);
+    this.rmap.remove(pages.entryGfn(page, index), level, page * ENTRIES_PER_TABLE + index);
+    this.count(Ev.pages[level] as number, -1);
+    return true;
+  }
+
+  /** First step of zapping. @param zapped takes the pages to be freed */
+  prepareZap(page: number, zapped: number[]): void {
+    const { pages } = this;
+    this.count(Ev.mmuShadowZapped);
+    this.count(Ev.tableZap);
+    if ((pages.unsyncChildren[page] as number) > 0) this.zapUnsyncBelow(page, zapped);
+    if ((pages.used[page] as number) > 0) for (let i = 0; i < ENTRIES_PER_TABLE; i++) this.zapEntry(page, i, zapped);
+    this.unlinkParents(page);
+    const role = pages.role[page] as number;
+    if ((role & Role.Invalid) === 0 && hasGptes(role)) this.track.remove(pages.gfn[page] as number, roleLevel(role));
+    pages.clearFlag(page, PageFlag.Unsync);
+    pages.deactivate(page);
+    const isRoot = (pages.rootCount[page] as number) > 0;
+    const obsolete = this.isObsolete(page);
+    pages.role[page] = role | Role.Invalid;
+    if (!isRoot) {
+      pages.usedPages--;
+      zapped.push(page);
+    } else if (!obsolete) {
+      this.vm.rootsObsolete();
+    }
+    this.forgetNx(page);
+  }
+
+  /** Second step: one flush, then the pages are freed. */
+  commit(zapped: number[]): void {
+    if (zapped.length === 0) return;
+    this.flush();
+    for (const page of zapped) this.pages.release(page);
+    zapped.length = 0;
+  }
+
+  /** Marks a page as made for the NX workaround. @param listed it may be recovered */
+  trackNx(page: number, listed: boolean): void {
+    if (this.pages.has(page, PageFlag.NxDisallowed) && (!this.policy.nxPrecise || !listed || this.pages.has(page, PageFlag.NxListed))) return;
+    this.pages.setFlag(page, PageFlag.NxDisallowed);
+    if (!listed) return;
+    this.pages.setFlag(page, PageFlag.NxListed);
+    this.journal.listTables(page, NX_SHADOW_LEVEL, 1, 1);
+    this.count(Ev.nxLpageSplits);
+  }
+
+  /** Takes the marks back. */
+  forgetNx(page: number): void {
+    if (this.pages.has(page, PageFlag.NxListed)) this.count(Ev.nxLpageSplits, -this.journal.unlistEntry(page, 1, NX_SHADOW_LEVEL));
+    this.pages.clearFlag(page, PageFlag.NxDisallowed | PageFlag.NxListed);
+  }
+
+  /** Pages still to be had. */
+  get availablePages(): number {
+    return Math.max(0, this.limit() - this.pages.usedPages);
+  }
+
+  /** Makes room before a fault or a load: the oldest pages that are no roots go. Typed error when nothing can go. */
+  makePagesAvailable(): void {
+    const available = this.availablePages;
+    if (available >= MIN_FREE_PAGES) return;
+    this.zapOldest(REFILL_PAGES - available);
+    if (this.availablePages === 0) throw shadowPagesExhausted(this.limit());
+  }
+
+  /** Zaps everything: pages of the old generation go from the oldest on, roots that are held become invalid. */
+  fastZap(): void {
+    this.generation ^= 1;
+    this.vm.rootsObsolete();
+    const zapped: number[] = [];
+    for (let page = this.pages.oldest; page !== NO_PAGE; page = this.pages.oldest) this.prepareZap(page, zapped);
+    this.commit(zapped);
+  }
+
+  /** A page fell out of step: everything above it learns of it. */
+  markParentsUnsync(page: number): void {
+    const parents: number[] = [];
+    const count = this.lists.collect(this.pages.parents[page] as number, parents);
+    for (let i = 0; i < count; i++) {
+      const parent = (parents[i] as number) >> 9;
+      const index = (parents[i] as number) & 511;
+      const bits = this.pages.unsync(parent);
+      const word = bits[index >> 5] as number;
+      if ((word & (1 << (index & 31))) !== 0) continue;
+      bits[index >> 5] = word | (1 << (index & 31));
+      const before = this.pages.unsyncChildren[parent] as number;
+      this.pages.unsyncChildren[parent] = before + 1;
+      if (before === 0) this.markParentsUnsync(parent);
+    }
+  }
+
+  /** Pages below `page` that are unsync, by way of the unsync bits; bits that lead nowhere are cleared. @returns how many were added */
+  collectUnsync(page: number, into: number[], limit: number): number {
+    const { pages } = this;
+    const bits = pages.unsync(page);
+    let found = 0;
+    for (let word = 0; word < bits.length; word++) {
+      for (let rest = bits[word] as number; rest !== 0; rest &= rest - 1) {
+        const index = word * 32 + (31 - Math.clz32(rest & -rest));
+        const entry = pages.entry(page, index);
+        const child = entry < 0 ? childOf(entry) : NO_PAGE;
+        let below = 0;
+        if (child !== NO_PAGE && (pages.unsyncChildren[child] as number) > 0) below = this.collectUnsync(child, into, limit);
+        else if (child !== NO_PAGE && pages.has(child, PageFlag.Unsync)) below = into.push(child) > 0 ? 1 : 0;
+        if (below === 0) {
+          bits[word] = (bits[word] as number) & ~(rest & -rest);
+          pages.unsyncChildren[page] = (pages.unsyncChildren[page] as number) - 1;
+        }
+        found += below;
+        if (into.length >= limit) return found;
+      }
+    }
+    return found;
+  }
+
+  private zapUnsyncBelow(page: number, zapped: number[]): void {
+    for (;;) {
+      const below: number[] = [];
+      if (this.collectUnsync(page, below, Infinity) === 0) return;
+      for (const child of below) if (!this.isObsolete(child)) this.prepareZap(child, zapped);
+    }
+  }
+
+  private unlinkParents(page: number): void {
+    const count = this.lists.collect(this.pages.parents[page] as number, this.parentEntries);
+    for (let i = 0; i < count; i++) {
+      const at = this.parentEntries[i] as number;
+      this.pages.setEntry(at >> 9, at & 511, 0);
+      this.pages.parents[page] = this.lists.remove(this.pages.parents[page] as number, at);
+    }
+  }
+
+  private zapOldest(wanted: number): void {
+    const zapped: number[] = [];
+    for (let page = this.pages.oldest; page !== NO_PAGE && zapped.length < wanted;) {
+      const newer = this.pages.newer(page);
+      if ((this.pages.rootCount[page] as number) === 0) {
+        this.prepareZap(page, zapped);
+        // The list may have lost more than this page.
+        page = newer !== NO_PAGE && this.pages.has(newer, PageFlag.Active) ? newer : this.pages.oldest;
+      } else {
+        page = newer;
+      }
+    }
+    this.count(Ev.mmuRecycled, zapped.length);
+    this.commit(zapped);
+  }
+
+  private limit(): number {
+    let npages = 0;
+    for (const slot of this.slots.all) npages += slot.spec.npages;
+    return Math.max(MIN_MMU_PAGES, Math.floor(npages / PAGES_PER_SHADOW_PAGE));
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * Switches of the legacy MMU, read from options once.
+ */
+import type { OptionValues } from '@mmulab/api';
+import type { X86Policy } from '../policy';
+
+/** Behaviour of one VM's legacy MMU. */
+export interface ShadowPolicy {
+  /** Two-dimensional paging. */
+  readonly tdp: boolean;
+  readonly adBits: boolean;
+  /** The hardware logs dirty pages of direct tables. */
+  readonly pml: boolean;
+  readonly maxLeafLevel: number;
+  readonly nxHugePages: boolean;
+  readonly nxPrecise: boolean;
+  readonly dirtyOnRefault: boolean;
+  /** 5.10: outcomes are counted in the handlers: fixed ones only, and none of the lockless path. */
+  readonly fixedInHandler: boolean;
+  /** Eager split of nested huge pages: the TDP MMU is on, and so is the module parameter. */
+  readonly eagerSplit: boolean;
+  readonly childRoleCheck: boolean;
+  readonly flushOnLink: boolean;
+  readonly prefetchLastRun: boolean;
+  readonly syncSameSpte: boolean;
+}
+
+/** Reads complete option values. */
+export function readShadowPolicy(options: OptionValues, policy: X86Policy): ShadowPolicy {
+  const on = (name: string): boolean => options[name] === 'Y';
+  const tdp = on('npt');
+  return {
+    tdp,
+    // Legacy paging has A and D bits always.
+    adBits: tdp ? policy.adBits : true,
+    pml: policy.pml && tdp,
+    maxLeafLevel: policy.maxLeafLevel,
+    nxHugePages: policy.nxHugePages,
+    nxPrecise: policy.nxPrecise,
+    dirtyOnRefault: policy.dirtyOnRefault,
+    fixedInHandler: policy.fixedInHandler,
+    eagerSplit: policy.eagerPageSplit && tdp && on('tdp_mmu') && on('shadowed_access_cache'),
+    childRoleCheck: on('child_role_check'),
+    flushOnLink: on('flush_on_link'),
+    prefetchLastRun: on('prefetch_last_run'),
+    syncSameSpte: on('sync_same_spte'),
+  };
+}

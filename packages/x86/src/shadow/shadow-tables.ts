@@ -1,0 +1,157 @@
+/**
+ * Host operations on shadow pages, reached through the reverse map: dirty logging, aging, unmapping, huge page recovery, eager split.
+ *
+ * The face is that of the TDP MMU's operations, so that dirty logging and NX recovery of a VM drive either or, with a nested guest, both.
+ *
+ * Models: Linux arch/x86/kvm/mmu/mmu.c slot_rmap_walk users: kvm_mmu_slot_remove_write_access(), kvm_mmu_write_protect_pt_masked(),
+ * kvm_mmu_clear_dirty_pt_masked(), kvm_mmu_zap_collapsible_spte(), kvm_age_rmap(), kvm_zap_rmap().
+ */
+import { PAGES_PER_LEVEL } from '@mmulab/api';
+import type { Memslot } from '../memslots';
+import { Role, isDirect } from '../roots/role';
+import { NX_SHADOW_LEVEL } from './shadow-mmu';
+import type { ShadowMmu } from './shadow-mmu';
+import { PageFlag } from './shadow-page';
+import { isWritable } from './shadow-spte';
+import { NestedSplit } from './split';
+
+/** Largest level of a leaf. */
+const MAX_LEAF_LEVEL = 3;
+
+/** What one operation makes of a leaf; the same value leaves it alone. */
+type LeafChange = (entry: number, page: number) => number;
+
+/** Host operations on one VM's shadow pages. */
+export class ShadowTables {
+  /** Flushes as the TDP MMU's bookkeeper has them. */
+  readonly book = { flush: (count: number): void => this.flush(count) };
+  private readonly splitter: NestedSplit;
+  private readonly entries: number[] = [];
+  /** Pages zapped by NX recovery, freed with its flush. */
+  private readonly zapped: number[] = [];
+
+  constructor(private readonly mmu: ShadowMmu) {
+    this.splitter = new NestedSplit(mmu);
+  }
+
+  /** Eager split of the nested guest's huge leaves that overlap [start, end). */
+  splitHugePages(start: number, end: number): void {
+    this.splitter.splitRange(start, end);
+  }
+
+  /** Clears W on leaves of `minLevel` and above; the right to give it back stays. */
+  writeProtectRange(start: number, end: number, minLevel: number): void {
+    for (let level = minLevel; level <= MAX_LEAF_LEVEL; level++) this.change(start, end, level, entry => this.mmu.leaf.writeProtect(entry, false));
+  }
+
+  /** Clears W and MMU-writable on the huge leaves that map a frame. */
+  writeProtectHugePage(gfn: number): void {
+    for (let level = 2; level <= MAX_LEAF_LEVEL; level++) this.mmu.protectRmap(gfn, level, true);
+  }
+
+  /** Takes the dirty state of small leaves back: D, or W where the hardware's log would not do (nested pages). */
+  clearDirtyRange(start: number, end: number): void {
+    this.change(start, end, 1, (entry, page) => this.cleared(entry, page));
+  }
+
+  /** The same for the small leaves of one frame. */
+  clearDirtyPage(gfn: number, writeProtect: boolean): void {
+    if (writeProtect) this.mmu.protectRmap(gfn, 1, false);
+    else this.change(gfn, gfn + 1, 1, (entry, page) => this.cleared(entry, page));
+  }
+
+  /** Ages leaves. @returns whether any was young */
+  age(start: number, end: number): boolean {
+    let young = false;
+    for (let level = 1; level <= MAX_LEAF_LEVEL; level++) {
+      this.change(start, end, level, entry => {
+        if (!this.mmu.leaf.isYoung(entry)) return entry;
+        young = true;
+        return this.mmu.leaf.aged(entry);
+      });
+    }
+    return young;
+  }
+
+  /** Zaps leaves. @returns whether any was there */
+  unmap(start: number, end: number): boolean {
+    let any = false;
+    for (let level = 1; level <= MAX_LEAF_LEVEL; level++) this.eachBlock(start, end, level, gfn => (any = this.mmu.unmapBlock(gfn, level) || any));
+    return any;
+  }
+
+  /** Logging stopped: leaves of linear pages that could be larger go. @returns whether a flush is owed */
+  collapse(slot: Memslot): boolean {
+    const { pages, slots, rmap } = this.mmu;
+    let any = false;
+    for (let level = 1; level < MAX_LEAF_LEVEL; level++) {
+      this.eachBlock(slot.spec.baseGfn, slot.end, level, gfn => {
+        const allowed = this.mmu.track.maxLevel(gfn, Math.min(this.mmu.policy.maxLeafLevel, slot.maxLevel(gfn), slots.hostLevel(slot, gfn)));
+        if (allowed <= level) return;
+        const count = rmap.collect(gfn, level, this.entries);
+        for (const at of this.entries.slice(0, count)) {
+          if (isDirect(pages.role[at >> 9] as number)) any = this.mmu.zapEntry(at >> 9, at & 511, undefined) || any;
+        }
+      });
+    }
+    return any;
+  }
+
+  /** No root of these tables is walked by range: dirty logging goes frame by frame. */
+  readonly roots = [];
+
+  run(): void {
+    // Never asked for: there are no roots to run over.
+  }
+
+  /** NX recovery: zaps a listed page; it is freed with the next flush. @param page number that stands in the list in a frame's place */
+  zapTableAt(page: number, level: number): boolean {
+    if (level !== NX_SHADOW_LEVEL) return false;
+    this.mmu.prepareZap(page, this.zapped);
+    return true;
+  }
+
+  /** NX recovery: takes the marks off a page that has left the list. */
+  forgetNx(page: number, level: number): void {
+    if (level === NX_SHADOW_LEVEL) this.mmu.pages.clearFlag(page, PageFlag.NxDisallowed | PageFlag.NxListed);
+  }
+
+  /** First frame a listed page maps. */
+  listedGfn(page: number, _level: number): number {
+    return this.mmu.pages.gfn[page] as number;
+  }
+
+  private flush(count: number): void {
+    if (this.zapped.length > 0) this.mmu.commit(this.zapped);
+    else for (let i = 0; i < count; i++) this.mmu.flush();
+  }
+
+  private cleared(entry: number, page: number): number {
+    const { leaf } = this.mmu;
+    const isNested = ((this.mmu.pages.role[page] as number) & Role.GuestMode) !== 0;
+    return isNested && isWritable(entry) ? leaf.writeProtect(entry, false) : isNested ? entry : leaf.clearDirty(entry);
+  }
+
+  private change(start: number, end: number, level: number, change: LeafChange): void {
+    const { pages, rmap } = this.mmu;
+    this.eachBlock(start, end, level, gfn => {
+      const count = rmap.collect(gfn, level, this.entries);
+      for (let i = 0; i < count; i++) {
+        const at = this.entries[i] as number;
+        const old = pages.entry(at >> 9, at & 511);
+        pages.setEntry(at >> 9, at & 511, change(old, at >> 9));
+      }
+    });
+  }
+
+  /** Calls for each block of `level` that some leaf maps and that overlaps [start, end). */
+  private eachBlock(start: number, end: number, level: number, visit: (gfn: number) => void): void {
+    const { rmap } = this.mmu;
+    const span = PAGES_PER_LEVEL[level] as number;
+    for (let gfn = rmap.next(start, end, level); gfn >= 0;) {
+      visit(gfn);
+      const next = gfn - (gfn % span) + span;
+      gfn = next < end ? rmap.next(next, end, level) : -1;
+    }
+  }
+}

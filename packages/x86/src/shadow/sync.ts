@@ -1,0 +1,162 @@
+/**
+ * Last-level shadow pages that fall out of step with their guest table, and how they are brought in line again.
+ *
+ * Write protection of a last-level table is given up at the guest's first write to it: the table becomes writable and its shadow unsync. It stays so until the
+ * guest flushes its TLB, which is when the guest itself may expect its changes to show. Then the frame is protected again and each entry is
+ * compared with the guest's.
+ *
+ * Models: Linux arch/x86/kvm/mmu/mmu.c mmu_try_to_unsync_pages(), mmu_sync_children(), kvm_mmu_sync_roots(), kvm_mmu_invalidate_addr();
+ * paging_tmpl.h FNAME(sync_page)(), FNAME(invlpg)(). Hot path.
+ */
+import { ENTRIES_PER_TABLE, PAGES_PER_LEVEL } from '@mmulab/api';
+import { Ev } from '../events';
+import { Access, Role, hasGptes, roleAccess, roleLevel } from '../roots/role';
+import { Spte } from '../spte';
+import { Gpte } from './guest-memory';
+import { accessOf } from './guest-walk';
+import type { ShadowMmu } from './shadow-mmu';
+import { NO_PAGE, PageFlag } from './shadow-page';
+import { childOf, isLeaf } from './shadow-spte';
+import type { ShadowMap } from './shadow-map';
+
+/** Pages taken up at a time (KVM_PAGE_ARRAY_NR, less those on the way). */
+const BATCH = 16;
+/** Role bits in which a page may differ from the root it is synchronised for. */
+const ROLE_IGNORED = 15 | (Access.All << Role.AccessShift) | (3 << Role.QuadrantShift) | Role.Passthrough;
+
+/** Unsync pages of one VM. */
+export class ShadowSync {
+  /** Role of the root in use: pages of another kind are not synchronised. */
+  rootRole = 0;
+
+  constructor(
+    private readonly mmu: ShadowMmu,
+    private readonly map: ShadowMap,
+  ) {
+    mmu.syncFound = (page, zapped) => this.syncOne(page, pageRole(mmu, page), zapped);
+    map.tryToUnsync = (gfn, canUnsync, prefetch) => this.tryToUnsync(gfn, canUnsync, prefetch);
+  }
+
+  /**
+   * A writable mapping of a frame is to be built: its last-level tables become unsync.
+   * @returns whether that is refused, so that the mapping must not be writable
+   */
+  tryToUnsync(gfn: number, canUnsync: boolean, prefetch: boolean): boolean {
+    const { mmu } = this;
+    const { pages } = mmu;
+    if (mmu.track.indirectPages === 0) return false;
+    if (mmu.track.isTracked(gfn)) return true;
+    for (let page = pages.bucket(gfn); page !== NO_PAGE; page = pages.nextInBucket(page)) {
+      const role = pages.role[page] as number;
+      if (pages.gfn[page] !== gfn || (role & Role.Invalid) !== 0 || !hasGptes(role)) continue;
+      if (!canUnsync) return true;
+      if (pages.has(page, PageFlag.Unsync)) continue;
+      if (prefetch) return true;
+      pages.setFlag(page, PageFlag.Unsync);
+      mmu.count(Ev.mmuUnsync);
+      mmu.markParentsUnsync(page);
+    }
+    return false;
+  }
+
+  /** Whether something below a root page is out of step. */
+  isUnsync(page: number): boolean {
+    return this.mmu.pages.has(page, PageFlag.Unsync) || (this.mmu.pages.unsyncChildren[page] as number) > 0;
+  }
+
+  /** Brings all that lies below a page in line: protects the frames first, with one flush per batch, then compares entries. */
+  syncChildren(page: number, role: number): void {
+    const { mmu } = this;
+    const zapped: number[] = [];
+    let flush = false;
+    while ((mmu.pages.unsyncChildren[page] as number) > 0) {
+      const batch: number[] = [];
+      if (mmu.collectUnsync(page, batch, BATCH) === 0) break;
+      let isProtected = false;
+      for (const child of batch) isProtected = mmu.writeProtectGfn(mmu.pages.gfn[child] as number) || isProtected;
+      if (isProtected) {
+        if (zapped.length > 0) mmu.commit(zapped);
+        else mmu.flush();
+        flush = false;
+      }
+      for (const child of batch) if (mmu.pages.has(child, PageFlag.Unsync)) flush = this.syncOne(child, role, zapped) > 0 || flush;
+    }
+    if (zapped.length > 0) mmu.commit(zapped);
+    else if (flush) mmu.flush();
+  }
+
+  /** Compares one page with its guest table. @returns -1: it was zapped; else whether a flush is owed */
+  syncOne(page: number, role: number, zapped: number[]): number {
+    const { mmu } = this;
+    mmu.pages.clearFlag(page, PageFlag.Unsync);
+    if (((pageRole(mmu, page) ^ role) & ~ROLE_IGNORED) !== 0 || !hasGptes(pageRole(mmu, page))) {
+      mmu.prepareZap(page, zapped);
+      return -1;
+    }
+    let flush = false;
+    for (let index = 0; index < ENTRIES_PER_TABLE; index++) flush = this.syncEntry(page, index) || flush;
+    return flush ? 1 : 0;
+  }
+
+  /** The guest invalidates one translation: what an unsync page says of it is thrown away (6.12: compared). */
+  invlpg(root: number, vfn: number): void {
+    const { mmu } = this;
+    const { pages } = mmu;
+    let page = root;
+    for (;;) {
+      const index = Math.floor(vfn / (PAGES_PER_LEVEL[pages.level(page)] as number)) % ENTRIES_PER_TABLE;
+      const entry = pages.entry(page, index);
+      if (entry >= 0) {
+        if (pages.has(page, PageFlag.Unsync)) this.invalidateEntry(page, index);
+        return;
+      }
+      if ((pages.unsyncChildren[page] as number) === 0) return;
+      page = childOf(entry);
+    }
+  }
+
+  private invalidateEntry(page: number, index: number): void {
+    const { mmu } = this;
+    if (mmu.policy.syncSameSpte) {
+      if (this.syncEntry(page, index)) mmu.flush();
+      return;
+    }
+    if (mmu.zapEntry(page, index, undefined)) mmu.flush();
+    this.map.prefetchEntry(page, index);
+  }
+
+  /** One entry against the guest's. @returns whether a flush is owed */
+  private syncEntry(page: number, index: number): boolean {
+    const { mmu } = this;
+    const { pages, leaf } = mmu;
+    const old = pages.entry(page, index);
+    if (old === 0) return false;
+    const role = pageRole(mmu, page);
+    const at = guestIndex(role, index);
+    const table = mmu.memory.page(pages.gfn[page] as number, roleLevel(role), (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
+    const bits = table.bits[at] as number;
+    const gfn = table.gfns[at] as number;
+    if ((bits & (Gpte.Present | Gpte.Accessed | Gpte.Reserved)) !== (Gpte.Present | Gpte.Accessed)) return mmu.zapEntry(page, index, undefined);
+    if (!isLeaf(old)) return false;
+    let access = roleAccess(role) & accessOf(bits, (role & Role.EferNx) !== 0);
+    if ((bits & Gpte.Dirty) === 0) access &= ~Access.Write;
+    if (mmu.policy.syncSameSpte && gfn === pages.entryGfn(page, index) && access === pages.entryAccess(page, index)) return false;
+    if (gfn !== pages.entryGfn(page, index)) return mmu.zapEntry(page, index, undefined);
+    pages.setTranslation(page, index, gfn, access);
+    const made = this.map.makeLeaf({ level: 1, access, hostWritable: (old & Spte.HostWritable) !== 0, old, prefetch: true }, gfn, false);
+    pages.setEntry(page, index, made);
+    return leaf.needsFlush(old, made);
+  }
+}
+
+/** Role of a page. */
+function pageRole(mmu: ShadowMmu, page: number): number {
+  return mmu.pages.role[page] as number;
+}
+
+/** Index of the guest's entry that entry `index` of a page stands for: 32-bit tables have twice as many. */
+export function guestIndex(role: number, index: number): number {
+  if ((role & Role.Has4ByteGpte) === 0) return index;
+  const quadrant = (role >> Role.QuadrantShift) & 3;
+  return roleLevel(role) === 1 ? quadrant * ENTRIES_PER_TABLE + index : quadrant * (ENTRIES_PER_TABLE / 2) + (index >> 1);
+}

@@ -1,0 +1,93 @@
+/**
+ * Which guest tables each vCPU's hardware walks, and how accesses are judged by them.
+ *
+ * With two-dimensional paging an access touches the pages of the guest's tables from the top down before its own page; under shadow paging the hardware walks
+ * only our tables. Hot path.
+ */
+import type { GuestTables, VmLayout } from '@mmulab/api';
+import { badPagingMode } from '../errors';
+import { GuestWalker } from '../guest-walker';
+import { guestSpaces } from '../roots/guest-spaces';
+import { Cr4, Efer } from '../roots/guest-state';
+import type { GuestCpu } from '../roots/guest-state';
+import type { WalkRules } from './guest-walk';
+
+/** Rules for walks of second-stage tables: accesses count as the user's. */
+const NESTED_RULES: WalkRules = { user: true, wp: true, nx: true, smep: false, smap: false };
+
+/** Address spaces of one VM. */
+export class VcpuSpaces {
+  private readonly walkers: readonly GuestWalker[];
+  private readonly frames = new Float64Array(8);
+  private readonly ruleSets: readonly WalkRules[];
+
+  /** @param tdp the hardware walks the guest's tables itself */
+  constructor(
+    vm: VmLayout,
+    private readonly cpus: readonly GuestCpu[],
+    private readonly tdp: boolean,
+  ) {
+    this.walkers = guestSpaces(vm).map(space => new GuestWalker(space));
+    this.ruleSets = Array.from({ length: 16 }, (_, bits) => ({
+      user: false,
+      wp: (bits & 1) !== 0,
+      nx: (bits & 2) !== 0,
+      smep: (bits & 4) !== 0,
+      smap: (bits & 8) !== 0,
+    }));
+  }
+
+  /** The address space a vCPU is in; without paging the flat one. @throws MmulabError GUEST_PAGING_MODE */
+  current(vcpu: number): GuestTables {
+    return this.walker(vcpu).space;
+  }
+
+  /** How walks of a vCPU's present tables judge accesses. */
+  rules(vcpu: number): WalkRules {
+    const cpu = this.cpus[vcpu] as GuestCpu;
+    if (cpu.guestMode) return NESTED_RULES;
+    const bits =
+      (cpu.wp ? 1 : 0) | ((cpu.efer & Efer.Nx) !== 0 ? 2 : 0) | ((cpu.cr4 & Cr4.Smep) !== 0 ? 4 : 0) | ((cpu.cr4 & Cr4.Smap) !== 0 ? 8 : 0);
+    return this.ruleSets[bits] as WalkRules;
+  }
+
+  /** Table pages the hardware touches on its way to a virtual frame; `frame` then tells them. */
+  steps(vcpu: number, vfn: number): number {
+    if (!this.tdp) return 0;
+    const walker = this.walker(vcpu);
+    let steps = 0;
+    for (let level = walker.space.levels; level >= 1; level--) {
+      const frame = walker.tableFrame(level, Math.floor(vfn / 512 ** level));
+      if (frame >= 0) this.frames[steps++] = frame;
+    }
+    return steps;
+  }
+
+  /** Frame of the table page touched in a step. */
+  frame(step: number): number {
+    return this.frames[step] as number;
+  }
+
+  /** The frame our own tables are walked for: physical with two-dimensional paging, else virtual. */
+  dataFrame(vcpu: number, vfn: number): number {
+    return this.tdp ? this.walker(vcpu).gfnOf(vfn) : vfn;
+  }
+
+  /** Physical frame behind a virtual one, as the workload laid it out. */
+  physical(vcpu: number, vfn: number): number {
+    return this.walker(vcpu).gfnOf(vfn);
+  }
+
+  /** A virtual frame that maps a physical one, or -1. */
+  virtual(vcpu: number, gfn: number): number {
+    const run = this.current(vcpu).runs.find(candidate => gfn >= candidate.gfn && gfn < candidate.gfn + candidate.npages);
+    return run === undefined ? -1 : run.vfn + (gfn - run.gfn);
+  }
+
+  private walker(vcpu: number): GuestWalker {
+    const cpu = this.cpus[vcpu] as GuestCpu;
+    const walker = this.walkers[cpu.paging ? cpu.space : this.walkers.length - 1] as GuestWalker;
+    if (walker.space.levels !== cpu.levels) throw badPagingMode(walker.space.name, walker.space.levels, cpu.levels);
+    return walker;
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Frames that hold shadowed guest tables: how often each is write-tracked, and the huge mappings they forbid.
+ *
+ * A table of an upper level is tracked: every write to it is emulated. A last-level table is not, it may fall out of step until the guest flushes. Both keep
+ * huge mappings away from their frame (disallow_lpage). This belongs to the VM: the TDP MMU of the same VM heeds it too.
+ *
+ * Models: Linux arch/x86/kvm/mmu/page_track.c; mmu.c account_shadowed(), update_gfn_disallow_lpage_count().
+ */
+import { PAGES_PER_LEVEL } from '@mmulab/api';
+
+/** Largest level of a mapping. */
+const MAX_LEAF_LEVEL = 3;
+
+/** Tracking of one VM. */
+export class WriteTrack {
+  /** Shadow pages that stand for guest tables. */
+  indirectPages = 0;
+  private readonly tracked = new Map<number, number>();
+  /** Shadowed tables per huge block, by level. */
+  private readonly disallowed: readonly Map<number, number>[] = [new Map(), new Map(), new Map(), new Map()];
+
+  /** A guest table is shadowed from now on. */
+  add(gfn: number, level: number): void {
+    this.indirectPages++;
+    if (level > 1) bump(this.tracked, gfn, 1);
+    this.disallow(gfn, 1);
+  }
+
+  /** It no longer is. */
+  remove(gfn: number, level: number): void {
+    this.indirectPages--;
+    if (level > 1) bump(this.tracked, gfn, -1);
+    this.disallow(gfn, -1);
+  }
+
+  /** Whether writes to a frame are emulated. */
+  isTracked(gfn: number): boolean {
+    return this.tracked.has(gfn);
+  }
+
+  /** Largest level up to `level` at which a frame may be mapped. */
+  maxLevel(gfn: number, level: number): number {
+    if (this.indirectPages === 0) return level;
+    let allowed = level;
+    while (allowed > 1 && (this.disallowed[allowed] as Map<number, number>).has(blockOf(gfn, allowed))) allowed--;
+    return allowed;
+  }
+
+  private disallow(gfn: number, by: number): void {
+    for (let level = 2; level <= MAX_LEAF_LEVEL; level++) bump(this.disallowed[level] as Map<number, number>, blockOf(gfn, level), by);
+  }
+}
+
+function blockOf(gfn: number, level: number): number {
+  return Math.floor(gfn / (PAGES_PER_LEVEL[level] as number));
+}
+
+function bump(counts: Map<number, number>, key: number, by: number): void {
+  const next = (counts.get(key) ?? 0) + by;
+  if (next === 0) counts.delete(key);
+  else counts.set(key, next);
+}
