@@ -41,6 +41,8 @@ export abstract class WalkFrame {
   unlinked = NOTHING;
   /** The walk has ended. */
   isDone = false;
+  /** What the walk ended with: the last verdict's outcome (page walks), the effects asked for (range walks). */
+  outcome = 0;
   /** Effect bits the verdicts so far asked for. */
   effects = 0;
   // The entry as it was read.
@@ -79,7 +81,7 @@ export abstract class WalkFrame {
     const { steps } = this.protocol;
     if (this.pc === steps.length) {
       this.applyEffects();
-    } else if (!this.carryOut(steps[this.pc] as Step)) {
+    } else if (!this.carryOut(steps[this.pc])) {
       this.lose();
       return;
     }
@@ -137,7 +139,7 @@ export abstract class WalkFrame {
     key.push((this.isReplaced ? 1 : 0) | (this.hasPending ? 2 : 0) | (this.hasFrozen ? 4 : 0) | (this.isDone ? 8 : 0));
     if (this.isDone) return;
     key.push(this.unlinked === NOTHING ? NOTHING : this.tables.rootName(this.unlinked));
-    for (let level = this.level; level < this.roots.length; level++) key.push(this.tables.rootName(this.roots[level] as number));
+    for (let level = this.level; level < this.roots.length; level++) key.push(this.tables.rootName(this.roots[level]));
   }
 
   /** The protocol under way. */
@@ -164,7 +166,7 @@ export abstract class WalkFrame {
         return false;
       }
     } else {
-      this.protocol = parts.protocols[action - Action.FirstProtocol] as Protocol;
+      this.protocol = parts.protocols[action - Action.FirstProtocol];
     }
     this.kind = tree.kind;
     this.attr = tree.attr;
@@ -178,7 +180,7 @@ export abstract class WalkFrame {
 
   /** Goes into the table below the entry. @param gfn frame to stand on there */
   protected descend(gfn: number): void {
-    this.roots[this.level - 1] = this.roots[this.level] as number;
+    this.roots[this.level - 1] = this.roots[this.level];
     this.level--;
     this.gfn = gfn;
   }
@@ -321,7 +323,7 @@ export abstract class WalkFrame {
     this.hasPending = false;
     this.tell(EntryKind.Table, tableAttr);
     if (protocol.change === Change.Split && this.filled === 0) {
-      throw linkedUnfilled(this.gfn, this.level, `attr 0x${(tables.parts.attrs.bits[this.attr] as number).toString(16)} → empty table`);
+      throw linkedUnfilled(this.gfn, this.level, `attr 0x${tables.parts.attrs.bits[this.attr].toString(16)} → empty table`);
     }
   }
 

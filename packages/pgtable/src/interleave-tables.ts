@@ -78,7 +78,7 @@ export class SharedTables {
   /** Puts the tree's cursor on the entry a walk stands on; entries of removed tables read as locked. */
   enter(walk: WalkFrame): void {
     const { level, gfn } = walk;
-    const root = walk.roots[level] as number;
+    const root = walk.roots[level];
     if (this.isRemoved(root)) {
       this.tree.place(level, leafSlot(level, this.parts.locked), gfn);
       return;
@@ -180,7 +180,7 @@ export class SharedTables {
   /** The cursor's entry, for messages. */
   dump(): string {
     const { kind, attr, tableAttr, level } = this.tree;
-    return `kind ${kind} level ${level} attr 0x${(this.parts.attrs.bits[attr] as number).toString(16)} table 0x${tableAttr.toString(16)}`;
+    return `kind ${kind} level ${level} attr 0x${this.parts.attrs.bits[attr].toString(16)} table 0x${tableAttr.toString(16)}`;
   }
 
   private limboOf(root: number): Limbo | undefined {
@@ -195,14 +195,14 @@ export class SharedTables {
 
   private enterToWrite(walk: WalkFrame): void {
     this.enter(walk);
-    if (this.isRemoved(walk.roots[walk.level] as number)) throw wroteRemoved(walk.gfn, walk.level, this.dump());
+    if (this.isRemoved(walk.roots[walk.level])) throw wroteRemoved(walk.gfn, walk.level, this.dump());
   }
 
   /** Moves the table below a walk's entry, the cursor's, to limbo, with the walks that stand in it. Leaves the cursor where it was. */
   private unlink(by: WalkFrame): void {
     const { tree } = this;
     const { level } = by;
-    const from = by.roots[level] as number;
+    const from = by.roots[level];
     const word = tree.cursorWord();
     const gfn = tree.gfn;
     const end = gfn + this.parts.geometry.pagesAt(level);
@@ -234,9 +234,9 @@ export class SharedTables {
     const node = word & INDEX_MASK;
     const { entries } = this.parts.geometry;
     tree.locate(root, gfn, level);
-    tree.writeTable(0, tree.nodes.tableAttr[node] as number);
+    tree.writeTable(0, tree.nodes.tableAttr[node]);
     for (let i = 0; i < entries; i++) {
-      const child = tree.nodes.slots[node * entries + i] as number;
+      const child = tree.nodes.slots[node * entries + i];
       if (child !== EMPTY_SLOT) this.copy(child, root, level - 1, gfn + i * this.parts.geometry.pagesAt(level - 1));
     }
   }

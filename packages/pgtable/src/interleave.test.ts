@@ -82,7 +82,7 @@ class Tally implements Bookkeeper, MmOps {
   readonly sums = new Map<string, number>();
   readonly add = (key: string, count: number): void => void this.sums.set(key, (this.sums.get(key) ?? 0) + count);
   changed(_gfn: number, level: number, ...rest: number[]): void {
-    this.add(`changed L${level} ${rest.slice(0, 4).join(' ')}`, rest[4] as number);
+    this.add(`changed L${level} ${rest.slice(0, 4).join(' ')}`, rest[4]);
   }
   track = (_gfn: number, level: number, count: number): void => this.add(`track L${level}`, count);
   subtreeRemoved = (_gfn: number, level: number, count: number): void => this.add(`removed L${level}`, count);
@@ -155,7 +155,7 @@ describe('a walk with nobody beside it', () => {
             const walk = toEnd(new PageWalk(tables, rule, 0, other, gfn, { goal: op.goal, lost: RETRY }));
             expect(walk.outcome).toBe(engine.page(rule, 0, one, gfn, op.goal));
           } else {
-            const [rule, options] = ranges[op.range] as (typeof ranges)[number];
+            const [rule, options] = ranges[op.range];
             const start = op.start % geometry.limit;
             const end = Math.min(start + op.npages, geometry.limit);
             expect(toEnd(new RangeWalk(tables, rule, 0, other, start, end, options)).effects).toBe(engine.range(rule, 0, one, start, end, options));

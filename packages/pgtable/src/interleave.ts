@@ -28,8 +28,6 @@ export interface PageWalkOptions {
 
 /** Runs a rule on the way to one page. */
 export class PageWalk<Op> extends WalkFrame {
-  /** Outcome of the verdict that ended the walk. */
-  outcome = 0;
   /** Attribute of the leaf the walk ended on; 0 when it was none. */
   leafAttr = 0;
   private goal: number;
@@ -176,6 +174,8 @@ export class RangeWalk<Op> extends WalkFrame {
     this.isVisited = false;
     this.gfn += g.pagesAt(this.level);
     while (this.level < g.levels && this.gfn % g.pagesAt(this.level + 1) === 0) this.level++;
-    if (this.gfn >= this.end) this.finish();
+    if (this.gfn < this.end) return;
+    this.outcome = this.effects;
+    this.finish();
   }
 }

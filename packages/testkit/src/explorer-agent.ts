@@ -5,6 +5,7 @@
  * asked for one at the end of the operation, and names the phase that follows its outcome. Going back to the first phase is a new attempt. An
  * agent whose whole attempt met a world in which nobody stored anything would meet the same again: it waits until somebody does.
  */
+import { PageWalk } from '@mmulab/pgtable';
 import type { WalkFrame } from '@mmulab/pgtable';
 import type { Agent } from './explorer';
 import type { TablesWorld } from './explorer-world';
@@ -86,8 +87,8 @@ export class PhaseAgent implements Agent {
   }
 
   /** The hardware's walk under way, if that is what the agent is doing: a flush interrupts it. */
-  get hardwareWalk(): WalkFrame | undefined {
-    return this.walk?.isReader === false ? this.walk : undefined;
+  get hardwareWalk(): PageWalk<unknown> | undefined {
+    return this.walk instanceof PageWalk && !this.walk.isReader ? this.walk : undefined;
   }
 
   /** Whether a flush is still to come for what the agent changed. */
@@ -99,7 +100,7 @@ export class PhaseAgent implements Agent {
     if (this.flushDue) {
       this.flushDue = false;
       this.world.flushAll();
-      this.follow(this.walk?.effects ?? 0);
+      this.follow(this.walk?.outcome ?? 0);
     } else if (this.held !== this.current.lock) {
       this.takeLock();
     } else {
@@ -110,7 +111,8 @@ export class PhaseAgent implements Agent {
   /** Appends what decides about the agent's future to a key. */
   appendKey(key: number[]): void {
     const { version } = this.world.tables;
-    const flags = (this.isDone ? 1 : 0) | (this.flushDue ? 2 : 0) | (this.waitVersion === version ? 4 : 0) | (this.attemptVersion === version ? 8 : 0);
+    const flags =
+      (this.isDone ? 1 : 0) | (this.flushDue ? 2 : 0) | (this.waitVersion === version ? 4 : 0) | (this.attemptVersion === version ? 8 : 0);
     key.push(this.phase, flags, this.held === undefined ? 0 : this.held === 'read' ? 1 : 2);
     if (this.walk === undefined) key.push(0);
     else this.walk.appendKey(key);
@@ -120,21 +122,14 @@ export class PhaseAgent implements Agent {
     return this.phases[this.phase];
   }
 
-  /** Begins the walk of a phase, so that its first step is known before it is taken. */
-  private prepare(): void {
-    if (!this.isDone && this.held === this.current.lock) this.walk = this.current.walk?.();
-  }
-
   private takeLock(): void {
     const { lock } = this.current;
     if (lock !== undefined) this.world.lock.take(lock);
     this.held = lock;
-    this.prepare();
   }
 
   private work(): void {
-    if (this.walk === undefined) this.prepare();
-    const { walk } = this;
+    const walk = (this.walk ??= this.current.walk?.());
     if (walk === undefined) {
       this.follow(this.current.act?.() ?? 0);
       return;

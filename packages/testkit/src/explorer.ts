@@ -237,7 +237,8 @@ class Search {
       const missing = this.children[state].filter(child => paths[child] === undefined);
       if (missing.length > 0 && paths[state] === undefined) {
         open.push(...missing);
-        if (open.length > this.transitions + 1) throw new InvariantError('EXPLORER_CIRCLE', 'a schedule leads back to a state it came from', 0, 0, '');
+        if (open.length > this.transitions + 1)
+          throw new InvariantError('EXPLORER_CIRCLE', 'a schedule leads back to a state it came from', 0, 0, '');
         continue;
       }
       open.pop();

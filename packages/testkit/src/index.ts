@@ -1,5 +1,6 @@
 /**
- * What a backend is held against. Reading order: the oracle (a second, naive engine), invariants of counters, exact counts, the conformance suite.
+ * What a backend is held against. Reading order: the oracle (a second, naive engine), invariants of counters, exact counts, the conformance suite, the
+ * interleaving explorer (search, random schedules, agents, world) and what it has to catch.
  */
 export { oracleWorld } from './oracle';
 export { checkCounters, checkNothingLeft } from './invariants';
@@ -9,3 +10,12 @@ export type { ExpectedCounts } from './expect-counts';
 export { describeConformance } from './conformance';
 export type { ConformanceOptions } from './conformance';
 export type { CreateBackend } from './conformance-subject';
+export { explore, formatSchedule, formatViolation, parseSchedule, replay } from './explorer';
+export type { Agent, Exploration, ExploreOptions, ExploredWorld, Replay, Violation } from './explorer';
+export { exploreRandomly, formatBound, randomNumbers } from './explorer-random';
+export type { RandomExploration, RandomOptions } from './explorer-random';
+export { DONE, PhaseAgent, ReadWriteLock } from './explorer-agent';
+export type { LockMode, Phase } from './explorer-agent';
+export { TablesWorld } from './explorer-world';
+export type { ExploredTables } from './explorer-world';
+export { flushTooLate, freeAtOnce, ignoreLostExchange, linkBeforeFill, neverFlush, neverFree, skipLockedCheck } from './mutants';
