@@ -89,8 +89,8 @@ describe('the changes', () => {
   });
 });
 
-it('shares its pages among vCPUs', () => {
-  expect(phaseOf(plan('-v 2'), 'warm')?.steps[0]).toMatchObject({ shared: true });
+it('runs its vCPUs one after the other', () => {
+  expect(phaseOf(plan('-v 2'), 'warm')?.steps[0]).toMatchObject({ shared: false });
 });
 
 it.each([
