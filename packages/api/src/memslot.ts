@@ -52,6 +52,8 @@ export interface HostBacking {
   readonly pageLevel: Level;
   /** hugetlb: the size is that of the mapping itself (a VMA property), whatever is present. */
   readonly hugetlb: boolean;
+  /** Device memory mapped into user space (PFNMAP) instead of pages of RAM: never in blocks, never executable, not cached. Absent: RAM. */
+  readonly device?: boolean;
   readonly states: readonly HostState[];
   /** State of a page that the host itself has written before the guest ran. */
   readonly populated: number;

@@ -1,0 +1,29 @@
+/**
+ * What the `arm64-stage2` backend says of itself.
+ */
+import type { BackendDefinition } from '@mmulab/api';
+import { stage2Events } from './events';
+import { checkOptions, granuleOf, readPolicy } from './policy';
+import { stage2HostOptions, stage2Options, stage2Profiles } from './profiles';
+
+/** Guest physical address bits of a VM of type 0. */
+const DEFAULT_IPA_BITS = 40;
+
+/** Definition for the plugin. */
+export const stage2Definition: BackendDefinition = {
+  name: 'arm64-stage2',
+  arch: 'arm64',
+  models: 'Linux arch/arm64/kvm (mmu.c, hyp/pgtable.c)',
+  profiles: stage2Profiles,
+  options: stage2Options,
+  hostOptions: stage2HostOptions,
+  events: stage2Events,
+  check: (options, host) => {
+    checkOptions(options, host);
+    readPolicy(options, host);
+  },
+  machine: host => {
+    const pageSizeBytes = granuleOf(host);
+    return { arch: 'arm64', pageSizeBytes, physBits: DEFAULT_IPA_BITS, maxGfn: bits => 2 ** bits / pageSizeBytes - 1 };
+  },
+};

@@ -1,0 +1,157 @@
+/**
+ * Dirty logging over stage 2: what switching it on and off does, and what reading and clearing the bitmap does, 64-page word by word.
+ *
+ * Switching it on write-protects the slot chunk by chunk, flushes once, and splits the slot when a chunk size is set; with an initially set bitmap all of that waits for
+ * the first clear. A word is protected over the span from its first to its last bit, clean pages in between included. Switching it off does nothing: blocks
+ * come back by faults.
+ *
+ * Models: Linux arch/arm64/kvm/mmu.c kvm_mmu_wp_memory_region(), kvm_mmu_split_memory_region(), kvm_arch_mmu_enable_log_dirty_pt_masked(), kvm_arch_commit_memory_region();
+ * virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect().
+ */
+import type { Journal, RunProgram } from '@mmulab/pgtable';
+import type { Memslot, Memslots } from './memslots';
+import type { Stage2Policy } from './policy';
+import { eachChunk } from './stage2-tables';
+import type { Stage2Tables } from './stage2-tables';
+
+/** Bits of one word of a dirty bitmap. */
+const WORD_PAGES = 64;
+
+/** Dirty logging of one VM. */
+export class Stage2DirtyLog {
+  /** KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2. */
+  manualProtect = false;
+  initiallySet = false;
+
+  constructor(
+    private readonly tables: Stage2Tables,
+    private readonly slots: Memslots,
+    private readonly policy: Stage2Policy,
+  ) {}
+
+  /** Switches logging of a slot on. */
+  enable(slot: Memslot): void {
+    slot.logged = true;
+    const { baseGfn, npages } = slot.spec;
+    const initiallySet = this.manualProtect && this.initiallySet;
+    this.slots.dirtyPlane.setRange(baseGfn, npages, initiallySet ? 1 : 0);
+    this.slots.readPlane.setRange(baseGfn, npages, 0);
+    if (initiallySet) return;
+    this.tables.inChunks(baseGfn, slot.end, (from, to) => this.tables.writeProtect(from, to));
+    this.tables.tlb.slot(npages);
+    this.split(baseGfn, slot.end);
+  }
+
+  /** Switches it off. */
+  disable(slot: Memslot): void {
+    slot.logged = false;
+  }
+
+  /** KVM_GET_DIRTY_LOG: with manual protect a copy, else every word is taken and its span protected again. */
+  get(slot: Memslot): void {
+    const { baseGfn, npages } = slot.spec;
+    this.slots.readPlane.copyRange(this.slots.dirtyPlane, baseGfn, npages);
+    if (!this.manualProtect) this.takeWords(slot, baseGfn, slot.end);
+  }
+
+  /** KVM_CLEAR_DIRTY_LOG for pages of the slot: clears what the bitmap last read says and is still set. */
+  clear(slot: Memslot, firstPage: number, npages: number): void {
+    const start = slot.spec.baseGfn + firstPage;
+    this.takeWords(slot, start, Math.min(slot.end, start + npages));
+  }
+
+  /** Protects the span of one word. */
+  protectSpan(first: number, last: number): void {
+    this.tables.writeProtect(first, last + 1);
+    if (this.manualProtect && this.initiallySet) this.split(first, last + 1);
+  }
+
+  private takeWords(slot: Memslot, start: number, end: number): void {
+    const program = new BitmapProgram(slot, this.slots, this, this.manualProtect && this.initiallySet);
+    // A word that crosses a block's end is one call all the same: then words go one by one.
+    if (slot.spec.baseGfn % WORD_PAGES === 0 && start % WORD_PAGES === 0) this.tables.run(program, start, end);
+    else program.block(start, end);
+    if (program.any) this.tables.tlb.slot(slot.spec.npages);
+  }
+
+  /** kvm_mmu_split_huge_pages: one call per chunk. */
+  private split(start: number, end: number): void {
+    const { eagerSplitChunk, granuleBytes } = this.policy;
+    if (eagerSplitChunk === 0) return;
+    eachChunk(start, end, eagerSplitChunk / granuleBytes, (from, to) => this.tables.split(from, to));
+  }
+}
+
+/** The words of a slot's bitmap as a program the engine may lift. */
+class BitmapProgram implements RunProgram, Journal {
+  readonly key: number;
+  readonly origin: number;
+  readonly period = 1;
+  readonly stride = 1;
+  readonly journal = this;
+  /** The bitmap, and what user space read of it. */
+  readonly planes = 0b110;
+  /** Whether any bit was taken. */
+  any = false;
+  private readonly recordings: boolean[] = [];
+
+  constructor(
+    slot: Memslot,
+    private readonly slots: Memslots,
+    private readonly log: Stage2DirtyLog,
+    initiallySet: boolean,
+  ) {
+    this.origin = slot.spec.baseGfn;
+    this.key = (1 << 24) | (slot.index << 1) | (initiallySet ? 1 : 0);
+  }
+
+  block(from: number, to: number): void {
+    const firstWord = Math.floor((from - this.origin) / WORD_PAGES);
+    for (let start = this.origin + firstWord * WORD_PAGES; start < to; start += WORD_PAGES) {
+      this.word(Math.max(start, from), Math.min(start + WORD_PAGES, to));
+    }
+  }
+
+  settled(): boolean {
+    return false;
+  }
+
+  context(): number {
+    return 0;
+  }
+
+  isIdle(from: number, to: number): boolean {
+    return this.slots.dirtyPlane.isUniform(from, to - from, 0);
+  }
+
+  open(): void {
+    this.recordings.push(this.any);
+    this.any = false;
+  }
+
+  close(): unknown {
+    const happened = this.any;
+    this.any = (this.recordings.pop() as boolean) || happened;
+    return happened ? true : undefined;
+  }
+
+  replay(): void {
+    this.any = true;
+  }
+
+  /** One word, or the part of one that lies in [start, end). */
+  private word(start: number, end: number): void {
+    const { dirtyPlane, readPlane } = this.slots;
+    let first = -1;
+    let last = -1;
+    for (let gfn = start; gfn < end; gfn++) {
+      if (dirtyPlane.get(gfn) === 0 || readPlane.get(gfn) === 0) continue;
+      if (first < 0) first = gfn;
+      last = gfn;
+      dirtyPlane.set(gfn, 0);
+    }
+    if (first < 0) return;
+    this.any = true;
+    this.log.protectSpan(first, last);
+  }
+}

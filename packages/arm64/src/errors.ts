@@ -1,0 +1,64 @@
+/**
+ * Errors of the arm64 backend, by code.
+ */
+import { InvariantError, MmulabError } from '@mmulab/api';
+
+/** EAGER_SPLIT_CHUNK: not the size of a page or block, or a kernel that does not split eagerly. */
+export function badSplitChunk(bytes: number, why: string): MmulabError {
+  return new MmulabError('EAGER_SPLIT_CHUNK', `backend.options.eager_split_chunk: ${bytes}: ${why}`);
+}
+
+/** FAULT_LIVELOCK: one access faulted without end. */
+export function livelock(gfn: number, level: number, entry: string): InvariantError {
+  return new InvariantError('FAULT_LIVELOCK', 'an access faults again and again', gfn, level, entry);
+}
+
+/** GUEST_NESTED: a workload with a nested guest. */
+export function nestedGuest(): MmulabError {
+  return new MmulabError('GUEST_NESTED', 'arm64-stage2 runs no nested guests: use x86-shadow');
+}
+
+/** GUEST_REGISTER: a workload writes a register that arm64 does not have. */
+export function foreignRegister(register: string): MmulabError {
+  return new MmulabError('GUEST_REGISTER', `${register}: not a register of arm64 that the stage-2 MMU sees`);
+}
+
+/** GUEST_UNMAPPED: a workload touched a virtual frame its page tables do not map. */
+export function guestUnmapped(vfn: number): MmulabError {
+  return new MmulabError('GUEST_UNMAPPED', `guest frame 0x${vfn.toString(16)}: not mapped by the guest's page tables`);
+}
+
+/** HOST_IPA_BITS: a guest address width that granule, CPU or kernel rules out. */
+export function badIpaBits(bits: number, granule: string, limit: number, why: string): MmulabError {
+  return new MmulabError('HOST_IPA_BITS', `${bits} bits of guest physical address with a ${granule} granule: expected 32 to ${limit} (${why})`);
+}
+
+/** HOST_IPA_LIMIT: a machine whose address width does not exist. */
+export function badIpaLimit(bits: number): MmulabError {
+  return new MmulabError('HOST_IPA_LIMIT', `host.ipa_limit: ${bits}: expected 0 (that of the CPU) or one of 32, 36, 40, 42, 44, 48, 52`);
+}
+
+/** OPTION_MMU_LOCK: switches that exclude each other. */
+export function badCombination(what: string, why: string): MmulabError {
+  return new MmulabError('OPTION_COMBINATION', `backend.options: ${what}: ${why}`);
+}
+
+/** STAGE2_GRANULE: not a granule of the architecture. */
+export function badGranule(bytes: number): MmulabError {
+  return new MmulabError('STAGE2_GRANULE', `a granule of ${bytes} bytes: expected 4096, 16384 or 65536`);
+}
+
+/** STAGE2_LEVEL: a block at a level that has none. */
+export function badBlockLevel(level: number, granule: string, allowed: string): MmulabError {
+  return new MmulabError('STAGE2_LEVEL', `a leaf at level ${level} with a ${granule} granule: expected ${allowed}`);
+}
+
+/** VM_BAD_SLOT: two memslots share guest frames, or one ends beyond guest memory. */
+export function badSlot(id: number, why: string): MmulabError {
+  return new MmulabError('VM_BAD_SLOT', `memslot ${id}: ${why}`);
+}
+
+/** VM_UNKNOWN_SLOT: a host operation on a memslot the VM does not have. */
+export function unknownSlot(id: number, known: readonly number[]): MmulabError {
+  return new MmulabError('VM_UNKNOWN_SLOT', `memslot ${id}: not a slot of this VM (known: ${known.join(', ')})`);
+}

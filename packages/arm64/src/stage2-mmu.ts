@@ -1,0 +1,360 @@
+/**
+ * The `arm64-stage2` backend: one VM's stage-2 MMU.
+ *
+ * A vCPU touches guest frames through the guest's own stage-1 tables, whose pages the hardware reads through stage 2 on its way, and faults along the stages of
+ * user-mem-abort.ts. Runs of accesses are cut at memslot borders, their table pages are touched before the data that needs them, and the data is lifted by the
+ * engine. What concerns a memslot other than 0 is counted in that slot's scope.
+ *
+ * Models: Linux arch/arm64/kvm/mmu.c. Hot path: `touch`, `begin`, `advance`.
+ */
+import { ACCESS_DONE, AccessKind, BackendOptions, CountersToken, EntryKind, HostOptions } from '@mmulab/api';
+import type { AccessRun, BackendMemory, ControlWrite, Counters, HostOp, MmuBackend, OptionValues, StageDef, Translation, Vfn, VmLayout } from '@mmulab/api';
+import { EngineWorld, tableWorld } from '@mmulab/pgtable';
+import { inject, injectable, optional } from 'inversify';
+import { abortStages } from './abort-stages';
+import { AccessProgram } from './access-program';
+import { Stage2Attrs } from './descriptor';
+import { Stage2DirtyLog } from './dirty-log';
+import { foreignRegister, nestedGuest } from './errors';
+import { GuestWalker } from './guest-walker';
+import { MemoryCaches } from './memcache';
+import { Memslots } from './memslots';
+import type { Memslot } from './memslots';
+import { CountingMmOps, Stage2MmOps } from './mm-ops';
+import { MmuNotifier } from './notifier';
+import { readPolicy } from './policy';
+import type { Stage2Policy } from './policy';
+import { stage2Shape } from './stage2-geometry';
+import type { Stage2Shape } from './stage2-geometry';
+import { Stage2Tables } from './stage2-tables';
+import { TlbInvalidations } from './tlbi';
+import { UserMemAbort } from './user-mem-abort';
+
+/** Runs shorter than this are not worth lifting. */
+const MIN_LIFTED = 8;
+const HOST = -1;
+
+@injectable()
+export class Stage2Mmu implements MmuBackend {
+  readonly stages: readonly StageDef[];
+  private readonly policy: Stage2Policy;
+  private vm!: VmLayout;
+  private shape!: Stage2Shape;
+  private attrs!: Stage2Attrs;
+  private slots!: Memslots;
+  private tables!: Stage2Tables;
+  private caches!: MemoryCaches;
+  private notifier!: MmuNotifier;
+  private path!: UserMemAbort;
+  private dirtyLog!: Stage2DirtyLog;
+  private walker!: GuestWalker;
+  private readonly keys = new Map<string, number>();
+  /** Changes whenever a mapping of a guest table page may have gone. */
+  private tableEpoch = 1;
+  /** By level and table number: the epoch in which the page was last known to be mapped. */
+  private readonly tableSeen = new Map<number, number>();
+  // The access each vCPU has begun: guest-table levels still to be read, then the data; and the stage it is in.
+  private pendingVfn!: Float64Array;
+  private pendingKind!: Uint8Array;
+  private pendingLevel!: Int8Array;
+  private pendingStage!: Int8Array;
+
+  constructor(
+    @inject(BackendOptions) options: OptionValues,
+    @inject(HostOptions) host: OptionValues,
+    @inject(CountersToken) private readonly counters: Counters,
+    @inject(EngineWorld) @optional() private readonly world: EngineWorld = tableWorld,
+    @inject(Stage2MmOps) @optional() private readonly mmOps: Stage2MmOps = {},
+  ) {
+    this.policy = readPolicy(options, host);
+    this.stages = abortStages(this.policy);
+  }
+
+  /** @throws HOST_IPA_BITS, GUEST_NESTED, VM_BAD_SLOT */
+  create(vm: VmLayout): void {
+    const { policy, world, counters } = this;
+    if (vm.nested !== undefined) throw nestedGuest();
+    this.vm = vm;
+    this.shape = stage2Shape(policy.granuleBytes, vm.physBits, policy.ipaLimit, policy.ipaLimitReason);
+    const { geometry, maxLeafLevel } = this.shape;
+    this.slots = new Memslots(world, geometry, maxLeafLevel, counters);
+    this.attrs = new Stage2Attrs();
+    const tlb = new TlbInvalidations(counters, policy);
+    const mm = new CountingMmOps(counters, policy, tlb, this.mmOps, gfn => this.hostFrame(gfn));
+    this.tables = new Stage2Tables(world, this.shape, this.attrs, this.slots, counters, mm, tlb, policy);
+    this.mmOps.zallocPagesExact?.(geometry.rootTables);
+    this.caches = new MemoryCaches(vm.vcpus, counters, this.shape.minCachePages);
+    this.notifier = new MmuNotifier(this.tables, this.slots, counters, policy);
+    this.path = new UserMemAbort(vm.vcpus, this.tables, this.slots, this.caches, this.notifier, counters, policy, () => this.tableEpoch++);
+    this.dirtyLog = new Stage2DirtyLog(this.tables, this.slots, policy);
+    const [space] = vm.spaces;
+    if (space !== undefined) this.walker = new GuestWalker(space);
+    this.pendingVfn = new Float64Array(vm.vcpus);
+    this.pendingKind = new Uint8Array(vm.vcpus);
+    this.pendingLevel = new Int8Array(vm.vcpus);
+    this.pendingStage = new Int8Array(vm.vcpus);
+    for (const spec of vm.memslots) this.slots.add(spec, this.holdsTables(spec.baseGfn, spec.npages), this.frameLimit());
+  }
+
+  enter(vcpu: number): void {
+    this.tables.mm.endGracePeriod();
+    this.counters.select(vcpu);
+  }
+
+  run(vcpu: number, run: AccessRun): void {
+    const { walker } = this;
+    let index = 0;
+    while (index < run.count) {
+      const vfn = run.vfn + index * run.stride;
+      const guest = walker.runAt(vfn);
+      const inGuest = Math.min(run.count - index, Math.ceil((guest.vfn + guest.npages - vfn) / run.stride));
+      const gfn = guest.gfn + (vfn - guest.vfn);
+      const slot = this.slots.find(gfn);
+      const inSlot = slot === undefined ? 1 : Math.min(inGuest, Math.ceil((slot.end - gfn) / run.stride));
+      index += slot === undefined ? this.runSingly(vcpu, run, index, inSlot) : this.runInSlot(vcpu, run, index, inSlot, gfn, slot);
+    }
+  }
+
+  touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
+    const { walker } = this;
+    for (let level = walker.levels; level >= 1; level--) this.touchTable(vcpu, level, vfn);
+    this.path.access(vcpu, walker.gfnOf(vfn), kind, false);
+  }
+
+  begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
+    this.pendingVfn[vcpu] = vfn;
+    this.pendingKind[vcpu] = kind;
+    this.pendingLevel[vcpu] = this.walker.levels;
+    return this.proceed(vcpu);
+  }
+
+  advance(vcpu: number): number {
+    this.path.select(vcpu);
+    const next = this.path.stage(vcpu, this.pendingStage[vcpu] as number);
+    if (next === ACCESS_DONE) return this.proceed(vcpu);
+    this.pendingStage[vcpu] = next;
+    return next;
+  }
+
+  /** @throws GUEST_REGISTER: no workload's register concerns stage 2 */
+  control(_vcpu: number, write: ControlWrite): void {
+    throw foreignRegister(write.register);
+  }
+
+  host(op: HostOp): void {
+    this.tables.mm.endGracePeriod();
+    this.select('slot' in op && typeof op.slot === 'number' ? op.slot : 0);
+    switch (op.op) {
+      case 'manual_protect':
+        this.dirtyLog.manualProtect = true;
+        this.dirtyLog.initiallySet = op.initiallySet;
+        break;
+      case 'set_dirty_log':
+        this.setDirtyLog(this.slots.byId(op.slot), op.on);
+        break;
+      case 'get_dirty_log':
+        this.dirtyLog.get(this.slots.byId(op.slot));
+        break;
+      case 'clear_dirty_log': {
+        const slot = this.slots.byId(op.slot);
+        this.dirtyLog.clear(slot, op.firstPage ?? 0, op.npages ?? slot.spec.npages);
+        break;
+      }
+      case 'unmap':
+        this.unmapByHost(op.slot, op.firstPage ?? 0, op.npages);
+        break;
+      case 'age': {
+        const { start, end } = this.framesOf(op.slot, op.firstPage ?? 0, op.npages);
+        this.notifier.age(start, end, op.pageByPage, op.flush);
+        this.tableEpoch++;
+        break;
+      }
+      case 'create_memslot':
+        this.slots.add(op.slot, this.holdsTables(op.slot.baseGfn, op.slot.npages), this.frameLimit());
+        break;
+      case 'delete_memslot':
+        this.deleteMemslot(this.slots.byId(op.slot));
+        break;
+      case 'zap_all':
+      case 'destroy_vm':
+        this.destroy();
+        break;
+      case 'nx_recovery':
+      case 'idle':
+        // Workers of other architectures; nothing of stage 2 is periodic.
+        break;
+    }
+  }
+
+  translate(gfn: number): Translation | undefined {
+    const entry = this.tables.lookup(gfn);
+    if (entry.kind !== EntryKind.Leaf) return undefined;
+    const { attr, level } = entry;
+    const { pageShift, geometry } = this.shape;
+    const base = gfn - (gfn % geometry.pagesAt(level));
+    const pfn = this.mmOps.virtToPhys?.(this.hostFrame(base)) ?? this.hostFrame(base);
+    return {
+      level,
+      readable: this.attrs.allows(attr, AccessKind.Read),
+      writable: this.attrs.allows(attr, AccessKind.Write),
+      executable: this.attrs.allows(attr, AccessKind.Exec),
+      accessed: this.attrs.isYoung(attr),
+      dirty: this.attrs.isWritable(attr),
+      descriptor: this.attrs.descriptor(attr, level, pfn, pageShift, this.policy.fwb, this.policy.lpa2 && this.shape.ipaBits > 48 && pageShift !== 16),
+    };
+  }
+
+  memory(): BackendMemory {
+    return { tableBytesReal: this.tables.tableCount() * this.policy.granuleBytes };
+  }
+
+  /** The hardware reads one guest table page. */
+  private touchTable(vcpu: number, level: number, vfn: number): void {
+    const frame = this.unseenTable(level, vfn);
+    if (frame >= 0) this.path.access(vcpu, frame, AccessKind.Read, true);
+  }
+
+  /** The frame of a guest table page that may need a mapping, or -1. Remembers that it will have one. */
+  private unseenTable(level: number, vfn: number): number {
+    const index = Math.floor(vfn / this.walker.spanOf(level));
+    const key = index * 8 + level;
+    if (this.tableSeen.get(key) === this.tableEpoch) return -1;
+    const frame = this.walker.tableFrame(level, index);
+    if (frame >= 0) this.tableSeen.set(key, this.tableEpoch);
+    return frame;
+  }
+
+  /** @returns `count` */
+  private runSingly(vcpu: number, run: AccessRun, first: number, count: number): number {
+    for (let i = first; i < first + count; i++) this.touch(vcpu, run.vfn + i * run.stride, kindOf(run, i));
+    return count;
+  }
+
+  /** A run within one memslot. @returns how many of the accesses were made */
+  private runInSlot(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): number {
+    const vfn = run.vfn + first * run.stride;
+    if (count < MIN_LIFTED) return this.runSingly(vcpu, run, first, count);
+    if (this.tablesSeen(vfn, vfn + (count - 1) * run.stride)) {
+      this.runLifted(vcpu, run, first, count, gfn, slot);
+      return count;
+    }
+    // What a memory cache holds depends on the order of faults: table pages come before the data they lead to, one table's worth at a time.
+    const span = this.walker.spanOf(1);
+    const here = Math.min(count, Math.ceil((span - (vfn % span)) / run.stride));
+    if (here < MIN_LIFTED) return this.runSingly(vcpu, run, first, here);
+    for (let level = this.walker.levels; level >= 1; level--) this.touchTable(vcpu, level, vfn);
+    this.runLifted(vcpu, run, first, here, gfn, slot);
+    return here;
+  }
+
+  private runLifted(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
+    const key = this.key(`${run.kind}/${run.stride}/${run.writeEvery}/${slot.index}/${slot.logged}`);
+    const pattern = { gfn, stride: run.stride, kind: run.kind, writeEvery: run.writeEvery, firstIndex: first };
+    this.caches.vcpu = vcpu;
+    this.tables.mm.scope = slot.spec.id;
+    this.counters.select(vcpu, slot.spec.id);
+    const program = new AccessProgram(key, this.caches, vcpu, pattern, slot, this.slots, this.path, this.attrs);
+    this.tables.run(program, gfn, gfn + (count - 1) * run.stride + 1);
+  }
+
+  private tablesSeen(vfn: number, lastVfn: number): boolean {
+    for (let level = this.walker.levels; level >= 1; level--) {
+      const span = this.walker.spanOf(level);
+      for (let index = Math.floor(vfn / span); index <= Math.floor(lastVfn / span); index++) {
+        if (this.tableSeen.get(index * 8 + level) !== this.tableEpoch) return false;
+      }
+    }
+    return true;
+  }
+
+  /** Goes on with a begun access until a fault's stage is due. */
+  private proceed(vcpu: number): number {
+    const vfn = this.pendingVfn[vcpu] as number;
+    while ((this.pendingLevel[vcpu] as number) >= 0) {
+      const level = this.pendingLevel[vcpu] as number;
+      this.pendingLevel[vcpu] = level - 1;
+      const data = level === 0;
+      const frame = data ? this.walker.gfnOf(vfn) : this.tableFrame(level, vfn);
+      if (frame < 0) continue;
+      const stage = this.path.start(vcpu, frame, data ? (this.pendingKind[vcpu] as number) : AccessKind.Read, !data);
+      if (stage === ACCESS_DONE) continue;
+      this.pendingStage[vcpu] = stage;
+      return stage;
+    }
+    return ACCESS_DONE;
+  }
+
+  /** The guest table page of a level: where vCPUs interleave, each of them reads it and finds it mapped or not. */
+  private tableFrame(level: number, vfn: number): number {
+    return this.walker.tableFrame(level, Math.floor(vfn / this.walker.spanOf(level)));
+  }
+
+  private setDirtyLog(slot: Memslot, on: boolean): void {
+    if (slot.logged === on) return;
+    if (on) this.dirtyLog.enable(slot);
+    else this.dirtyLog.disable(slot);
+  }
+
+  private unmapByHost(id: number, firstPage: number, npages: number | undefined): void {
+    const { start, end } = this.framesOf(id, firstPage, npages);
+    this.notifier.start(start, end);
+    this.slots.hostPlane.setRange(start, end - start, 0);
+    this.notifier.end();
+    this.tableEpoch++;
+  }
+
+  private framesOf(id: number, firstPage: number, npages: number | undefined): { readonly start: number; readonly end: number } {
+    const slot = this.slots.byId(id);
+    const start = Math.min(slot.end, slot.spec.baseGfn + firstPage);
+    return { start, end: Math.min(slot.end, start + (npages ?? slot.spec.npages)) };
+  }
+
+  private deleteMemslot(slot: Memslot): void {
+    this.select(slot.spec.id);
+    this.tables.inChunks(slot.spec.baseGfn, slot.end, (from, to) => this.tables.unmap(from, to));
+    this.slots.remove(slot);
+    this.tableEpoch++;
+  }
+
+  /** Test programs delete their memslots before they let go of the VM: tables are unmapped, hardly anything is left to free. */
+  private destroy(): void {
+    for (const slot of [...this.slots.all]) this.deleteMemslot(slot);
+    this.select(0);
+    this.tables.destroy();
+    this.mmOps.freePagesExact?.(this.shape.geometry.rootTables);
+  }
+
+  private select(scope: number): void {
+    this.tables.mm.scope = scope;
+    this.counters.select(HOST, scope);
+  }
+
+  /** Host frame behind a guest frame. Host memory is one stretch per slot, so that the host virtual frame stands for it. */
+  private hostFrame(gfn: number): number {
+    const slot = this.slots.find(gfn);
+    return slot === undefined ? gfn : slot.spec.hvf + (gfn - slot.spec.baseGfn);
+  }
+
+  private frameLimit(): number {
+    return 2 ** this.vm.physBits / this.policy.granuleBytes;
+  }
+
+  private holdsTables(baseGfn: number, npages: number): boolean {
+    const inside = (gfn: number): boolean => gfn >= baseGfn && gfn < baseGfn + npages;
+    return this.vm.spaces.some(space => inside(space.root) || space.tables.some(run => inside(run.gfn)));
+  }
+
+  private key(text: string): number {
+    let key = this.keys.get(text);
+    if (key === undefined) {
+      key = this.keys.size;
+      this.keys.set(text, key);
+    }
+    return key;
+  }
+}
+
+/** Kind of access number `index` of a run. */
+function kindOf(run: AccessRun, index: number): AccessKind {
+  return run.writeEvery > 0 && index % run.writeEvery === 0 ? AccessKind.Write : run.kind;
+}

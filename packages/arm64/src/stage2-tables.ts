@@ -1,0 +1,205 @@
+/**
+ * The stage-2 tables of one VM, and every walk over them: kvm_pgtable.
+ *
+ * Walks of one page run a rule to its end; walks of a range are called chunk by chunk by their users, because a kernel may yield the lock in between and because the
+ * chunks show in the counts. Page tables hold nothing but entries: what maintenance, references and TLB invalidations come with a change is in the
+ * protocols, and goes out through mm_ops.
+ *
+ * Models: Linux arch/arm64/kvm/hyp/pgtable.c. Hot path: walks of one page.
+ */
+import type { Counters, Entry } from '@mmulab/api';
+import type { Engine, EngineClass, EngineWorld, RangeOptions, RunProgram } from '@mmulab/pgtable';
+import { AgeRule, HardwareWalkRule, MkyoungRule, RelaxOp, RelaxRule, WalkOp, WriteProtectRule } from './attr';
+import type { NoOp } from './attr';
+import { publishAction } from './cmo';
+import type { Stage2Attrs } from './descriptor';
+import { Ev } from './events';
+import { MapOp, MapRule, PublishOp, PublishRule } from './map';
+import type { Memslots } from './memslots';
+import { Cause } from './mm-ops';
+import type { CountingMmOps } from './mm-ops';
+import type { Stage2Policy } from './policy';
+import { Stage2Action, stage2Protocols } from './protocols';
+import { SplitRule, splitCacheCapacity, tablesToPages } from './split';
+import type { SplitOp } from './split';
+import { leafBytes } from './stage2-geometry';
+import type { Stage2Shape } from './stage2-geometry';
+import type { TlbInvalidations } from './tlbi';
+import { UnmapRule } from './unmap';
+
+const LEAVES: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: false };
+const LEAVES_THEN_TABLES: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: false, post: true };
+const NO_OP: NoOp = {};
+/** Levels of blocks, for the passes of the split walker. */
+const PMD = 2;
+const PUD = 3;
+
+const engineClasses = new Map<EngineWorld, EngineClass>();
+
+/** The class of stage-2 engines in a world, made once. */
+function engineClass(world: EngineWorld): EngineClass {
+  let made = engineClasses.get(world);
+  if (made === undefined) {
+    made = world.makeEngine();
+    engineClasses.set(world, made);
+  }
+  return made;
+}
+
+/** Page tables of one VM. */
+export class Stage2Tables {
+  /** Constants of the next map call. */
+  readonly mapOp = new MapOp();
+  readonly relaxOp = new RelaxOp();
+  private readonly publishOp = new PublishOp();
+  private readonly walkOp = new WalkOp();
+  private readonly engine: Engine;
+  private root: number;
+  private readonly mapRule: MapRule;
+  private readonly publishRule = new PublishRule();
+  private readonly relaxRule: RelaxRule;
+  private readonly mkyoungRule: MkyoungRule;
+  private readonly walkRule: HardwareWalkRule;
+  private readonly writeProtectRule: WriteProtectRule;
+  private readonly ageRule: AgeRule;
+  private readonly unmapRule: UnmapRule;
+  private readonly splitRule = new SplitRule();
+
+  constructor(
+    world: EngineWorld,
+    readonly shape: Stage2Shape,
+    readonly attrs: Stage2Attrs,
+    slots: Memslots,
+    private readonly counters: Counters,
+    readonly mm: CountingMmOps,
+    readonly tlb: TlbInvalidations,
+    private readonly policy: Stage2Policy,
+  ) {
+    const { geometry } = shape;
+    const planes = [slots.hostPlane, slots.dirtyPlane, slots.readPlane];
+    this.engine = new (engineClass(world))({ geometry, attrs: attrs.table, protocols: stage2Protocols, book: mm, mmOps: mm, planes, counters });
+    this.root = this.engine.createRoot();
+    this.mapRule = new MapRule(attrs, policy.mapEagain);
+    this.relaxRule = new RelaxRule(attrs, policy.walkerCmo, policy.attrEagain);
+    this.mkyoungRule = new MkyoungRule(attrs);
+    this.walkRule = new HardwareWalkRule(attrs, policy.hafdbs);
+    this.writeProtectRule = new WriteProtectRule(attrs);
+    this.ageRule = new AgeRule(attrs);
+    this.unmapRule = new UnmapRule(attrs, policy, (gfn, level, entries) => this.mm.pageCount(gfn, level, entries));
+  }
+
+  /** The hardware's walk for an access. @param kind 0 read, 1 write, 2 execute; @returns what `walkResult` and `walkLevel` read */
+  hardwareWalk(gfn: number, kind: number): number {
+    this.walkOp.kind = kind;
+    return this.engine.page(this.walkRule, this.walkOp, this.root, gfn, 1);
+  }
+
+  /** The map walker's way down, with the constants in `mapOp`. @returns what `mapStep` and `brokenLevel` read */
+  map(gfn: number): number {
+    return this.engine.page(this.mapRule, this.mapOp, this.root, gfn, this.mapOp.goal);
+  }
+
+  /** A table takes the place of the block that `map` broke. */
+  publishTable(gfn: number): void {
+    this.publishOp.action = Stage2Action.PublishTable;
+    this.publishOp.attr = 0;
+    this.engine.page(this.publishRule, this.publishOp, this.root, gfn, this.mapOp.goal);
+  }
+
+  /** The leaf is written that `map` made room for, with the walker's maintenance. @param attr attribute; `level` that of the leaf */
+  publishLeaf(gfn: number, level: number, attr: number): void {
+    this.publishOp.action = publishAction(this.attrs, attr, this.policy.walkerCmo);
+    this.publishOp.attr = attr;
+    this.engine.page(this.publishRule, this.publishOp, this.root, gfn, level);
+  }
+
+  /** Adds the rights in `relaxOp`. @returns an AttrStep */
+  relax(gfn: number): number {
+    return this.engine.page(this.relaxRule, this.relaxOp, this.root, gfn, 1);
+  }
+
+  /** Sets the access flag. */
+  mkyoung(gfn: number): void {
+    this.engine.page(this.mkyoungRule, NO_OP, this.root, gfn, 1);
+  }
+
+  /** The lowest entry for a frame. The engine's cursor: read it before the next call. */
+  lookup(gfn: number): Entry {
+    return this.engine.lookup(this.root, gfn, 1);
+  }
+
+  /** Runs a page-by-page program, lifted. */
+  run(program: RunProgram, start: number, end: number): void {
+    this.engine.run(program, this.root, start, end);
+  }
+
+  /** One call of the write-protect walker. */
+  writeProtect(start: number, end: number): void {
+    this.count(Ev.wrprotect, 1);
+    this.count(Ev.wrprotectBytes, (end - start) * this.shape.granuleBytes);
+    this.engine.range(this.writeProtectRule, NO_OP, this.root, start, end, LEAVES);
+  }
+
+  /** Ages the leaves that overlap a range. @returns how many were young */
+  age(start: number, end: number): number {
+    this.mm.aged = 0;
+    this.engine.range(this.ageRule, NO_OP, this.root, start, end, LEAVES);
+    return this.mm.aged;
+  }
+
+  /** One call of the unmap walker. */
+  unmap(start: number, end: number): void {
+    this.mm.cause = Cause.Unmap;
+    this.engine.range(this.unmapRule, NO_OP, this.root, start, end, LEAVES_THEN_TABLES);
+    this.mm.cause = Cause.Map;
+    if (this.policy.unmapFlushOnce) this.tlb.range(end - start);
+  }
+
+  /** One call of the split walker, with a cache filled for chunks of the configured size. */
+  split(start: number, end: number): void {
+    this.count(Ev.eagerSplit, 1);
+    const { granuleBytes, maxLeafLevel, geometry } = this.shape;
+    const blocks = Array.from({ length: maxLeafLevel - 1 }, (_, i) => leafBytes(granuleBytes, i + 2));
+    const cached = splitCacheCapacity(this.policy.eagerSplitChunk, blocks);
+    const atOnce = maxLeafLevel >= PUD && cached >= tablesToPages(geometry.entries, PUD);
+    // Split at once, the new level-2 blocks are never linked: those that are there already go first, so that a pass can tell.
+    if (atOnce) this.splitLevel(PMD, false, start, end);
+    if (maxLeafLevel >= PUD) this.splitLevel(PUD, false, start, end);
+    this.splitLevel(PMD, atOnce, start, end);
+  }
+
+  /** Calls a walker chunk by chunk, as far as the kernel goes in one call. */
+  inChunks(start: number, end: number, call: (from: number, to: number) => void): void {
+    const { geometry, maxLeafLevel } = this.shape;
+    eachChunk(start, end, geometry.pagesAt(this.policy.chunkIsBlock ? maxLeafLevel : geometry.levels), call);
+  }
+
+  /** Number of tables, those of the start level included. */
+  tableCount(): number {
+    return this.engine.tableCount(this.root);
+  }
+
+  /** Frees everything: no maintenance, no invalidation. */
+  destroy(): void {
+    this.engine.clearRoot(this.root);
+  }
+
+  private splitLevel(level: number, unlinked: boolean, start: number, end: number): void {
+    const options: RangeOptions<SplitOp> = { minLevel: level, tables: false, specials: false };
+    this.engine.range(this.splitRule, { level, unlinked }, this.root, start, end, options);
+  }
+
+  private count(index: number, amount: number): void {
+    const now = this.counters.now;
+    now[index] = (now[index] as number) + amount;
+  }
+}
+
+/** Calls once per piece of [start, end) between multiples of `span`. */
+export function eachChunk(start: number, end: number, span: number, call: (from: number, to: number) => void): void {
+  for (let from = start; from < end; ) {
+    const to = Math.min(end, from - (from % span) + span);
+    call(from, to);
+    from = to;
+  }
+}
