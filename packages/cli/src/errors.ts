@@ -43,6 +43,11 @@ export function unknownCommand(name: string, commands: readonly string[]): Mmula
   return new MmulabError('CLI_UNKNOWN_COMMAND', `${name}: not a command of mmulab${suggestName(name, commands)}`);
 }
 
+/** A test was typed where a command belongs. */
+export function testAsCommand(name: string, words: readonly string[]): MmulabError {
+  return new MmulabError('CLI_UNKNOWN_COMMAND', `${name}: not a command of mmulab but a test: mmulab run -- ${words.join(' ')}`);
+}
+
 /** The command takes no command line after `--`. */
 export function unexpectedCommandLine(command: string): MmulabError {
   return new MmulabError('CLI_UNEXPECTED_COMMAND_LINE', `${command}: takes nothing after --`);

@@ -4,9 +4,11 @@
  */
 import { MmulabError, nearestName } from '@mmulab/api';
 import { Command, CommanderError } from 'commander';
+import { basename } from 'node:path';
 import { findCommand, splitArguments, type Arguments } from './arguments';
+import type * as BuiltIn from './built-in';
 import { COMMANDS, type CommandContext } from './command-entry';
-import { exitCodeOf, unexpectedCommandLine, unknownCommand, usage } from './errors';
+import { exitCodeOf, testAsCommand, unexpectedCommandLine, unknownCommand, usage } from './errors';
 import { ExitCode } from './exit-code';
 import { internalErrorReport } from './internal-error';
 import type { Terminal } from './terminal';
@@ -56,7 +58,7 @@ function dispatch({ own, commandLine }: Arguments, terminal: Terminal): number {
   };
   const [first] = own;
   const found = findCommand(own);
-  if (first !== undefined && !first.startsWith('-') && first !== 'help' && found === undefined) throw unknownName(first);
+  if (first !== undefined && !first.startsWith('-') && first !== 'help' && found === undefined) throw unknownName(first, own);
   if (commandLine !== undefined && found !== undefined && !TAKE_COMMAND_LINE.includes(found.name)) throw unexpectedCommandLine(found.name);
   const program = createProgram(terminal);
   for (const command of COMMANDS) {
@@ -71,8 +73,12 @@ function dispatch({ own, commandLine }: Arguments, terminal: Terminal): number {
   return exitCode;
 }
 
-/** Near names only: the list of all commands is in the help. */
-function unknownName(name: string): MmulabError {
+/** Near names only: the list of all commands is in the help. Whoever types a test as a command is told how it is run. */
+function unknownName(name: string, words: readonly string[]): MmulabError {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- plugins are loaded by the commands that need them
+  const { loadRegistry } = require('./built-in') as typeof BuiltIn;
+  const tests = loadRegistry().workloads();
+  if (tests.some(test => test.name === basename(name))) return testAsCommand(name, words);
   const names = COMMANDS.map(command => command.name);
   const near = nearestName(name, names);
   return unknownCommand(name, near === undefined ? names : [near]);
