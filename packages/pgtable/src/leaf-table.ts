@@ -8,6 +8,13 @@
 import { copyInt32, copyUint8 } from './node-arena';
 
 const DENSE = 1 << 24;
+/** The record stands for its content: others of equal content give way to it. */
+const CANONICAL = 1 << 25;
+
+/** What `trySet` answers. */
+export const NOT_STORED = 0;
+export const STORED = 1;
+export const STORED_EQUAL = 2;
 
 /** Arena of leaf tables. */
 export class LeafTables {
@@ -82,6 +89,23 @@ export class LeafTables {
     return copy;
   }
 
+  /** A record of this arena with the content of another arena's record. */
+  copyOf(from: LeafTables, record: number): number {
+    const copy = this.take();
+    const source = record * this.stride;
+    const to = copy * this.stride;
+    this.words.set(from.words.subarray(source, source + this.stride), to);
+    this.words[to] = (this.words[to] as number) & ~CANONICAL;
+    if (((this.words[to] as number) & DENSE) !== 0) {
+      const block = this.takeDense();
+      const first = (from.words[source + 1] as number) * this.entries;
+      this.dense.set(from.dense.subarray(first, first + this.entries), block * this.entries);
+      this.denseDiffering[block] = from.denseDiffering[from.words[source + 1] as number] as number;
+      this.words[to + 1] = block;
+    }
+    return copy;
+  }
+
   tableAttr(record: number): number {
     return ((this.words[record * this.stride] as number) >> 16) & 15;
   }
@@ -97,6 +121,28 @@ export class LeafTables {
     if ((head & DENSE) !== 0) return this.dense[(this.words[at + 1] as number) * this.entries + index] as number;
     const bits = this.words[at + 2 + (index >> 5)] as number;
     return ((bits >>> (index & 31)) & 1) === 0 ? head & 255 : (head >> 8) & 255;
+  }
+
+  /**
+   * Stores an attribute where that takes nothing but a bit: the record is nobody else's, and has two attributes of which this is the one the
+   * entry does not have. @returns STORED, STORED_EQUAL when all entries are now equal, or NOT_STORED
+   */
+  trySet(record: number, index: number, attr: number): number {
+    const words = this.words;
+    const at = Math.imul(record, this.stride);
+    const head = words[at] as number;
+    if (this.refs[record] !== 1 || (head & (DENSE | CANONICAL)) !== 0) return NOT_STORED;
+    const zeroAttr = head & 255;
+    const oneAttr = (head >> 8) & 255;
+    const wordAt = at + 2 + (index >> 5);
+    const bit = 1 << (index & 31);
+    const bits = words[wordAt] as number;
+    const isOne = (bits & bit) !== 0;
+    if (zeroAttr === oneAttr || attr !== (isOne ? zeroAttr : oneAttr)) return NOT_STORED;
+    words[wordAt] = bits ^ bit;
+    const ones = (words[at + 1] as number) + (isOne ? -1 : 1);
+    words[at + 1] = ones;
+    return ones === 0 || ones === this.entries ? STORED_EQUAL : STORED;
   }
 
   /** Stores an attribute into an owned record. @returns true when all entries are now equal */
@@ -350,5 +396,3 @@ export class LeafTables {
     return block;
   }
 }
-
-const CANONICAL = 1 << 25;

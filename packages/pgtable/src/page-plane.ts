@@ -7,7 +7,7 @@
 import { AttrTable } from './attr-table';
 import type { Plane } from './engine';
 import type { Geometry } from './geometry';
-import { KIND_MASK, UNIFORM, slotAttr, uniformSlot } from './slot';
+import { INDEX_MASK, KIND_MASK, LEAF_TABLE, UNIFORM, slotAttr, uniformSlot } from './slot';
 import { TableTree } from './table-tree';
 
 /** One value of 0 to 255 per frame. */
@@ -92,17 +92,49 @@ export class PagePlane implements Plane {
     return count;
   }
 
-  /** Makes this plane equal to another of the same geometry over a range. */
+  /** Makes this plane equal to another of the same geometry over a range: whole blocks by their words, the rest page by page. */
   copyRange(source: Plane, gfn: number, npages: number): void {
     const from = source as PagePlane;
+    const copies = new Map<number, number>();
+    const top = this.geometry.pagesAt(this.geometry.levels);
     const end = gfn + npages;
-    let at = gfn;
-    while (at < end) {
-      const level = from.uniformLevel(at);
-      const span = this.geometry.pagesAt(level);
-      const next = Math.min(end, at - (at % span) + span);
-      this.setRange(at, next - at, from.tree.attr);
-      at = next;
+    for (let base = gfn - (gfn % top); base < end; base += top) this.copyBlock(from, this.geometry.levels, base, gfn, end, copies);
+    for (const copy of copies.values()) this.tree.leaves.release(copy);
+  }
+
+  /** @param copies records of this plane by the record of `from` they copy: equal blocks share one */
+  private copyBlock(from: PagePlane, level: number, base: number, start: number, end: number, copies: Map<number, number>): void {
+    const span = this.geometry.pagesAt(level);
+    if (base >= end || base + span <= start) return;
+    if (level === 1) {
+      this.set(base, from.get(base));
+      return;
     }
+    const word = from.tree.wordAt(from.root, level, base);
+    const kind = word & KIND_MASK;
+    if (base >= start && base + span <= end) {
+      if (kind === UNIFORM) {
+        this.tree.setWordAt(this.root, level, base, word);
+        return;
+      }
+      if (kind === LEAF_TABLE) {
+        this.tree.setWordAt(this.root, level, base, LEAF_TABLE | this.copyRecord(from, word & INDEX_MASK, copies));
+        return;
+      }
+    }
+    const part = this.geometry.pagesAt(level - 1);
+    const first = start <= base ? base : start - ((start - base) % part);
+    for (let at = first; at < Math.min(end, base + span); at += part) this.copyBlock(from, level - 1, at, start, end, copies);
+  }
+
+  /** A reference to this plane's copy of another plane's record. */
+  private copyRecord(from: PagePlane, record: number, copies: Map<number, number>): number {
+    let copy = copies.get(record);
+    if (copy === undefined) {
+      copy = this.tree.leaves.copyOf(from.tree.leaves, record);
+      copies.set(record, copy);
+    }
+    this.tree.leaves.share(copy);
+    return copy;
   }
 }
