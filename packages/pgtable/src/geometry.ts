@@ -40,7 +40,8 @@ export class Geometry {
     if (!Number.isInteger(rootTables) || rootTables < 1 || rootTables > 16) {
       throw new MmulabError('GEOMETRY_ROOT', `a root of ${rootTables} tables: expected 1 to 16`);
     }
-    this.bits = Math.log2(entries);
+    // A small integer, not the floating-point number log2 gives: fields keep the representation they are first given.
+    this.bits = Math.log2(entries) | 0;
     this.mask = entries - 1;
     const span = [0, 1];
     for (let level = 2; level <= levels + 1; level++) span.push((span[level - 1] ?? 1) * entries);

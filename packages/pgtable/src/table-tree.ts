@@ -9,7 +9,7 @@ import { EntryKind, InvariantError } from '@mmulab/api';
 import type { Entry } from '@mmulab/api';
 import type { AttrTable } from './attr-table';
 import type { Geometry } from './geometry';
-import { LeafTables } from './leaf-table';
+import { LeafTables, STORED, STORED_EQUAL } from './leaf-table';
 import { NodeArena } from './node-arena';
 import {
   EMPTY_SLOT,
@@ -58,14 +58,23 @@ export class TableTree implements Entry {
   private root = -1;
   private inPlace = false;
   // Nodes of level-2 entries found lately, by the upper bits of the frame number.
-  private readonly cacheHigh = new Float64Array(CACHE_SIZE).fill(-1);
+  private readonly cacheHigh = new Int32Array(CACHE_SIZE).fill(-1);
   private readonly cacheRoot = new Int32Array(CACHE_SIZE);
   private readonly cacheNode = new Int32Array(CACHE_SIZE);
+  // What the geometry says, as small integers of this object's own.
+  private readonly bits: number;
+  private readonly mask: number;
+  private readonly split: number;
+  private readonly inverseSplit: number;
 
   constructor(
     readonly geometry: Geometry,
     private readonly attrs: AttrTable,
   ) {
+    this.bits = geometry.bits;
+    this.mask = geometry.mask;
+    this.split = geometry.split;
+    this.inverseSplit = geometry.inverseSplit;
     this.nodes = new NodeArena(geometry.entries);
     this.leaves = new LeafTables(geometry.entries);
   }
@@ -99,13 +108,37 @@ export class TableTree implements Entry {
   locate(root: number, gfn: number, goal: number): void {
     const stays = this.inPlace && gfn === this.at && root === this.root;
     if (stays && (this.level === goal || (this.level > goal && this.kind !== Table))) return;
-    this.find(root, gfn, goal);
+    if (goal !== 1 || !this.findSmall(root, gfn)) this.find(root, gfn, goal);
+  }
+
+  /** Finds a level-1 entry in an owned table whose parent was found lately. @returns false when there is more to do */
+  private findSmall(root: number, gfn: number): boolean {
+    const high = (gfn * this.inverseSplit) | 0;
+    const cached = high & (CACHE_SIZE - 1);
+    if (this.cacheHigh[cached] !== high || this.cacheRoot[cached] !== root) return false;
+    const low = (gfn - high * this.split) | 0;
+    const pos = ((this.cacheNode[cached] as number) << this.bits) + (low >> this.bits);
+    const word = this.nodes.slots[pos] as number;
+    if ((word & KIND_MASK) !== LEAF_TABLE) return false;
+    this.at = gfn;
+    this.root = root;
+    this.inPlace = true;
+    this.low = low;
+    this.high = high;
+    this.pos = pos;
+    this.slotLevel = 2;
+    this.level = 1;
+    this.tableAttr = 0;
+    const attr = this.leaves.get(word & INDEX_MASK, low & this.mask);
+    this.attr = attr;
+    this.kind = this.kindOf(attr);
+    return true;
   }
 
   private find(root: number, gfn: number, goal: number): void {
     const g = this.geometry;
-    const high = Math.floor(gfn * g.inverseSplit);
-    const low = gfn - high * g.split;
+    const high = (gfn * this.inverseSplit) | 0;
+    const low = (gfn - high * this.split) | 0;
     this.at = gfn;
     this.root = root;
     this.inPlace = true;
@@ -181,6 +214,14 @@ export class TableTree implements Entry {
 
   private writeSmall(attr: number): void {
     let word = this.nodes.slots[this.pos] as number;
+    if ((word & KIND_MASK) === LEAF_TABLE) {
+      const done = this.leaves.trySet(word & INDEX_MASK, this.low & this.mask, attr);
+      if (done === STORED) return;
+      if (done === STORED_EQUAL) {
+        this.foldLeafTable(this.pos, word & INDEX_MASK);
+        return;
+      }
+    }
     if ((word & KIND_MASK) !== LEAF_TABLE) {
       this.materialise(1);
       word = this.nodes.slots[this.pos] as number;
@@ -222,11 +263,11 @@ export class TableTree implements Entry {
 
   /** Puts the cursor on a level-1 entry below the level-2 slot at `pos`. */
   locateBelow(pos: number, gfn: number): void {
-    const high = Math.floor(gfn * this.geometry.inverseSplit);
+    const high = (gfn * this.inverseSplit) | 0;
     this.inPlace = false;
     this.at = gfn;
     this.high = high;
-    this.low = gfn - high * this.geometry.split;
+    this.low = (gfn - high * this.split) | 0;
     this.pos = pos;
     this.slotLevel = 2;
     this.level = 1;

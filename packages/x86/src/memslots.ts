@@ -12,6 +12,10 @@ import type { Geometry, Plane, EngineWorld } from '@mmulab/pgtable';
 import { badSlot, unknownSlot } from './errors';
 import { Ev } from './events';
 
+// Bound here: a name that another package re-exports is a call of a getter.
+const SPANS = PAGES_PER_LEVEL;
+const { markPageDirty: MARK_PAGE_DIRTY, dirtyBitmapSet: DIRTY_BITMAP_SET } = Ev;
+
 /** One memslot of a VM. */
 export class Memslot {
   /** First frame of the slot, and first frame after it. */
@@ -40,8 +44,8 @@ export class Memslot {
   maxLevel(gfn: number): number {
     let level = this.congruentLevel;
     while (level > 1) {
-      const span = PAGES_PER_LEVEL[level] as number;
-      const base = gfn - (gfn % span);
+      const span = SPANS[level] as number;
+      const base = Math.floor(gfn / span) * span;
       if (base >= this.spec.baseGfn && base + span <= this.end) break;
       level--;
     }
@@ -172,10 +176,10 @@ export class Memslots {
   /** mark_page_dirty: counts the call; sets the bit where the slot is logged. */
   markDirty(slot: Memslot, gfn: number): void {
     const now = this.counters.now;
-    now[Ev.markPageDirty] = (now[Ev.markPageDirty] as number) + 1;
+    now[MARK_PAGE_DIRTY] = (now[MARK_PAGE_DIRTY] as number) + 1;
     if (slot.logged && this.dirtyPlane.get(gfn) === 0) {
       this.dirtyPlane.set(gfn, 1);
-      now[Ev.dirtyBitmapSet] = (now[Ev.dirtyBitmapSet] as number) + 1;
+      now[DIRTY_BITMAP_SET] = (now[DIRTY_BITMAP_SET] as number) + 1;
     }
   }
 }

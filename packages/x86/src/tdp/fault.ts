@@ -12,7 +12,7 @@
  * kvm_mmu_hugepage_adjust(), fast_page_fault(). Hot path.
  */
 import { ACCESS_DONE as DONE_CODE, EntryKind } from '@mmulab/api';
-import type { Counters, StageDef } from '@mmulab/api';
+import type { Counters, HostFault, StageDef } from '@mmulab/api';
 import { livelock } from '../errors';
 import { Ev } from '../events';
 import type { Memslot, Memslots } from '../memslots';
@@ -24,6 +24,22 @@ import type { TdpMmu, TdpRoot } from './tdp-mmu';
 // Bound here: a name that another package re-exports is a call of a getter.
 const ACCESS_DONE: number = DONE_CODE;
 const { Leaf } = EntryKind;
+const { Invalid: INVALID, Fixed: FIXED } = RetPf;
+const { Hit: HIT, NotPresent: NOT_PRESENT, Denied: DENIED } = HwWalk;
+const {
+  exit: EXIT,
+  pageFault: PAGE_FAULT,
+  pageFaultWrite: PAGE_FAULT_WRITE,
+  pageFaultPresent: PAGE_FAULT_PRESENT,
+  pfTaken: PF_TAKEN,
+  pfFast: PF_FAST,
+  pfFixed: PF_FIXED,
+  fastPageFault: FAST_PAGE_FAULT,
+  fastPageFaultFixed: FAST_FIXED,
+} = Ev;
+
+/** What resolving the host page came to, when not simply to a read-only page. */
+const HostPage = { Writable: 1, Failed: 2 } as const;
 
 /** Stages by number. */
 export const Stage = { Exit: 0, FastFault: 1, HostPage: 2, Walk: 3, Map: 4, Resume: 5 } as const;
@@ -72,10 +88,8 @@ export class TdpFaultPath {
   private readonly denied: Uint8Array;
   private readonly seq: Float64Array;
   private readonly guestTable: Uint8Array;
-  private readonly hostWritable: Uint8Array;
-  private readonly hostFailed: Uint8Array;
-  /** 1 while the vCPU's access may interleave with others. */
-  private readonly interleaved: Uint8Array;
+  /** Bits of HostPage. */
+  private readonly host: Uint8Array;
   // The lowest entry the walk stage saw.
   private readonly seenLevel: Uint8Array;
   private readonly seenKind: Uint8Array;
@@ -95,34 +109,38 @@ export class TdpFaultPath {
     this.denied = new Uint8Array(vcpus);
     this.seq = new Float64Array(vcpus);
     this.guestTable = new Uint8Array(vcpus);
-    this.hostWritable = new Uint8Array(vcpus);
-    this.hostFailed = new Uint8Array(vcpus);
-    this.interleaved = new Uint8Array(vcpus);
+    this.host = new Uint8Array(vcpus);
     this.seenLevel = new Uint8Array(vcpus);
     this.seenKind = new Uint8Array(vcpus);
     this.seenAttr = new Uint8Array(vcpus);
   }
 
-  /** One access with all its faults. @param guestTable 1 when the hardware touches a guest page-table page */
+  /** One access with all its faults: the stages back to back. @param guestTable 1 when the hardware touches a guest page-table page */
   access(vcpu: number, gfn: number, kind: number, guestTable: number): void {
-    this.interleaved[vcpu] = 0;
-    if (this.start(vcpu, gfn, kind, guestTable) === ACCESS_DONE) return;
-    let stage: number = Stage.Exit;
+    const walk = this.mmu.hardwareWalk(this.world.root(vcpu), gfn, kind);
+    if (walk !== HIT) this.fault(vcpu, gfn, kind, guestTable, walk);
+  }
+
+  private fault(vcpu: number, gfn: number, kind: number, guestTable: number, firstWalk: number): void {
+    let walk = firstWalk;
     let faults = 0;
-    do {
-      stage = this.stage(vcpu, stage);
-      if (stage === Stage.Exit && ++faults > MAX_FAULTS_PER_ACCESS) throw livelock(gfn, 1, this.describe(vcpu, gfn));
-    } while (stage !== ACCESS_DONE);
+    while (walk !== HIT) {
+      if (walk !== NOT_PRESENT && walk !== DENIED) return this.endWalk(walk, gfn);
+      if (++faults > MAX_FAULTS_PER_ACCESS) throw livelock(gfn, 1, this.describe(vcpu, gfn, kind));
+      const root = this.world.root(vcpu);
+      const slot = this.slots.find(gfn);
+      if (!(this.leave(kind, walk === DENIED, guestTable) && this.fixFast(root, slot, gfn, kind))) {
+        const seq = this.slots.notifierSeq;
+        const host = slot === undefined ? 0 : this.resolveHost(slot, gfn, kind);
+        if (seq === this.slots.notifierSeq && this.mapPage(root, slot, gfn, kind, host) === ACCESS_DONE) return;
+      }
+      this.world.reenter(vcpu);
+      walk = this.mmu.hardwareWalk(this.world.root(vcpu), gfn, kind);
+    }
   }
 
   /** Starts an access that may interleave with others. @returns ACCESS_DONE, or the first stage of its fault */
   begin(vcpu: number, gfn: number, kind: number, guestTable: number): number {
-    this.interleaved[vcpu] = 1;
-    return this.start(vcpu, gfn, kind, guestTable);
-  }
-
-  /** The hardware's walk for a new access. */
-  private start(vcpu: number, gfn: number, kind: number, guestTable: number): number {
     this.gfn[vcpu] = gfn;
     this.kind[vcpu] = kind;
     this.guestTable[vcpu] = guestTable;
@@ -150,62 +168,75 @@ export class TdpFaultPath {
 
   /** The guest executes the access (again). */
   private execute(vcpu: number): number {
-    const result = this.mmu.hardwareWalk(this.world.root(vcpu), this.gfn[vcpu] as number, this.kind[vcpu] as number);
-    if (result === HwWalk.Hit) return ACCESS_DONE;
-    if (result === HwWalk.HitDirtied) {
-      if (this.world.pmlActive) this.logDirty(this.gfn[vcpu] as number);
+    const gfn = this.gfn[vcpu] as number;
+    const walk = this.mmu.hardwareWalk(this.world.root(vcpu), gfn, this.kind[vcpu] as number);
+    if (walk === HIT) return ACCESS_DONE;
+    if (walk !== NOT_PRESENT && walk !== DENIED) {
+      this.endWalk(walk, gfn);
       return ACCESS_DONE;
     }
-    if (result === HwWalk.Mmio) {
-      // A known MMIO frame: the exit goes straight to emulation.
-      this.journal.exit();
-      this.add(Ev.exit);
-      return ACCESS_DONE;
-    }
-    this.denied[vcpu] = result === HwWalk.Denied ? 1 : 0;
+    this.denied[vcpu] = walk === DENIED ? 1 : 0;
     return Stage.Exit;
   }
 
-  private logDirty(gfn: number): void {
-    this.add(Ev.pmlEntry);
-    this.journal.pmlEntry();
-    const slot = this.slots.find(gfn);
-    if (slot !== undefined) this.slots.markDirty(slot, gfn);
+  /** What a walk that did not fault, but did not merely hit, entails. */
+  private endWalk(walk: number, gfn: number): void {
+    if (walk === HwWalk.Mmio) {
+      // A known MMIO frame: the exit goes straight to emulation.
+      this.journal.exit();
+      this.add(Ev.exit);
+    } else if (this.world.pmlActive) {
+      this.add(Ev.pmlEntry);
+      this.journal.pmlEntry();
+      const slot = this.slots.find(gfn);
+      if (slot !== undefined) this.slots.markDirty(slot, gfn);
+    }
   }
 
   private exit(vcpu: number): number {
-    const kind = this.kind[vcpu] as number;
+    const tryFast = this.leave(this.kind[vcpu] as number, this.denied[vcpu] === 1, this.guestTable[vcpu] as number);
+    return tryFast ? Stage.FastFault : Stage.HostPage;
+  }
+
+  /** A fault leaves the guest and is counted. @returns whether the lockless path tries to fix it */
+  private leave(kind: number, denied: boolean, guestTable: number): boolean {
+    const now = this.counters.now;
     this.journal.exit();
-    this.add(Ev.exit);
-    this.add(Ev.pageFault);
-    this.add(Ev.pfTaken);
-    if (kind === 1) this.add(Ev.pageFaultWrite);
+    now[EXIT] = (now[EXIT] as number) + 1;
+    now[PAGE_FAULT] = (now[PAGE_FAULT] as number) + 1;
+    now[PF_TAKEN] = (now[PF_TAKEN] as number) + 1;
+    if (kind === 1) now[PAGE_FAULT_WRITE] = (now[PAGE_FAULT_WRITE] as number) + 1;
     else if (kind === 2) this.add(Ev.pageFaultFetch);
-    if (this.denied[vcpu] === 1) this.add(Ev.pageFaultPresent);
-    if (this.guestTable[vcpu] === 1) this.add(Ev.pageFaultGuestTable);
-    const eligible = this.denied[vcpu] === 1 ? kind === 1 : !this.policy.adBits;
-    if (!eligible || !this.policy.fastPageFault) return Stage.HostPage;
-    this.add(Ev.fastPageFault);
-    return Stage.FastFault;
+    if (denied) now[PAGE_FAULT_PRESENT] = (now[PAGE_FAULT_PRESENT] as number) + 1;
+    if (guestTable === 1) this.add(Ev.pageFaultGuestTable);
+    const eligible = denied ? kind === 1 : !this.policy.adBits;
+    if (!eligible || !this.policy.fastPageFault) return false;
+    now[FAST_PAGE_FAULT] = (now[FAST_PAGE_FAULT] as number) + 1;
+    return true;
   }
 
   private fastFault(vcpu: number): number {
     const gfn = this.gfn[vcpu] as number;
-    const slot = this.slots.find(gfn);
+    return this.fixFast(this.world.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu] as number) ? Stage.Resume : Stage.HostPage;
+  }
+
+  /** The lockless path. @returns whether the fault ends here */
+  private fixFast(root: TdpRoot, slot: Memslot | undefined, gfn: number, kind: number): boolean {
     const op = this.mmu.fastOp;
-    op.kind = this.kind[vcpu] as number;
+    op.kind = kind;
     op.logged = slot !== undefined && slot.logged;
-    const result = this.mmu.fastFault(this.world.root(vcpu), gfn);
-    if (result === RetPf.Invalid) return Stage.HostPage;
-    this.add(Ev.pfFast);
-    if (result === RetPf.Fixed) {
-      this.add(Ev.pfFixed);
-      this.add(Ev.fastPageFaultFixed);
+    const result = this.mmu.fastFault(root, gfn);
+    if (result === INVALID) return false;
+    const now = this.counters.now;
+    now[PF_FAST] = (now[PF_FAST] as number) + 1;
+    if (result === FIXED) {
+      now[PF_FIXED] = (now[PF_FIXED] as number) + 1;
+      now[FAST_FIXED] = (now[FAST_FIXED] as number) + 1;
     } else {
       this.add(Ev.pfSpurious);
       this.add(Ev.fastPageFaultSpurious);
     }
-    return Stage.Resume;
+    return true;
   }
 
   /** Samples the notifier sequence and resolves the host page. */
@@ -213,24 +244,26 @@ export class TdpFaultPath {
     const gfn = this.gfn[vcpu] as number;
     const slot = this.slots.find(gfn);
     this.seq[vcpu] = this.slots.notifierSeq;
-    this.hostFailed[vcpu] = 0;
-    this.hostWritable[vcpu] = 0;
-    const next = this.interleaved[vcpu] === 1 ? Stage.Walk : Stage.Map;
-    if (slot === undefined) return next;
-    const fault = this.slots.hostFault(slot, gfn, this.kind[vcpu] === 1);
-    if (!fault.ok) {
-      this.hostFailed[vcpu] = 1;
-      return next;
-    }
+    this.host[vcpu] = slot === undefined ? 0 : this.resolveHost(slot, gfn, this.kind[vcpu] as number);
+    return Stage.Walk;
+  }
+
+  /** The host faults on a page, with the notifier calls that entails. @returns bits of HostPage */
+  private resolveHost(slot: Memslot, gfn: number, kind: number): number {
+    const fault = this.slots.hostFault(slot, gfn, kind === 1);
+    if (!fault.ok) return HostPage.Failed;
+    if (fault.notifications.length !== 0) this.notify(slot, gfn, fault);
+    if (this.slots.hostPlane.get(gfn) !== fault.state) this.slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
+    return fault.writable && !slot.spec.readonly ? HostPage.Writable : 0;
+  }
+
+  private notify(slot: Memslot, gfn: number, fault: HostFault): void {
     for (const notification of fault.notifications) {
       const span = this.mmu.geometry.pagesAt(notification.level);
       const base = gfn - (gfn % span);
       this.world.invalidate(slot, Math.max(base, slot.spec.baseGfn), Math.min(base + span, slot.end));
       this.slots.setHostState(slot, gfn, notification.level, notification.state);
     }
-    if (this.slots.hostPlane.get(gfn) !== fault.state) this.slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
-    this.hostWritable[vcpu] = fault.writable && !slot.spec.readonly ? 1 : 0;
-    return next;
   }
 
   /** Reads the entry the map stage will exchange. */
@@ -264,33 +297,41 @@ export class TdpFaultPath {
   /** Under mmu_lock: drops a stale fault, or maps the page. */
   private map(vcpu: number): number {
     if (this.seq[vcpu] !== this.slots.notifierSeq) return Stage.Resume;
-    if (this.interleaved[vcpu] === 1 && this.lostExchange(vcpu)) return Stage.Resume;
+    if (this.lostExchange(vcpu)) return Stage.Resume;
     const gfn = this.gfn[vcpu] as number;
-    const slot = this.slots.find(gfn);
-    if (slot !== undefined && slot.spec.readonly && this.kind[vcpu] === 1) {
+    return this.mapPage(this.world.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu] as number, this.host[vcpu] as number);
+  }
+
+  /** @param host bits of HostPage; @returns Stage.Resume or ACCESS_DONE */
+  private mapPage(root: TdpRoot, slot: Memslot | undefined, gfn: number, kind: number, host: number): number {
+    if (slot !== undefined && slot.spec.readonly && kind === 1) {
       this.add(Ev.pfEmulate);
       return ACCESS_DONE;
     }
     const op = this.mmu.mapOp;
-    op.mmio = slot === undefined || this.hostFailed[vcpu] === 1;
-    op.hostWritable = this.hostWritable[vcpu] === 1;
+    op.mmio = slot === undefined || host === HostPage.Failed;
+    op.hostWritable = host === HostPage.Writable;
     op.logged = slot !== undefined && slot.logged;
-    op.hugePageDisallowed = this.kind[vcpu] === 2 && this.policy.nxHugePages;
+    op.hugePageDisallowed = kind === 2 && this.policy.nxHugePages;
     op.reqLevel = slot === undefined || slot.logged ? 1 : this.maxMappingLevel(slot, gfn);
     const goal = op.hugePageDisallowed ? 1 : op.reqLevel;
-    const result = this.mmu.map(this.world.root(vcpu), gfn, goal);
-    if (result === RetPf.Emulate) {
+    const result = this.mmu.map(root, gfn, goal);
+    if (result === FIXED) {
+      const now = this.counters.now;
+      now[PF_FIXED] = (now[PF_FIXED] as number) + 1;
+    } else if (result === RetPf.Emulate) {
       this.add(Ev.pfEmulate);
       this.add(Ev.pfMmioSpteCreated);
       return ACCESS_DONE;
+    } else if (result === RetPf.Spurious) {
+      this.add(this.policy.fixedInHandler ? Ev.pfFixed : Ev.pfSpurious);
     }
-    if (result === RetPf.Fixed) this.add(Ev.pfFixed);
-    else if (result === RetPf.Spurious) this.add(this.policy.fixedInHandler ? Ev.pfFixed : Ev.pfSpurious);
     return Stage.Resume;
   }
 
   private maxMappingLevel(slot: Memslot, gfn: number): number {
-    return Math.min(this.policy.maxLeafLevel, slot.maxLevel(gfn), this.slots.hostLevel(slot, gfn));
+    const host = this.slots.hostLevel(slot, gfn);
+    return host === 1 ? 1 : Math.min(this.policy.maxLeafLevel, host, slot.maxLevel(gfn));
   }
 
   private add(index: number): void {
@@ -298,8 +339,8 @@ export class TdpFaultPath {
     now[index] = (now[index] as number) + 1;
   }
 
-  private describe(vcpu: number, gfn: number): string {
+  private describe(vcpu: number, gfn: number, kind: number): string {
     const entry = this.mmu.lookup(this.world.root(vcpu), gfn);
-    return `kind ${entry.kind} level ${entry.level} attr 0x${this.mmu.spte.bits(entry.attr).toString(16)} access ${this.kind[vcpu]}`;
+    return `kind ${entry.kind} level ${entry.level} attr 0x${this.mmu.spte.bits(entry.attr).toString(16)} access ${kind}`;
   }
 }

@@ -12,7 +12,7 @@ import type { AccessRun, BackendMemory, ControlWrite, Counters, HostOp, MmuBacke
 import { EntryKind } from '@mmulab/api';
 import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
-import { badPagingMode } from '../errors';
+import { badPagingMode, nestedSplitNeedsCache } from '../errors';
 import { Ev } from '../events';
 import { GuestWalker } from '../guest-walker';
 import { Memslots } from '../memslots';
@@ -27,6 +27,10 @@ import { INVALID_ROOT } from '../roots/root-cache';
 import { readRootPolicy } from '../roots/root-policy';
 import type { RootPolicy } from '../roots/root-policy';
 import { VcpuRoots } from '../roots/vcpu-roots';
+import { BothTables, NestedGuests } from '../shadow/nested-guest';
+import type { NestedHost } from '../shadow/nested-guest';
+import { readShadowPolicy } from '../shadow/shadow-policy';
+import type { ShadowPolicy } from '../shadow/shadow-policy';
 import { Spte, SpteAttrs } from '../spte';
 import { VcpuStates } from '../vcpu-state';
 import { VmJournal } from '../vm-journal';
@@ -65,6 +69,9 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   pmlActive = false;
   private readonly policy: X86Policy;
   private readonly rootPolicy: RootPolicy;
+  private readonly shadowPolicy: ShadowPolicy;
+  /** The nested guest, where the workload has one. */
+  private nested: NestedGuests | undefined = undefined;
   private vm!: VmLayout;
   private slots!: Memslots;
   private vcpus!: VcpuStates;
@@ -102,6 +109,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   ) {
     this.policy = readPolicy(options, host);
     this.rootPolicy = readRootPolicy(options, host, this.policy);
+    this.shadowPolicy = readShadowPolicy(options, this.policy);
   }
 
   create(vm: VmLayout): void {
@@ -114,11 +122,12 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     const spte = new SpteAttrs(policy.adBits, policy.nxHugePages);
     this.mmu = new TdpMmu(this.world, spte, this.slots, this.counters, this.journal, policy, policy.levels);
     this.path = new TdpFaultPath(vm.vcpus, this.mmu, this.slots, this.counters, this.journal, this, policy);
-    this.dirtyLog = new TdpDirtyLog(this.mmu, this.slots, policy);
-    this.nxRecovery = new NxRecovery(this.nxList, this.mmu, this.slots, this.journal, this.counters, policy.nxRecovery);
     this.walkers = guestSpaces(vm).map(space => new GuestWalker(space));
     this.tableSeen = this.walkers.map(walker => new SeenTables(walker));
     this.createRoots(vm);
+    const tables = this.nested === undefined ? this.mmu : new BothTables(this.mmu, this.nested.engine);
+    this.dirtyLog = new TdpDirtyLog(tables, this.slots, policy);
+    this.nxRecovery = new NxRecovery(this.nxList, tables, this.slots, this.journal, this.counters, policy.nxRecovery);
     this.contexts = this.cpus.map(() => new VcpuContext());
     this.pendingVfn = new Float64Array(vm.vcpus);
     this.pendingKind = new Uint8Array(vm.vcpus);
@@ -135,6 +144,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   }
 
   reenter(vcpu: number): void {
+    if (this.roots.requests[vcpu] === 0 && this.vcpus.flushPending[vcpu] === 0 && this.context(vcpu).root !== undefined) return;
     this.roots.serve(vcpu);
   }
 
@@ -144,6 +154,8 @@ export class TdpBackend implements MmuBackend, FaultWorld {
 
   run(vcpu: number, run: AccessRun): void {
     this.select(vcpu);
+    const nested = this.nestedGuest(vcpu);
+    if (nested !== undefined) return nested.run(vcpu, run);
     const walker = this.walker(vcpu);
     let index = 0;
     while (index < run.count) {
@@ -162,12 +174,16 @@ export class TdpBackend implements MmuBackend, FaultWorld {
 
   touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
     this.select(vcpu);
+    const nested = this.nestedGuest(vcpu);
+    if (nested !== undefined) return nested.touch(vcpu, vfn, kind);
     this.access(vcpu, vfn, kind);
     this.settlePml(vcpu);
   }
 
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
     this.select(vcpu);
+    const nested = this.nestedGuest(vcpu);
+    if (nested !== undefined) return nested.begin(vcpu, vfn, kind);
     this.pendingVfn[vcpu] = vfn;
     this.pendingKind[vcpu] = kind;
     this.pendingLevel[vcpu] = this.walker(vcpu).space.levels;
@@ -176,6 +192,8 @@ export class TdpBackend implements MmuBackend, FaultWorld {
 
   advance(vcpu: number): number {
     this.select(vcpu);
+    const nested = this.nestedGuest(vcpu);
+    if (nested !== undefined) return nested.advance(vcpu);
     const next = this.path.stage(vcpu, this.pendingStage[vcpu] as number);
     if (next !== ACCESS_DONE) {
       this.pendingStage[vcpu] = next;
@@ -244,13 +262,14 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   }
 
   invalidate(slot: Memslot, start: number, end: number): void {
-    if (this.mmu.unmap(start, end)) this.mmu.book.flush(1);
+    const nestedGone = this.nested?.engine.tables.unmap(start, end) ?? false;
+    if (this.mmu.unmap(start, end) || nestedGone) this.mmu.book.flush(1);
     this.slots.notifierSeq++;
     if (slot.holdsGuestTables) this.forgetTables();
   }
 
   translate(gfn: number): Translation | undefined {
-    const vcpu = this.cpus.findIndex((_, candidate) => this.roots.root(candidate) !== INVALID_ROOT);
+    const vcpu = this.cpus.findIndex((_, candidate) => this.roots.cache(candidate, 'main').current !== INVALID_ROOT);
     if (vcpu < 0) return undefined;
     const root = this.root(vcpu);
     const entry = this.mmu.lookup(root, gfn);
@@ -271,7 +290,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   memory(): BackendMemory {
     let tables = 0;
     for (const root of this.mmu.roots) tables += this.mmu.tableCount(root);
-    return { tableBytesReal: tables * 4096 };
+    return { tableBytesReal: tables * 4096 + (this.nested?.engine.tableBytes() ?? 0) };
   }
 
   /** One access: the table pages of the guest's walk from the top down, then the page itself. */
@@ -420,29 +439,54 @@ export class TdpBackend implements MmuBackend, FaultWorld {
       (now[Ev.update[1] as number] as number) + (now[Ev.update[2] as number] as number) + (now[Ev.update[3] as number] as number);
     const before = updates();
     // Page by page or at once, each leaf is aged by the first call that meets it.
-    const young = this.mmu.age(start, end);
+    const nestedYoung = this.nested?.engine.tables.age(start, end) ?? false;
+    const young = this.mmu.age(start, end) || nestedYoung;
     if (op.flush && young) this.mmu.book.flush(op.pageByPage ? updates() - before : 1);
   }
 
   /** Invalidates all roots: their trees are zapped at once, vCPUs drop them when they enter next. */
   private zapAllFast(): void {
+    this.nested?.engine.mmu.fastZap();
     this.tdpRoots.invalidateAll();
     this.roots.invalidateAll();
   }
 
   private destroy(): void {
+    this.nested?.engine.mmu.fastZap();
     for (let vcpu = 0; vcpu < this.cpus.length; vcpu++) this.roots.unload(vcpu);
     for (const root of [...this.mmu.roots]) this.mmu.destroyRoot(root);
   }
 
   private createRoots(vm: VmLayout): void {
-    const { rootPolicy, counters } = this;
+    const { rootPolicy, counters, shadowPolicy } = this;
     this.cpus = createCpus(vm, rootPolicy);
+    if (vm.nested !== undefined) {
+      if (this.policy.eagerPageSplit && !shadowPolicy.eagerSplit) throw nestedSplitNeedsCache();
+      this.nested = new NestedGuests(vm, vm.nested, this.cpus, shadowPolicy, this.slots, counters, this.journal, this.nestedHost());
+    }
     this.tdpRoots = new TdpRoots(this.mmu, rootPolicy.lifetime, counters, () => this.rootsChanged());
-    const source = { pgd: (vcpu: number) => pgdOf(vm, this.cpus[vcpu] as GuestCpu), nestedLevels: vm.nested?.levels ?? 0, nestedPgd: 0 };
-    this.roots = new VcpuRoots(this.cpus, rootPolicy, counters, this.vcpus, this.tdpRoots, undefined, source);
-    const world = { spaces: vm.spaces.length, hasNested: false, exited: (): void => this.journal.exit() };
+    const source = { pgd: (vcpu: number) => pgdOf(vm, this.cpus[vcpu] as GuestCpu), nestedLevels: vm.nested?.levels ?? 0, nestedPgd: (vm.nested?.root ?? 0) * 4096 };
+    this.roots = new VcpuRoots(this.cpus, rootPolicy, counters, this.vcpus, this.tdpRoots, this.nested?.engine.roots, source);
+    const world = { spaces: vm.spaces.length, hasNested: vm.nested !== undefined, exited: (): void => this.journal.exit() };
     this.registers = new ControlRegisters(this.cpus, this.roots, rootPolicy, counters, world);
+  }
+
+  /** What the nested guest's MMU needs of L1's. */
+  private nestedHost(): NestedHost {
+    return {
+      roots: () => this.roots,
+      invalidate: (slot, start, end) => this.invalidate(slot, start, end),
+      rootsObsolete: () => this.roots.invalidateAll(),
+      writeProtectElsewhere: gfn => {
+        this.forgetTables();
+        return this.mmu.writeProtectFrame(gfn);
+      },
+    };
+  }
+
+  /** The nested guest, when the vCPU runs it now. */
+  private nestedGuest(vcpu: number): NestedGuests | undefined {
+    return this.nested !== undefined && (this.cpus[vcpu] as GuestCpu).guestMode ? this.nested : undefined;
   }
 
   /** Number of the address space a vCPU is in: the last one without paging. */
@@ -476,7 +520,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   private resolve(vcpu: number, context: VcpuContext): void {
     const space = this.space(vcpu);
     const walker = this.walkers[space] as GuestWalker;
-    const root = this.roots.root(vcpu);
+    const root = this.roots.cache(vcpu, 'main').current;
     context.epoch = this.contextEpoch;
     context.key = root * this.walkers.length + space;
     context.root = root === INVALID_ROOT ? undefined : this.tdpRoots.get(root);

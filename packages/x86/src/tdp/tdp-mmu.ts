@@ -206,6 +206,13 @@ export class TdpMmu {
     this.overValidRoots(this.writeProtectHuge, gfn, gfn + 1, HUGE_LEAVES);
   }
 
+  /** Clears W and MMU-writable on whatever leaf maps a frame. @returns whether anything changed */
+  writeProtectFrame(gfn: number): boolean {
+    let effects = 0;
+    for (const root of this.rootList) if (root.valid) effects |= this.engine.range(this.writeProtectHuge, NO_OP, root.id, gfn, gfn + 1, LEAVES);
+    return (effects & Effect.FlushLater) !== 0;
+  }
+
   /** Clears D (or W) on all leaves. */
   clearDirtyRange(start: number, end: number): void {
     this.overValidRoots(this.clearDirty, start, end, LEAVES);
