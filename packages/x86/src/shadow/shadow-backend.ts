@@ -33,7 +33,6 @@ import { ControlRegisters } from '../roots/control';
 import { createCpus, pgdOf } from '../roots/guest-spaces';
 import type { GuestCpu } from '../roots/guest-state';
 import { INVALID_ROOT } from '../roots/root-cache';
-import { hasGptes } from '../roots/role';
 import { readRootPolicy } from '../roots/root-policy';
 import type { RootPolicy } from '../roots/root-policy';
 import { VcpuRoots } from '../roots/vcpu-roots';
@@ -127,6 +126,8 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
 
   enter(vcpu: number): void {
     this.select(vcpu);
+    // Whoever enters was out of the guest before: that exit drained its log.
+    this.journal.exit();
     this.roots.serve(vcpu);
   }
 
@@ -288,10 +289,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
   }
 
   memory(): BackendMemory {
-    const { pages } = this.engine.mmu;
-    let bytes = 0;
-    for (let page = pages.oldest; page >= 0; page = pages.newer(page)) bytes += hasGptes(pages.role[page] as number) ? 8192 : 4096;
-    return { tableBytesReal: bytes };
+    return { tableBytesReal: this.engine.tableBytes() };
   }
 
   /** One access, with the hardware's own to guest tables before it. */

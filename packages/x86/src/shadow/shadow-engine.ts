@@ -3,12 +3,14 @@
  */
 import type { Counters, GuestTables, VmLayout } from '@mmulab/api';
 import type { Memslots } from '../memslots';
+import { hasGptes } from '../roots/role';
 import type { VmJournal } from '../vm-journal';
 import { GuestMemory } from './guest-memory';
 import { ShadowMap } from './shadow-map';
 import { ShadowMmu } from './shadow-mmu';
 import type { ShadowVm } from './shadow-mmu';
 import type { ShadowPolicy } from './shadow-policy';
+import { NO_PAGE } from './shadow-page';
 import { ShadowRoots } from './shadow-roots';
 import { ShadowTables } from './shadow-tables';
 import { ShadowSync } from './sync';
@@ -32,5 +34,13 @@ export class ShadowEngine {
     const spaces = new Map<number, GuestTables>(vm.spaces.map(space => [space.root, space]));
     this.roots = new ShadowRoots(this.mmu, this.sync, root => spaces.get(root));
     this.tables = new ShadowTables(this.mmu);
+  }
+
+  /** Bytes of tables a real machine would hold: a page each, and another for the translations of a page that shadows a guest table. */
+  tableBytes(): number {
+    const { pages } = this.mmu;
+    let bytes = 0;
+    for (let page = pages.oldest; page !== NO_PAGE; page = pages.newer(page)) bytes += hasGptes(pages.role[page] as number) ? 8192 : 4096;
+    return bytes;
   }
 }

@@ -326,7 +326,8 @@ export class TdpBackend implements MmuBackend, FaultWorld {
       const vfn = run.vfn + (first + done) * stride;
       let here = count - done;
       // Table pages in between the data matter to a log that fills: then one guest table's worth of data at a time.
-      if (this.pmlActive && !this.tablesSettled(vcpu, walker, vfn, vfn + (here - 1) * stride)) here = Math.min(here, Math.ceil((512 - (vfn % 512)) / stride));
+      if (this.pmlActive && !this.tablesSettled(vcpu, walker, vfn, vfn + (here - 1) * stride))
+        here = Math.min(here, Math.ceil((512 - (vfn % 512)) / stride));
       this.touchTables(vcpu, walker, vfn, vfn + (here - 1) * stride, stride);
       this.runData(vcpu, run, first + done, here, gfn + done * stride, slot);
       done += here;
@@ -465,7 +466,11 @@ export class TdpBackend implements MmuBackend, FaultWorld {
       this.nested = new NestedGuests(vm, vm.nested, this.cpus, shadowPolicy, this.slots, counters, this.journal, this.nestedHost());
     }
     this.tdpRoots = new TdpRoots(this.mmu, rootPolicy.lifetime, counters, () => this.rootsChanged());
-    const source = { pgd: (vcpu: number) => pgdOf(vm, this.cpus[vcpu] as GuestCpu), nestedLevels: vm.nested?.levels ?? 0, nestedPgd: (vm.nested?.root ?? 0) * 4096 };
+    const source = {
+      pgd: (vcpu: number) => pgdOf(vm, this.cpus[vcpu] as GuestCpu),
+      nestedLevels: vm.nested?.levels ?? 0,
+      nestedPgd: (vm.nested?.root ?? 0) * 4096,
+    };
     this.roots = new VcpuRoots(this.cpus, rootPolicy, counters, this.vcpus, this.tdpRoots, this.nested?.engine.roots, source);
     const world = { spaces: vm.spaces.length, hasNested: vm.nested !== undefined, exited: (): void => this.journal.exit() };
     this.registers = new ControlRegisters(this.cpus, this.roots, rootPolicy, counters, world);

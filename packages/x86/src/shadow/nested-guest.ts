@@ -1,0 +1,196 @@
+/**
+ * A nested guest beside the TDP MMU: L1 runs on the TDP MMU, L2 behind shadow pages that combine L1's second-stage tables with the memslots.
+ *
+ * Memslots, host memory, dirty bitmaps, the NX list and write tracking belong to the VM and serve both MMUs; operations of the host go over both.
+ *
+ * Models: Linux arch/x86/kvm/mmu/mmu.c (guest_mmu under tdp_mmu=1: kvm_memslots_have_rmaps() paths), svm/nested.c.
+ */
+import { ACCESS_DONE, AccessKind } from '@mmulab/api';
+import type { AccessRun, Counters, GuestTables, VmLayout } from '@mmulab/api';
+import type { Memslot, Memslots } from '../memslots';
+import type { GuestCpu } from '../roots/guest-state';
+import type { VcpuRoots } from '../roots/vcpu-roots';
+import type { LoggedTables } from '../tdp/dirty-log';
+import type { RecoverableTables } from '../tdp/nx-recovery';
+import type { TdpMmu, TdpRoot } from '../tdp/tdp-mmu';
+import type { VmJournal } from '../vm-journal';
+import type { WalkRules } from './guest-walk';
+import { ShadowEngine } from './shadow-engine';
+import { ShadowFaultPath } from './shadow-fault';
+import type { ShadowFaultWorld } from './shadow-fault';
+import type { ShadowVm } from './shadow-mmu';
+import { NX_SHADOW_LEVEL } from './shadow-mmu';
+import type { ShadowPolicy } from './shadow-policy';
+import { VcpuSpaces } from './vcpu-spaces';
+
+/** What nested guests need of the backend that runs L1. */
+export interface NestedHost extends ShadowVm {
+  roots(): VcpuRoots;
+  invalidate(slot: Memslot, start: number, end: number): void;
+}
+
+/** L2 of all vCPUs of a VM. */
+export class NestedGuests implements ShadowFaultWorld {
+  readonly engine: ShadowEngine;
+  /** L2's pages are write-protected, never logged by the hardware: its log would hold L2 addresses. */
+  readonly pmlActive = false;
+  private readonly path: ShadowFaultPath;
+  private readonly spaces: VcpuSpaces;
+  private readonly pendingVfn: Float64Array;
+  private readonly pendingKind: Uint8Array;
+  private readonly pendingStep: Int32Array;
+  private readonly pendingStage: Int8Array;
+
+  constructor(
+    vm: VmLayout,
+    private readonly nested: GuestTables,
+    cpus: readonly GuestCpu[],
+    policy: ShadowPolicy,
+    slots: Memslots,
+    counters: Counters,
+    journal: VmJournal,
+    private readonly host: NestedHost,
+  ) {
+    this.engine = new ShadowEngine(policy, slots, counters, journal, vm, host);
+    this.path = new ShadowFaultPath(vm.vcpus, this.engine.mmu, this.engine.map, this);
+    this.spaces = new VcpuSpaces(vm, cpus, true);
+    this.pendingVfn = new Float64Array(vm.vcpus);
+    this.pendingKind = new Uint8Array(vm.vcpus);
+    this.pendingStep = new Int32Array(vm.vcpus);
+    this.pendingStage = new Int8Array(vm.vcpus);
+  }
+
+  /** A run of L2's accesses. */
+  run(vcpu: number, run: AccessRun): void {
+    for (let i = 0; i < run.count; i++) {
+      this.touch(vcpu, run.vfn + i * run.stride, run.writeEvery > 0 && i % run.writeEvery === 0 ? AccessKind.Write : run.kind);
+    }
+  }
+
+  /** One access of L2: the hardware touches the pages of its tables, then its own page, all through the shadow of L1's tables. */
+  touch(vcpu: number, vfn: number, kind: number): void {
+    const steps = this.spaces.steps(vcpu, vfn);
+    for (let step = 0; step < steps; step++) this.path.access(vcpu, this.spaces.frame(step), AccessKind.Write, 1);
+    this.path.access(vcpu, this.spaces.dataFrame(vcpu, vfn), kind, 0);
+  }
+
+  /** Starts an access that may interleave with others. @returns the first stage due, or ACCESS_DONE */
+  begin(vcpu: number, vfn: number, kind: number): number {
+    this.pendingVfn[vcpu] = vfn;
+    this.pendingKind[vcpu] = kind;
+    this.pendingStep[vcpu] = 0;
+    return this.proceed(vcpu);
+  }
+
+  /** Runs the stage due. @returns the next one, or ACCESS_DONE */
+  advance(vcpu: number): number {
+    const next = this.path.stage(vcpu, this.pendingStage[vcpu] as number);
+    if (next === ACCESS_DONE) return this.proceed(vcpu);
+    this.pendingStage[vcpu] = next;
+    return next;
+  }
+
+  rootPage(vcpu: number, frame: number): number {
+    return this.engine.roots.pageFor(this.host.roots().root(vcpu), frame);
+  }
+
+  walkedSpace(): GuestTables {
+    return this.nested;
+  }
+
+  rules(vcpu: number): WalkRules {
+    return this.spaces.rules(vcpu);
+  }
+
+  invalidate(slot: Memslot, start: number, end: number): void {
+    this.host.invalidate(slot, start, end);
+  }
+
+  reenter(vcpu: number): void {
+    this.host.roots().serve(vcpu);
+  }
+
+  private proceed(vcpu: number): number {
+    const vfn = this.pendingVfn[vcpu] as number;
+    const steps = this.spaces.steps(vcpu, vfn);
+    while ((this.pendingStep[vcpu] as number) <= steps) {
+      const step = this.pendingStep[vcpu] as number;
+      this.pendingStep[vcpu] = step + 1;
+      const stage =
+        step < steps
+          ? this.path.start(vcpu, this.spaces.frame(step), AccessKind.Write, 1)
+          : this.path.start(vcpu, this.spaces.dataFrame(vcpu, vfn), this.pendingKind[vcpu] as number, 0);
+      if (stage === ACCESS_DONE) continue;
+      this.pendingStage[vcpu] = stage;
+      return stage;
+    }
+    return ACCESS_DONE;
+  }
+}
+
+/** Both page-table engines of a VM behind the operations of one: each goes over the TDP MMU, then over the shadow pages. */
+export class BothTables implements LoggedTables, RecoverableTables {
+  /** One flush serves both. */
+  readonly book = { flush: (count: number): void => this.flush(count) };
+
+  constructor(
+    private readonly tdp: TdpMmu,
+    private readonly engine: ShadowEngine,
+  ) {}
+
+  /** Roots that may be walked by range: none once there are shadow pages, which have to be seen frame by frame. */
+  get roots(): readonly TdpRoot[] {
+    return this.engine.mmu.pages.live === 0 ? this.tdp.roots : [];
+  }
+
+  run(...parameters: Parameters<TdpMmu['run']>): void {
+    this.tdp.run(...parameters);
+  }
+
+  splitHugePages(start: number, end: number): void {
+    this.engine.tables.splitHugePages(start, end);
+    this.tdp.splitHugePages(start, end);
+  }
+
+  clearDirtyRange(start: number, end: number): void {
+    this.engine.tables.clearDirtyRange(start, end);
+    this.tdp.clearDirtyRange(start, end);
+  }
+
+  writeProtectRange(start: number, end: number, minLevel: number): void {
+    this.engine.tables.writeProtectRange(start, end, minLevel);
+    this.tdp.writeProtectRange(start, end, minLevel);
+  }
+
+  clearDirtyPage(gfn: number, writeProtect: boolean): void {
+    this.engine.tables.clearDirtyPage(gfn, writeProtect);
+    this.tdp.clearDirtyPage(gfn, writeProtect);
+  }
+
+  writeProtectHugePage(gfn: number): void {
+    this.engine.tables.writeProtectHugePage(gfn);
+    this.tdp.writeProtectHugePage(gfn);
+  }
+
+  collapse(slot: Memslot): boolean {
+    const owed = this.engine.tables.collapse(slot);
+    return this.tdp.collapse(slot) || owed;
+  }
+
+  zapTableAt(gfn: number, level: number): boolean {
+    return level === NX_SHADOW_LEVEL ? this.engine.tables.zapTableAt(gfn, level) : this.tdp.zapTableAt(gfn, level);
+  }
+
+  forgetNx(gfn: number, level: number): void {
+    if (level === NX_SHADOW_LEVEL) this.engine.tables.forgetNx(gfn, level);
+    else this.tdp.forgetNx(gfn, level);
+  }
+
+  listedGfn(gfn: number, level: number): number {
+    return level === NX_SHADOW_LEVEL ? this.engine.tables.listedGfn(gfn, level) : gfn;
+  }
+
+  private flush(count: number): void {
+    this.engine.tables.book.flush(count);
+  }
+}
