@@ -23,11 +23,6 @@ export function wroteRemoved(gfn: number, level: number, entry: string): Invaria
   return new InvariantError('TABLE_REMOVED_WRITE', 'a walk stores into a removed table', gfn, level, entry);
 }
 
-/** TABLE_UNFILLED: the parts of a split leaf are missing from the table that replaces it. */
-export function linkedUnfilled(gfn: number, level: number, entry: string): InvariantError {
-  return new InvariantError('TABLE_UNFILLED', 'a huge leaf is replaced by a table that is not filled', gfn, level, entry);
-}
-
 /** PROTOCOL_STEP: a step of a protocol has nothing to act on. */
 export function badStep(name: string, why: string, gfn: number, level: number): InvariantError {
   return new InvariantError('PROTOCOL_STEP', `protocol ${name}: ${why}`, gfn, level, '');

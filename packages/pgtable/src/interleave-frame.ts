@@ -7,7 +7,7 @@
  */
 import { Action, Change, Effect, EntryKind, Step, verdictAttr, verdictTableAttr } from '@mmulab/api';
 import type { Protocol } from '@mmulab/api';
-import { badStep, linkedUnfilled } from './errors';
+import { badStep } from './errors';
 import type { EntryVisitor, SharedTables } from './interleave-tables';
 
 /** Program counter of a frame whose next step reads an entry. */
@@ -35,6 +35,8 @@ export abstract class WalkFrame {
   isReplaced = false;
   /** A table page is taken and not yet linked. */
   hasPending = false;
+  /** A table has taken a split leaf's place and lacks its parts. */
+  hasUnfilled = false;
   /** The entry is frozen by this walk. */
   hasFrozen = false;
   /** Root of the limbo that holds what this walk unlinked. */
@@ -136,7 +138,7 @@ export abstract class WalkFrame {
   /** Appends what decides about the walk's future to a key. */
   appendKey(key: number[]): void {
     key.push(this.pc, this.level, this.gfn, this.verdict, this.kind, this.attr, this.tableAttr, this.effects, this.filled);
-    key.push((this.isReplaced ? 1 : 0) | (this.hasPending ? 2 : 0) | (this.hasFrozen ? 4 : 0) | (this.isDone ? 8 : 0));
+    key.push((this.isReplaced ? 1 : 0) | (this.hasPending ? 2 : 0) | (this.hasFrozen ? 4 : 0) | (this.isDone ? 8 : 0) | (this.hasUnfilled ? 16 : 0));
     if (this.isDone) return;
     key.push(this.unlinked === NOTHING ? NOTHING : this.tables.rootName(this.unlinked));
     for (let level = this.level; level < this.roots.length; level++) key.push(this.tables.rootName(this.roots[level]));
@@ -185,10 +187,16 @@ export abstract class WalkFrame {
     this.gfn = gfn;
   }
 
-  /** Ends the walk. */
+  /** Ends the walk. Its read side goes on while it owes a flush: what it unlinked must not be freed before translations of it are gone. */
   protected finish(): void {
     this.forget();
     this.isDone = true;
+    if (!this.owesFlushLater) this.tables.end(this);
+  }
+
+  /** The flush that a walk owed when it ended has been done. */
+  flushed(): void {
+    this.effects &= ~Effect.FlushLater;
     this.tables.end(this);
   }
 
@@ -247,6 +255,7 @@ export abstract class WalkFrame {
       case Step.FillTable:
         this.filled = verdictAttr(this.verdict);
         if (!this.hasPending) tables.fillLinked(this, this.filled);
+        this.hasUnfilled = false;
         return true;
       case Step.CasTable:
         if (!this.isUnchanged()) return false;
@@ -322,9 +331,7 @@ export abstract class WalkFrame {
     tables.storeTable(this, this.filled, tableAttr);
     this.hasPending = false;
     this.tell(EntryKind.Table, tableAttr);
-    if (protocol.change === Change.Split && this.filled === 0) {
-      throw linkedUnfilled(this.gfn, this.level, `attr 0x${tables.parts.attrs.bits[this.attr].toString(16)} → empty table`);
-    }
+    this.hasUnfilled = protocol.change === Change.Split && this.filled === 0;
   }
 
   private storeLeaf(attr: number): void {

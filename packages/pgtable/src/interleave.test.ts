@@ -101,6 +101,7 @@ class Tally implements Bookkeeper, MmOps {
 
 const toEnd = <W extends WalkFrame>(walk: W): W => {
   while (!walk.isDone) walk.step();
+  if (walk.owesFlushLater) walk.flushed();
   return walk;
 };
 
@@ -158,7 +159,7 @@ describe('a walk with nobody beside it', () => {
             const [rule, options] = ranges[op.range];
             const start = op.start % geometry.limit;
             const end = Math.min(start + op.npages, geometry.limit);
-            expect(toEnd(new RangeWalk(tables, rule, 0, other, start, end, options)).effects).toBe(engine.range(rule, 0, one, start, end, options));
+            expect(toEnd(new RangeWalk(tables, rule, 0, other, start, end, options)).outcome).toBe(engine.range(rule, 0, one, start, end, options));
           }
           const entries: string[] = [];
           tables.forEachEntry((...entry) => entries.push(entry.join(' ')));

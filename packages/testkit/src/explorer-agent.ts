@@ -83,7 +83,8 @@ export class PhaseAgent implements Agent {
     const { name, lock } = this.current;
     if (this.flushDue) return `${name}  flush`;
     if (this.held !== lock) return `${name}  take mmu_lock for ${lock ?? 'nothing'}`;
-    return this.walk === undefined ? name : `${name}  ${this.walk.nextName}`;
+    if (this.walk !== undefined) return `${name}  ${this.walk.nextName}`;
+    return this.current.walk === undefined ? name : `${name}  read root`;
   }
 
   /** The hardware's walk under way, if that is what the agent is doing: a flush interrupts it. */
@@ -100,6 +101,7 @@ export class PhaseAgent implements Agent {
     if (this.flushDue) {
       this.flushDue = false;
       this.world.flushAll();
+      this.walk?.flushed();
       this.follow(this.walk?.outcome ?? 0);
     } else if (this.held !== this.current.lock) {
       this.takeLock();

@@ -8,6 +8,9 @@
 import type { ExploredWorld, Violation } from './explorer';
 import { stepAndCheck, violationOf } from './explorer';
 
+/** Agents that retry take more steps than in the first run. */
+const MARGIN = 2;
+
 /** Which random schedules to run. */
 export interface RandomOptions {
   /** Any whole number; run i uses seed + i. */
@@ -21,7 +24,9 @@ export interface RandomOptions {
 export interface RandomExploration {
   readonly runs: number;
   readonly agents: number;
-  /** Steps of the longest run. */
+  /** Steps among which an agent may be dropped: the bound k. */
+  readonly steps: number;
+  /** Steps of the longest run; beyond `steps` the bound does not hold. */
   readonly longest: number;
   /** Least probability with which one run finds a bug of that depth. */
   readonly perRun: number;
@@ -43,27 +48,46 @@ export function randomNumbers(seed: number): () => number {
   };
 }
 
-/** Runs random schedules until one breaks an invariant. A first run by priority alone tells how many steps there are. */
+/**
+ * Runs random schedules until one breaks an invariant. How many steps there are is told by a first run in the order of the agents, so that every other run
+ * depends on its seed alone.
+ */
 export function exploreRandomly(make: () => ExploredWorld, options: RandomOptions): RandomExploration {
   const { seed, runs, depth } = options;
   const agents = make().agents.length;
-  let longest = 0;
-  let done = 0;
-  let failed: { readonly seed: number; readonly violation: Violation } | undefined;
-  while (done < runs && failed === undefined) {
-    const outcome = runOnce(make, seed + done, depth, longest);
-    longest = Math.max(longest, outcome.schedule.length);
-    if (outcome.violation !== undefined) failed = { seed: seed + done, violation: outcome.violation };
-    done++;
+  const first = runOnce(
+    make,
+    priorities(agents, () => 0),
+    [],
+  );
+  const steps = first.schedule.length * MARGIN;
+  const result = { agents, steps, longest: first.schedule.length, perRun: 1 / (agents * steps ** (depth - 1)) };
+  if (first.violation !== undefined) return { ...result, runs: 0, overall: 0, seed: undefined, violation: first.violation };
+  for (let done = 1; done <= runs; done++) {
+    const random = randomNumbers(seed + done - 1);
+    const priority = priorities(agents, random);
+    const drops = Array.from({ length: depth - 1 }, () => Math.floor(random() * steps));
+    const { schedule, violation } = runOnce(make, priority, drops);
+    result.longest = Math.max(result.longest, schedule.length);
+    if (violation !== undefined) return { ...result, runs: done, overall: overall(result.perRun, done), seed: seed + done - 1, violation };
   }
-  const perRun = 1 / (agents * longest ** (depth - 1));
-  return { runs: done, agents, longest, perRun, overall: 1 - (1 - perRun) ** done, seed: failed?.seed, violation: failed?.violation };
+  return { ...result, runs, overall: overall(result.perRun, runs), seed: undefined, violation: undefined };
+}
+
+/** Probability that at least one of some runs finds what one of them finds with `perRun`. */
+function overall(perRun: number, runs: number): number {
+  return 1 - (1 - perRun) ** runs;
+}
+
+/** Priorities of 1 and more, all different: the lower agent goes first where the numbers are equal. */
+function priorities(agents: number, random: () => number): number[] {
+  return Array.from({ length: agents }, (_, i) => 1 + random() + (agents - i) * 1e-9);
 }
 
 /** The bound of a random exploration, as people read it. */
-export function formatBound({ runs, agents, longest, perRun, overall }: RandomExploration, depth: number): string {
+export function formatBound({ runs, agents, steps, perRun, overall }: RandomExploration, depth: number): string {
   const percent = (p: number): string => `${(p * 100).toPrecision(3)} %`;
-  return `${runs} random schedules of ${agents} agents, up to ${longest} steps: a bug of depth ${depth} is found with probability ≥ ${percent(overall)} (${percent(perRun)} per schedule)`;
+  return `${runs} random schedules of ${agents} agents, up to ${steps} steps: a bug of depth ${depth} is found with probability ≥ ${percent(overall)} (${percent(perRun)} per schedule)`;
 }
 
 interface Outcome {
@@ -71,17 +95,13 @@ interface Outcome {
   readonly violation: Violation | undefined;
 }
 
-function runOnce(make: () => ExploredWorld, seed: number, depth: number, steps: number): Outcome {
-  const random = randomNumbers(seed);
+/** One run. @param drops steps at which the agent that would run falls below all others, the later of two at one step lower */
+function runOnce(make: () => ExploredWorld, priority: number[], drops: readonly number[]): Outcome {
   const world = make();
-  const priority = world.agents.map(() => depth + random());
-  const drops = Array.from({ length: depth - 1 }, () => Math.floor(random() * Math.max(1, steps)));
   const schedule: number[] = [];
   while (world.agents.some(({ isDone }) => !isDone)) {
-    const choice = highest(world, priority);
     drops.forEach((at, i) => {
-      // Lower than every first priority, and each change point lower than those before it.
-      if (at === schedule.length) priority[choice] = depth - 1 - i;
+      if (at === schedule.length) priority[highest(world, priority)] = -1 - i;
     });
     const next = highest(world, priority);
     schedule.push(next);

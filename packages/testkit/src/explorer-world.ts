@@ -3,8 +3,8 @@
  *
  * Any architecture's protocols can be explored: it says which attributes are locked, what a leaf grants, and how its counters follow from its entries
  * (`ExploredTables`). Checked after each step: pages that must stay translated do; no translation that a vCPU may have cached outlives the flush that has
- * to take it away; no table page is leaked; counters hold what the tables hold. The walks themselves throw when a table is linked
- * unfilled, written after its removal, or freed while somebody stands in it.
+ * to take it away; no table page is leaked; counters hold what the tables hold. A table that takes a leaf's place holds its
+ * parts. The walks themselves throw when a table is written after its removal, or freed while somebody stands in it.
  *
  * A vCPU may keep a translation until it is flushed. While the frame stays mapped, a flush that follows the change is enough. Where an entry is emptied, anything
  * may be mapped there next: the flush must come first, unless the operation holds others off until it has flushed.
@@ -20,6 +20,8 @@ import type { Phase } from './explorer-agent';
 export interface ExploredTables extends SharedTablesParts {
   /** What a leaf of an attribute lets a vCPU do, as bits: a cached translation with a bit that its leaf has lost is stale. */
   grants(attr: number): number;
+  /** An entry must be invalid, and its translations gone, before another level maps the page: cached ones of two sizes would conflict. */
+  readonly breaksBeforeMaking?: boolean;
   /**
    * What is wrong with the counters, or undefined.
    * @param leaves leaves that are mapped, by level
@@ -117,6 +119,10 @@ export class TablesWorld implements ExploredWorld {
   }
 
   check(): void {
+    const unfilled = this.tables.walks.find(({ hasUnfilled }) => hasUnfilled);
+    if (unfilled !== undefined) {
+      throw new InvariantError('TABLE_UNFILLED', 'a huge leaf is replaced by a table that lacks its parts', unfilled.gfn, unfilled.level, '');
+    }
     this.checkKept();
     for (const cached of this.cached) this.checkCached(cached);
     const leaked = this.tables.leaked(this.linkedAtFirst);
@@ -147,7 +153,11 @@ export class TablesWorld implements ExploredWorld {
     const end = gfn + this.tables.parts.geometry.pagesAt(level);
     for (let page = gfn; page < end; page++) {
       const now = this.grantedAt(page);
-      if (now < 0 || (now & grants) === grants) continue;
+      if (now < 0) continue;
+      if (now > 0 && this.subject.breaksBeforeMaking === true && this.tables.tree.level !== level) {
+        throw new InvariantError('TRANSLATION_CONFLICT', `${vcpu} may still hold a translation of another size`, page, level, this.tables.dump());
+      }
+      if ((now & grants) === grants) continue;
       if (this.agents.some(({ owesFlush }) => owesFlush) || (now > 0 && this.owesFlushOf(page))) continue;
       throw new InvariantError(
         'TRANSLATION_STALE',

@@ -53,6 +53,8 @@ export interface Violation {
 /** What was explored. */
 export interface Exploration {
   readonly states: number;
+  /** Distinct states in which all agents are done. */
+  readonly ends: number;
   /** Steps taken: transitions between states. */
   readonly transitions: number;
   /** Distinct schedules from start to end that those states stand for; 0 when a violation ended the exploration. */
@@ -179,7 +181,8 @@ class Search {
     this.idOf(this.make().key(), -1, -1);
     for (let state = 0; state < this.parent.length && this.violation === undefined; state++) this.expand(state);
     const counted = this.violation === undefined ? this.countSchedules() : { schedules: 0n, longest: 0 };
-    return { states: this.ids.size, transitions: this.transitions, ...counted, violation: this.violation };
+    const ends = this.children.filter(children => children.length === 0).length;
+    return { states: this.ids.size, ends, transitions: this.transitions, ...counted, violation: this.violation };
   }
 
   private expand(state: number): void {

@@ -3,7 +3,7 @@
  *
  * Models: Linux arch/x86/kvm/mmu/tdp_mmu.c handle_changed_spte(), handle_removed_pt(). Hot path.
  */
-import { EntryKind, PAGES_PER_LEVEL } from '@mmulab/api';
+import { Change, ENTRIES_PER_TABLE, EntryKind } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
 import type { Bookkeeper, MmOps } from '@mmulab/pgtable';
 import { Ev } from '../events';
@@ -20,38 +20,40 @@ export class TdpBookkeeper implements Bookkeeper, MmOps {
   /**
    * @param flushRemovedTable each removed table asks for a flush of its own (5.10)
    * @param markPageDirty called for the Effect of that name
+   * @param entries entries per table; tests on small tables have other than 512
    */
   constructor(
     private readonly counters: Counters,
     private readonly journal: VmJournal,
     private readonly flushRemovedTable: boolean,
     private readonly markPageDirty: MarkDirty,
+    private readonly entries = ENTRIES_PER_TABLE,
   ) {}
 
   changed(_gfn: number, level: number, oldKind: EntryKind, _oldAttr: number, newKind: EntryKind, _newAttr: number, count: number): void {
     const now = this.counters.now;
     if (oldKind === Leaf) {
       if (newKind === Leaf) {
-        add(now, Ev.update[level] as number, count);
+        add(now, Ev.update[level], count);
         return;
       }
-      add(now, Ev.pages[level] as number, -count);
+      add(now, Ev.pages[level], -count);
       if (newKind === Table) {
-        add(now, Ev.split[level] as number, count);
-        add(now, Ev.hugeSplit[level] as number, count);
-        add(now, Ev.pages[level - 1] as number, count * 512);
+        add(now, Ev.split[level], count);
+        add(now, Ev.hugeSplit[level], count);
+        add(now, Ev.pages[level - 1], count * this.entries);
         return;
       }
-      add(now, Ev.zap[level] as number, count);
+      add(now, Ev.zap[level], count);
       return;
     }
     if (newKind === Leaf) {
-      add(now, Ev.pages[level] as number, count);
+      add(now, Ev.pages[level], count);
       if (oldKind === Table) {
         add(now, Ev.tableToLeaf, count);
         this.tablesRemoved(count);
       } else {
-        add(now, Ev.install[level] as number, count);
+        add(now, Ev.install[level], count);
       }
     } else if (newKind === Table) {
       add(now, Ev.installTable, count);
@@ -62,19 +64,28 @@ export class TdpBookkeeper implements Bookkeeper, MmOps {
   }
 
   track(gfn: number, level: number, count: number): void {
-    const span = PAGES_PER_LEVEL[level] as number;
+    const span = this.entries ** (level - 1);
     this.journal.listTables(gfn - (gfn % span), level, span, count);
     add(this.counters.now, Ev.nxLpageSplits, count);
   }
 
   subtreeRemoved(gfn: number, level: number, count: number): void {
-    const span = PAGES_PER_LEVEL[level] as number;
+    const span = this.entries ** (level - 1);
     const removed = this.journal.unlistTables(gfn - (gfn % span), span * count, level);
     add(this.counters.now, Ev.nxLpageSplits, -removed);
   }
 
   markDirty(gfn: number): void {
     this.markPageDirty(gfn);
+  }
+
+  /** The split was tried, and its tracepoint fires, though another vCPU came first. */
+  lost(_gfn: number, level: number, change: Change): void {
+    const now = this.counters.now;
+    if (change === Change.Split || change === Change.LinkTable) add(now, Ev.tableFree, 1);
+    if (change !== Change.Split) return;
+    add(now, Ev.hugeSplit[level], 1);
+    add(now, Ev.hugeSplitFailed, 1);
   }
 
   zallocPage(_gfn: number, _level: number, count: number): void {
@@ -98,5 +109,5 @@ export class TdpBookkeeper implements Bookkeeper, MmOps {
 }
 
 function add(now: Float64Array, index: number, amount: number): void {
-  now[index] = (now[index] as number) + amount;
+  now[index] = (now[index]) + amount;
 }

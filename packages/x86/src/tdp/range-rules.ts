@@ -21,14 +21,14 @@ export interface NoOp {
   readonly none?: never;
 }
 
-/** Clears W on leaves; MMU-writable stays, so that the lockless path may give it back. */
+/** Clears W on leaves; MMU-writable stays, so that the lockless path may give it back. A whole slot is done under the read lock: by exchange. */
 export class WriteProtectRule implements Rule<NoOp> {
   readonly name = 'write-protect';
   constructor(private readonly spte: SpteAttrs) {}
 
   visit(at: Entry): Verdict {
     const attr = this.spte.writeProtect(at.attr);
-    return attr === at.attr ? KEEP : makeVerdict(TdpAction.SetPlain, attr, 0, Effect.FlushLater);
+    return attr === at.attr ? KEEP : makeVerdict(TdpAction.SetAtomic, attr, 0, Effect.FlushLater);
   }
 }
 
@@ -43,14 +43,14 @@ export class WriteProtectHugeRule implements Rule<NoOp> {
   }
 }
 
-/** Clears D on leaves (W where there is no D). */
+/** Clears D on leaves (W where there is no D), by exchange like write protection. */
 export class ClearDirtyRule implements Rule<NoOp> {
   readonly name = 'clear-dirty';
   constructor(private readonly spte: SpteAttrs) {}
 
   visit(at: Entry): Verdict {
     const attr = this.spte.clearDirty(at.attr);
-    return attr === at.attr ? KEEP : makeVerdict(TdpAction.SetPlain, attr, 0, Effect.FlushLater);
+    return attr === at.attr ? KEEP : makeVerdict(TdpAction.SetAtomic, attr, 0, Effect.FlushLater);
   }
 }
 
