@@ -31,6 +31,11 @@ describe('a kernel', () => {
     expect(noteOf(kernel)).toBe(`backend.kernel: ${kernel} is no profile of toy-mmu: taken as ${profile}, the nearest earlier one`);
   });
 
+  it('that is a series without a profile of that name is its first one, and a note says so', () => {
+    expect([resolve('5.10'), resolve('v5.10'), resolve('6.1')]).toEqual(['5.10.200', '5.10.200', '6.1']);
+    expect(noteOf('5.10')).toBe('backend.kernel: 5.10 is no profile of toy-mmu: taken as 5.10.200, the first of its series');
+  });
+
   it('older than all profiles is refused, with the list of them', () => {
     expect(messageOf(() => resolve('5.10.199'))).toContain('older than all of them (known: 5.10.200, 6.1, 6.1.192, 6.10)');
     expect(codeOf(() => resolve('4.19'))).toBe('CONFIG_UNKNOWN_KERNEL');

@@ -1,8 +1,8 @@
 /**
  * Which kernel profile a release name means.
  *
- * A profile's own name is taken as it is. Any other release number means the nearest earlier profile, of its series or of an earlier one, and
- * a note says so. A profile that leaves the point release out (`6.1`) counts as its first one.
+ * A profile's own name is taken as it is. A series (`6.12`) means its first profile, if it has one. Any other release number means the nearest
+ * earlier profile, of its series or of an earlier one. Notes say so. A profile that leaves the point release out (`6.1`) counts as its first one.
  */
 import { suggestName, type BackendDefinition, type KernelProfile } from '@mmulab/api';
 import { unknownKernel } from '../errors';
@@ -33,6 +33,10 @@ export function resolveKernel(definition: BackendDefinition, kernel: string | nu
   if (exact !== undefined) return { profile: exact };
   const release = parseRelease(wanted);
   if (release === undefined) throw unknownKernel(path, kernel, definition.name, suggestName(wanted, names));
+  const ofSeries = definition.profiles.find(({ name }) => name.startsWith(`${release[0]}.${release[1]}.`));
+  if (wanted.split('.').length === 2 && ofSeries !== undefined) {
+    return { profile: ofSeries, note: `${path}: ${wanted} is no profile of ${definition.name}: taken as ${ofSeries.name}, the first of its series` };
+  }
   const earlier = nearestEarlier(definition.profiles, release);
   if (earlier === undefined) throw unknownKernel(path, kernel, definition.name, `: older than all of them (known: ${names.join(', ')})`);
   return { profile: earlier, note: `${path}: ${wanted} is no profile of ${definition.name}: taken as ${earlier.name}, the nearest earlier one` };
