@@ -38,6 +38,12 @@ class Mmu {
   cpuRole = 0;
   cpuExt = 0;
   rootRole = 0;
+
+  /** All of it as a key. */
+  key(): string {
+    const { current, currentPgd, previous, previousPgd } = this.cache;
+    return `${this.cpuRole}/${this.cpuExt}/${this.rootRole}/${current}/${currentPgd}/${previous.join()}/${previousPgd.join()}`;
+  }
 }
 
 /** Roots of all vCPUs. */
@@ -192,6 +198,16 @@ export class VcpuRoots {
     this.requests[vcpu] = (this.requests[vcpu] as number) & ~owed;
     if ((owed & Request.FlushCurrent) !== 0) this.flushCurrent(vcpu);
     if ((owed & Request.FlushGuest) !== 0) this.flushGuest(vcpu);
+  }
+
+  /** Registers, roots and debts of all vCPUs as a key. */
+  key(): string {
+    const parts = this.cpus.map((cpu, vcpu) => {
+      const { cr0, cr4, efer, smm, guestMode, space, pcid } = cpu;
+      const owed = `${this.requests[vcpu]}/${this.vcpus.flushPending[vcpu]}/${this.vcpus.pmlFill[vcpu]}/${this.vcpus.pmlFulls[vcpu]}`;
+      return `${cr0}/${cr4}/${efer}/${smm}/${guestMode}/${space}/${pcid} ${owed} ${(this.main[vcpu] as Mmu).key()} ${(this.nested[vcpu] as Mmu).key()}`;
+    });
+    return parts.join(';');
   }
 
   private serveRequests(vcpu: number, owed: number): void {

@@ -30,6 +30,8 @@ export function entrySpan(levels: number, level: number): number {
 
 /** Table pages of all of a VM's address spaces. */
 export class GuestMemory {
+  /** Changes of entries. */
+  version = 0;
   private readonly pages = new Map<number, TablePage>();
 
   /** The table page at a frame as far as it is known; an empty one where no walk has laid it out. */

@@ -95,6 +95,7 @@ export class GuestWalk {
       const next = old | Gpte.Accessed | (write && level === this.level ? Gpte.Dirty : 0);
       if (next === old) continue;
       page.bits[index] = next;
+      this.memory.version++;
       this.wrote(page.frame);
     }
   }

@@ -24,6 +24,7 @@ import type {
 import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { nestedNeedsPaging } from '../errors';
+import { planesKey } from '../content-hash';
 import { Ev } from '../events';
 import { Memslots } from '../memslots';
 import type { Memslot } from '../memslots';
@@ -185,6 +186,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
     const levels = this.spaces.current(vcpu).levels;
     const page = this.engine.memory.page(frame, 1, levels);
     page.bits[index] = bits;
+    this.engine.memory.version++;
     page.gfns[index] = gfn;
     const bytes = levels === 2 ? 4 : 8;
     this.path.pendingWrite = { gfn: frame, offset: index * bytes, bytes };
@@ -286,6 +288,13 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
         descriptor: spteDescriptor(entry, level, pages.entryGfn(page, indexOf(frame, level)), this.shadowPolicy.tdp && this.policy.ept, leaf.adBits),
       };
     }
+  }
+
+  stateKey(): string | undefined {
+    const pages = this.engine.mmu.contentKey();
+    const planes = planesKey(this.slots);
+    if (pages === undefined || planes === undefined || this.nxList.length > 0) return undefined;
+    return `${this.roots.key()} ${planes} ${pages}`;
   }
 
   memory(): BackendMemory {

@@ -10,6 +10,7 @@
  */
 import { ENTRIES_PER_TABLE } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
+import { ContentHash } from '../content-hash';
 import { shadowPagesExhausted } from '../errors';
 import { Ev } from '../events';
 import type { Memslots } from '../memslots';
@@ -31,6 +32,8 @@ const MIN_FREE_PAGES = 5;
 const REFILL_PAGES = 25;
 /** Entries of one frame beyond which all are dropped (RMAP_RECYCLE_THRESHOLD). */
 const RMAP_RECYCLE_THRESHOLD = 1000;
+/** Shadow pages beyond which no key of the state is made. */
+const MAX_HASHED_PAGES = 512;
 /** Level of the marks in the NX list that stand for shadow pages (their number takes the place of a frame). */
 export const NX_SHADOW_LEVEL = 16;
 
@@ -318,6 +321,30 @@ export class ShadowMmu {
       }
     }
     return found;
+  }
+
+  /** All shadow pages and guest entries as a key; undefined where there are too many to be worth it. */
+  contentKey(): string | undefined {
+    const { pages, memory } = this;
+    if (pages.live > MAX_HASHED_PAGES) return undefined;
+    const hash = new ContentHash();
+    hash.add(this.generation);
+    for (let page = pages.oldest; page !== NO_PAGE; page = pages.newer(page)) {
+      hash.add(page);
+      hash.add(pages.gfn[page] as number);
+      hash.add(pages.role[page] as number);
+      hash.add(pages.rootCount[page] as number);
+      hash.add(pages.flags[page] as number);
+      hash.add(pages.flood[page] as number);
+      for (let index = 0; index < ENTRIES_PER_TABLE; index++) {
+        const entry = pages.entry(page, index);
+        if (entry === 0) continue;
+        hash.add(index);
+        hash.add(entry);
+        hash.add(pages.entryGfn(page, index) * 8 + pages.entryAccess(page, index));
+      }
+    }
+    return `${pages.live}/${pages.usedPages}/${memory.version}/${hash.text}`;
   }
 
   private zapUnsyncBelow(page: number, zapped: number[]): void {
