@@ -9,6 +9,7 @@ import type { AttrTable } from './attr-table';
 import type { Geometry } from './geometry';
 import type { RunProgram } from './lift';
 import type { Bookkeeper, MmOps } from './mm-ops';
+import type { PageReplayer } from './page-memo';
 
 /** One value of 0 to 255 per guest frame: host page states, dirty bitmaps. All 0 at first. */
 export interface Plane {
@@ -53,6 +54,8 @@ export interface RangeOptions<Op> {
 
 /** Page tables of one kind over one arena. Roots are indices. */
 export interface Engine {
+  /** Memory of single pages' outcomes, in engines that have one. It knows the first two planes. */
+  readonly pages?: PageReplayer | undefined;
   createRoot(): number;
   /** Gives a root's storage back. Counts nothing: see `clearRoot`. */
   freeRoot(root: number): void;

@@ -6,6 +6,7 @@
 export { Geometry } from './geometry';
 export { AttrTable } from './attr-table';
 export { PagePlane } from './page-plane';
+export { AskedPlane, PageMemo, PageMemory, PageReplayer } from './page-memo';
 export { RunList } from './run-list';
 export type { Bookkeeper, MmOps } from './mm-ops';
 export { EngineWorld } from './engine';

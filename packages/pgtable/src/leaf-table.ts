@@ -10,6 +10,10 @@ import { copyInt32, copyUint8 } from './node-arena';
 const DENSE = 1 << 24;
 /** The record stands for its content: others of equal content give way to it. */
 const CANONICAL = 1 << 25;
+/** The record may stand in several places. Taken back when it is next written by the general way. */
+const SHARED = 1 << 26;
+/** A record whose head has none of these is a table of two attributes that may be written in place. */
+export const NOT_PLAIN = DENSE | CANONICAL | SHARED;
 
 /** What `trySet` answers. */
 export const NOT_STORED = 0;
@@ -18,12 +22,14 @@ export const STORED_EQUAL = 2;
 
 /** Arena of leaf tables. */
 export class LeafTables {
-  private words: Int32Array;
+  /** Words of all records, one after the other: replaced when they grow. */
+  words: Int32Array;
   private dense: Uint8Array;
   /** Neighbouring pairs of a dense block that differ. */
   private denseDiffering: Int32Array;
   private refs: Int32Array;
-  private readonly stride: number;
+  /** Words per record: attributes and flags, number of entries with the second attribute, one bit per entry. */
+  readonly stride: number;
   private readonly bitWords: number;
   private capacity = 64;
   private used = 0;
@@ -54,6 +60,7 @@ export class LeafTables {
   /** Adds a reference to a record that now stands in one more place. */
   share(record: number): void {
     this.refs[record] = (this.refs[record] as number) + 1;
+    this.words[record * this.stride] = (this.words[record * this.stride] as number) | SHARED;
   }
 
   /** Drops a reference; the last one frees the record. */
@@ -70,14 +77,14 @@ export class LeafTables {
   /** The record to write to instead of `record`: itself when nobody shares it, else a copy that takes over one reference. */
   own(record: number): number {
     if ((this.refs[record] as number) === 1) {
-      if (((this.words[record * this.stride] as number) & CANONICAL) !== 0) this.forget(record);
+      if (((this.words[record * this.stride] as number) & (CANONICAL | SHARED)) !== 0) this.unshare(record);
       return record;
     }
     const copy = this.take();
     const from = record * this.stride;
     const to = copy * this.stride;
     this.words.copyWithin(to, from, from + this.stride);
-    this.words[to] = (this.words[to] as number) & ~CANONICAL;
+    this.words[to] = (this.words[to] as number) & ~(CANONICAL | SHARED);
     if (((this.words[to] as number) & DENSE) !== 0) {
       const block = this.takeDense();
       const source = this.words[from + 1] as number;
@@ -95,7 +102,7 @@ export class LeafTables {
     const source = record * this.stride;
     const to = copy * this.stride;
     this.words.set(from.words.subarray(source, source + this.stride), to);
-    this.words[to] = (this.words[to] as number) & ~CANONICAL;
+    this.words[to] = (this.words[to] as number) & ~(CANONICAL | SHARED);
     if (((this.words[to] as number) & DENSE) !== 0) {
       const block = this.takeDense();
       const first = (from.words[source + 1] as number) * this.entries;
@@ -131,7 +138,7 @@ export class LeafTables {
     const words = this.words;
     const at = Math.imul(record, this.stride);
     const head = words[at] as number;
-    if (this.refs[record] !== 1 || (head & (DENSE | CANONICAL)) !== 0) return NOT_STORED;
+    if ((head & NOT_PLAIN) !== 0) return NOT_STORED;
     const zeroAttr = head & 255;
     const oneAttr = (head >> 8) & 255;
     const wordAt = at + 2 + (index >> 5);
@@ -299,7 +306,7 @@ export class LeafTables {
   private hash(record: number): number {
     const at = record * this.stride;
     const head = this.words[at] as number;
-    let hash = head & ~CANONICAL;
+    let hash = head & ~(CANONICAL | SHARED);
     if ((head & DENSE) !== 0) {
       const first = (this.words[at + 1] as number) * this.entries;
       for (let i = first; i < first + this.entries; i++) hash = (Math.imul(hash, 31) + (this.dense[i] as number)) | 0;
@@ -312,8 +319,8 @@ export class LeafTables {
   private sameContent(a: number, b: number): boolean {
     const atA = a * this.stride;
     const atB = b * this.stride;
-    const headA = (this.words[atA] as number) & ~CANONICAL;
-    if (headA !== ((this.words[atB] as number) & ~CANONICAL)) return false;
+    const headA = (this.words[atA] as number) & ~(CANONICAL | SHARED);
+    if (headA !== ((this.words[atB] as number) & ~(CANONICAL | SHARED))) return false;
     if ((headA & DENSE) !== 0) {
       const firstA = (this.words[atA + 1] as number) * this.entries;
       const firstB = (this.words[atB + 1] as number) * this.entries;
@@ -322,6 +329,12 @@ export class LeafTables {
     }
     for (let i = 1; i < this.stride; i++) if (this.words[atA + i] !== this.words[atB + i]) return false;
     return true;
+  }
+
+  private unshare(record: number): void {
+    this.forget(record);
+    const at = record * this.stride;
+    this.words[at] = (this.words[at] as number) & ~SHARED;
   }
 
   /** Takes a record out of the canonical ones: it is about to change or to go. */

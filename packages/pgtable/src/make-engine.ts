@@ -17,7 +17,8 @@ import type { Geometry } from './geometry';
 import { RunLifter } from './lift';
 import type { RunProgram } from './lift';
 import type { Bookkeeper, MmOps } from './mm-ops';
-import { PagePlane } from './page-plane';
+import { PageReplayer } from './page-memo';
+import type { PagePlane } from './page-plane';
 import {
   EMPTY_SLOT,
   INDEX_MASK,
@@ -66,6 +67,7 @@ export function makeEngine(): EngineClass {
     private readonly mm: MmOps;
     private readonly forms: Uint8Array;
     private readonly lifter: RunLifter;
+    readonly pages: PageReplayer | undefined;
     private readonly histogram = new Int32Array(256);
     private readonly attrMap = new Uint8Array(256);
     private pending = 0;
@@ -78,6 +80,8 @@ export function makeEngine(): EngineClass {
       this.forms = shortForms(parts.protocols);
       this.book = parts.book;
       this.mm = parts.mmOps;
+      const [first, second] = parts.planes as readonly PagePlane[];
+      this.pages = first === undefined || second === undefined ? undefined : new PageReplayer(this.tree, first, second, parts.counters);
       this.lifter = new RunLifter(this.tree, parts.planes as readonly PagePlane[], parts.counters);
     }
 

@@ -58,9 +58,8 @@ export class TableTree implements Entry {
   private root = -1;
   private inPlace = false;
   // Nodes of level-2 entries found lately, by the upper bits of the frame number.
-  private readonly cacheHigh = new Int32Array(CACHE_SIZE).fill(-1);
-  private readonly cacheRoot = new Int32Array(CACHE_SIZE);
-  private readonly cacheNode = new Int32Array(CACHE_SIZE);
+  // Each as four words: those bits, the root, the position of the node's first slot, nothing.
+  private readonly cache = new Int32Array(CACHE_SIZE * 4).fill(-1);
   // What the geometry says, as small integers of this object's own.
   private readonly bits: number;
   private readonly mask: number;
@@ -114,10 +113,11 @@ export class TableTree implements Entry {
   /** Finds a level-1 entry in an owned table whose parent was found lately. @returns false when there is more to do */
   private findSmall(root: number, gfn: number): boolean {
     const high = (gfn * this.inverseSplit) | 0;
-    const cached = high & (CACHE_SIZE - 1);
-    if (this.cacheHigh[cached] !== high || this.cacheRoot[cached] !== root) return false;
+    const cache = this.cache;
+    const cached = (high & (CACHE_SIZE - 1)) << 2;
+    if (cache[cached] !== high || cache[cached + 1] !== root) return false;
     const low = (gfn - high * this.split) | 0;
-    const pos = ((this.cacheNode[cached] as number) << this.bits) + (low >> this.bits);
+    const pos = (cache[cached + 2] as number) + (low >> this.bits);
     const word = this.nodes.slots[pos] as number;
     if ((word & KIND_MASK) !== LEAF_TABLE) return false;
     this.at = gfn;
@@ -135,6 +135,23 @@ export class TableTree implements Entry {
     return true;
   }
 
+  /**
+   * The record of the owned leaf table a frame lies in, if the table's parent was found lately; else -1. Leaves the cursor alone.
+   * @param high and low: the frame number, split by the geometry
+   */
+  recentLeafTable(root: number, high: number, low: number): number {
+    const at = (high & (CACHE_SIZE - 1)) << 2;
+    const cache = this.cache;
+    if (cache[at] !== high || cache[at + 1] !== root) return -1;
+    const word = this.nodes.slots[(cache[at + 2] as number) + (low >> this.bits)] as number;
+    return (word & KIND_MASK) === LEAF_TABLE ? word & INDEX_MASK : -1;
+  }
+
+  /** The leaf table below the cursor was written past the tree. */
+  loseCursor(): void {
+    this.inPlace = false;
+  }
+
   private find(root: number, gfn: number, goal: number): void {
     const g = this.geometry;
     const high = (gfn * this.inverseSplit) | 0;
@@ -146,10 +163,11 @@ export class TableTree implements Entry {
     this.high = high;
     let level: number;
     let pos: number;
-    const cached = high & (CACHE_SIZE - 1);
-    if (goal <= 2 && this.cacheHigh[cached] === high && this.cacheRoot[cached] === root) {
+    const cache = this.cache;
+    const cached = (high & (CACHE_SIZE - 1)) << 2;
+    if (goal <= 2 && cache[cached] === high && cache[cached + 1] === root) {
       level = 2;
-      pos = (this.cacheNode[cached] as number) * g.entries + (low >> g.bits);
+      pos = (cache[cached + 2] as number) + (low >> g.bits);
     } else {
       level = g.levels;
       pos = root * g.entries + Math.floor(gfn / g.pagesAt(level));
@@ -163,9 +181,9 @@ export class TableTree implements Entry {
         const node = word & INDEX_MASK;
         level--;
         if (level === 2) {
-          this.cacheHigh[cached] = high;
-          this.cacheRoot[cached] = root;
-          this.cacheNode[cached] = node;
+          cache[cached] = high;
+          cache[cached + 1] = root;
+          cache[cached + 2] = node * g.entries;
           pos = node * g.entries + (low >> g.bits);
         } else {
           pos = node * g.entries + ((high >> (g.bits * (level - 3))) & g.mask);
@@ -469,7 +487,7 @@ export class TableTree implements Entry {
   }
 
   private forgetCache(): void {
-    this.cacheHigh.fill(-1);
+    this.cache.fill(-1);
   }
 
   /** Gives back all storage a word owns. */

@@ -8,7 +8,8 @@
  */
 import { PAGES_PER_LEVEL } from '@mmulab/api';
 import type { Counters, HostFault, MemslotSpec } from '@mmulab/api';
-import type { Geometry, Plane, EngineWorld } from '@mmulab/pgtable';
+import { PageMemo } from '@mmulab/pgtable';
+import type { EngineWorld, Geometry, Plane } from '@mmulab/pgtable';
 import { badSlot, unknownSlot } from './errors';
 import { Ev } from './events';
 
@@ -23,6 +24,10 @@ export class Memslot {
   readonly end: number;
   /** Dirty logging is on. */
   logged = false;
+  /** What accesses to single pages do: by kind of access, then the same under dirty logging. */
+  private readonly memos: (PageMemo | undefined)[] = [undefined, undefined, undefined, undefined, undefined, undefined];
+  /** Whether the host has nothing but small pages behind the slot. */
+  readonly isSmall: boolean;
   /** Largest level whose huge mappings are not ruled out by congruence of guest and host frames. */
   private readonly congruentLevel: number;
 
@@ -35,9 +40,17 @@ export class Memslot {
   ) {
     this.base = spec.baseGfn;
     this.end = spec.baseGfn + spec.npages;
+    const { states, faults, edgeFaults } = spec.backing;
+    this.isSmall = edgeFaults === undefined && states.every(state => state.level === 1) && faults.every(fault => fault.spanLevel === 1);
     let level = 1;
     while (level < 3 && (spec.baseGfn - spec.hvf) % (PAGES_PER_LEVEL[level + 1] as number) === 0) level++;
     this.congruentLevel = level;
+  }
+
+  /** Memory of accesses of a kind, while the slot is logged or while it is not. */
+  memo(kind: number): PageMemo {
+    const at = this.logged ? kind + 3 : kind;
+    return this.memos[at] ?? (this.memos[at] = new PageMemo());
   }
 
   /** Largest level the slot's edges and alignment allow at a frame (lpage_info), at most 3. */

@@ -94,6 +94,17 @@ export class VmJournal implements Journal {
     this.frames.push(this.top);
   }
 
+  /** Whether anything is being recorded. */
+  get isRecording(): boolean {
+    return this.top !== undefined;
+  }
+
+  /** Ends the innermost recording. @returns whether it recorded nothing but exits */
+  closePlain(): boolean {
+    const effects = this.close();
+    return effects === undefined || (effects.pmlHead === 0 && effects.pmlInner === 0 && effects.pmlTail === 0 && !effects.flushed && effects.list.length === 0);
+  }
+
   close(): BlockEffects | undefined {
     const done = this.frames.pop() as Frame;
     this.top = this.frames[this.frames.length - 1];

@@ -13,6 +13,8 @@
  */
 import { ACCESS_DONE as DONE_CODE, EntryKind } from '@mmulab/api';
 import type { Counters, HostFault, StageDef } from '@mmulab/api';
+import { AskedPlane, PageMemory } from '@mmulab/pgtable';
+import type { PageMemo, PageReplayer } from '@mmulab/pgtable';
 import { livelock } from '../errors';
 import { Ev } from '../events';
 import type { Memslot, Memslots } from '../memslots';
@@ -24,6 +26,7 @@ import type { TdpMmu, TdpRoot } from './tdp-mmu';
 // Bound here: a name that another package re-exports is a call of a getter.
 const ACCESS_DONE: number = DONE_CODE;
 const { Leaf } = EntryKind;
+const { Done: DONE, Unknown: UNKNOWN } = PageMemory;
 const { Invalid: INVALID, Fixed: FIXED } = RetPf;
 const { Hit: HIT, NotPresent: NOT_PRESENT, Denied: DENIED } = HwWalk;
 const {
@@ -62,6 +65,8 @@ export interface FaultWorld {
   invalidate(slot: Memslot, start: number, end: number): void;
   /** Serves the vCPU's requests before it enters again. */
   reenter(vcpu: number): void;
+  /** Whether the vCPU has nothing to serve, and no pages logged by hardware. */
+  isCalm(vcpu: number): boolean;
   /** Whether the vCPU's dirty pages are logged by hardware now. */
   readonly pmlActive: boolean;
 }
@@ -94,6 +99,9 @@ export class TdpFaultPath {
   private readonly seenLevel: Uint8Array;
   private readonly seenKind: Uint8Array;
   private readonly seenAttr: Uint8Array;
+  private readonly pages: PageReplayer | undefined;
+  /** Whether the host page was resolved since this was last reset. */
+  private hostAsked = false;
 
   constructor(
     vcpus: number,
@@ -104,6 +112,7 @@ export class TdpFaultPath {
     private readonly world: FaultWorld,
     private readonly policy: FaultPolicy,
   ) {
+    this.pages = mmu.pages;
     this.gfn = new Float64Array(vcpus);
     this.kind = new Uint8Array(vcpus);
     this.denied = new Uint8Array(vcpus);
@@ -117,8 +126,41 @@ export class TdpFaultPath {
 
   /** One access with all its faults: the stages back to back. @param guestTable 1 when the hardware touches a guest page-table page */
   access(vcpu: number, gfn: number, kind: number, guestTable: number): void {
+    const pages = this.pages;
+    if (guestTable === 0 && pages !== undefined && this.world.isCalm(vcpu) && !this.journal.isRecording) {
+      const slot = this.slots.find(gfn);
+      if (slot !== undefined && (slot.isSmall || slot.logged)) {
+        const memo = slot.memo(kind);
+        const known = pages.replay(memo, this.world.root(vcpu).id, gfn);
+        if (known === DONE) return;
+        if (known === UNKNOWN) {
+          this.learn(pages, memo, vcpu, slot, gfn, kind);
+          return;
+        }
+      }
+    }
+    this.step(vcpu, gfn, kind, guestTable);
+  }
+
+  private step(vcpu: number, gfn: number, kind: number, guestTable: number): void {
     const walk = this.mmu.hardwareWalk(this.world.root(vcpu), gfn, kind);
     if (walk !== HIT) this.fault(vcpu, gfn, kind, guestTable, walk);
+  }
+
+  /**
+   * Runs an access and remembers what it did. Beside entry, host page and dirty bit it may depend on nothing but the slot: on its limits for huge pages only
+   * where the host has some and the slot is not logged, and such pages are not asked for here.
+   */
+  private learn(pages: PageReplayer, memo: PageMemo, vcpu: number, slot: Memslot, gfn: number, kind: number): void {
+    const root = this.world.root(vcpu);
+    const seq = this.slots.notifierSeq;
+    const host = this.slots.hostPlane.get(gfn);
+    pages.note(root.id, gfn);
+    this.hostAsked = false;
+    this.journal.open(gfn);
+    this.step(vcpu, gfn, kind, 0);
+    const plain = this.journal.closePlain() && seq === this.slots.notifierSeq && (slot.isSmall || this.slots.hostPlane.get(gfn) === host);
+    pages.remember(memo, root.id, gfn, (this.hostAsked ? AskedPlane.First : 0) | (slot.logged ? AskedPlane.Second : 0), plain);
   }
 
   private fault(vcpu: number, gfn: number, kind: number, guestTable: number, firstWalk: number): void {
@@ -250,6 +292,7 @@ export class TdpFaultPath {
 
   /** The host faults on a page, with the notifier calls that entails. @returns bits of HostPage */
   private resolveHost(slot: Memslot, gfn: number, kind: number): number {
+    this.hostAsked = true;
     const fault = this.slots.hostFault(slot, gfn, kind === 1);
     if (!fault.ok) return HostPage.Failed;
     if (fault.notifications.length !== 0) this.notify(slot, gfn, fault);

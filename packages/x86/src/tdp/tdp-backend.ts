@@ -13,6 +13,7 @@ import { EntryKind } from '@mmulab/api';
 import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { badPagingMode, nestedSplitNeedsCache } from '../errors';
+import { planesKey } from '../content-hash';
 import { Ev } from '../events';
 import { GuestWalker } from '../guest-walker';
 import { Memslots } from '../memslots';
@@ -146,6 +147,10 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   reenter(vcpu: number): void {
     if (this.roots.requests[vcpu] === 0 && this.vcpus.flushPending[vcpu] === 0 && this.context(vcpu).root !== undefined) return;
     this.roots.serve(vcpu);
+  }
+
+  isCalm(vcpu: number): boolean {
+    return !this.pmlActive && this.vcpus.flushPending[vcpu] === 0 && this.vcpus.pmlFill[vcpu] === 0 && this.roots.requests[vcpu] === 0;
   }
 
   root(vcpu: number): TdpRoot {
@@ -285,6 +290,14 @@ export class TdpBackend implements MmuBackend, FaultWorld {
       dirty: this.mmu.spte.isDirty(entry.attr),
       descriptor: this.mmu.spte.descriptor(entry.attr, entry.level, entry.gfn, this.policy.ept),
     };
+  }
+
+  stateKey(): string | undefined {
+    const tables = this.mmu.contentKey();
+    const pages = this.nested === undefined ? '' : this.nested.engine.mmu.contentKey();
+    const planes = planesKey(this.slots);
+    if (tables === undefined || pages === undefined || planes === undefined || this.nxList.length > 0) return undefined;
+    return `${this.roots.key()} ${planes} ${tables} ${pages}`;
   }
 
   memory(): BackendMemory {

@@ -6,10 +6,11 @@
  *
  * Models: Linux arch/x86/kvm/mmu/tdp_mmu.c.
  */
-import { Action, Effect, EntryKind } from '@mmulab/api';
-import type { Counters, Entry, Rule } from '@mmulab/api';
+import { Action, Effect, EntryKind, makeVerdict } from '@mmulab/api';
+import type { Counters, Entry, Rule, Verdict } from '@mmulab/api';
 import { Geometry } from '@mmulab/pgtable';
-import type { Engine, EngineClass, EngineWorld, RangeOptions, RunProgram } from '@mmulab/pgtable';
+import type { Engine, EngineClass, EngineWorld, PageReplayer, RangeOptions, RunProgram } from '@mmulab/pgtable';
+import { ContentHash } from '../content-hash';
 import { Ev } from '../events';
 import type { Memslot, Memslots } from '../memslots';
 import type { SpteAttrs } from '../spte';
@@ -55,6 +56,20 @@ const LEAVES: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: false
 const LEAVES_AND_MMIO: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: true };
 const HUGE_LEAVES: RangeOptions<NoOp> = { minLevel: 2, tables: false, specials: false };
 const NO_OP: NoOp = {};
+
+/** Tables of a root beyond which no key of the state is made. */
+const MAX_HASHED_TABLES = 512;
+const EVERY_ENTRY: RangeOptions<ContentHash> = { minLevel: 1, tables: true, specials: true, uniform: () => false };
+/** Shows every entry to a hash and changes none. */
+const CONTENT_RULE: Rule<ContentHash> = {
+  name: 'content',
+  visit(at: Entry, hash: ContentHash): Verdict {
+    hash.add(at.gfn);
+    hash.add((at.level * 8 + at.kind) * 256 + at.attr);
+    hash.add(at.tableAttr);
+    return makeVerdict(at.kind === EntryKind.Table ? Action.Descend : Action.Keep);
+  },
+};
 
 const engineClasses = new Map<EngineWorld, EngineClass>();
 
@@ -160,6 +175,23 @@ export class TdpMmu {
     this.engine.clearRoot(root.id);
     this.engine.freeRoot(root.id);
     this.rootList.splice(this.rootList.indexOf(root), 1);
+  }
+
+  /** Memory of single pages, if this world's engines have one. */
+  get pages(): PageReplayer | undefined {
+    return this.engine.pages;
+  }
+
+  /** All tables as a key; undefined where there are too many to be worth it. */
+  contentKey(): string | undefined {
+    const parts: string[] = [];
+    for (const root of this.rootList) {
+      if (this.engine.tableCount(root.id) > MAX_HASHED_TABLES) return undefined;
+      const hash = new ContentHash();
+      this.engine.range(CONTENT_RULE, hash, root.id, 0, this.geometry.pagesAt(this.geometry.levels) * 512, EVERY_ENTRY);
+      parts.push(`${root.id}/${root.role}/${root.refs}/${root.valid}/${hash.text}`);
+    }
+    return parts.join(' ');
   }
 
   /** The lowest entry for a frame. The engine's cursor: read it before the next call. */
