@@ -69,6 +69,8 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   readonly stages = tdpStages;
   pmlActive = false;
   private readonly policy: X86Policy;
+  /** What the hardware's walk does to guest table pages: a write with A/D bits in EPT, and always with NPT; a read without. */
+  private readonly tableAccess: AccessKind;
   private readonly rootPolicy: RootPolicy;
   private readonly shadowPolicy: ShadowPolicy;
   /** The nested guest, where the workload has one. */
@@ -109,6 +111,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     @inject(EngineWorld) @optional() private readonly world: EngineWorld = tableWorld,
   ) {
     this.policy = readPolicy(options, host);
+    this.tableAccess = this.policy.ept && !this.policy.adBits ? AccessKind.Read : Write;
     this.rootPolicy = readRootPolicy(options, host, this.policy);
     this.shadowPolicy = readShadowPolicy(options, this.policy);
   }
@@ -324,7 +327,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   /** The hardware walks through one guest table page. */
   private touchTable(vcpu: number, level: number, index: number): void {
     const frame = this.seen(vcpu).take(level, index);
-    if (frame >= 0) this.path.access(vcpu, frame, Write, 1);
+    if (frame >= 0) this.path.access(vcpu, frame, this.tableAccess, 1);
   }
 
   private runSingly(vcpu: number, run: AccessRun, first: number, count: number): void {
@@ -385,7 +388,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
         for (let i = 0; i < count; i++) this.touchTable(vcpu, level, index + i);
       } else if (!seen.areSeen(level, index, count)) {
         const { epoch } = seen;
-        this.runPattern(vcpu, { gfn: frame, count, stride: 1, kind: Write, writeEvery: 0, firstIndex: 0 }, slot, 1);
+        this.runPattern(vcpu, { gfn: frame, count, stride: 1, kind: this.tableAccess, writeEvery: 0, firstIndex: 0 }, slot, 1);
         seen.noteTables(level, index, count, epoch);
       }
       index = walker.nextTable(level, index + count);
@@ -408,12 +411,12 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     return true;
   }
 
-  /** Whether a write to each of the frames passes and leaves its entry as it is. */
+  /** Whether the hardware's access to each of the frames passes and leaves its entry as it is. */
   private framesSettled(vcpu: number, gfn: number, count: number): boolean {
     const root = this.root(vcpu);
     for (let i = 0; i < count; i++) {
       const entry = this.mmu.lookup(root, gfn + i);
-      if (entry.kind !== EntryKind.Leaf || !this.mmu.spte.isSettled(entry.attr, Write)) return false;
+      if (entry.kind !== EntryKind.Leaf || !this.mmu.spte.isSettled(entry.attr, this.tableAccess)) return false;
     }
     return true;
   }
@@ -427,7 +430,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
       this.pendingLevel[vcpu] = level - 1;
       const frame = level === 0 ? walker.gfnOf(vfn) : this.seen(vcpu).take(level, Math.floor(vfn / 512 ** level));
       if (frame < 0) continue;
-      const stage = this.path.begin(vcpu, frame, level === 0 ? (this.pendingKind[vcpu] as number) : Write, level === 0 ? 0 : 1);
+      const stage = this.path.begin(vcpu, frame, level === 0 ? (this.pendingKind[vcpu] as number) : this.tableAccess, level === 0 ? 0 : 1);
       if (stage !== ACCESS_DONE) {
         this.pendingStage[vcpu] = stage;
         return stage;
