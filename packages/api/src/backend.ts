@@ -41,6 +41,32 @@ export interface BackendMemory {
   readonly tableBytesReal: number;
 }
 
+/** A stretch of accesses that all vCPUs make, each in the same order: access i goes to frame `vfn + i * stride`. */
+export interface SharedPart {
+  readonly vfn: Vfn;
+  readonly count: number;
+  readonly stride: number;
+  /** Kind of the accesses, by vCPU. */
+  readonly kinds: readonly AccessKind[];
+}
+
+/**
+ * Accesses of several vCPUs to the same memory, in rounds. Within a round the vCPUs interleave in virtual time; at its end they wait for each other. Equal rounds on equal
+ * tables do the same, so that a backend may perform one and repeat what it did.
+ */
+export interface SharedRounds {
+  /** In ascending order, not overlapping. */
+  readonly parts: readonly SharedPart[];
+  /** Performs the accesses of all vCPUs to frames [from, to), interleaved, through `begin` and `advance`. */
+  simulate(from: Vfn, to: Vfn): void;
+  /** Starts recording what is counted for vCPUs and memslots, whoever counts it; recordings nest. What the host counts for no memslot is left out. */
+  open(): void;
+  /** Ends the innermost recording. @returns what it recorded; the surrounding one contains it too */
+  close(): unknown;
+  /** Counts once more what a recording holds. */
+  replay(recording: unknown): void;
+}
+
 /** One VM's second-stage MMU. */
 export const MmuBackend = Symbol.for('mmulab.MmuBackend');
 export interface MmuBackend {
@@ -58,6 +84,8 @@ export interface MmuBackend {
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number;
   /** Runs the vCPU's pending stage. @returns the next stage, or `ACCESS_DONE`. */
   advance(vcpu: number): number;
+  /** Optional: performs shared accesses in rounds of its own choosing. Asked only where there are so many that one by one would take long. */
+  runShared?(rounds: SharedRounds): void;
   /** The guest writes a control register (or the like). */
   control(vcpu: number, write: ControlWrite): void;
   /** A host operation. Selects the host's counters. */
@@ -65,6 +93,11 @@ export interface MmuBackend {
   /** What a frame translates to now, or undefined when nothing is mapped. Counts nothing. */
   translate(gfn: Gfn): Translation | undefined;
   memory(): BackendMemory;
+  /**
+   * Everything the outcome of the guest's next steps depends on, as a key: with an equal key the same steps count the same and lead to equal keys. A runner
+   * uses it to find that a loop has become steady, and not to run it to its end. Absent, or undefined: not cheap to tell now.
+   */
+  stateKey?(): string | undefined;
 }
 
 /** What a backend says of itself. */

@@ -25,7 +25,7 @@ export type {
   TextOption,
 } from './options';
 export { ACCESS_DONE, BackendOptions, CountersToken, HostOptions, MmuBackend } from './backend';
-export type { BackendDefinition, BackendMemory, StageDef, Translation } from './backend';
+export type { BackendDefinition, BackendMemory, SharedPart, SharedRounds, StageDef, Translation } from './backend';
 export { Workload } from './workload';
 export type {
   ControlWrite,

@@ -54,7 +54,7 @@ export class Stage2Attrs {
   }
 
   bits(attr: number): number {
-    return this.table.bits[attr] as number;
+    return this.table.bits[attr];
   }
 
   /** The attribute with rights added: readable, and writable or executable as asked. */
@@ -123,7 +123,7 @@ export class Stage2Attrs {
   }
 
   private changed(known: Uint8Array, attr: number, bits: number): number {
-    let id = known[attr] as number;
+    let id = known[attr];
     if (id === 0) {
       id = this.table.intern(bits);
       known[attr] = id;

@@ -34,7 +34,7 @@ export class GuestWalker {
 
   /** Virtual frames that one table of a level covers. */
   spanOf(level: number): number {
-    return this.spans[level] as number;
+    return this.spans[level];
   }
 
   /** The run a virtual frame lies in; typed error when the guest does not map it. */
@@ -59,10 +59,10 @@ export class GuestWalker {
   /** Frame of the table page number `index` of a level (its entries are of that level); -1 when the guest has none there. */
   tableFrame(level: number, index: number): number {
     if (level === this.space.levels) return this.space.root;
-    const runs = this.tables[level] as TableLevel;
+    const runs = this.tables[level];
     for (let i = runs.first.length - 1; i >= 0; i--) {
-      const offset = index - (runs.first[i] as number);
-      if (offset >= 0) return offset < (runs.count[i] as number) ? (runs.gfn[i] as number) + offset : -1;
+      const offset = index - (runs.first[i]);
+      if (offset >= 0) return offset < (runs.count[i]) ? (runs.gfn[i]) + offset : -1;
     }
     return -1;
   }

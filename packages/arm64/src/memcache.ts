@@ -47,7 +47,7 @@ export class MemoryCaches implements Journal {
 
   /** The fault takes pages for tables. */
   take(vcpu: number, pages: number): void {
-    this.objects[vcpu] = (this.objects[vcpu] as number) - pages;
+    this.objects[vcpu] = (this.objects[vcpu]) - pages;
     if (this.pending >= 0) this.pending += pages;
   }
 
@@ -68,7 +68,7 @@ export class MemoryCaches implements Journal {
   replay(effects: unknown): void {
     this.settle();
     const recording = effects as Recording;
-    for (let i = 0; i < recording.length; i += 2) this.repeat(recording[i] as number, recording[i + 1] as number);
+    for (let i = 0; i < recording.length; i += 2) this.repeat(recording[i], recording[i + 1]);
     if (this.top !== undefined) appendAll(this.top, recording);
   }
 
@@ -82,17 +82,17 @@ export class MemoryCaches implements Journal {
     const pages = symbol >> 1;
     for (let n = 0; n < count; n++) {
       this.fill(this.vcpu);
-      this.objects[this.vcpu] = (this.objects[this.vcpu] as number) - pages;
+      this.objects[this.vcpu] = (this.objects[this.vcpu]) - pages;
       if ((symbol & 1) === 1) this.fill(this.vcpu);
     }
   }
 
   private fill(vcpu: number): void {
-    const have = this.objects[vcpu] as number;
+    const have = this.objects[vcpu];
     if (have >= this.minPages) return;
     const now = this.counters.now;
-    now[Ev.memcacheTopup] = (now[Ev.memcacheTopup] as number) + 1;
-    now[Ev.memcachePages] = (now[Ev.memcachePages] as number) + CAPACITY - have;
+    now[Ev.memcacheTopup] = (now[Ev.memcacheTopup]) + 1;
+    now[Ev.memcachePages] = (now[Ev.memcachePages]) + CAPACITY - have;
     this.objects[vcpu] = CAPACITY;
   }
 }
@@ -104,7 +104,7 @@ function append(recording: Recording, symbol: number, count: number): void {
     recording.push(symbol, symbol === 1 ? 1 : count);
     return;
   }
-  const lastSymbol = recording[last] as number;
+  const lastSymbol = recording[last];
   if (symbol === 1) {
     if ((lastSymbol & 1) === 1) return;
     splitLast(recording);
@@ -112,19 +112,19 @@ function append(recording: Recording, symbol: number, count: number): void {
     join(recording);
     return;
   }
-  if (lastSymbol === symbol) recording[last + 1] = (recording[last + 1] as number) + count;
+  if (lastSymbol === symbol) recording[last + 1] = (recording[last + 1]) + count;
   else recording.push(symbol, count);
 }
 
 function appendAll(into: Recording, from: Recording): void {
-  for (let i = 0; i < from.length; i += 2) append(into, from[i] as number, from[i + 1] as number);
+  for (let i = 0; i < from.length; i += 2) append(into, from[i], from[i + 1]);
 }
 
 /** Takes the last fault out of its run, so that it can change. */
 function splitLast(recording: Recording): void {
-  const count = recording[recording.length - 1] as number;
+  const count = recording[recording.length - 1];
   if (count === 1) return;
-  const symbol = recording[recording.length - 2] as number;
+  const symbol = recording[recording.length - 2];
   recording[recording.length - 1] = count - 1;
   recording.push(symbol, 1);
 }
@@ -133,7 +133,7 @@ function splitLast(recording: Recording): void {
 function join(recording: Recording): void {
   const last = recording.length - 2;
   if (last >= 2 && recording[last] === recording[last - 2]) {
-    recording[last - 1] = (recording[last - 1] as number) + (recording[last + 1] as number);
+    recording[last - 1] = (recording[last - 1]) + (recording[last + 1]);
     recording.length = last;
   }
 }

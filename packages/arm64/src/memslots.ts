@@ -136,12 +136,12 @@ export class Memslots {
   hostFault(slot: Memslot, gfn: number, write: boolean): HostFault {
     const { backing } = slot.spec;
     const table = backing.edgeFaults !== undefined && slot.maxLevel(gfn) < backing.pageLevel ? backing.edgeFaults : backing.faults;
-    return table[this.hostPlane.get(gfn) * 2 + (write ? 1 : 0)] as HostFault;
+    return table[this.hostPlane.get(gfn) * 2 + (write ? 1 : 0)];
   }
 
   /** Facts about the host page at a frame. */
   hostState(slot: Memslot, gfn: number): HostState {
-    return slot.spec.backing.states[this.hostPlane.get(gfn)] as HostState;
+    return slot.spec.backing.states[this.hostPlane.get(gfn)];
   }
 
   /** Stores what a host fault left behind, over the block it concerns within the slot. */
@@ -159,10 +159,10 @@ export class Memslots {
   /** mark_page_dirty: counts the call; sets the bit where the slot is logged. */
   markDirty(slot: Memslot, gfn: number): void {
     const now = this.counters.now;
-    now[Ev.markPageDirty] = (now[Ev.markPageDirty] as number) + 1;
+    now[Ev.markPageDirty] = (now[Ev.markPageDirty]) + 1;
     if (slot.logged && this.dirtyPlane.get(gfn) === 0) {
       this.dirtyPlane.set(gfn, 1);
-      now[Ev.dirtyBitmapSet] = (now[Ev.dirtyBitmapSet] as number) + 1;
+      now[Ev.dirtyBitmapSet] = (now[Ev.dirtyBitmapSet]) + 1;
     }
   }
 }

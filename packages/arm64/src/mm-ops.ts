@@ -103,11 +103,13 @@ export class CountingMmOps implements MmOps, Bookkeeper {
 
   /** A grace period has passed: pages that waited are freed, on the host's account. */
   endGracePeriod(): void {
+    if (this.waiting.size === 0) return;
     for (const [scope, pages] of this.waiting) {
       this.counters.select(-1, scope);
       this.add(Ev.tableFree, pages);
     }
     this.waiting.clear();
+    this.counters.select(-1);
   }
 
   /** Rights were added: the page's translations go, broadcast or on this CPU. */
@@ -135,13 +137,13 @@ export class CountingMmOps implements MmOps, Bookkeeper {
   dcacheCleanInvalPoc(gfn: number, level: number, count: number): void {
     this.add(Ev.dcacheCallback, count);
     this.cleanDcache(gfn, level, count);
-    this.user.dcacheCleanInvalPoc?.(this.virtualFrame(gfn), this.sizes[level] as number, count);
+    this.user.dcacheCleanInvalPoc?.(this.virtualFrame(gfn), this.sizes[level], count);
   }
 
   icacheInvalPou(gfn: number, level: number, count: number): void {
     this.add(Ev.icacheCallback, count);
     this.invalidateIcache(level, count);
-    this.user.icacheInvalPou?.(this.virtualFrame(gfn), this.sizes[level] as number, count);
+    this.user.icacheInvalPou?.(this.virtualFrame(gfn), this.sizes[level], count);
   }
 
   tlbi(gfn: number, level: number, count: number): void {
@@ -151,14 +153,14 @@ export class CountingMmOps implements MmOps, Bookkeeper {
 
   /** A table gives way to a block: everything cached of its span goes. */
   flushRemoteTlbs(gfn: number, level: number, count: number): void {
-    for (let i = 0; i < count; i++) this.tlb.table((this.sizes[level] as number) / this.policy.granuleBytes);
+    for (let i = 0; i < count; i++) this.tlb.table((this.sizes[level]) / this.policy.granuleBytes);
     this.user.tlbi?.(gfn, level, count);
   }
 
   /** The routine that cleans: nothing is left to do with FWB. */
   cleanDcache(_gfn: number, level: number, count: number): void {
     if (this.policy.fwb) return;
-    const sizeBytes = this.sizes[level] as number;
+    const sizeBytes = this.sizes[level];
     if (this.cause === Cause.Map) {
       this.add(Ev.dcache, count);
       this.add(Ev.dcacheBytes, count * sizeBytes);
@@ -174,7 +176,7 @@ export class CountingMmOps implements MmOps, Bookkeeper {
 
   /** The routine that invalidates: line by line, or nothing but a barrier with DIC. */
   invalidateIcache(level: number, count: number): void {
-    const sizeBytes = this.sizes[level] as number;
+    const sizeBytes = this.sizes[level];
     this.add(Ev.icache, count);
     this.add(Ev.icacheBytes, count * sizeBytes);
     if (!this.policy.dic) this.add(Ev.icacheLines, count * Math.ceil(sizeBytes / this.policy.cacheLineBytes));
@@ -206,6 +208,6 @@ export class CountingMmOps implements MmOps, Bookkeeper {
 
   private add(index: number, amount: number): void {
     const now = this.counters.now;
-    now[index] = (now[index] as number) + amount;
+    now[index] = (now[index]) + amount;
   }
 }

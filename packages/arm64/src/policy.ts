@@ -53,7 +53,7 @@ export function granuleOf(host: OptionValues): number {
 }
 
 function cpuOf(host: OptionValues): Cpu {
-  return CPUS[String(host['cpu'])] ?? (CPUS[DEFAULT_CPU] as Cpu);
+  return CPUS[String(host['cpu'])] ?? (CPUS[DEFAULT_CPU]);
 }
 
 function ipaLimitOf(options: OptionValues, host: OptionValues): { readonly ipaLimit: number; readonly ipaLimitReason: string } {

@@ -8,7 +8,7 @@
  * Models: Linux arch/arm64/kvm/mmu.c. Hot path: `touch`, `begin`, `advance`.
  */
 import { ACCESS_DONE, AccessKind, BackendOptions, CountersToken, EntryKind, HostOptions } from '@mmulab/api';
-import type { AccessRun, BackendMemory, ControlWrite, Counters, HostOp, MmuBackend, OptionValues, StageDef, Translation, Vfn, VmLayout } from '@mmulab/api';
+import type { AccessRun, BackendMemory, ControlWrite, Counters, HostOp, MmuBackend, OptionValues, SharedRounds, StageDef, Translation, Vfn, VmLayout } from '@mmulab/api';
 import { EngineWorld, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { abortStages } from './abort-stages';
@@ -26,6 +26,7 @@ import { readPolicy } from './policy';
 import type { Stage2Policy } from './policy';
 import { stage2Shape } from './stage2-geometry';
 import type { Stage2Shape } from './stage2-geometry';
+import { SharedProgram, eachSharedStretch } from './shared-program';
 import { Stage2Tables } from './stage2-tables';
 import { TlbInvalidations } from './tlbi';
 import { UserMemAbort } from './user-mem-abort';
@@ -53,6 +54,8 @@ export class Stage2Mmu implements MmuBackend {
   private tableEpoch = 1;
   /** By level and table number: the epoch in which the page was last known to be mapped. */
   private readonly tableSeen = new Map<number, number>();
+  /** Accesses read the guest's table pages only: see `runShared`. */
+  private tablesOnly = false;
   // The access each vCPU has begun: guest-table levels still to be read, then the data; and the stage it is in.
   private pendingVfn!: Float64Array;
   private pendingKind!: Uint8Array;
@@ -130,10 +133,21 @@ export class Stage2Mmu implements MmuBackend {
 
   advance(vcpu: number): number {
     this.path.select(vcpu);
-    const next = this.path.stage(vcpu, this.pendingStage[vcpu] as number);
+    const next = this.path.stage(vcpu, this.pendingStage[vcpu]);
     if (next === ACCESS_DONE) return this.proceed(vcpu);
     this.pendingStage[vcpu] = next;
     return next;
+  }
+
+  runShared(rounds: SharedRounds): void {
+    this.readTablesTogether(rounds);
+    eachSharedStretch(rounds.parts, this.walker, this.slots, (parts, slot) => {
+      const program = new SharedProgram(rounds, parts, slot, this.slots, this.attrs, this.tables.mm, text => this.key(text));
+      this.counters.select(HOST);
+      if (slot === undefined) program.block(program.first, program.end);
+      else this.tables.run(program, program.first, program.end);
+    });
+    this.counters.select(HOST);
   }
 
   /** @throws GUEST_REGISTER: no workload's register concerns stage 2 */
@@ -208,6 +222,36 @@ export class Stage2Mmu implements MmuBackend {
     return { tableBytesReal: this.tables.tableCount() * this.policy.granuleBytes };
   }
 
+  /**
+   * All vCPUs read the guest's table pages on their way to shared memory, as far as they are not mapped: before the memory itself, so that what happens to a block of
+   * memory hangs on that block alone.
+   */
+  private readTablesTogether(rounds: SharedRounds): void {
+    this.tablesOnly = true;
+    const span = this.walker.spanOf(1);
+    let seen = -1;
+    for (const part of rounds.parts) {
+      const last = part.vfn + (part.count - 1) * part.stride;
+      for (let vfn = part.vfn; vfn <= last; ) {
+        const table = Math.floor(vfn / span);
+        if (table !== seen && !this.tablesMapped(vfn)) rounds.simulate(vfn, vfn + 1);
+        seen = table;
+        const next = part.vfn + Math.ceil(((table + 1) * span - part.vfn) / part.stride) * part.stride;
+        vfn = next;
+      }
+    }
+    this.tablesOnly = false;
+  }
+
+  /** Whether all guest table pages on the way to a frame are mapped. */
+  private tablesMapped(vfn: number): boolean {
+    for (let level = this.walker.levels; level >= 1; level--) {
+      const frame = this.tableFrame(level, vfn);
+      if (frame >= 0 && this.tables.lookup(frame).kind !== EntryKind.Leaf) return false;
+    }
+    return true;
+  }
+
   /** The hardware reads one guest table page. */
   private touchTable(vcpu: number, level: number, vfn: number): void {
     const frame = this.unseenTable(level, vfn);
@@ -269,14 +313,15 @@ export class Stage2Mmu implements MmuBackend {
 
   /** Goes on with a begun access until a fault's stage is due. */
   private proceed(vcpu: number): number {
-    const vfn = this.pendingVfn[vcpu] as number;
-    while ((this.pendingLevel[vcpu] as number) >= 0) {
-      const level = this.pendingLevel[vcpu] as number;
+    const vfn = this.pendingVfn[vcpu];
+    while ((this.pendingLevel[vcpu]) >= 0) {
+      const level = this.pendingLevel[vcpu];
       this.pendingLevel[vcpu] = level - 1;
       const data = level === 0;
+      if (data && this.tablesOnly) continue;
       const frame = data ? this.walker.gfnOf(vfn) : this.tableFrame(level, vfn);
       if (frame < 0) continue;
-      const stage = this.path.start(vcpu, frame, data ? (this.pendingKind[vcpu] as number) : AccessKind.Read, !data);
+      const stage = this.path.start(vcpu, frame, data ? (this.pendingKind[vcpu]) : AccessKind.Read, !data);
       if (stage === ACCESS_DONE) continue;
       this.pendingStage[vcpu] = stage;
       return stage;

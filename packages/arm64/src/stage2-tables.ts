@@ -191,7 +191,7 @@ export class Stage2Tables {
 
   private count(index: number, amount: number): void {
     const now = this.counters.now;
-    now[index] = (now[index] as number) + amount;
+    now[index] = (now[index]) + amount;
   }
 }
 

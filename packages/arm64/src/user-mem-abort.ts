@@ -96,7 +96,7 @@ export class UserMemAbort implements AccessPath {
     let stage = this.start(vcpu, gfn, kind, stage1Walk);
     let faults = 0;
     while (stage !== ACCESS_DONE) {
-      if (stage === Stage.Exit && ++faults > MAX_FAULTS_PER_ACCESS) throw livelock(gfn, this.faultLevel[vcpu] as number, this.describe(vcpu));
+      if (stage === Stage.Exit && ++faults > MAX_FAULTS_PER_ACCESS) throw livelock(gfn, this.faultLevel[vcpu], this.describe(vcpu));
       stage = this.stage(vcpu, stage);
     }
   }
@@ -123,7 +123,7 @@ export class UserMemAbort implements AccessPath {
       case Stage.NotifyStart:
         return this.notifyStart(vcpu);
       case Stage.ChangePte:
-        this.notifier.changePte(this.gfn[vcpu] as number);
+        this.notifier.changePte(this.gfn[vcpu]);
         return Stage.NotifyEnd;
       case Stage.NotifyEnd:
         return this.notifyEnd(vcpu);
@@ -145,15 +145,15 @@ export class UserMemAbort implements AccessPath {
 
   /** Selects the counters of a vCPU's abort: those of the memslot it concerns. */
   select(vcpu: number): void {
-    const scope = this.scope[vcpu] as number;
+    const scope = this.scope[vcpu];
     this.tables.mm.scope = scope;
     this.counters.select(vcpu, scope);
   }
 
   /** The guest executes the access (again). */
   private execute(vcpu: number): number {
-    const gfn = this.gfn[vcpu] as number;
-    const outcome = this.tables.hardwareWalk(gfn, this.kind[vcpu] as number);
+    const gfn = this.gfn[vcpu];
+    const outcome = this.tables.hardwareWalk(gfn, this.kind[vcpu]);
     const result = walkResult(outcome);
     if (result === Walk.Hit) return ACCESS_DONE;
     this.fault[vcpu] = result;
@@ -165,8 +165,8 @@ export class UserMemAbort implements AccessPath {
   }
 
   private exit(vcpu: number): number {
-    const slot = this.slots.find(this.gfn[vcpu] as number);
-    const kind = this.kind[vcpu] as number;
+    const slot = this.slots.find(this.gfn[vcpu]);
+    const kind = this.kind[vcpu];
     this.countAbort(vcpu, kind);
     if (slot === undefined || (slot.spec.readonly && kind === AccessKind.Write)) {
       this.add(kind === AccessKind.Exec || this.stage1[vcpu] === 1 ? Ev.injected : Ev.mmio);
@@ -182,7 +182,7 @@ export class UserMemAbort implements AccessPath {
     this.add(Ev.exit);
     this.add(Ev.guestAbort);
     if (this.stage1[vcpu] === 1) this.add(Ev.s1ptw);
-    const level = archLevel(this.faultLevel[vcpu] as number);
+    const level = archLevel(this.faultLevel[vcpu]);
     if (this.fault[vcpu] === Walk.Translation) {
       this.add(Ev.translation + kind);
       this.add(Ev.translationLevel + level);
@@ -196,7 +196,7 @@ export class UserMemAbort implements AccessPath {
 
   /** The host resolves the page. @param stage HostPage, or HostClear once a huge page has been cleared */
   private hostPage(vcpu: number, stage: number): number {
-    const gfn = this.gfn[vcpu] as number;
+    const gfn = this.gfn[vcpu];
     const slot = this.slots.find(gfn);
     if (slot === undefined) return Stage.Resume;
     const fault = this.slots.hostFault(slot, gfn, this.kind[vcpu] === AccessKind.Write);
@@ -226,9 +226,9 @@ export class UserMemAbort implements AccessPath {
   }
 
   private notifyStart(vcpu: number): number {
-    const gfn = this.gfn[vcpu] as number;
+    const gfn = this.gfn[vcpu];
     const slot = this.slots.find(gfn);
-    const notification = this.hostFaults[vcpu]?.notifications[this.notification[vcpu] as number];
+    const notification = this.hostFaults[vcpu]?.notifications[this.notification[vcpu]];
     if (slot === undefined || notification === undefined) return Stage.NotifyEnd;
     const span = this.slots.geometry.pagesAt(notification.level);
     const base = gfn - (gfn % span);
@@ -243,19 +243,19 @@ export class UserMemAbort implements AccessPath {
 
   private notifyEnd(vcpu: number): number {
     this.notifier.end();
-    const index = (this.notification[vcpu] as number) + 1;
+    const index = (this.notification[vcpu]) + 1;
     this.notification[vcpu] = index;
     if (index < (this.hostFaults[vcpu]?.notifications.length ?? 0)) return Stage.HostCopy;
     return this.hostPage(vcpu, Stage.HostPage);
   }
 
   private underLock(vcpu: number, stage: number): number {
-    const gfn = this.gfn[vcpu] as number;
+    const gfn = this.gfn[vcpu];
     const slot = this.slots.find(gfn);
     if (slot === undefined || this.slots.notifiersInProgress > 0 || this.slots.notifierSeq !== this.seq[vcpu]) return this.drop();
     const level = this.mappingLevel(vcpu, slot, gfn);
     if (level === GONE) return this.drop();
-    const kind = this.kind[vcpu] as number;
+    const kind = this.kind[vcpu];
     const device = slot.spec.backing.device === true;
     if (device && kind === AccessKind.Exec) {
       this.add(Ev.injected);
@@ -301,7 +301,7 @@ export class UserMemAbort implements AccessPath {
       if (wanted <= fits) return wanted;
       return wanted === PUD && fits >= PMD ? PMD : 1;
     }
-    const faultLevel = this.faultLevel[vcpu] as number;
+    const faultLevel = this.faultLevel[vcpu];
     if (this.policy.permKeepsGranule && this.fault[vcpu] === Walk.Permission && faultLevel > 1) return faultLevel;
     if (fits < PMD) return 1;
     const host = this.slots.hostState(slot, gfn);
@@ -321,7 +321,7 @@ export class UserMemAbort implements AccessPath {
     if (!done) this.add(Ev.relaxEagain);
     else this.markWritten(vcpu, gfn);
     if (!done && !policy.relaxTlbiOnEagain) return Stage.Resume;
-    tables.mm.relaxTlbi(gfn, this.level[vcpu] as number, policy.relaxLocal);
+    tables.mm.relaxTlbi(gfn, this.level[vcpu], policy.relaxLocal);
     this.then[vcpu] = Then.Resume;
     return tlbiStage;
   }
@@ -329,10 +329,10 @@ export class UserMemAbort implements AccessPath {
   /** The map walker's way down, as often as it takes. */
   private walk(vcpu: number): number {
     const { tables } = this;
-    const gfn = this.gfn[vcpu] as number;
+    const gfn = this.gfn[vcpu];
     const op = tables.mapOp;
-    op.goal = this.level[vcpu] as number;
-    op.attr = this.attr[vcpu] as number;
+    op.goal = this.level[vcpu];
+    op.attr = this.attr[vcpu];
     op.shared = this.shared;
     const before = tables.mm.taken;
     tables.mm.deferring = this.policy.deferredFree;
@@ -352,7 +352,7 @@ export class UserMemAbort implements AccessPath {
         this.then[vcpu] = Then.Clean;
         return Stage.Tlbi;
       case MapStep.Broke:
-        this.add(this.sized.split[brokenLevel(outcome)] as number);
+        this.add(this.sized.split[brokenLevel(outcome)]);
         this.then[vcpu] = Then.PublishTable;
         return Stage.Tlbi;
       default:
@@ -372,8 +372,8 @@ export class UserMemAbort implements AccessPath {
       case Then.Publish:
         return this.publish(vcpu);
       case Then.PublishTable:
-        this.tables.mapOp.goal = this.level[vcpu] as number;
-        this.tables.publishTable(this.gfn[vcpu] as number);
+        this.tables.mapOp.goal = this.level[vcpu];
+        this.tables.publishTable(this.gfn[vcpu]);
         return this.walk(vcpu);
       default:
         return Stage.Resume;
@@ -383,19 +383,19 @@ export class UserMemAbort implements AccessPath {
   /** The walker's own maintenance takes its time before the leaf is written. */
   private clean(vcpu: number): number {
     const { policy, tables } = this;
-    if (!policy.walkerCmo || policy.fwb || !tables.attrs.isNormal(this.attr[vcpu] as number)) return this.publish(vcpu);
+    if (!policy.walkerCmo || policy.fwb || !tables.attrs.isNormal(this.attr[vcpu])) return this.publish(vcpu);
     this.then[vcpu] = Then.Publish;
-    return Stage.Clean1 + (this.level[vcpu] as number) - 1;
+    return Stage.Clean1 + (this.level[vcpu]) - 1;
   }
 
   private publish(vcpu: number): number {
-    const gfn = this.gfn[vcpu] as number;
-    const level = this.level[vcpu] as number;
-    this.tables.publishLeaf(gfn, level, this.attr[vcpu] as number);
+    const gfn = this.gfn[vcpu];
+    const level = this.level[vcpu];
+    this.tables.publishLeaf(gfn, level, this.attr[vcpu]);
     const step = this.reached[vcpu];
-    if (step === MapStep.Coalesced) this.add(this.sized.coalesce[level] as number);
+    if (step === MapStep.Coalesced) this.add(this.sized.coalesce[level]);
     else if (step === MapStep.Replaced) this.add(Ev.leafReplace);
-    else this.add(this.sized.install[level] as number);
+    else this.add(this.sized.install[level]);
     return this.finish(vcpu, gfn);
   }
 
@@ -412,17 +412,17 @@ export class UserMemAbort implements AccessPath {
 
   private mkyoung(vcpu: number): number {
     this.add(Ev.mkyoung);
-    this.tables.mkyoung(this.gfn[vcpu] as number);
+    this.tables.mkyoung(this.gfn[vcpu]);
     return Stage.Resume;
   }
 
   private add(index: number): void {
     const now = this.counters.now;
-    now[index] = (now[index] as number) + 1;
+    now[index] = (now[index]) + 1;
   }
 
   private describe(vcpu: number): string {
-    const entry = this.tables.lookup(this.gfn[vcpu] as number);
+    const entry = this.tables.lookup(this.gfn[vcpu]);
     return `kind ${entry.kind} level ${entry.level} attr 0x${this.tables.attrs.bits(entry.attr).toString(16)} access ${this.kind[vcpu]}`;
   }
 }

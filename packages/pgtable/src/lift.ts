@@ -43,6 +43,8 @@ export interface RunProgram {
   settled(attr: number): boolean;
   /** What else decides the outcome for the block of `level` at `gfn` (limits of the slot): a small number, or -1 when it must not be lifted. */
   context(gfn: number, level: number): number;
+  /** Where in its pattern a block begins, for patterns that are not periodic: equal numbers, equal accesses. Absent: what `origin` and `period` say. */
+  phase?(base: number, level: number): number;
   readonly journal: Journal | undefined;
   /** Planes the program reads or changes, as bits by their number in the engine. */
   readonly planes: number;
@@ -131,7 +133,7 @@ export class RunLifter {
     const key = new Int32Array(5 + this.planes.length);
     if (!this.readWords(program, root, level, base, key, 4)) return false;
     key[0] = program.key;
-    key[1] = program.period === 1 ? 0 : (base - program.origin) % program.period;
+    key[1] = program.phase?.(base, level) ?? (program.period === 1 ? 0 : (base - program.origin) % program.period);
     key[2] = level;
     key[3] = context * 16 + this.tree.tableAttrAbove(root, level, base);
     this.memo ??= new Memo(key.length);

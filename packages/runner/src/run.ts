@@ -13,6 +13,7 @@ import {
   type PhaseResult,
   type PhaseStep,
   type RunResult,
+  type VcpuProgram,
   type VcpuStep,
   type WorkloadPlan,
 } from '@mmulab/api';
@@ -25,6 +26,8 @@ import { HOST_ACTOR, type PhaseCounts, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
 import { Jitter } from './sim/jitter';
 import { Scheduler } from './sim/scheduler';
+import { SteadyCycle } from './sim/steady-cycle';
+import { SharedPass, ROUNDS_NOTE } from './sim/shared-rounds';
 
 /** Lets a caller follow a run. */
 export interface RunHooks {
@@ -68,14 +71,14 @@ export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHook
   const startedMs = performance.now();
   const composition = compose(run, registry);
   const plan = planOf(composition, run, registry);
-  const performed = new RunInProgress(composition, plan, run.seed).perform(hooks);
+  const { notes, ...performed } = new RunInProgress(composition, plan, run.seed).perform(hooks);
   const { name, variation, seed } = run;
   return {
     schema: RESULT_SCHEMA,
     name: variation === '' ? name : `${name} (${variation})`,
     config: resolvedConfig(run),
     seed,
-    notes: [...run.notes, ...plan.notes],
+    notes: [...run.notes, ...plan.notes, ...notes],
     ...performed,
     memory: { ...performed.memory, simulatorBytes: process.resourceUsage().maxRSS * 1024 },
     wallMs: Math.round((performance.now() - startedMs) * 1000) / 1000,
@@ -99,6 +102,7 @@ interface Performed {
   readonly phases: readonly PhaseResult[];
   readonly totals: { readonly counters: CounterValues };
   readonly memory: { readonly tableBytesReal: number };
+  readonly notes: readonly string[];
 }
 
 /** A VM being run. */
@@ -108,11 +112,13 @@ class RunInProgress {
   private readonly generators: Generators;
   private readonly jitter: Jitter;
   private scheduler: Scheduler | undefined = undefined;
+  /** Whether shared accesses were performed in rounds. */
+  private inRounds = false;
 
   constructor(
     composition: Composition,
     private readonly plan: WorkloadPlan,
-    seed: number,
+    private readonly seed: number,
   ) {
     this.backend = composition.backend;
     this.counters = composition.counters;
@@ -132,7 +138,8 @@ class RunInProgress {
       hooks.onPhaseEnd?.(name, index, phases.length);
       return counters.endPhase();
     });
-    return { phases: this.phaseResults(counts), totals: { counters: this.totals(counts) }, memory: { tableBytesReal } };
+    const notes = this.inRounds ? [ROUNDS_NOTE] : [];
+    return { phases: this.phaseResults(counts), totals: { counters: this.totals(counts) }, memory: { tableBytesReal }, notes };
   }
 
   private performStep(step: PhaseStep): void {
@@ -140,14 +147,25 @@ class RunInProgress {
       this.counters.select(HOST_ACTOR);
       this.backend.host(step.op);
     } else if (step.shared && step.programs.length > 1) {
-      this.scheduler ??= new Scheduler(this.backend, this.counters, this.generators, this.jitter, this.plan.vm.vcpus);
-      this.scheduler.run(step.programs);
+      this.performShared(step.programs);
     } else {
       step.programs.forEach((program, vcpu) => {
         this.backend.enter(vcpu);
         this.performSteps(vcpu, program, 0);
       });
     }
+  }
+
+  /** Interleaved throughout, or, where that would take long and the backend can, in rounds. */
+  private performShared(programs: readonly VcpuProgram[]): void {
+    this.scheduler ??= new Scheduler(this.backend, this.counters, this.generators, this.jitter, this.plan.vm.vcpus);
+    const pass = this.backend.runShared === undefined ? undefined : SharedPass.of(programs);
+    if (pass === undefined) {
+      this.scheduler.run(programs);
+      return;
+    }
+    this.inRounds = true;
+    pass.perform(this.backend, this.counters, this.scheduler, this.seed);
   }
 
   /** @param shift frames by which surrounding repeats have moved the runs on */
@@ -166,7 +184,16 @@ class RunInProgress {
       case 'exit':
         return this.backend.enter(vcpu);
       case 'repeat':
-        for (let i = 0; i < step.times; i++) this.performSteps(vcpu, step.steps, shift + i * (step.shift ?? 0));
+        this.performRepeat(vcpu, step, shift);
+    }
+  }
+
+  /** A loop; once its turns repeat each other, those that are left are counted without being run. */
+  private performRepeat(vcpu: number, step: Extract<VcpuStep, { op: 'repeat' }>, shift: number): void {
+    const cycle = new SteadyCycle(this.backend, this.counters, step);
+    for (let i = 0; i < step.times; i++) {
+      this.performSteps(vcpu, step.steps, shift + i * (step.shift ?? 0));
+      i += cycle.skip(i + 1);
     }
   }
 

@@ -15,6 +15,12 @@ export interface PhaseCounts {
   readonly slots: ReadonlyMap<number, Float64Array>;
 }
 
+/** A vector and what it held at some moment. */
+export interface CounterSnapshot {
+  readonly vector: Float64Array;
+  readonly values: Float64Array;
+}
+
 /** Vectors of one scope by actor + 1, and what they held when the phase began. */
 class Scope {
   readonly vectors: (Float64Array | undefined)[] = [];
@@ -78,9 +84,33 @@ export class RunCounters implements Counters {
     return new Float64Array(this.events.length);
   }
 
+  /** What all actors have counted so far. */
+  snapshot(): readonly CounterSnapshot[] {
+    return this.scopes().flatMap(scope => scope.vectors.flatMap(vector => (vector === undefined ? [] : [{ vector, values: vector.slice() }])));
+  }
+
+  /** Counts `times` times over what was counted between two snapshots. */
+  repeat(from: readonly CounterSnapshot[], to: readonly CounterSnapshot[], times: number): void {
+    for (const { vector, values } of to) {
+      const before = from.find(snapshot => snapshot.vector === vector)?.values;
+      for (let i = 0; i < vector.length; i++) vector[i] = (vector[i] ?? 0) + ((values[i] ?? 0) - (before?.[i] ?? 0)) * times;
+    }
+  }
+
   /** Adds a later phase to running totals: gauges are replaced. */
   accumulate(totals: Float64Array, phase: Float64Array): void {
     this.events.forEach((event, i) => (totals[i] = (event.gauge ? 0 : (totals[i] ?? 0)) + (phase[i] ?? 0)));
+  }
+
+  /** All vectors there are, but the host's of no scope. */
+  recorded(): readonly Float64Array[] {
+    return [this.unscoped, ...this.slots.values()].flatMap(scope =>
+      scope.vectors.flatMap((vector, index) => (vector === undefined || (scope === this.unscoped && index === 0) ? [] : [vector])),
+    );
+  }
+
+  private scopes(): readonly Scope[] {
+    return [this.unscoped, ...this.slots.values()];
   }
 
   private slotScope(slot: number): Scope {

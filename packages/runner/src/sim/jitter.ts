@@ -13,6 +13,11 @@ export class Jitter {
     this.state = seed | 0;
   }
 
+  /** Starts again from a seed. */
+  restart(seed: number): void {
+    this.state = seed | 0;
+  }
+
   /** A whole number from 0 to 2^32 − 1. */
   next(): number {
     this.state = (this.state + WEYL) | 0;

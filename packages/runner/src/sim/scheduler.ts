@@ -23,6 +23,8 @@ const ENTRY_PS = NOMINAL_COSTS_NS.entry * PS_PER_NS;
 const EXIT_PS = NOMINAL_COSTS_NS.exit * PS_PER_NS;
 const CONTROL_PS = NOMINAL_COSTS_NS.control * PS_PER_NS;
 const START_SPREAD_PS = NOMINAL_COSTS_NS.startSpread * PS_PER_NS;
+/** vCPUs in a convoy reach the next stretch of memory about as far apart as it takes to leave the guest and come back. */
+const ROUND_SPREAD_PS = NOMINAL_COSTS_NS.exit * PS_PER_NS;
 
 /** What a vCPU's event means when it is not the end of a stage (stages count from 0). */
 const READY = -1;
@@ -69,6 +71,24 @@ export class Scheduler {
       this.cursors[vcpu] = new ProgramCursor(program, vcpu, this.generators);
       this.stages[vcpu] = NOT_ENTERED;
       this.queue.push(this.jitter.upTo(START_SPREAD_PS), vcpu);
+    });
+    while (this.queue.size > 0) {
+      const time = this.queue.headTime;
+      this.handle(this.queue.pop(), time);
+    }
+    this.cursors.fill(undefined);
+  }
+
+  /**
+   * Runs one program per vCPU, all of them in the guest already, with the same randomness whenever it is called.
+   * @param seed of this call's randomness
+   */
+  runRound(programs: readonly VcpuProgram[], seed: number): void {
+    this.jitter.restart(seed);
+    programs.forEach((program, vcpu) => {
+      this.cursors[vcpu] = new ProgramCursor(program, vcpu, this.generators);
+      this.stages[vcpu] = READY;
+      this.queue.push(this.jitter.upTo(ROUND_SPREAD_PS), vcpu);
     });
     while (this.queue.size > 0) {
       const time = this.queue.headTime;

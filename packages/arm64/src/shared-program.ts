@@ -1,0 +1,152 @@
+/**
+ * Accesses of all vCPUs to the same memory, as a program the engine may lift: one round per block.
+ *
+ * The rounds themselves are simulated in virtual time by whoever drives the backend; this is how the engine repeats them. What happens in a round hangs on the block's
+ * entries, host pages and dirty bits, and on which accesses fall into it; counters of all vCPUs are recorded and replayed by the driver, because the engine
+ * knows one vector only.
+ *
+ * Models nothing of its own.
+ */
+import type { SharedPart, SharedRounds } from '@mmulab/api';
+import type { Journal, RunProgram } from '@mmulab/pgtable';
+import type { Stage2Attrs } from './descriptor';
+import type { GuestWalker } from './guest-walker';
+import type { Memslot, Memslots } from './memslots';
+import type { CountingMmOps } from './mm-ops';
+
+/** A stretch of shared accesses in guest frames, and the virtual frame its addresses came from. */
+export interface SharedStretch {
+  readonly part: SharedPart;
+  /** What to add to a virtual frame to get the guest's physical one. */
+  readonly offset: number;
+}
+
+/** Interns a text as a small number. */
+export type Intern = (text: string) => number;
+
+/** Cuts the parts at the borders of guest mappings and memslots, and calls once for each sequence of stretches in one slot. */
+export function eachSharedStretch(
+  parts: readonly SharedPart[],
+  walker: GuestWalker,
+  slots: Memslots,
+  call: (stretches: readonly SharedStretch[], slot: Memslot | undefined) => void,
+): void {
+  let pending: SharedStretch[] = [];
+  let current: Memslot | undefined;
+  let offset = 0;
+  const flush = (): void => {
+    if (pending.length > 0) call(pending, current);
+    pending = [];
+  };
+  for (const part of parts) {
+    for (let index = 0; index < part.count; ) {
+      const vfn = part.vfn + index * part.stride;
+      const guest = walker.runAt(vfn);
+      const shift = guest.gfn - guest.vfn;
+      const slot = slots.find(vfn + shift);
+      const end = Math.min(guest.vfn + guest.npages, slot === undefined ? vfn + 1 : slot.end - shift);
+      const count = Math.min(part.count - index, Math.ceil((end - vfn) / part.stride));
+      if (slot !== current || shift !== offset) flush();
+      current = slot;
+      offset = shift;
+      pending.push({ part: { ...part, vfn, count }, offset: shift });
+      index += count;
+    }
+  }
+  flush();
+}
+
+/** Shared accesses within one memslot. */
+export class SharedProgram implements RunProgram, Journal {
+  readonly key: number;
+  readonly origin: number;
+  readonly period = 1;
+  readonly stride = 1;
+  /** Host pages and dirty bits. */
+  readonly planes = 0b011;
+  readonly journal = this;
+  /** Frames from the first access to behind the last. */
+  readonly first: number;
+  readonly end: number;
+  private readonly offset: number;
+  private readonly kinds: readonly number[];
+  private hint = 0;
+
+  constructor(
+    private readonly rounds: SharedRounds,
+    private readonly stretches: readonly SharedStretch[],
+    private readonly slot: Memslot | undefined,
+    private readonly slots: Memslots,
+    private readonly attrs: Stage2Attrs,
+    private readonly mm: CountingMmOps,
+    private readonly intern: Intern,
+  ) {
+    const [begin] = stretches;
+    const last = stretches.at(-1);
+    this.offset = begin?.offset ?? 0;
+    this.first = (begin?.part.vfn ?? 0) + this.offset;
+    this.end = last === undefined ? this.first : last.part.vfn + (last.part.count - 1) * last.part.stride + this.offset + 1;
+    this.origin = this.first;
+    this.kinds = [...new Set(stretches.flatMap(({ part }) => part.kinds))];
+    this.key = intern(`shared/${slot?.index ?? -1}/${String(slot?.logged)}/${begin?.part.kinds.length ?? 0}`);
+  }
+
+  block(from: number, to: number): void {
+    this.rounds.simulate(from - this.offset, to - this.offset);
+    this.mm.endGracePeriod();
+  }
+
+  settled(attr: number): boolean {
+    return this.attrs.isYoung(attr) && this.kinds.every(kind => this.attrs.allows(attr, kind));
+  }
+
+  context(gfn: number, level: number): number {
+    const { slot } = this;
+    if (slot === undefined) return -1;
+    if (slot.spec.backing.pageLevel > level && !this.hostSettled(slot, gfn, level)) return -1;
+    return slot.maxLevel(gfn);
+  }
+
+  /** Accesses that fall into a block, relative to it. */
+  phase(base: number, level: number): number {
+    const end = base + this.slots.geometry.pagesAt(level);
+    const { stretches, offset } = this;
+    if (lastOf(stretches[this.hint], offset) >= base && this.hint > 0 && lastOf(stretches[this.hint - 1], offset) >= base) this.hint = 0;
+    while (this.hint < stretches.length - 1 && lastOf(stretches[this.hint], offset) < base) this.hint++;
+    let text = 'phase';
+    for (let i = this.hint; i < stretches.length; i++) {
+      const { part } = stretches[i];
+      const begin = part.vfn + offset;
+      if (begin >= end) break;
+      const first = Math.max(0, Math.ceil((base - begin) / part.stride));
+      const behind = Math.min(part.count, Math.ceil((end - begin) / part.stride));
+      if (first < behind) text += `/${begin + first * part.stride - base}+${behind - first}*${part.stride}:${part.kinds.join('')}`;
+    }
+    return this.intern(text);
+  }
+
+  open(): void {
+    this.rounds.open();
+  }
+
+  close(): unknown {
+    return this.rounds.close();
+  }
+
+  replay(effects: unknown): void {
+    this.rounds.replay(effects);
+  }
+
+  /** Whether no host fault in the block would change host pages beyond it. */
+  private hostSettled(slot: Memslot, gfn: number, level: number): boolean {
+    const plane = this.slots.hostPlane;
+    const state = plane.get(gfn);
+    if (!plane.isUniform(gfn, this.slots.geometry.pagesAt(level), state)) return false;
+    const { faults } = slot.spec.backing;
+    return faults[state * 2]?.state === state && faults[state * 2 + 1]?.state === state;
+  }
+}
+
+function lastOf({ part }: SharedStretch, offset: number): number {
+  return part.vfn + (part.count - 1) * part.stride + offset;
+}
