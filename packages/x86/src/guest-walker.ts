@@ -9,7 +9,7 @@ import { guestUnmapped } from './errors';
 const INVERSE_ENTRIES = 1 / ENTRIES_PER_TABLE;
 
 /** A run of the address space, and the number of its first 2 MiB block among the blocks of all runs. */
-interface NumberedRun {
+export interface NumberedRun {
   readonly vfn: number;
   readonly end: number;
   readonly gfn: number;
@@ -76,10 +76,9 @@ export class GuestWalker {
     return run.gfn + (vfn - run.vfn);
   }
 
-  /** Number of the 2 MiB block of a mapped virtual frame, among those of all runs. */
-  blockOf(vfn: number): number {
-    const run = this.find(vfn);
-    return run.blockNumber + (Math.floor(vfn * INVERSE_ENTRIES) - run.firstBlock);
+  /** Number of the 2 MiB block of a virtual frame of a run, among those of all runs. */
+  blockOf(run: NumberedRun, vfn: number): number {
+    return run.blockNumber + ((vfn * INVERSE_ENTRIES) | 0) - run.firstBlock;
   }
 
   /** Frame of the table page number `index` of a level (its entries are of that level); -1 when the guest has none there. */
@@ -107,7 +106,8 @@ export class GuestWalker {
     return level === this.space.levels ? index + 1 : (this.tableRun(level, index)?.end ?? index);
   }
 
-  private find(vfn: number): NumberedRun {
+  /** The run a virtual frame lies in, numbered; typed error when the guest does not map it. */
+  find(vfn: number): NumberedRun {
     const last = this.last;
     return last !== undefined && vfn >= last.vfn && vfn < last.end ? last : this.search(vfn);
   }

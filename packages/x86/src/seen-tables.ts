@@ -80,14 +80,14 @@ export class SeenTables {
     this.walks.clear();
   }
 
-  /** Whether a walk to a frame touches no page that has not been seen. False where that is not known yet. */
-  isWalkSeen(vfn: number): boolean {
-    return this.walks.has(this.walker.blockOf(vfn));
+  /** Whether a walk to a block (GuestWalker.blockOf) touches no page that has not been seen. False where that is not known yet. */
+  isWalkSeen(block: number): boolean {
+    return this.walks.has(block);
   }
 
   /** All pages of a walk have been touched. @param epoch the epoch in which that began */
-  noteWalk(vfn: number, epoch: number): void {
-    if (epoch === this.epoch) this.walks.add(this.walker.blockOf(vfn));
+  noteWalk(block: number, epoch: number): void {
+    if (epoch === this.epoch) this.walks.add(block);
   }
 
   /** The frame of the table page number `index` of a level if it may need a mapping, or -1. Remembers that it will have one. */

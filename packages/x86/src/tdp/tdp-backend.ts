@@ -185,7 +185,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     const nested = this.nestedGuest(vcpu);
     if (nested !== undefined) return nested.touch(vcpu, vfn, kind);
     this.access(vcpu, vfn, kind);
-    this.settlePml(vcpu);
+    if (this.pmlActive) this.settlePml(vcpu);
   }
 
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
@@ -311,17 +311,20 @@ export class TdpBackend implements MmuBackend, FaultWorld {
 
   /** One access: the table pages of the guest's walk from the top down, then the page itself. */
   private access(vcpu: number, vfn: number, kind: number): void {
-    const walker = this.walker(vcpu);
-    if (!this.seen(vcpu).isWalkSeen(vfn)) this.touchWalk(vcpu, walker, vfn);
-    this.path.access(vcpu, walker.gfnOf(vfn), kind, 0);
+    const { walker, seen } = this.context(vcpu);
+    if (walker === undefined || seen === undefined) throw this.wrongMode(vcpu);
+    const run = walker.find(vfn);
+    const block = walker.blockOf(run, vfn);
+    if (!seen.isWalkSeen(block)) this.touchWalk(vcpu, walker, vfn, block);
+    this.path.access(vcpu, run.gfn + (vfn - run.vfn), kind, 0);
   }
 
   /** The hardware walks through the guest's tables. */
-  private touchWalk(vcpu: number, walker: GuestWalker, vfn: number): void {
+  private touchWalk(vcpu: number, walker: GuestWalker, vfn: number, block: number): void {
     const seen = this.seen(vcpu);
     const { epoch } = seen;
     for (let level = walker.space.levels; level >= 1; level--) this.touchTable(vcpu, level, Math.floor(vfn / 512 ** level));
-    seen.noteWalk(vfn, epoch);
+    seen.noteWalk(block, epoch);
   }
 
   /** The hardware walks through one guest table page. */
