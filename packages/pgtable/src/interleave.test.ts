@@ -219,6 +219,26 @@ describe('two walks', () => {
     expect(tables.leaked(0)).toBe(0);
   });
 
+  it('show one another a table that is linked before it is filled, and lose what is mapped into it meanwhile', () => {
+    const tally = new Tally();
+    const broken = protocols.map(protocol =>
+      protocol.name === 'split' ? { ...protocol, steps: [Step.AllocTable, Step.CasTable, Step.FillTable] } : protocol,
+    );
+    const tables = new SharedTables({ geometry, attrs, protocols: broken, book: tally, mmOps: tally, locked: LOCKED });
+    const root = tables.createRoot();
+    const fault = (gfn: number, goal: number, attr: number): PageWalk<number> =>
+      new PageWalk(tables, new MapRule(true, attr), 0, root, gfn, { goal, lost: RETRY });
+    toEnd(fault(0, 2, READ));
+    const splitter = fault(0, 1, READ);
+    stepTo(splitter, 'split: FillTable L2');
+    tables.tree.locate(root, 0, 2);
+    expect([splitter.hasUnfilled, tables.tree.childCount()]).toEqual([true, 0]);
+    expect(toEnd(fault(1, 1, WRITE)).outcome).toBe(FIXED);
+    toEnd(splitter);
+    tables.tree.locate(root, 1, 1);
+    expect([splitter.hasUnfilled, tables.tree.attr]).toEqual([false, READ]);
+  });
+
   it('do not remove each other’s frozen entries', () => {
     const { tables, fault } = setup();
     toEnd(fault(0));

@@ -109,5 +109,5 @@ export class TdpBookkeeper implements Bookkeeper, MmOps {
 }
 
 function add(now: Float64Array, index: number, amount: number): void {
-  now[index] = (now[index]) + amount;
+  now[index] = now[index] + amount;
 }
