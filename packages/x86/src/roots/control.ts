@@ -73,6 +73,11 @@ export class ControlRegisters {
     }
   }
 
+  /** The guest writes several bits of CR0 at once. @param value bits of `Cr0` */
+  writeCr0(vcpu: number, value: number): void {
+    this.cr0(vcpu, this.cpus[vcpu] as GuestCpu, value);
+  }
+
   /** User space sets special registers (KVM_SET_SREGS) with a change of role. */
   setSregs(vcpu: number): void {
     this.roots.resetContext(vcpu);
