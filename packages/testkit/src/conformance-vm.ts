@@ -1,6 +1,6 @@
 /**
  * Virtual machines for the conformance suite: some memslots of different sizes, alignments and backings, and a guest whose own page tables lie in
- * memslot 0 and map all of them.
+ * memslot 0 and map all of them, in two address spaces.
  */
 import type { GuestRun, GuestTableRun, GuestTables, HostBacking, Machine, MemslotSpec, VmLayout } from '@mmulab/api';
 
@@ -63,7 +63,7 @@ export function layOutVm(plan: VmPlan, machine: Machine, backing: (name: string)
   });
   const hole = { vfn: 0x10, gfn: (firstBlock - 4) * block, npages: HOLE_PAGES, spec: undefined };
   const regions = slots.map((spec, i): TestRegion => ({ vfn: 0xc0000 + (2 * i * block + spec.baseGfn % block), gfn: spec.baseGfn, npages: spec.npages, spec }));
-  const [space, tablePages] = guestTables([hole, ...regions], entries);
+  const [spaces, tablePages] = guestTables([hole, ...regions], entries);
   const small = backing('anonymous');
   const zero: MemslotSpec = {
     id: 0,
@@ -75,14 +75,14 @@ export function layOutVm(plan: VmPlan, machine: Machine, backing: (name: string)
     populated: [{ gfn: TABLE_GFN, npages: Math.ceil(tablePages / 2) }],
   };
   const cpu = { wp: false, smep: false, smap: false, efernx: true, pge: false, pcide: false };
-  const layout = { vcpus: plan.vcpus, physBits: machine.physBits, memslots: [zero, ...slots], spaces: [space], cpu };
+  const layout = { vcpus: plan.vcpus, physBits: machine.physBits, memslots: [zero, ...slots], spaces, cpu };
   return { layout, regions: [...regions, hole] };
 }
 
-/** One address space over the regions. @returns it, and how many table pages it has */
-function guestTables(regions: readonly TestRegion[], entries: number): readonly [GuestTables, number] {
+/** Two address spaces over the regions, the top table of one a copy of the other's. @returns them, and how many table pages they have */
+function guestTables(regions: readonly TestRegion[], entries: number): readonly [readonly GuestTables[], number] {
   let next = TABLE_GFN;
-  const root = next++;
+  const roots = [next++, next++];
   const tables: GuestTableRun[] = [];
   for (let level = GUEST_LEVELS - 1; level >= 1; level--) {
     const span = entries ** level;
@@ -93,5 +93,5 @@ function guestTables(regions: readonly TestRegion[], entries: number): readonly 
   const runs = regions.map(({ vfn, gfn, npages }): GuestRun => {
     return { vfn, gfn, npages, level: 1, writable: true, user: false, executable: true, accessed: false, dirty: false };
   });
-  return [{ name: 'guest', levels: GUEST_LEVELS, root, runs, tables }, next - TABLE_GFN];
+  return [roots.map((root, i) => ({ name: `space ${i}`, levels: GUEST_LEVELS, root, runs, tables })), next - TABLE_GFN];
 }

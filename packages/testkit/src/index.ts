@@ -10,6 +10,7 @@ export type { ExpectedCounts } from './expect-counts';
 export { describeConformance } from './conformance';
 export type { ConformanceOptions } from './conformance';
 export type { CreateBackend } from './conformance-subject';
+export type { Scenario } from './conformance-sequences';
 export { explore, formatSchedule, formatViolation, parseSchedule, replay } from './explorer';
 export type { Agent, Exploration, ExploreOptions, ExploredWorld, Replay, Violation } from './explorer';
 export { exploreRandomly, formatBound, randomNumbers } from './explorer-random';

@@ -5,6 +5,7 @@
  * what depends on where in the slot the block lies. Hot path.
  */
 import { AccessKind, PAGES_PER_LEVEL } from '@mmulab/api';
+import type { HostFault } from '@mmulab/api';
 import type { Journal, RunProgram } from '@mmulab/pgtable';
 import type { Memslot, Memslots } from '../memslots';
 import type { SpteAttrs } from '../spte';
@@ -50,6 +51,8 @@ export class AccessProgram implements RunProgram {
     private readonly spte: SpteAttrs,
     /** 1 when the accesses are the hardware's to pages of the guest's tables. */
     private readonly guestTable = 0,
+    /** Whether the root run on is the only table a host notification can reach. */
+    private readonly alone = true,
   ) {
     this.stride = pattern.stride;
     this.origin = pattern.gfn - pattern.firstIndex * pattern.stride;
@@ -75,6 +78,8 @@ export class AccessProgram implements RunProgram {
   context(gfn: number, level: number): number {
     const { backing } = this.slot.spec;
     if (backing.pageLevel > level && !this.hostSettled(gfn, level)) return -1;
+    // A notification takes the pages out of all roots; what is remembered of a block speaks of one.
+    if (!this.alone && this.mayNotify(gfn, level)) return -1;
     return this.slot.maxLevel(gfn);
   }
 
@@ -85,5 +90,17 @@ export class AccessProgram implements RunProgram {
     if (!plane.isUniform(gfn, PAGES_PER_LEVEL[level] as number, state)) return false;
     const { faults } = this.slot.spec.backing;
     return faults[state * 2]?.state === state && (!this.writes || faults[state * 2 + 1]?.state === state);
+  }
+
+  /** Whether a host fault in the block may call the MMU notifier. */
+  private mayNotify(gfn: number, level: number): boolean {
+    const plane = this.slots.hostPlane;
+    const { faults } = this.slot.spec.backing;
+    if (!faults.some(fault => fault.notifications.length > 0)) return false;
+    const state = plane.get(gfn);
+    const notifies = (fault: HostFault | undefined): boolean => fault !== undefined && fault.notifications.length > 0;
+    return (
+      !plane.isUniform(gfn, PAGES_PER_LEVEL[level] as number, state) || notifies(faults[state * 2]) || (this.writes && notifies(faults[state * 2 + 1]))
+    );
   }
 }

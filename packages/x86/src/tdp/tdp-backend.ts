@@ -362,7 +362,8 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   private runPattern(vcpu: number, pattern: AccessPattern, slot: Memslot, guestTable: number): void {
     const { gfn, count, stride, kind, writeEvery } = pattern;
     const key = this.key(`${kind}/${stride}/${writeEvery}/${slot.index}/${slot.logged}/${this.pmlActive}/${guestTable}`);
-    const program = new AccessProgram(key, this.journal, vcpu, pattern, slot, this.slots, this.path, this.mmu.spte, guestTable);
+    const alone = this.mmu.roots.length === 1 && this.nested === undefined;
+    const program = new AccessProgram(key, this.journal, vcpu, pattern, slot, this.slots, this.path, this.mmu.spte, guestTable, alone);
     this.mmu.run(program, this.root(vcpu), gfn, gfn + (count - 1) * stride + 1);
   }
 
