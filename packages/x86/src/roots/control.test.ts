@@ -171,7 +171,7 @@ describe('values the hardware refuses', () => {
     writes.slice(0, last).forEach(write => vm.write(write));
     const state = (): unknown => [vm.cpu.cr0, vm.cpu.cr4, vm.cpu.efer, vm.slots];
     const before = state();
-    vm.write(writes[last] as (typeof writes)[number]);
+    vm.write(writes[last]);
     expect(vm.counters.of('inject.gp')).toBe(1);
     expect(state()).toEqual(before);
   });

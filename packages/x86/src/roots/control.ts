@@ -50,7 +50,7 @@ export class ControlRegisters {
 
   /** One write. The caller lets the vCPU enter again. */
   write(vcpu: number, write: ControlWrite): void {
-    const cpu = this.cpus[vcpu] as GuestCpu;
+    const cpu = this.cpus[vcpu];
     switch (write.register) {
       case 'cr0':
         return this.cr0(vcpu, cpu, cpu.cr0After(write));
@@ -75,7 +75,7 @@ export class ControlRegisters {
 
   /** The guest writes several bits of CR0 at once. @param value bits of `Cr0` */
   writeCr0(vcpu: number, value: number): void {
-    this.cr0(vcpu, this.cpus[vcpu] as GuestCpu, value);
+    this.cr0(vcpu, this.cpus[vcpu], value);
   }
 
   /** User space sets special registers (KVM_SET_SREGS) with a change of role. */
@@ -92,7 +92,7 @@ export class ControlRegisters {
 
   /** INIT: paging, if it was on, is switched off. */
   init(vcpu: number): void {
-    const cpu = this.cpus[vcpu] as GuestCpu;
+    const cpu = this.cpus[vcpu];
     const wasPaging = cpu.paging;
     cpu.setCr0(Cr0.Cd);
     cpu.cr4 = 0;
@@ -242,12 +242,12 @@ export class ControlRegisters {
   private exits(vcpu: number, times: number): void {
     if (times === 0) return;
     const now = this.counters.now;
-    now[Ev.exit] = (now[Ev.exit] as number) + times;
+    now[Ev.exit] = now[Ev.exit] + times;
     this.world.exited(vcpu);
   }
 
   private count(index: number): void {
     const now = this.counters.now;
-    now[index] = (now[index] as number) + 1;
+    now[index] = now[index] + 1;
   }
 }

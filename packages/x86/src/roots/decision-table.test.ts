@@ -61,7 +61,7 @@ const PERFORMANCES: Readonly<Record<string, Performance>> = {
 function observe(transition: string, policy: PolicyName, npt: 'Y' | 'N'): string {
   const { kernel, options } = POLICIES[policy];
   const vm = new RootVm(kernel, { ...options, npt, tdp_mmu: npt });
-  const { before = [], act } = PERFORMANCES[transition] as Performance;
+  const { before = [], act } = PERFORMANCES[transition];
   for (const write of before) vm.write(write);
   const { counters } = vm;
   const role = vm.roots.cpuRole(0);
@@ -70,7 +70,7 @@ function observe(transition: string, policy: PolicyName, npt: 'Y' | 'N'): string
   const loads = counters.of('mmu.load');
   if (typeof act === 'function') act(vm);
   else vm.registers.write(0, act);
-  const owed = vm.roots.requests[0] as number;
+  const owed = vm.roots.requests[0];
   const looked = counters.of('mmu.new_pgd') > lookups;
   const emptied = vm.roots.cache(0, 'main').isEmpty;
   const freed = emptied && (!looked || vm.pages.references.every(count => count === 0));

@@ -51,10 +51,10 @@ export class RootCache {
   /** Looks for a root while there is no current one. @returns true on a hit: the root has moved out, the later ones have moved up */
   findWithoutCurrent(matcher: RootMatcher, pgd: number, role: number): boolean {
     for (let i = 0; i < PREVIOUS_ROOTS; i++) {
-      const root = this.previous[i] as number;
-      if (root === INVALID_ROOT || !matcher.usable(root, this.previousPgd[i] as number, pgd, role)) continue;
+      const root = this.previous[i];
+      if (root === INVALID_ROOT || !matcher.usable(root, this.previousPgd[i], pgd, role)) continue;
       this.current = root;
-      this.currentPgd = this.previousPgd[i] as number;
+      this.currentPgd = this.previousPgd[i];
       this.previous.copyWithin(i, i + 1);
       this.previousPgd.copyWithin(i, i + 1);
       this.previous[PREVIOUS_ROOTS - 1] = INVALID_ROOT;
@@ -72,14 +72,14 @@ export class RootCache {
 
   /** Takes the root out of previous slot `i`. @returns it, or INVALID_ROOT */
   takePrevious(i: number): number {
-    const root = this.previous[i] as number;
+    const root = this.previous[i];
     this.previous[i] = INVALID_ROOT;
     return root;
   }
 
   private swap(i: number): void {
-    const root = this.previous[i] as number;
-    const pgd = this.previousPgd[i] as number;
+    const root = this.previous[i];
+    const pgd = this.previousPgd[i];
     this.previous[i] = this.current;
     this.previousPgd[i] = this.currentPgd;
     this.current = root;

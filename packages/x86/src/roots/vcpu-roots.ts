@@ -77,7 +77,7 @@ export class VcpuRoots {
 
   /** Whether the vCPU runs on the tables behind L1's own. */
   isNested(vcpu: number): boolean {
-    return this.nestedPages !== undefined && (this.cpus[vcpu] as GuestCpu).guestMode;
+    return this.nestedPages !== undefined && this.cpus[vcpu].guestMode;
   }
 
   /** Current root of the MMU in use, or INVALID_ROOT. */
@@ -97,18 +97,18 @@ export class VcpuRoots {
 
   /** The roots an MMU of a vCPU holds. */
   cache(vcpu: number, which: 'main' | 'nested'): RootCache {
-    return (this[which][vcpu] as Mmu).cache;
+    return this[which][vcpu].cache;
   }
 
   /** Adds to what a vCPU owes. */
   request(vcpu: number, bits: number): void {
-    this.requests[vcpu] = (this.requests[vcpu] as number) | bits;
+    this.requests[vcpu] = this.requests[vcpu] | bits;
   }
 
   /** Recomputes the roles of the MMU in use; its roots stay as they are. @returns whether anything changed */
   init(vcpu: number): boolean {
     const mmu = this.active(vcpu);
-    const cpu = this.cpus[vcpu] as GuestCpu;
+    const cpu = this.cpus[vcpu];
     const isNested = mmu === this.nested[vcpu];
     const role = isNested ? nestedRootRole(cpu, this.policy, this.source.nestedLevels, this.policy.vmx) : rootRole(cpu, this.policy);
     const walk = cpuRole(cpu);
@@ -122,8 +122,8 @@ export class VcpuRoots {
 
   /** Drops all roots of both MMUs. */
   unload(vcpu: number): void {
-    this.freeAll((this.main[vcpu] as Mmu).cache, this.mainPages);
-    if (this.nestedPages !== undefined) this.freeAll((this.nested[vcpu] as Mmu).cache, this.nestedPages);
+    this.freeAll(this.main[vcpu].cache, this.mainPages);
+    if (this.nestedPages !== undefined) this.freeAll(this.nested[vcpu].cache, this.nestedPages);
   }
 
   /** What a role change does: unload and init; or, with look-up, init and a switch to the present top table. */
@@ -144,8 +144,8 @@ export class VcpuRoots {
   /** Frees roots that were invalidated, or all of them on kernels that cannot tell. */
   freeObsolete(vcpu: number): void {
     if (!this.policy.obsoleteOnly) return this.unload(vcpu);
-    this.freeObsoleteOf((this.main[vcpu] as Mmu).cache, this.mainPages);
-    if (this.nestedPages !== undefined) this.freeObsoleteOf((this.nested[vcpu] as Mmu).cache, this.nestedPages);
+    this.freeObsoleteOf(this.main[vcpu].cache, this.mainPages);
+    if (this.nestedPages !== undefined) this.freeObsoleteOf(this.nested[vcpu].cache, this.nestedPages);
   }
 
   /** Some root was invalidated: every vCPU lets go of its own at its next entry. */
@@ -158,8 +158,8 @@ export class VcpuRoots {
     const { cache } = this.active(vcpu);
     const pages = this.activePages(vcpu);
     for (let i = 0; i < PREVIOUS_ROOTS; i++) {
-      const root = cache.previous[i] as number;
-      if (root !== INVALID_ROOT && which(cache.previousPgd[i] as number, root)) pages.put(cache.takePrevious(i));
+      const root = cache.previous[i];
+      if (root !== INVALID_ROOT && which(cache.previousPgd[i], root)) pages.put(cache.takePrevious(i));
     }
     pages.commit();
   }
@@ -178,14 +178,14 @@ export class VcpuRoots {
     this.count(Ev.invlpg);
     if (cache.current !== INVALID_ROOT && which(cache.currentPgd)) pages.invlpg(cache.current, vfn);
     for (let i = 0; i < PREVIOUS_ROOTS; i++) {
-      const root = cache.previous[i] as number;
-      if (root !== INVALID_ROOT && which(cache.previousPgd[i] as number)) pages.invlpg(root, vfn);
+      const root = cache.previous[i];
+      if (root !== INVALID_ROOT && which(cache.previousPgd[i])) pages.invlpg(root, vfn);
     }
   }
 
   /** Serves what the vCPU owes, in the kernel's order, and loads a root where there is none. */
   serve(vcpu: number): void {
-    const owed = this.requests[vcpu] as number;
+    const owed = this.requests[vcpu];
     if (owed !== 0 || this.vcpus.flushPending[vcpu] === 1) this.serveRequests(vcpu, owed);
     const mmu = this.active(vcpu);
     if (mmu.cache.current === INVALID_ROOT) this.load(vcpu, mmu);
@@ -193,9 +193,9 @@ export class VcpuRoots {
 
   /** Serves the flushes of the MMU in use before another one is switched to. */
   serveLocalFlushes(vcpu: number): void {
-    const owed = (this.requests[vcpu] as number) & (Request.FlushCurrent | Request.FlushGuest);
+    const owed = this.requests[vcpu] & (Request.FlushCurrent | Request.FlushGuest);
     if (owed === 0) return;
-    this.requests[vcpu] = (this.requests[vcpu] as number) & ~owed;
+    this.requests[vcpu] = this.requests[vcpu] & ~owed;
     if ((owed & Request.FlushCurrent) !== 0) this.flushCurrent(vcpu);
     if ((owed & Request.FlushGuest) !== 0) this.flushGuest(vcpu);
   }
@@ -205,7 +205,7 @@ export class VcpuRoots {
     const parts = this.cpus.map((cpu, vcpu) => {
       const { cr0, cr4, efer, smm, guestMode, space, pcid } = cpu;
       const owed = `${this.requests[vcpu]}/${this.vcpus.flushPending[vcpu]}/${this.vcpus.pmlFill[vcpu]}/${this.vcpus.pmlFulls[vcpu]}`;
-      return `${cr0}/${cr4}/${efer}/${smm}/${guestMode}/${space}/${pcid} ${owed} ${(this.main[vcpu] as Mmu).key()} ${(this.nested[vcpu] as Mmu).key()}`;
+      return `${cr0}/${cr4}/${efer}/${smm}/${guestMode}/${space}/${pcid} ${owed} ${this.main[vcpu].key()} ${this.nested[vcpu].key()}`;
     });
     return parts.join(';');
   }
@@ -289,7 +289,7 @@ export class VcpuRoots {
 
   private freeObsoleteOf(cache: RootCache, pages: RootPages): void {
     for (let i = 0; i < PREVIOUS_ROOTS; i++) {
-      const root = cache.previous[i] as number;
+      const root = cache.previous[i];
       if (root !== INVALID_ROOT && pages.isObsolete(root)) pages.put(cache.takePrevious(i));
     }
     if (cache.current !== INVALID_ROOT && pages.isObsolete(cache.current)) pages.put(cache.takeCurrent());
@@ -297,7 +297,7 @@ export class VcpuRoots {
   }
 
   private active(vcpu: number): Mmu {
-    return (this.isNested(vcpu) ? this.nested[vcpu] : this.main[vcpu]) as Mmu;
+    return this.isNested(vcpu) ? this.nested[vcpu] : this.main[vcpu];
   }
 
   private activePages(vcpu: number): RootPages {
@@ -306,6 +306,6 @@ export class VcpuRoots {
 
   private count(index: number): void {
     const now = this.counters.now;
-    now[index] = (now[index] as number) + 1;
+    now[index] = now[index] + 1;
   }
 }

@@ -54,7 +54,7 @@ export class GuestWalk {
     if (!this.descend(space, vfn, rules) || !permits(this.access, kind, rules)) return false;
     this.markAccessed(space.levels, kind === 1);
     const leaf = this.pages[this.level] as TablePage;
-    if (kind !== 1 && ((leaf.bits[this.index[this.level] as number] as number) & Gpte.Dirty) === 0) this.access &= ~Access.Write;
+    if (kind !== 1 && (leaf.bits[this.index[this.level]] & Gpte.Dirty) === 0) this.access &= ~Access.Write;
     return true;
   }
 
@@ -72,10 +72,10 @@ export class GuestWalk {
       this.index[level] = index;
       this.above[level] = access;
       this.pages[level] = page;
-      const bits = page.bits[index] as number;
+      const bits = page.bits[index];
       if ((bits & Gpte.Present) === 0 || (bits & Gpte.Reserved) !== 0) return false;
       access &= accessOf(bits, rules.nx);
-      frame = page.gfns[index] as number;
+      frame = page.gfns[index];
       if (level === 1 || (bits & Gpte.Large) !== 0) {
         this.level = level;
         this.gfn = frame + (vfn - number * span);
@@ -90,8 +90,8 @@ export class GuestWalk {
   private markAccessed(levels: number, write: boolean): void {
     for (let level = levels; level >= this.level; level--) {
       const page = this.pages[level] as TablePage;
-      const index = this.index[level] as number;
-      const old = page.bits[index] as number;
+      const index = this.index[level];
+      const old = page.bits[index];
       const next = old | Gpte.Accessed | (write && level === this.level ? Gpte.Dirty : 0);
       if (next === old) continue;
       page.bits[index] = next;

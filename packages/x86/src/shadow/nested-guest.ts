@@ -84,7 +84,7 @@ export class NestedGuests implements ShadowFaultWorld {
 
   /** Runs the stage due. @returns the next one, or ACCESS_DONE */
   advance(vcpu: number): number {
-    const next = this.path.stage(vcpu, this.pendingStage[vcpu] as number);
+    const next = this.path.stage(vcpu, this.pendingStage[vcpu]);
     if (next === ACCESS_DONE) return this.proceed(vcpu);
     this.pendingStage[vcpu] = next;
     return next;
@@ -111,15 +111,15 @@ export class NestedGuests implements ShadowFaultWorld {
   }
 
   private proceed(vcpu: number): number {
-    const vfn = this.pendingVfn[vcpu] as number;
+    const vfn = this.pendingVfn[vcpu];
     const steps = this.spaces.steps(vcpu, vfn);
-    while ((this.pendingStep[vcpu] as number) <= steps) {
-      const step = this.pendingStep[vcpu] as number;
+    while (this.pendingStep[vcpu] <= steps) {
+      const step = this.pendingStep[vcpu];
       this.pendingStep[vcpu] = step + 1;
       const stage =
         step < steps
           ? this.path.start(vcpu, this.spaces.frame(step), AccessKind.Write, 1)
-          : this.path.start(vcpu, this.spaces.dataFrame(vcpu, vfn), this.pendingKind[vcpu] as number, 0);
+          : this.path.start(vcpu, this.spaces.dataFrame(vcpu, vfn), this.pendingKind[vcpu], 0);
       if (stage === ACCESS_DONE) continue;
       this.pendingStage[vcpu] = stage;
       return stage;

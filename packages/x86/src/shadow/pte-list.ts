@@ -33,7 +33,7 @@ export class PteLists {
     }
     let desc = head >> 1;
     if (this.counts[desc] === DESCRIPTOR_ENTRIES) desc = this.allocate(desc);
-    const count = this.counts[desc] as number;
+    const count = this.counts[desc];
     this.values[desc * DESCRIPTOR_ENTRIES + count] = value;
     this.counts[desc] = count + 1;
     return desc << 1;
@@ -43,8 +43,8 @@ export class PteLists {
   remove(head: number, value: number): number {
     if ((head & 1) !== 0) return 0;
     const first = head >> 1;
-    for (let desc = first; desc !== 0; desc = this.nexts[desc] as number) {
-      const count = this.counts[desc] as number;
+    for (let desc = first; desc !== 0; desc = this.nexts[desc]) {
+      const count = this.counts[desc];
       for (let i = 0; i < count; i++) {
         if (this.values[desc * DESCRIPTOR_ENTRIES + i] === value) return this.fillHole(first, desc * DESCRIPTOR_ENTRIES + i);
       }
@@ -57,7 +57,7 @@ export class PteLists {
     if (head === 0) return 0;
     if ((head & 1) !== 0) return 1;
     let count = 0;
-    for (let desc = head >> 1; desc !== 0; desc = this.nexts[desc] as number) count += this.counts[desc] as number;
+    for (let desc = head >> 1; desc !== 0; desc = this.nexts[desc]) count += this.counts[desc];
     return count;
   }
 
@@ -69,20 +69,20 @@ export class PteLists {
       return 1;
     }
     let n = 0;
-    for (let desc = head >> 1; desc !== 0; desc = this.nexts[desc] as number) {
-      const count = this.counts[desc] as number;
-      for (let i = 0; i < count; i++) into[n++] = this.values[desc * DESCRIPTOR_ENTRIES + i] as number;
+    for (let desc = head >> 1; desc !== 0; desc = this.nexts[desc]) {
+      const count = this.counts[desc];
+      for (let i = 0; i < count; i++) into[n++] = this.values[desc * DESCRIPTOR_ENTRIES + i];
     }
     return n;
   }
 
   private fillHole(first: number, hole: number): number {
-    const count = (this.counts[first] as number) - 1;
-    this.values[hole] = this.values[first * DESCRIPTOR_ENTRIES + count] as number;
+    const count = this.counts[first] - 1;
+    this.values[hole] = this.values[first * DESCRIPTOR_ENTRIES + count];
     this.counts[first] = count;
-    const next = this.nexts[first] as number;
+    const next = this.nexts[first];
     if (count === 1 && next === 0) {
-      const single = ((this.values[first * DESCRIPTOR_ENTRIES] as number) << 1) | 1;
+      const single = (this.values[first * DESCRIPTOR_ENTRIES] << 1) | 1;
       this.release(first);
       return single;
     }
@@ -94,7 +94,7 @@ export class PteLists {
   private allocate(next: number): number {
     this.taken++;
     let desc = this.free;
-    if (desc !== 0) this.free = this.nexts[desc] as number;
+    if (desc !== 0) this.free = this.nexts[desc];
     else desc = this.grow();
     this.counts[desc] = 0;
     this.nexts[desc] = next;

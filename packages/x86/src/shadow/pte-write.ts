@@ -36,7 +36,7 @@ export function tableWritten(mmu: ShadowMmu, write: TableWrite): void {
   let flush = false;
   for (let page = pages.bucket(write.gfn); page !== NO_PAGE;) {
     const next = pages.nextInBucket(page);
-    const role = pages.role[page] as number;
+    const role = pages.role[page];
     if (pages.gfn[page] === write.gfn && (role & Role.Invalid) === 0 && hasGptes(role)) {
       if (isMisaligned(role, write) || isFlooded(mmu, page)) {
         mmu.prepareZap(page, zapped);
@@ -66,7 +66,7 @@ export function clearFlood(mmu: ShadowMmu, root: number, frame: number): void {
 function isFlooded(mmu: ShadowMmu, page: number): boolean {
   const { pages } = mmu;
   if (pages.level(page) === 1) return false;
-  const writes = (pages.flood[page] as number) + 1;
+  const writes = pages.flood[page] + 1;
   pages.flood[page] = writes;
   return writes >= FLOOD_WRITES;
 }
@@ -92,7 +92,7 @@ function zapWritten(mmu: ShadowMmu, page: number, role: number, { gfn, offset }:
     first = (written % perQuadrant) * (level === 1 ? 1 : 2);
     count = level === 1 ? 1 : 2;
   }
-  const isEmptyNow = ((mmu.memory.page(gfn, level, small ? 2 : 4).bits[written] as number) & Gpte.Present) === 0;
+  const isEmptyNow = (mmu.memory.page(gfn, level, small ? 2 : 4).bits[written] & Gpte.Present) === 0;
   let flush = false;
   for (let index = first; index < first + count; index++) {
     flush = mmu.zapEntry(page, index, undefined) || flush;

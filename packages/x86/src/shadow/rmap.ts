@@ -19,25 +19,25 @@ export class Rmap {
 
   /** Head of the list of a frame's block at a level. */
   head(gfn: number, level: number): number {
-    const block = Math.floor(gfn / (PAGES_PER_LEVEL[level] as number));
-    const chunk = (this.chunks[level] as Map<number, Int32Array>).get(Math.floor(block / CHUNK));
-    return chunk === undefined ? 0 : (chunk[block % CHUNK] as number);
+    const block = Math.floor(gfn / PAGES_PER_LEVEL[level]);
+    const chunk = this.chunks[level].get(Math.floor(block / CHUNK));
+    return chunk === undefined ? 0 : chunk[block % CHUNK];
   }
 
   /** Adds an entry. @returns entries that were there before */
   add(gfn: number, level: number, entry: number): number {
-    const block = Math.floor(gfn / (PAGES_PER_LEVEL[level] as number));
+    const block = Math.floor(gfn / PAGES_PER_LEVEL[level]);
     const chunk = this.chunk(level, Math.floor(block / CHUNK));
-    const head = chunk[block % CHUNK] as number;
+    const head = chunk[block % CHUNK];
     chunk[block % CHUNK] = this.lists.add(head, entry);
     return head === 0 ? 0 : this.lists.count(head);
   }
 
   /** Removes an entry. */
   remove(gfn: number, level: number, entry: number): void {
-    const block = Math.floor(gfn / (PAGES_PER_LEVEL[level] as number));
+    const block = Math.floor(gfn / PAGES_PER_LEVEL[level]);
     const chunk = this.chunk(level, Math.floor(block / CHUNK));
-    chunk[block % CHUNK] = this.lists.remove(chunk[block % CHUNK] as number, entry);
+    chunk[block % CHUNK] = this.lists.remove(chunk[block % CHUNK], entry);
   }
 
   /** Copies the entries that map a frame at a level. @returns how many */
@@ -48,8 +48,8 @@ export class Rmap {
 
   /** The first frame of a non-empty list of `level` in [gfn, end), or -1. */
   next(gfn: number, end: number, level: number): number {
-    const span = PAGES_PER_LEVEL[level] as number;
-    const chunks = this.chunks[level] as Map<number, Int32Array>;
+    const span = PAGES_PER_LEVEL[level];
+    const chunks = this.chunks[level];
     let block = Math.floor(gfn / span);
     while (block * span < end) {
       const chunk = chunks.get(Math.floor(block / CHUNK));
@@ -65,7 +65,7 @@ export class Rmap {
   }
 
   private chunk(level: number, number: number): Int32Array {
-    const chunks = this.chunks[level] as Map<number, Int32Array>;
+    const chunks = this.chunks[level];
     let chunk = chunks.get(number);
     if (chunk === undefined) {
       chunk = new Int32Array(CHUNK);

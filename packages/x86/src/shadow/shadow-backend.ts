@@ -105,7 +105,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
       rootsObsolete: () => this.roots.invalidateAll(),
     });
     const source = {
-      pgd: (vcpu: number) => pgdOf(vm, this.cpus[vcpu] as GuestCpu),
+      pgd: (vcpu: number) => pgdOf(vm, this.cpus[vcpu]),
       nestedLevels: vm.nested?.levels ?? 0,
       nestedPgd: (vm.nested?.root ?? 0) * 4096,
     };
@@ -160,7 +160,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
 
   advance(vcpu: number): number {
     this.select(vcpu);
-    const next = this.path.stage(vcpu, this.pendingStage[vcpu] as number);
+    const next = this.path.stage(vcpu, this.pendingStage[vcpu]);
     if (next !== ACCESS_DONE) {
       this.pendingStage[vcpu] = next;
       return next;
@@ -310,15 +310,15 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
 
   /** Goes on with a begun access until a fault's stage is due. */
   private proceed(vcpu: number): number {
-    const vfn = this.pendingVfn[vcpu] as number;
+    const vfn = this.pendingVfn[vcpu];
     const steps = this.spaces.steps(vcpu, vfn);
-    while ((this.pendingStep[vcpu] as number) <= steps) {
-      const step = this.pendingStep[vcpu] as number;
+    while (this.pendingStep[vcpu] <= steps) {
+      const step = this.pendingStep[vcpu];
       this.pendingStep[vcpu] = step + 1;
       const stage =
         step < steps
           ? this.path.start(vcpu, this.spaces.frame(step), AccessKind.Write, 1)
-          : this.path.start(vcpu, this.spaces.dataFrame(vcpu, vfn), this.pendingKind[vcpu] as number, 0);
+          : this.path.start(vcpu, this.spaces.dataFrame(vcpu, vfn), this.pendingKind[vcpu], 0);
       if (stage !== ACCESS_DONE) {
         this.pendingStage[vcpu] = stage;
         return stage;
@@ -348,11 +348,11 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
 
   /** Counts the overflow exits of the vCPU's log. */
   private settlePml(vcpu: number): void {
-    const fulls = this.vcpus.pmlFulls[vcpu] as number;
+    const fulls = this.vcpus.pmlFulls[vcpu];
     if (fulls === 0) return;
     this.vcpus.pmlFulls[vcpu] = 0;
     const { now } = this.counters;
-    now[Ev.pmlFull] = (now[Ev.pmlFull] as number) + fulls;
-    now[Ev.exit] = (now[Ev.exit] as number) + fulls;
+    now[Ev.pmlFull] = now[Ev.pmlFull] + fulls;
+    now[Ev.exit] = now[Ev.exit] + fulls;
   }
 }

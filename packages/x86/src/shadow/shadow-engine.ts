@@ -30,7 +30,7 @@ export class ShadowEngine {
     this.mmu = new ShadowMmu(policy, slots, counters, journal, this.track, this.memory, world);
     this.map = new ShadowMap(this.mmu);
     this.sync = new ShadowSync(this.mmu, this.map);
-    this.map.syncLinked = page => this.sync.syncChildren(page, this.mmu.pages.role[page] as number);
+    this.map.syncLinked = page => this.sync.syncChildren(page, this.mmu.pages.role[page]);
     const spaces = new Map<number, GuestTables>(vm.spaces.map(space => [space.root, space]));
     this.roots = new ShadowRoots(this.mmu, this.sync, root => spaces.get(root));
     this.tables = new ShadowTables(this.mmu);
@@ -40,7 +40,7 @@ export class ShadowEngine {
   tableBytes(): number {
     const { pages } = this.mmu;
     let bytes = 0;
-    for (let page = pages.oldest; page !== NO_PAGE; page = pages.newer(page)) bytes += hasGptes(pages.role[page] as number) ? 8192 : 4096;
+    for (let page = pages.oldest; page !== NO_PAGE; page = pages.newer(page)) bytes += hasGptes(pages.role[page]) ? 8192 : 4096;
     return bytes;
   }
 }

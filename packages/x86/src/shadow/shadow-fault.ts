@@ -121,8 +121,8 @@ export class ShadowFaultPath {
   /** The guest executes the access (again). */
   private execute(vcpu: number): number {
     const { pages, leaf } = this.mmu;
-    const frame = this.frame[vcpu] as number;
-    const kind = this.kind[vcpu] as number;
+    const frame = this.frame[vcpu];
+    const kind = this.kind[vcpu];
     let page = this.world.rootPage(vcpu, frame);
     for (;;) {
       const index = indexOf(frame, pages.level(page));
@@ -142,8 +142,7 @@ export class ShadowFaultPath {
       const after = leaf.afterAccess(entry, kind);
       if (after !== entry) {
         pages.setEntry(page, index, after);
-        if ((after & ~entry & Spte.Dirty) !== 0 && this.world.pmlActive && isDirect(pages.role[page] as number))
-          this.logDirty(pages.entryGfn(page, index));
+        if ((after & ~entry & Spte.Dirty) !== 0 && this.world.pmlActive && isDirect(pages.role[page])) this.logDirty(pages.entryGfn(page, index));
       }
       return ACCESS_DONE;
     }
@@ -163,7 +162,7 @@ export class ShadowFaultPath {
 
   private exit(vcpu: number): number {
     const { mmu } = this;
-    const kind = this.kind[vcpu] as number;
+    const kind = this.kind[vcpu];
     mmu.journal.exit();
     mmu.count(Ev.exit);
     mmu.count(Ev.pageFault);
@@ -179,7 +178,7 @@ export class ShadowFaultPath {
   }
 
   private isDirectRoot(vcpu: number): boolean {
-    return isDirect(this.mmu.pages.role[this.world.rootPage(vcpu, this.frame[vcpu] as number)] as number);
+    return isDirect(this.mmu.pages.role[this.world.rootPage(vcpu, this.frame[vcpu])]);
   }
 
   private fastFault(vcpu: number): number {
@@ -197,8 +196,8 @@ export class ShadowFaultPath {
 
   private tryFast(vcpu: number): number {
     const { pages, leaf, slots, policy } = this.mmu;
-    const frame = this.frame[vcpu] as number;
-    const kind = this.kind[vcpu] as number;
+    const frame = this.frame[vcpu];
+    const kind = this.kind[vcpu];
     let page = this.world.rootPage(vcpu, frame);
     let index = indexOf(frame, pages.level(page));
     for (let entry = pages.entry(page, index); entry < 0; entry = pages.entry(page, index)) {
@@ -229,7 +228,7 @@ export class ShadowFaultPath {
       return ACCESS_DONE;
     }
     if (write && this.denied[vcpu] === 1 && mmu.track.isTracked(gfn)) {
-      clearFlood(mmu, this.world.rootPage(vcpu, this.frame[vcpu] as number), this.frame[vcpu] as number);
+      clearFlood(mmu, this.world.rootPage(vcpu, this.frame[vcpu]), this.frame[vcpu]);
       mmu.count(Ev.pfEmulate);
       return this.emulateWrite(gfn);
     }
@@ -244,7 +243,7 @@ export class ShadowFaultPath {
       return Stage.Map;
     }
     for (const notification of fault.notifications) {
-      const span = PAGES_PER_LEVEL[notification.level] as number;
+      const span = PAGES_PER_LEVEL[notification.level];
       const base = gfn - (gfn % span);
       this.world.invalidate(slot, Math.max(base, slot.spec.baseGfn), Math.min(base + span, slot.end));
       slots.setHostState(slot, gfn, notification.level, notification.state);
@@ -256,9 +255,9 @@ export class ShadowFaultPath {
 
   /** Guest frame of the access, or -1 when the guest's tables refuse it. */
   private resolve(vcpu: number): number {
-    const frame = this.frame[vcpu] as number;
+    const frame = this.frame[vcpu];
     if (this.isDirectRoot(vcpu)) return frame;
-    return this.walk.walk(this.world.walkedSpace(vcpu), frame, this.kind[vcpu] as number, this.world.rules(vcpu)) ? this.walk.gfn : -1;
+    return this.walk.walk(this.world.walkedSpace(vcpu), frame, this.kind[vcpu], this.world.rules(vcpu)) ? this.walk.gfn : -1;
   }
 
   /** Under mmu_lock: drops a stale fault, or maps the page. */
@@ -269,7 +268,7 @@ export class ShadowFaultPath {
     const isDirectMap = this.isDirectRoot(vcpu);
     const gfn = this.resolve(vcpu);
     if (gfn < 0) return Stage.Resume;
-    const kind = this.kind[vcpu] as number;
+    const kind = this.kind[vcpu];
     fault.gfn = gfn;
     fault.write = kind === 1;
     fault.slot = mmu.slots.find(gfn);
@@ -282,7 +281,7 @@ export class ShadowFaultPath {
       mmu.count(Ev.pfEmulate);
       return ACCESS_DONE;
     }
-    const frame = this.frame[vcpu] as number;
+    const frame = this.frame[vcpu];
     const root = this.world.rootPage(vcpu, frame);
     if (!isDirectMap) this.takeGuestRights(vcpu);
     const result = isDirectMap ? this.map.mapDirect(root, fault) : this.map.fetch(root, frame, this.walk, fault);

@@ -74,14 +74,14 @@ export class ShadowMap {
       const level = pages.level(page);
       if (level === walk.level) break;
       const index = indexOf(vfn, level);
-      const parentRole = pages.role[page] as number;
+      const parentRole = pages.role[page];
       const passthrough = (parentRole & Role.Passthrough) !== 0;
-      const table = passthrough ? (pages.gfn[page] as number) : (walk.tableGfn[level - 1] as number);
-      const access = passthrough ? Access.All : (walk.above[level - 1] as number);
+      const table = passthrough ? pages.gfn[page] : walk.tableGfn[level - 1];
+      const access = passthrough ? Access.All : walk.above[level - 1];
       const role = childRole(parentRole, index, false, access);
       const linked = this.child(page, index, table, role);
       if (linked !== NO_PAGE) {
-        if ((pages.unsyncChildren[linked] as number) > 0) this.syncLinked(linked);
+        if (pages.unsyncChildren[linked] > 0) this.syncLinked(linked);
         mmu.link(page, index, linked, true);
       }
       page = childOf(pages.entry(page, index));
@@ -110,9 +110,9 @@ export class ShadowMap {
   /** Maps the frame of a guest entry without being asked to, where that is safe. @returns false: prefetching is to end here */
   prefetchEntry(page: number, index: number): boolean {
     const { mmu } = this;
-    const role = mmu.pages.role[page] as number;
+    const role = mmu.pages.role[page];
     if (!hasGptes(role)) return false;
-    const table = mmu.memory.page(mmu.pages.gfn[page] as number, 1, (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
+    const table = mmu.memory.page(mmu.pages.gfn[page], 1, (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
     return this.prefetchGuest(page, index, table);
   }
 
@@ -172,8 +172,8 @@ export class ShadowMap {
 
   private linkDirect(page: number, index: number, level: number, fault: ShadowFault, access: number): void {
     const { mmu } = this;
-    const gfn = fault.gfn - (fault.gfn % (PAGES_PER_LEVEL[level] as number));
-    const role = childRole(mmu.pages.role[page] as number, index, true, access);
+    const gfn = fault.gfn - (fault.gfn % PAGES_PER_LEVEL[level]);
+    const role = childRole(mmu.pages.role[page], index, true, access);
     const child = this.child(page, index, gfn, role);
     if (child === NO_PAGE) return;
     mmu.link(page, index, child, true);
@@ -197,7 +197,7 @@ export class ShadowMap {
   private validateDirect(page: number, index: number, access: number): void {
     const { mmu } = this;
     const entry = mmu.pages.entry(page, index);
-    if (entry >= 0 || roleAccess(mmu.pages.role[childOf(entry)] as number) === access) return;
+    if (entry >= 0 || roleAccess(mmu.pages.role[childOf(entry)]) === access) return;
     mmu.zapEntry(page, index, undefined);
     mmu.flush();
   }
@@ -228,7 +228,7 @@ export class ShadowMap {
     let flush = false;
     let wasMapped = false;
     if (isShadowPresent(old)) {
-      if (old < 0 || pages.entryGfn(page, index) !== gfn - (gfn % (PAGES_PER_LEVEL[level] as number)) || mmio) {
+      if (old < 0 || pages.entryGfn(page, index) !== gfn - (gfn % PAGES_PER_LEVEL[level]) || mmio) {
         mmu.zapEntry(page, index, undefined);
         flush = true;
         old = 0;
@@ -253,7 +253,7 @@ export class ShadowMap {
     }
     if (refused && write) result = RetPf.Emulate;
     if (flush) mmu.flush();
-    const base = gfn - (gfn % (PAGES_PER_LEVEL[level] as number));
+    const base = gfn - (gfn % PAGES_PER_LEVEL[level]);
     if (wasMapped) pages.setTranslation(page, index, base, access);
     else mmu.addLeaf(page, index, base, access);
     return result;
@@ -261,7 +261,7 @@ export class ShadowMap {
 
   private prefetch(page: number, index: number): void {
     const { mmu } = this;
-    const role = mmu.pages.role[page] as number;
+    const role = mmu.pages.role[page];
     if (roleLevel(role) > 1 || !mmu.leaf.adBits) return;
     if (isDirect(role)) this.prefetchDirect(page, index);
     else this.prefetchIndirect(page, index);
@@ -286,8 +286,8 @@ export class ShadowMap {
   /** Maps the leading pages of a run. @returns whether there were any */
   private prefetchRun(page: number, from: number, to: number): boolean {
     const { pages, slots } = this.mmu;
-    const access = roleAccess(pages.role[page] as number);
-    const base = pages.gfn[page] as number;
+    const access = roleAccess(pages.role[page]);
+    const base = pages.gfn[page];
     const slot = slots.find(base + from);
     if (slot === undefined || ((access & Access.Write) !== 0 && (slot.logged || slot.spec.readonly)) || base + to > slot.end) return false;
     let at = from;
@@ -301,8 +301,8 @@ export class ShadowMap {
   /** Neighbours in a guest table: up to the first that cannot be had. */
   private prefetchIndirect(page: number, faulting: number): void {
     const { mmu } = this;
-    const role = mmu.pages.role[page] as number;
-    const table = mmu.memory.page(mmu.pages.gfn[page] as number, 1, (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
+    const role = mmu.pages.role[page];
+    const table = mmu.memory.page(mmu.pages.gfn[page], 1, (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
     const first = faulting - (faulting % PREFETCH_ENTRIES);
     for (let i = first; i < first + PREFETCH_ENTRIES; i++) {
       if (i === faulting || isShadowPresent(mmu.pages.entry(page, i))) continue;
@@ -313,13 +313,13 @@ export class ShadowMap {
   private prefetchGuest(page: number, index: number, table: TablePage): boolean {
     const { mmu } = this;
     const { slots } = mmu;
-    const role = mmu.pages.role[page] as number;
+    const role = mmu.pages.role[page];
     const at = guestIndex(role, index);
-    const bits = table.bits[at] as number;
+    const bits = table.bits[at];
     if ((bits & (Gpte.Present | Gpte.Accessed | Gpte.Reserved)) !== (Gpte.Present | Gpte.Accessed)) return false;
     let access = roleAccess(role) & accessOf(bits, (role & Role.EferNx) !== 0);
     if ((bits & Gpte.Dirty) === 0) access &= ~Access.Write;
-    const gfn = table.gfns[at] as number;
+    const gfn = table.gfns[at];
     const slot = slots.find(gfn);
     if (slot === undefined || ((access & Access.Write) !== 0 && (slot.logged || slot.spec.readonly))) return false;
     if (!slots.hostWritable(slot, gfn)) return false;
@@ -330,5 +330,5 @@ export class ShadowMap {
 
 /** Index of a frame's entry in a shadow table of a level. */
 export function indexOf(frame: number, level: number): number {
-  return Math.floor(frame / (PAGES_PER_LEVEL[level] as number)) % ENTRIES_PER_TABLE;
+  return Math.floor(frame / PAGES_PER_LEVEL[level]) % ENTRIES_PER_TABLE;
 }

@@ -76,12 +76,12 @@ export class ShadowMmu {
 
   count(index: number, amount = 1): void {
     const now = this.counters.now;
-    now[index] = (now[index] as number) + amount;
+    now[index] = now[index] + amount;
   }
 
   /** Whether a page was invalidated or belongs to an old generation. */
   isObsolete(page: number): boolean {
-    return ((this.pages.role[page] as number) & Role.Invalid) !== 0 || this.pages.generation[page] !== this.generation;
+    return (this.pages.role[page] & Role.Invalid) !== 0 || this.pages.generation[page] !== this.generation;
   }
 
   /** Unlike-role pages of a frame: see `sync.ts`, which is asked whether a found unsync page still serves. */
@@ -145,7 +145,7 @@ export class ShadowMmu {
     let changed = false;
     const count = this.rmap.collect(gfn, level, this.entries);
     for (let i = 0; i < count; i++) {
-      const at = this.entries[i] as number;
+      const at = this.entries[i];
       const old = this.pages.entry(at >> 9, at & 511);
       if (!isWritable(old) && !(forShadow && isMmuWritable(old))) continue;
       this.pages.setEntry(at >> 9, at & 511, this.leaf.writeProtect(old, forShadow));
@@ -167,15 +167,15 @@ export class ShadowMmu {
       if (wasPresent && (alwaysFlush || this.policy.flushOnLink)) this.flush();
     }
     pages.setEntry(parent, index, tableEntry(child));
-    pages.parents[child] = this.lists.add(pages.parents[child] as number, parent * ENTRIES_PER_TABLE + index);
-    if (pages.has(child, PageFlag.Unsync) || (pages.unsyncChildren[child] as number) > 0) this.markParentsUnsync(child);
+    pages.parents[child] = this.lists.add(pages.parents[child], parent * ENTRIES_PER_TABLE + index);
+    if (pages.has(child, PageFlag.Unsync) || pages.unsyncChildren[child] > 0) this.markParentsUnsync(child);
   }
 
   /** Sets a leaf's reverse map and gauge; drops all entries of a frame that has too many. */
   addLeaf(page: number, index: number, gfn: number, access: number): void {
     const level = this.pages.level(page);
     this.pages.setTranslation(page, index, gfn, access);
-    this.count(Ev.pages[level] as number);
+    this.count(Ev.pages[level]);
     if (this.rmap.add(gfn, level, page * ENTRIES_PER_TABLE + index) <= RMAP_RECYCLE_THRESHOLD) return;
     this.unmapBlock(gfn, level);
     this.flush();
@@ -184,7 +184,7 @@ export class ShadowMmu {
   /** Removes every entry of `level` that maps a frame. @returns whether there was any */
   unmapBlock(gfn: number, level: number): boolean {
     const count = this.rmap.collect(gfn, level, this.entries);
-    for (let i = 0; i < count; i++) this.zapEntry((this.entries[i] as number) >> 9, (this.entries[i] as number) & 511, undefined);
+    for (let i = 0; i < count; i++) this.zapEntry(this.entries[i] >> 9, this.entries[i] & 511, undefined);
     return count > 0;
   }
 
@@ -200,15 +200,15 @@ export class ShadowMmu {
     pages.setEntry(page, index, 0);
     if (entry < 0) {
       const child = childOf(entry);
-      pages.parents[child] = this.lists.remove(pages.parents[child] as number, page * ENTRIES_PER_TABLE + index);
-      const isNested = ((pages.role[child] as number) & Role.GuestMode) !== 0;
+      pages.parents[child] = this.lists.remove(pages.parents[child], page * ENTRIES_PER_TABLE + index);
+      const isNested = (pages.role[child] & Role.GuestMode) !== 0;
       if (this.policy.tdp && zapped !== undefined && isNested && pages.parents[child] === 0) this.prepareZap(child, zapped);
       return true;
     }
     if (!isLeaf(entry)) return false;
     const level = pages.level(page);
     this.rmap.remove(pages.entryGfn(page, index), level, page * ENTRIES_PER_TABLE + index);
-    this.count(Ev.pages[level] as number, -1);
+    this.count(Ev.pages[level], -1);
     return true;
   }
 
@@ -217,14 +217,14 @@ export class ShadowMmu {
     const { pages } = this;
     this.count(Ev.mmuShadowZapped);
     this.count(Ev.tableZap);
-    if ((pages.unsyncChildren[page] as number) > 0) this.zapUnsyncBelow(page, zapped);
-    if ((pages.used[page] as number) > 0) for (let i = 0; i < ENTRIES_PER_TABLE; i++) this.zapEntry(page, i, zapped);
+    if (pages.unsyncChildren[page] > 0) this.zapUnsyncBelow(page, zapped);
+    if (pages.used[page] > 0) for (let i = 0; i < ENTRIES_PER_TABLE; i++) this.zapEntry(page, i, zapped);
     this.unlinkParents(page);
-    const role = pages.role[page] as number;
-    if ((role & Role.Invalid) === 0 && hasGptes(role)) this.track.remove(pages.gfn[page] as number, roleLevel(role));
+    const role = pages.role[page];
+    if ((role & Role.Invalid) === 0 && hasGptes(role)) this.track.remove(pages.gfn[page], roleLevel(role));
     pages.clearFlag(page, PageFlag.Unsync);
     pages.deactivate(page);
-    const isRoot = (pages.rootCount[page] as number) > 0;
+    const isRoot = pages.rootCount[page] > 0;
     const obsolete = this.isObsolete(page);
     pages.role[page] = role | Role.Invalid;
     if (!isRoot) {
@@ -285,15 +285,15 @@ export class ShadowMmu {
   /** A page fell out of step: everything above it learns of it. */
   markParentsUnsync(page: number): void {
     const parents: number[] = [];
-    const count = this.lists.collect(this.pages.parents[page] as number, parents);
+    const count = this.lists.collect(this.pages.parents[page], parents);
     for (let i = 0; i < count; i++) {
-      const parent = (parents[i] as number) >> 9;
-      const index = (parents[i] as number) & 511;
+      const parent = parents[i] >> 9;
+      const index = parents[i] & 511;
       const bits = this.pages.unsync(parent);
-      const word = bits[index >> 5] as number;
+      const word = bits[index >> 5];
       if ((word & (1 << (index & 31))) !== 0) continue;
       bits[index >> 5] = word | (1 << (index & 31));
-      const before = this.pages.unsyncChildren[parent] as number;
+      const before = this.pages.unsyncChildren[parent];
       this.pages.unsyncChildren[parent] = before + 1;
       if (before === 0) this.markParentsUnsync(parent);
     }
@@ -305,16 +305,16 @@ export class ShadowMmu {
     const bits = pages.unsync(page);
     let found = 0;
     for (let word = 0; word < bits.length; word++) {
-      for (let rest = bits[word] as number; rest !== 0; rest &= rest - 1) {
+      for (let rest = bits[word]; rest !== 0; rest &= rest - 1) {
         const index = word * 32 + (31 - Math.clz32(rest & -rest));
         const entry = pages.entry(page, index);
         const child = entry < 0 ? childOf(entry) : NO_PAGE;
         let below = 0;
-        if (child !== NO_PAGE && (pages.unsyncChildren[child] as number) > 0) below = this.collectUnsync(child, into, limit);
+        if (child !== NO_PAGE && pages.unsyncChildren[child] > 0) below = this.collectUnsync(child, into, limit);
         else if (child !== NO_PAGE && pages.has(child, PageFlag.Unsync)) below = into.push(child) > 0 ? 1 : 0;
         if (below === 0) {
-          bits[word] = (bits[word] as number) & ~(rest & -rest);
-          pages.unsyncChildren[page] = (pages.unsyncChildren[page] as number) - 1;
+          bits[word] = bits[word] & ~(rest & -rest);
+          pages.unsyncChildren[page] = pages.unsyncChildren[page] - 1;
         }
         found += below;
         if (into.length >= limit) return found;
@@ -331,11 +331,11 @@ export class ShadowMmu {
     hash.add(this.generation);
     for (let page = pages.oldest; page !== NO_PAGE; page = pages.newer(page)) {
       hash.add(page);
-      hash.add(pages.gfn[page] as number);
-      hash.add(pages.role[page] as number);
-      hash.add(pages.rootCount[page] as number);
-      hash.add(pages.flags[page] as number);
-      hash.add(pages.flood[page] as number);
+      hash.add(pages.gfn[page]);
+      hash.add(pages.role[page]);
+      hash.add(pages.rootCount[page]);
+      hash.add(pages.flags[page]);
+      hash.add(pages.flood[page]);
       for (let index = 0; index < ENTRIES_PER_TABLE; index++) {
         const entry = pages.entry(page, index);
         if (entry === 0) continue;
@@ -356,11 +356,11 @@ export class ShadowMmu {
   }
 
   private unlinkParents(page: number): void {
-    const count = this.lists.collect(this.pages.parents[page] as number, this.parentEntries);
+    const count = this.lists.collect(this.pages.parents[page], this.parentEntries);
     for (let i = 0; i < count; i++) {
-      const at = this.parentEntries[i] as number;
+      const at = this.parentEntries[i];
       this.pages.setEntry(at >> 9, at & 511, 0);
-      this.pages.parents[page] = this.lists.remove(this.pages.parents[page] as number, at);
+      this.pages.parents[page] = this.lists.remove(this.pages.parents[page], at);
     }
   }
 
@@ -368,7 +368,7 @@ export class ShadowMmu {
     const zapped: number[] = [];
     for (let page = this.pages.oldest; page !== NO_PAGE && zapped.length < wanted;) {
       const newer = this.pages.newer(page);
-      if ((this.pages.rootCount[page] as number) === 0) {
+      if (this.pages.rootCount[page] === 0) {
         this.prepareZap(page, zapped);
         // The list may have lost more than this page.
         page = newer !== NO_PAGE && this.pages.has(newer, PageFlag.Active) ? newer : this.pages.oldest;

@@ -64,17 +64,17 @@ export class ShadowPages {
 
   /** The page made after `page`, or NO_PAGE. */
   newer(page: number): number {
-    return this.listPrev[page] as number;
+    return this.listPrev[page];
   }
 
   /** First page of the bucket of a frame, newest first. */
   bucket(gfn: number): number {
-    return this.buckets[hashOf(gfn)] as number;
+    return this.buckets[hashOf(gfn)];
   }
 
   /** The next page of the same bucket. */
   nextInBucket(page: number): number {
-    return this.hashNext[page] as number;
+    return this.hashNext[page];
   }
 
   /** Makes a page: newest of its bucket and of the list. */
@@ -93,7 +93,7 @@ export class ShadowPages {
     if (hasGptes(role)) this.translations[page] ??= new Float64Array(ENTRIES_PER_TABLE);
     this.unsyncBits[page]?.fill(0);
     const bucket = hashOf(gfn);
-    this.hashNext[page] = this.buckets[bucket] as number;
+    this.hashNext[page] = this.buckets[bucket];
     this.buckets[bucket] = page;
     this.listPrev[page] = NO_PAGE;
     this.listNext[page] = this.listHead;
@@ -107,10 +107,10 @@ export class ShadowPages {
 
   /** Takes a page off the active list. */
   deactivate(page: number): void {
-    if (((this.flags[page] as number) & PageFlag.Active) === 0) return;
-    this.flags[page] = (this.flags[page] as number) & ~PageFlag.Active;
-    const prev = this.listPrev[page] as number;
-    const next = this.listNext[page] as number;
+    if ((this.flags[page] & PageFlag.Active) === 0) return;
+    this.flags[page] = this.flags[page] & ~PageFlag.Active;
+    const prev = this.listPrev[page];
+    const next = this.listNext[page];
     if (prev === NO_PAGE) this.listHead = next;
     else this.listNext[prev] = next;
     if (next === NO_PAGE) this.listTail = prev;
@@ -119,63 +119,63 @@ export class ShadowPages {
 
   /** Gives a zapped page back. */
   release(page: number): void {
-    const bucket = hashOf(this.gfn[page] as number);
-    let at = this.buckets[bucket] as number;
+    const bucket = hashOf(this.gfn[page]);
+    let at = this.buckets[bucket];
     if (at === page) {
-      this.buckets[bucket] = this.hashNext[page] as number;
+      this.buckets[bucket] = this.hashNext[page];
     } else {
-      while (this.hashNext[at] !== page) at = this.hashNext[at] as number;
-      this.hashNext[at] = this.hashNext[page] as number;
+      while (this.hashNext[at] !== page) at = this.hashNext[at];
+      this.hashNext[at] = this.hashNext[page];
     }
     this.live--;
     this.freePages.push(page);
   }
 
   has(page: number, flag: number): boolean {
-    return ((this.flags[page] as number) & flag) !== 0;
+    return (this.flags[page] & flag) !== 0;
   }
 
   setFlag(page: number, flag: number): void {
-    this.flags[page] = (this.flags[page] as number) | flag;
+    this.flags[page] = this.flags[page] | flag;
   }
 
   clearFlag(page: number, flag: number): void {
-    this.flags[page] = (this.flags[page] as number) & ~flag;
+    this.flags[page] = this.flags[page] & ~flag;
   }
 
   level(page: number): number {
-    return roleLevel(this.role[page] as number);
+    return roleLevel(this.role[page]);
   }
 
   entry(page: number, index: number): number {
-    return (this.tables[page] as Int32Array)[index] as number;
+    return (this.tables[page] as Int32Array)[index];
   }
 
   /** Stores an entry. */
   setEntry(page: number, index: number, value: number): void {
     const table = this.tables[page] as Int32Array;
-    const old = table[index] as number;
-    if (old === 0 && value !== 0) this.used[page] = (this.used[page] as number) + 1;
-    else if (old !== 0 && value === 0) this.used[page] = (this.used[page] as number) - 1;
+    const old = table[index];
+    if (old === 0 && value !== 0) this.used[page] = this.used[page] + 1;
+    else if (old !== 0 && value === 0) this.used[page] = this.used[page] - 1;
     table[index] = value;
   }
 
   /** Frame an entry translates to: recorded where guest tables are shadowed, else linear. */
   entryGfn(page: number, index: number): number {
-    const role = this.role[page] as number;
-    if (hasGptes(role)) return Math.floor(((this.translations[page] as Float64Array)[index] as number) / 8);
-    return (this.gfn[page] as number) + index * (PAGES_PER_LEVEL[roleLevel(role)] as number);
+    const role = this.role[page];
+    if (hasGptes(role)) return Math.floor((this.translations[page] as Float64Array)[index] / 8);
+    return this.gfn[page] + index * PAGES_PER_LEVEL[roleLevel(role)];
   }
 
   /** The guest's own access bits of an entry. */
   entryAccess(page: number, index: number): number {
-    const role = this.role[page] as number;
-    return hasGptes(role) ? ((this.translations[page] as Float64Array)[index] as number) % 8 : roleAccess(role);
+    const role = this.role[page];
+    return hasGptes(role) ? (this.translations[page] as Float64Array)[index] % 8 : roleAccess(role);
   }
 
   /** Records what an entry translates to, where guest tables are shadowed. */
   setTranslation(page: number, index: number, gfn: number, access: number): void {
-    if (hasGptes(this.role[page] as number)) (this.translations[page] as Float64Array)[index] = gfn * 8 + access;
+    if (hasGptes(this.role[page])) (this.translations[page] as Float64Array)[index] = gfn * 8 + access;
   }
 
   /** Bits of entries below which something is unsync. */

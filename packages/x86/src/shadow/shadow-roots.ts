@@ -37,7 +37,7 @@ export class ShadowRoots implements RootPages {
   /** The page a root has for a frame; NO_PAGE where a PAE root has none. */
   pageFor(root: number, frame: number): number {
     if (root < PAE_BASE) return root;
-    return (this.pae[root - PAE_BASE] as { pages: number[] }).pages[Math.floor(frame / PAE_SPAN) % PAE_PAGES] as number;
+    return (this.pae[root - PAE_BASE] as { pages: number[] }).pages[Math.floor(frame / PAE_SPAN) % PAE_PAGES];
   }
 
   load(_vcpu: number, pgd: number, role: number): number {
@@ -75,7 +75,7 @@ export class ShadowRoots implements RootPages {
   }
 
   sync(root: number): void {
-    for (const page of this.pagesOf(root)) if (this.syncer.isUnsync(page)) this.syncer.syncChildren(page, this.mmu.pages.role[page] as number);
+    for (const page of this.pagesOf(root)) if (this.syncer.isUnsync(page)) this.syncer.syncChildren(page, this.mmu.pages.role[page]);
   }
 
   isUnsync(root: number): boolean {
@@ -83,7 +83,7 @@ export class ShadowRoots implements RootPages {
   }
 
   reused(root: number): void {
-    if (root < PAE_BASE && !isDirect(this.mmu.pages.role[root] as number)) this.mmu.pages.flood[root] = 0;
+    if (root < PAE_BASE && !isDirect(this.mmu.pages.role[root])) this.mmu.pages.flood[root] = 0;
   }
 
   invlpg(root: number, vfn: number): void {
@@ -105,20 +105,20 @@ export class ShadowRoots implements RootPages {
       const space = this.tables(gfn);
       if (space === undefined) return NO_PAGE;
       const top = this.mmu.memory.walked(space, gfn, 3, 0);
-      return ((top.bits[i] as number) & Gpte.Present) === 0 ? NO_PAGE : this.mmu.getPage(top.gfns[i] as number, pageRole);
+      return (top.bits[i] & Gpte.Present) === 0 ? NO_PAGE : this.mmu.getPage(top.gfns[i], pageRole);
     });
   }
 
   private reference(page: number): number {
     const { rootCount } = this.mmu.pages;
-    rootCount[page] = (rootCount[page] as number) + 1;
+    rootCount[page] = rootCount[page] + 1;
     return page;
   }
 
   private release(page: number): void {
     const { pages } = this.mmu;
-    const count = (pages.rootCount[page] as number) - 1;
+    const count = pages.rootCount[page] - 1;
     pages.rootCount[page] = count;
-    if (count === 0 && ((pages.role[page] as number) & Role.Invalid) !== 0) this.mmu.prepareZap(page, this.zapped);
+    if (count === 0 && (pages.role[page] & Role.Invalid) !== 0) this.mmu.prepareZap(page, this.zapped);
   }
 }

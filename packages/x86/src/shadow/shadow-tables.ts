@@ -90,7 +90,7 @@ export class ShadowTables {
         if (allowed <= level) return;
         const count = rmap.collect(gfn, level, this.entries);
         for (const at of this.entries.slice(0, count)) {
-          if (isDirect(pages.role[at >> 9] as number)) any = this.mmu.zapEntry(at >> 9, at & 511, undefined) || any;
+          if (isDirect(pages.role[at >> 9])) any = this.mmu.zapEntry(at >> 9, at & 511, undefined) || any;
         }
       });
     }
@@ -118,7 +118,7 @@ export class ShadowTables {
 
   /** First frame a listed page maps. */
   listedGfn(page: number, _level: number): number {
-    return this.mmu.pages.gfn[page] as number;
+    return this.mmu.pages.gfn[page];
   }
 
   private flush(count: number): void {
@@ -128,7 +128,7 @@ export class ShadowTables {
 
   private cleared(entry: number, page: number): number {
     const { leaf } = this.mmu;
-    const isNested = ((this.mmu.pages.role[page] as number) & Role.GuestMode) !== 0;
+    const isNested = (this.mmu.pages.role[page] & Role.GuestMode) !== 0;
     return isNested && isWritable(entry) ? leaf.writeProtect(entry, false) : isNested ? entry : leaf.clearDirty(entry);
   }
 
@@ -137,7 +137,7 @@ export class ShadowTables {
     this.eachBlock(start, end, level, gfn => {
       const count = rmap.collect(gfn, level, this.entries);
       for (let i = 0; i < count; i++) {
-        const at = this.entries[i] as number;
+        const at = this.entries[i];
         const old = pages.entry(at >> 9, at & 511);
         pages.setEntry(at >> 9, at & 511, change(old, at >> 9));
       }
@@ -147,7 +147,7 @@ export class ShadowTables {
   /** Calls for each block of `level` that some leaf maps and that overlaps [start, end). */
   private eachBlock(start: number, end: number, level: number, visit: (gfn: number) => void): void {
     const { rmap } = this.mmu;
-    const span = PAGES_PER_LEVEL[level] as number;
+    const span = PAGES_PER_LEVEL[level];
     for (let gfn = rmap.next(start, end, level); gfn >= 0;) {
       visit(gfn);
       const next = gfn - (gfn % span) + span;

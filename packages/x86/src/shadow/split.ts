@@ -36,7 +36,7 @@ export class NestedSplit {
     for (let level = 3; level >= 2; level--) {
       for (let gfn = this.mmu.rmap.next(start, end, level); gfn >= 0;) {
         this.splitBlock(gfn, level);
-        const span = PAGES_PER_LEVEL[level] as number;
+        const span = PAGES_PER_LEVEL[level];
         const next = gfn - (gfn % span) + span;
         gfn = next < end ? this.mmu.rmap.next(next, end, level) : -1;
       }
@@ -48,7 +48,7 @@ export class NestedSplit {
     const { pages, rmap } = this.mmu;
     for (;;) {
       const count = rmap.collect(gfn, level, this.entries);
-      const at = this.entries.slice(0, count).find(entry => isSplittable(pages.role[entry >> 9] as number));
+      const at = this.entries.slice(0, count).find(entry => isSplittable(pages.role[entry >> 9]));
       if (at === undefined || !this.trySplit(at >> 9, at & 511, level)) return;
     }
   }
@@ -56,7 +56,7 @@ export class NestedSplit {
   /** @returns false when the block is to be left alone */
   private trySplit(page: number, index: number, level: number): boolean {
     const { mmu } = this;
-    mmu.count(Ev.hugeSplit[level] as number);
+    mmu.count(Ev.hugeSplit[level]);
     if (mmu.availablePages <= MIN_FREE_PAGES) {
       mmu.count(Ev.hugeSplitFailed);
       return false;
@@ -79,10 +79,10 @@ export class NestedSplit {
     const huge = pages.entry(page, index);
     const base = pages.entryGfn(page, index);
     const access = pages.entryAccess(page, index);
-    const child = mmu.getPage(base, childRole(pages.role[page] as number, index, true, access));
+    const child = mmu.getPage(base, childRole(pages.role[page], index, true, access));
     this.pageObjects -= pages.live - live;
     const part = leaf.splitChild(huge, level - 1, access);
-    const span = PAGES_PER_LEVEL[level - 1] as number;
+    const span = PAGES_PER_LEVEL[level - 1];
     let flush = false;
     for (let i = 0; i < ENTRIES_PER_TABLE; i++) {
       const old = pages.entry(child, i);

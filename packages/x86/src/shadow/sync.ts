@@ -47,7 +47,7 @@ export class ShadowSync {
     if (mmu.track.indirectPages === 0) return false;
     if (mmu.track.isTracked(gfn)) return true;
     for (let page = pages.bucket(gfn); page !== NO_PAGE; page = pages.nextInBucket(page)) {
-      const role = pages.role[page] as number;
+      const role = pages.role[page];
       if (pages.gfn[page] !== gfn || (role & Role.Invalid) !== 0 || !hasGptes(role)) continue;
       if (!canUnsync) return true;
       if (pages.has(page, PageFlag.Unsync)) continue;
@@ -61,7 +61,7 @@ export class ShadowSync {
 
   /** Whether something below a root page is out of step. */
   isUnsync(page: number): boolean {
-    return this.mmu.pages.has(page, PageFlag.Unsync) || (this.mmu.pages.unsyncChildren[page] as number) > 0;
+    return this.mmu.pages.has(page, PageFlag.Unsync) || this.mmu.pages.unsyncChildren[page] > 0;
   }
 
   /** Brings all that lies below a page in line: protects the frames first, with one flush per batch, then compares entries. */
@@ -69,11 +69,11 @@ export class ShadowSync {
     const { mmu } = this;
     const zapped: number[] = [];
     let flush = false;
-    while ((mmu.pages.unsyncChildren[page] as number) > 0) {
+    while (mmu.pages.unsyncChildren[page] > 0) {
       const batch: number[] = [];
       if (mmu.collectUnsync(page, batch, BATCH) === 0) break;
       let isProtected = false;
-      for (const child of batch) isProtected = mmu.writeProtectGfn(mmu.pages.gfn[child] as number) || isProtected;
+      for (const child of batch) isProtected = mmu.writeProtectGfn(mmu.pages.gfn[child]) || isProtected;
       if (isProtected) {
         if (zapped.length > 0) mmu.commit(zapped);
         else mmu.flush();
@@ -104,13 +104,13 @@ export class ShadowSync {
     const { pages } = mmu;
     let page = root;
     for (;;) {
-      const index = Math.floor(vfn / (PAGES_PER_LEVEL[pages.level(page)] as number)) % ENTRIES_PER_TABLE;
+      const index = Math.floor(vfn / PAGES_PER_LEVEL[pages.level(page)]) % ENTRIES_PER_TABLE;
       const entry = pages.entry(page, index);
       if (entry >= 0) {
         if (pages.has(page, PageFlag.Unsync)) this.invalidateEntry(page, index);
         return;
       }
-      if ((pages.unsyncChildren[page] as number) === 0) return;
+      if (pages.unsyncChildren[page] === 0) return;
       page = childOf(entry);
     }
   }
@@ -133,9 +133,9 @@ export class ShadowSync {
     if (old === 0) return false;
     const role = pageRole(mmu, page);
     const at = guestIndex(role, index);
-    const table = mmu.memory.page(pages.gfn[page] as number, roleLevel(role), (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
-    const bits = table.bits[at] as number;
-    const gfn = table.gfns[at] as number;
+    const table = mmu.memory.page(pages.gfn[page], roleLevel(role), (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
+    const bits = table.bits[at];
+    const gfn = table.gfns[at];
     if ((bits & (Gpte.Present | Gpte.Accessed | Gpte.Reserved)) !== (Gpte.Present | Gpte.Accessed)) return mmu.zapEntry(page, index, undefined);
     if (!isLeaf(old)) return false;
     let access = roleAccess(role) & accessOf(bits, (role & Role.EferNx) !== 0);
@@ -151,7 +151,7 @@ export class ShadowSync {
 
 /** Role of a page. */
 function pageRole(mmu: ShadowMmu, page: number): number {
-  return mmu.pages.role[page] as number;
+  return mmu.pages.role[page];
 }
 
 /** Index of the guest's entry that entry `index` of a page stands for: 32-bit tables have twice as many. */

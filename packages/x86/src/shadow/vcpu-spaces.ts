@@ -44,11 +44,11 @@ export class VcpuSpaces {
 
   /** How walks of a vCPU's present tables judge accesses. */
   rules(vcpu: number): WalkRules {
-    const cpu = this.cpus[vcpu] as GuestCpu;
+    const cpu = this.cpus[vcpu];
     if (cpu.guestMode) return NESTED_RULES;
     const bits =
       (cpu.wp ? 1 : 0) | ((cpu.efer & Efer.Nx) !== 0 ? 2 : 0) | ((cpu.cr4 & Cr4.Smep) !== 0 ? 4 : 0) | ((cpu.cr4 & Cr4.Smap) !== 0 ? 8 : 0);
-    return this.ruleSets[bits] as WalkRules;
+    return this.ruleSets[bits];
   }
 
   /** Table pages the hardware touches on its way to a virtual frame; `frame` then tells them. */
@@ -65,7 +65,7 @@ export class VcpuSpaces {
 
   /** Frame of the table page touched in a step. */
   frame(step: number): number {
-    return this.frames[step] as number;
+    return this.frames[step];
   }
 
   /** The frame our own tables are walked for: physical with two-dimensional paging, else virtual. */
@@ -85,8 +85,8 @@ export class VcpuSpaces {
   }
 
   private walker(vcpu: number): GuestWalker {
-    const cpu = this.cpus[vcpu] as GuestCpu;
-    const walker = this.walkers[cpu.paging ? cpu.space : this.walkers.length - 1] as GuestWalker;
+    const cpu = this.cpus[vcpu];
+    const walker = this.walkers[cpu.paging ? cpu.space : this.walkers.length - 1];
     if (walker.space.levels !== cpu.levels) throw badPagingMode(walker.space.name, walker.space.levels, cpu.levels);
     return walker;
   }

@@ -42,17 +42,17 @@ export class WriteTrack {
   maxLevel(gfn: number, level: number): number {
     if (this.indirectPages === 0) return level;
     let allowed = level;
-    while (allowed > 1 && (this.disallowed[allowed] as Map<number, number>).has(blockOf(gfn, allowed))) allowed--;
+    while (allowed > 1 && this.disallowed[allowed].has(blockOf(gfn, allowed))) allowed--;
     return allowed;
   }
 
   private disallow(gfn: number, by: number): void {
-    for (let level = 2; level <= MAX_LEAF_LEVEL; level++) bump(this.disallowed[level] as Map<number, number>, blockOf(gfn, level), by);
+    for (let level = 2; level <= MAX_LEAF_LEVEL; level++) bump(this.disallowed[level], blockOf(gfn, level), by);
   }
 }
 
 function blockOf(gfn: number, level: number): number {
-  return Math.floor(gfn / (PAGES_PER_LEVEL[level] as number));
+  return Math.floor(gfn / PAGES_PER_LEVEL[level]);
 }
 
 function bump(counts: Map<number, number>, key: number, by: number): void {
