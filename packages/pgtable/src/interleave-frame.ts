@@ -8,6 +8,7 @@
 import { Action, Change, Effect, EntryKind, Step, verdictAttr, verdictTableAttr } from '@mmulab/api';
 import type { Protocol } from '@mmulab/api';
 import { badStep } from './errors';
+import { callOut, isFlushStep, isPrivateStep, stepName } from './interleave-steps';
 import type { EntryVisitor, SharedTables } from './interleave-tables';
 
 /** Program counter of a frame whose next step reads an entry. */
@@ -16,13 +17,6 @@ const READ = -1;
 const NOTHING = -1;
 
 const NO_PROTOCOL: Protocol = { name: 'effects', change: Change.SetLeaf, steps: [] };
-
-const STEP_NAMES = Object.keys(Step);
-
-/** Whether a step touches nothing that another walk can see: it then commutes with every step of every other walk. */
-function isPrivate(step: Step, pendingTable: boolean): boolean {
-  return step === Step.AllocTable || (step === Step.FillTable && pendingTable);
-}
 
 /** Frame of one walk. Subclasses say where it goes. */
 export abstract class WalkFrame {
@@ -94,7 +88,7 @@ export abstract class WalkFrame {
   /** Whether the next step touches nothing another walk can see. */
   get nextIsPrivate(): boolean {
     const step = this.protocol.steps[this.pc];
-    return step !== undefined && isPrivate(step, this.hasPending);
+    return step !== undefined && isPrivateStep(step, this.hasPending);
   }
 
   /** What the next step is, for schedules. */
@@ -102,7 +96,7 @@ export abstract class WalkFrame {
     if (this.isDone) return 'done';
     if (this.pc === READ) return `read L${this.level}`;
     const step = this.protocol.steps[this.pc];
-    return `${this.protocol.name}: ${step === undefined ? 'effects' : `${STEP_NAMES[step]} L${this.level}`}`;
+    return `${this.protocol.name}: ${step === undefined ? 'effects' : `${stepName(step)} L${this.level}`}`;
   }
 
   /** Whether the walk stands in a table under a root. */
@@ -115,7 +109,7 @@ export abstract class WalkFrame {
   get owesFlushStep(): boolean {
     if (this.pc === READ) return false;
     if (((this.verdict >> 18) & Effect.FlushNow) !== 0) return true;
-    return this.protocol.steps.some((step, i) => i >= this.pc && (step === Step.Flush || step === Step.Tlbi));
+    return this.protocol.steps.some((step, i) => i >= this.pc && isFlushStep(step));
   }
 
   /** Whether a flush is due when the operation ends, from the moment its first protocol is under way. */
@@ -291,36 +285,8 @@ export abstract class WalkFrame {
         this.freeUnlinked(step === Step.DeferFree);
         return true;
       default:
-        this.callOut(step);
+        if (!callOut(step, mmOps, this.gfn, this.level)) throw badStep(this.protocol.name, `no such step: ${step}`, this.gfn, this.level);
         return true;
-    }
-  }
-
-  /** Steps that are calls into the surrounding world. */
-  private callOut(step: Step): void {
-    const { mmOps } = this.tables.parts;
-    const { gfn, level } = this;
-    switch (step) {
-      case Step.Flush:
-        mmOps.flushRemoteTlbs?.(gfn, level, 1);
-        break;
-      case Step.Tlbi:
-        mmOps.tlbi?.(gfn, level, 1);
-        break;
-      case Step.DcacheClean:
-        mmOps.dcacheCleanInvalPoc?.(gfn, level, 1);
-        break;
-      case Step.IcacheInval:
-        mmOps.icacheInvalPou?.(gfn, level, 1);
-        break;
-      case Step.GetPage:
-        mmOps.getPage?.(gfn, level, 1);
-        break;
-      case Step.PutPage:
-        mmOps.putPage?.(gfn, level, 1);
-        break;
-      default:
-        throw badStep(this.protocol.name, `no such step: ${step}`, gfn, level);
     }
   }
 

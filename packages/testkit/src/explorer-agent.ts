@@ -92,9 +92,9 @@ export class PhaseAgent implements Agent {
     return this.walk instanceof PageWalk && !this.walk.isReader ? this.walk : undefined;
   }
 
-  /** Whether a flush is still to come for what the agent changed. */
+  /** Whether a flush is still to come for what the agent changed, and nobody can map anything there before: at the end of the operation, or under the lock. */
   get owesFlush(): boolean {
-    return this.flushDue || this.walk?.owesFlushLater === true;
+    return this.flushDue || this.walk?.owesFlushLater === true || (this.held === 'write' && this.walk?.owesFlushStep === true);
   }
 
   step(): void {

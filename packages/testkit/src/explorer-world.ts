@@ -9,10 +9,20 @@
  * A vCPU may keep a translation until it is flushed. While the frame stays mapped, a flush that follows the change is enough. Where an entry is emptied, anything
  * may be mapped there next: the flush must come first, unless the operation holds others off until it has flushed.
  */
-import { EntryKind, InvariantError } from '@mmulab/api';
+import { EntryKind } from '@mmulab/api';
 import { SharedTables } from '@mmulab/pgtable';
 import type { MmOps, SharedTablesParts } from '@mmulab/pgtable';
 import type { ExploredWorld } from './explorer';
+import {
+  countersDiffer,
+  entryLocked,
+  entryLost,
+  tableLeaked,
+  tableNotFreed,
+  tableUnfilled,
+  translationConflict,
+  translationStale,
+} from './explorer-errors';
 import { PhaseAgent, ReadWriteLock } from './explorer-agent';
 import type { Phase } from './explorer-agent';
 
@@ -107,36 +117,28 @@ export class TablesWorld implements ExploredWorld {
     const key: number[] = [];
     this.tables.appendKey(key);
     for (const agent of this.agents) agent.appendKey(key);
-    for (const { vcpu, level, gfn, grants } of this.cached)
-      key.push(
-        this.agents.findIndex(({ name }) => name === vcpu),
-        level,
-        gfn,
-        grants,
-      );
+    for (const { vcpu, level, gfn, grants } of this.cached) {
+      const agent = this.agents.findIndex(({ name }) => name === vcpu);
+      key.push(agent, level, gfn, grants);
+    }
     this.subject.appendKey?.(key);
     return key.join();
   }
 
   check(): void {
     const unfilled = this.tables.walks.find(({ hasUnfilled }) => hasUnfilled);
-    if (unfilled !== undefined) {
-      throw new InvariantError('TABLE_UNFILLED', 'a huge leaf is replaced by a table that lacks its parts', unfilled.gfn, unfilled.level, '');
-    }
+    if (unfilled !== undefined) throw tableUnfilled(unfilled.gfn, unfilled.level, unfilled.nextName);
     this.checkKept();
     for (const cached of this.cached) this.checkCached(cached);
     const leaked = this.tables.leaked(this.linkedAtFirst);
-    if (leaked !== 0)
-      throw new InvariantError('TABLE_LEAKED', 'table pages taken are not those linked, pending, unlinked or freed', 0, 0, `${leaked} too many`);
+    if (leaked !== 0) throw tableLeaked(leaked);
     this.checkCounters(false);
   }
 
   checkEnd(): void {
-    if (this.tables.unlinkedCount > 0)
-      throw new InvariantError('TABLE_NOT_FREED', 'a table was unlinked and never freed', 0, 0, `${this.tables.unlinkedCount} left`);
+    if (this.tables.unlinkedCount > 0) throw tableNotFreed(this.tables.unlinkedCount);
     this.tables.forEachEntry((level, gfn, kind, attr) => {
-      if (kind === EntryKind.Special && attr === this.subject.locked)
-        throw new InvariantError('ENTRY_LOCKED', 'an entry stays locked', gfn, level, '');
+      if (kind === EntryKind.Special && attr === this.subject.locked) throw entryLocked(gfn, level, this.tables.dump());
     });
     this.checkCounters(true);
   }
@@ -144,8 +146,7 @@ export class TablesWorld implements ExploredWorld {
   private checkKept(): void {
     for (const [gfn, granted] of this.kept) {
       const now = this.grantedAt(gfn);
-      if (now < 0 || (now & granted) !== granted)
-        throw new InvariantError('ENTRY_LOST', 'a mapped page that nobody zapped is not translated', gfn, 1, this.tables.dump());
+      if (now < 0 || (now & granted) !== granted) throw entryLost(gfn, this.tables.dump());
     }
   }
 
@@ -155,17 +156,11 @@ export class TablesWorld implements ExploredWorld {
       const now = this.grantedAt(page);
       if (now < 0) continue;
       if (now > 0 && this.subject.breaksBeforeMaking === true && this.tables.tree.level !== level) {
-        throw new InvariantError('TRANSLATION_CONFLICT', `${vcpu} may still hold a translation of another size`, page, level, this.tables.dump());
+        throw translationConflict(vcpu, page, level, this.tables.dump());
       }
       if ((now & grants) === grants) continue;
       if (this.agents.some(({ owesFlush }) => owesFlush) || (now > 0 && this.owesFlushOf(page))) continue;
-      throw new InvariantError(
-        'TRANSLATION_STALE',
-        `${vcpu} may still use a translation that no flush will take away in time`,
-        page,
-        level,
-        this.tables.dump(),
-      );
+      throw translationStale(vcpu, page, level, this.tables.dump());
     }
   }
 
@@ -184,8 +179,7 @@ export class TablesWorld implements ExploredWorld {
       if (kind === EntryKind.Leaf) leaves[level]++;
     });
     const complaint = this.subject.complaint(leaves, this.tables, atEnd);
-    if (complaint !== undefined)
-      throw new InvariantError('COUNTERS_DIFFER', `counters are not what the tables hold: ${complaint}`, 0, 0, leaves.slice(1).join(' '));
+    if (complaint !== undefined) throw countersDiffer(complaint, leaves);
   }
 
   /** The architecture's callbacks, with the flushes overheard. */

@@ -6,7 +6,8 @@
  * schedule replayed for each step: worlds need no snapshots, and a schedule printed is one that replays. Steps that touch nothing
  * another agent can see commute with all others: where one is due, it alone is taken, unless the exploration is asked for every order in full.
  */
-import { InvariantError, MmulabError } from '@mmulab/api';
+import { InvariantError } from '@mmulab/api';
+import { badSchedule, circle, stuck, tooManyStates } from './explorer-errors';
 
 /** Something that advances one atomic step at a time. */
 export interface Agent {
@@ -66,16 +67,6 @@ export interface Exploration {
 
 const DEFAULT_MAX_STATES = 200_000;
 
-/** EXPLORER_SCHEDULE: a schedule that cannot be read, or that names an agent that is not there or cannot go on. */
-function badSchedule(text: string, why: string): MmulabError {
-  return new MmulabError('EXPLORER_SCHEDULE', `schedule '${text}': ${why} (expected letters of agents with repetitions, for example a4b2a)`);
-}
-
-/** EXPLORER_STATES: more states than allowed. */
-function tooManyStates(limit: number): MmulabError {
-  return new MmulabError('EXPLORER_STATES', `more than ${limit} states: make the scenario smaller, or use random schedules`, 'failed');
-}
-
 /** Agents by number, as letters with repetitions: 0,0,0,1 becomes a3b. */
 export function formatSchedule(schedule: readonly number[]): string {
   let text = '';
@@ -125,7 +116,7 @@ export function stepAndCheck(world: ExploredWorld, agent: Agent): InvariantError
     world.check();
     if (world.agents.every(({ isDone }) => isDone)) world.checkEnd();
     else if (!world.agents.some(({ isDone, isReady }) => !isDone && isReady)) {
-      throw new InvariantError('AGENTS_STUCK', 'all agents wait for one another', 0, 0, world.agents.map(({ nextName }) => nextName).join('; '));
+      throw stuck(world);
     }
     return undefined;
   } catch (error) {
@@ -240,8 +231,7 @@ class Search {
       const missing = this.children[state].filter(child => paths[child] === undefined);
       if (missing.length > 0 && paths[state] === undefined) {
         open.push(...missing);
-        if (open.length > this.transitions + 1)
-          throw new InvariantError('EXPLORER_CIRCLE', 'a schedule leads back to a state it came from', 0, 0, '');
+        if (open.length > this.transitions + 1) throw circle();
         continue;
       }
       open.pop();
