@@ -23,7 +23,7 @@ export class NodeArena {
   private readonly freeList: number[] = [];
 
   constructor(private readonly entries: number) {
-    this.capacity = Math.max(4, Math.floor(4096 / entries));
+    this.capacity = Math.min(64, Math.max(4, Math.floor(4096 / entries)));
     this.slots = new Int32Array(this.capacity * entries);
     this.parent = new Int32Array(this.capacity);
     this.differing = new Int32Array(this.capacity);

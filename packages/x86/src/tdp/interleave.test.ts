@@ -90,9 +90,9 @@ const scenes: Readonly<Record<string, readonly [LabPolicy, ...Scene[]]>> = {
     },
   ],
   'two faults that link the same missing tables': [{}, (lab, world) => vcpus(lab, world, { gfn: 0, kind: Write }, { gfn: 1, kind: Read })],
-  'three faults that link the same missing tables': [
+  'three faults that link the same missing table': [
     {},
-    (lab, world) => vcpus(lab, world, { gfn: 0, kind: Write }, { gfn: 1, kind: Read }, { gfn: 1, kind: Write }),
+    (lab, world) => vcpus(lab, world, { gfn: 0, kind: Write, goal: 2 }, { gfn: 4, kind: Read, goal: 2 }, { gfn: 4, kind: Write, goal: 2 }),
   ],
   'two faults on pages of a table that a stop of dirty logging zaps': [
     {},
