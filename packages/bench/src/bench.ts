@@ -1,0 +1,44 @@
+/**
+ * Runs the benches: the compared workloads in this process and in the native one, turn by turn, then the range workloads.
+ */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { childFailed, countersDiffer } from './errors';
+import { NativeBaseline } from './native';
+import type { RangeReport } from './range-child';
+import type { Repetition } from './report';
+import { PAGE_WORKLOADS, pageByPage, type PageSize } from './workloads/page-by-page';
+import { RANGE_WORKLOADS } from './workloads/whole-ranges';
+
+/**
+ * Repeats the compared workloads. One repetition more is done first and thrown away: the code is compiled in it.
+ * @throws BENCH_COUNTERS when the two programs count differently
+ */
+export function compare(baseline: NativeBaseline, size: PageSize, repetitions: number): readonly Repetition[] {
+  pageByPage(size);
+  return Array.from({ length: repetitions }, () => {
+    const repetition = { native: baseline.run(size), ours: pageByPage(size) };
+    checkCounters(repetition);
+    return repetition;
+  });
+}
+
+/** Throws when an event of a workload was not counted equally often. */
+export function checkCounters({ ours, native }: Repetition): void {
+  for (const workload of PAGE_WORKLOADS) {
+    const mine = ours[workload].counters;
+    const theirs = native[workload].counters;
+    for (const event of new Set([...Object.keys(mine), ...Object.keys(theirs)])) {
+      if (mine[event] !== theirs[event]) throw countersDiffer(workload, event, mine[event] ?? 0, theirs[event] ?? 0);
+    }
+  }
+}
+
+/** Measures every range workload, each in a process of its own. @throws BENCH_CHILD */
+export function measureRanges(): readonly RangeReport[] {
+  return RANGE_WORKLOADS.map(({ name }) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(__dirname, 'range-child.js'), name], { encoding: 'utf8' });
+    if (status !== 0) throw childFailed(name, stderr);
+    return JSON.parse(stdout) as RangeReport;
+  });
+}

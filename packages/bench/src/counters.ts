@@ -1,0 +1,43 @@
+/**
+ * Counters of a bench: one vector per actor, as a run has them. Hot path.
+ */
+import type { Counters, EventDef } from '@mmulab/api';
+
+/** Counts by event name; events that did not happen are left out. */
+export type Counts = Readonly<Record<string, number>>;
+
+/** One vector per vCPU and one for the host. */
+export class BenchCounters implements Counters {
+  now: Float64Array;
+  private readonly vectors: readonly Float64Array[];
+
+  constructor(
+    private readonly events: readonly EventDef[],
+    vcpus: number,
+  ) {
+    this.vectors = Array.from({ length: vcpus + 1 }, () => new Float64Array(events.length));
+    this.now = this.vectors[0] as Float64Array;
+  }
+
+  select(actor: number): void {
+    this.now = this.vectors[actor + 1] as Float64Array;
+  }
+
+  /** Sums over all actors. */
+  sum(): Float64Array {
+    const sums = new Float64Array(this.events.length);
+    for (const vector of this.vectors) for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] as number) + (vector[i] as number);
+    return sums;
+  }
+
+  /** What was counted since `before` was summed. */
+  since(before: Float64Array): Counts {
+    const now = this.sum();
+    const counts: Record<string, number> = {};
+    this.events.forEach((event, i) => {
+      const amount = (now[i] as number) - (before[i] as number);
+      if (amount !== 0) counts[event.name] = amount;
+    });
+    return counts;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * The virtual machine the benches run: one memslot whose memory the vCPUs share out between them, on the newest kernel of the `x86-tdp` backend.
+ *
+ * The guest's address space is the identity and its table pages are left out, so that an access is one second-stage walk, as in the baseline; only its
+ * top table has a frame, in a slot of its own. The processor has no page-modification log: dirty logging goes by write protection.
+ */
+import { type HostBacking, type HostFault, type MmuBackend, type OptionValues } from '@mmulab/api';
+import { TdpBackend, tdpDefinition } from '@mmulab/x86';
+import { BenchCounters } from './counters';
+
+/** First frame of the memory under test: 4 GiB. */
+export const BASE_GFN = 2 ** 20;
+/** Memslot of the memory under test. */
+export const TEST_SLOT = 1;
+/** Pages in 1 GiB. */
+export const PAGES_PER_GIB = 2 ** 18;
+
+const ROOT_SLOT_PAGES = 16;
+const ROOT_GFN = 1;
+const PHYS_BITS = 46;
+
+function sharedMemory(name: string, level: number): HostBacking {
+  const toOwn: HostFault = { ok: true, state: 1, spanLevel: level, writable: true, notifications: [] };
+  return {
+    name,
+    doc: 'Shared memory, writable from the first access on.',
+    pageLevel: level,
+    hugetlb: level > 1,
+    states: [
+      { name: 'none', present: false, writable: false, level, thp: false },
+      { name: 'own', present: true, writable: true, level, thp: false },
+    ],
+    populated: 1,
+    faults: [toOwn, toOwn, toOwn, toOwn],
+  };
+}
+
+/** Host memory in 4 KiB pages. */
+export const smallPages = sharedMemory('small pages', 1);
+/** Host memory in 1 GiB pages. */
+export const hugePages = sharedMemory('1 GiB pages', 3);
+
+/** A machine with its counters. */
+export interface BenchMachine {
+  readonly backend: MmuBackend;
+  readonly counters: BenchCounters;
+  readonly vcpus: number;
+  /** Pages each vCPU calls its own; vCPU n's begin at `BASE_GFN + n * pagesPerVcpu`. */
+  readonly pagesPerVcpu: number;
+}
+
+/** Values of the options without a profile: their defaults, which are the newest kernel's. */
+function defaults(specs: typeof tdpDefinition.options): OptionValues {
+  return Object.fromEntries(specs.map(spec => [spec.name, spec.default]));
+}
+
+/** Creates a machine and lets its vCPUs enter. The guest's top table is mapped, so that it costs no access anything more. */
+export function createMachine(vcpus: number, pagesPerVcpu: number, backing: HostBacking): BenchMachine {
+  const counters = new BenchCounters(tdpDefinition.events, vcpus);
+  const host = { ...defaults(tdpDefinition.hostOptions), pml: 'N' };
+  const backend = new TdpBackend(defaults(tdpDefinition.options), host, counters);
+  const npages = vcpus * pagesPerVcpu;
+  const slot = { readonly: false, populated: [] };
+  const guest = { level: 1, writable: true, user: true, executable: true, accessed: true, dirty: true };
+  backend.create({
+    vcpus,
+    physBits: PHYS_BITS,
+    memslots: [
+      { ...slot, id: 0, baseGfn: 0, npages: ROOT_SLOT_PAGES, hvf: 0, backing: smallPages },
+      { ...slot, id: TEST_SLOT, baseGfn: BASE_GFN, npages, hvf: BASE_GFN, backing },
+    ],
+    spaces: [
+      {
+        name: 'identity',
+        levels: 4,
+        root: ROOT_GFN,
+        runs: [
+          { ...guest, vfn: 0, gfn: 0, npages: ROOT_SLOT_PAGES },
+          { ...guest, vfn: BASE_GFN, gfn: BASE_GFN, npages },
+        ],
+        tables: [],
+      },
+    ],
+    cpu: { wp: true, smep: false, smap: false, efernx: true, pge: true, pcide: false },
+  });
+  const machine = { backend, counters, vcpus, pagesPerVcpu };
+  enterAll(machine);
+  backend.touch(0, 0, 0);
+  return machine;
+}
+
+/** Every vCPU enters the guest and serves what is pending. */
+export function enterAll({ backend, vcpus }: BenchMachine): void {
+  for (let vcpu = 0; vcpu < vcpus; vcpu++) backend.enter(vcpu);
+}

@@ -1,0 +1,40 @@
+/**
+ * `npm run bench`: prints figures, asserts nothing by time.
+ *
+ *   node lib/main.js [--repetitions N] [--no-native]
+ */
+import { parseArgs } from 'node:util';
+import { MmulabError } from '@mmulab/api';
+import { compare, measureRanges } from './bench';
+import { NativeBaseline } from './native';
+import { comparisonReport, rangeReport } from './report';
+import { COMPARED } from './workloads/page-by-page';
+
+const DEFAULT_REPETITIONS = '7';
+
+function compareWithNative(repetitions: number): void {
+  const baseline = new NativeBaseline();
+  try {
+    const results = compare(baseline, COMPARED, repetitions);
+    console.log(comparisonReport(results, COMPARED));
+    console.log(`24 vCPUs x 1 GiB, process CPU time, median of ${repetitions} after one for warmth; native: ${baseline.command}; counters equal\n`);
+  } finally {
+    baseline.remove();
+  }
+}
+
+function main(): void {
+  const { values } = parseArgs({ options: { repetitions: { type: 'string', default: DEFAULT_REPETITIONS }, 'no-native': { type: 'boolean', default: false } } });
+  const repetitions = Number(values.repetitions);
+  if (!Number.isInteger(repetitions) || repetitions < 1) throw new MmulabError('BENCH_REPETITIONS', `--repetitions ${values.repetitions}: expected 1 or more`);
+  if (!values['no-native']) compareWithNative(repetitions);
+  console.log(rangeReport(measureRanges()));
+  console.log('416 vCPUs x 29.5 GiB are 12 TiB; each line group in a process of its own, cold');
+}
+
+try {
+  main();
+} catch (error) {
+  console.error(error instanceof MmulabError ? error.message : error);
+  process.exitCode = error instanceof MmulabError && error.errorClass === 'usage' ? 2 : 1;
+}
