@@ -40,6 +40,7 @@ export interface TestRegion {
 }
 
 const GUEST_LEVELS = 4;
+const SMALL_TABLE = 512;
 const HOLE_PAGES = 16;
 /** First frame of guest page tables, in memslot 0. */
 const TABLE_GFN = 0x180;
@@ -52,14 +53,18 @@ const HOST_FRAME = 2 ** 30;
  */
 export function layOutVm(plan: VmPlan, machine: Machine, backing: (name: string) => HostBacking): TestVm {
   const entries = machine.pageSizeBytes / 8;
-  const block = entries ** 2;
+  // Sizes are drawn for tables of 512 entries; slots of a block or more grow with the table.
+  const scaled = (npages: number): number => (npages < SMALL_TABLE || npages >= SMALL_TABLE ** 2 ? npages : (npages * entries) / SMALL_TABLE);
+  // As wide as an entry of level 3, where guest memory has room for that.
+  const block = entries > SMALL_TABLE ? entries * 8 : entries ** 2;
   const end = machine.maxGfn(machine.physBits) + 1;
   const firstBlock = Math.floor(end / block) - 2 * plan.slots.length;
   const slots = plan.slots.map((slot, i): MemslotSpec => {
     const baseGfn = (firstBlock + 2 * i) * block + slot.shift;
-    const populated = slot.populated ? [{ gfn: baseGfn, npages: Math.ceil(slot.npages / 2) }] : [];
+    const npages = scaled(slot.npages);
+    const populated = slot.populated ? [{ gfn: baseGfn, npages: Math.ceil(npages / 2) }] : [];
     const hvf = HOST_FRAME + 2 * i * block + slot.shift + (slot.congruent ? 0 : 1);
-    return { id: i + 1, baseGfn, npages: slot.npages, hvf, backing: backing(slot.backing), readonly: slot.readonly, populated };
+    return { id: i + 1, baseGfn, npages, hvf, backing: backing(slot.backing), readonly: slot.readonly, populated };
   });
   const hole = { vfn: 0x10, gfn: (firstBlock - 4) * block, npages: HOLE_PAGES, spec: undefined };
   const regions = slots.map((spec, i): TestRegion => ({ vfn: 0xc0000 + (2 * i * block + spec.baseGfn % block), gfn: spec.baseGfn, npages: spec.npages, spec }));
