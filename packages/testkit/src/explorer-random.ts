@@ -9,7 +9,7 @@ import type { ExploredWorld, Violation } from './explorer';
 import { stepAndCheck, violationOf } from './explorer';
 
 /** Agents that retry take more steps than in the first run. */
-const MARGIN = 2;
+const MARGIN = 3;
 
 /** Which random schedules to run. */
 export interface RandomOptions {
