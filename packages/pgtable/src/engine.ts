@@ -55,7 +55,7 @@ export interface RangeOptions<Op> {
 /** Page tables of one kind over one arena. Roots are indices. */
 export interface Engine {
   /** Memory of single pages' outcomes, in engines that have one. It knows the first two planes. */
-  readonly pages?: PageReplayer | undefined;
+  readonly pageMemory?: PageReplayer | undefined;
   createRoot(): number;
   /** Gives a root's storage back. Counts nothing: see `clearRoot`. */
   freeRoot(root: number): void;

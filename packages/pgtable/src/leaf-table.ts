@@ -1,7 +1,7 @@
 /**
  * Owned tables of level-1 entries: two attributes and one bit per entry while two attributes suffice, one byte per entry after that.
  *
- * A record is 2 + entries/32 words: attributes and flags, number of set bits (or the number of the dense block), the bits. Records of equal
+ * A record is a head of two words (attributes and flags, number of set bits or of the dense block) and entries/32 words of bits. Records of equal
  * content may be shared: a shared record is copied before it is written. Sharing is what makes periodic patterns as cheap as uniform ones,
  * since a shared record counts as a word. Hot path.
  */
@@ -22,15 +22,19 @@ export const STORED_EQUAL = 2;
 
 /** Arena of leaf tables. */
 export class LeafTables {
-  /** Words of all records, one after the other: replaced when they grow. */
+  /**
+   * Two words per record: attributes and flags; number of entries with the second attribute, or number of the dense block. Kept apart from the bits, so
+   * that they are close together. Both arrays are replaced when they grow.
+   */
+  heads: Int32Array;
+  /** One bit per entry: whether it has the second attribute. */
   words: Int32Array;
   private dense: Uint8Array;
   /** Neighbouring pairs of a dense block that differ. */
   private denseDiffering: Int32Array;
   private refs: Int32Array;
-  /** Words per record: attributes and flags, number of entries with the second attribute, one bit per entry. */
+  /** Words of bits per record. */
   readonly stride: number;
-  private readonly bitWords: number;
   private capacity = 64;
   private used = 0;
   private denseCapacity = 8;
@@ -40,8 +44,8 @@ export class LeafTables {
   private readonly canonical = new Map<number, number[]>();
 
   constructor(private readonly entries: number) {
-    this.bitWords = Math.max(1, entries >> 5);
-    this.stride = 2 + this.bitWords;
+    this.stride = Math.max(1, entries >> 5);
+    this.heads = new Int32Array(this.capacity * 2);
     this.words = new Int32Array(this.capacity * this.stride);
     this.refs = new Int32Array(this.capacity);
     this.dense = new Uint8Array(this.denseCapacity * entries);
@@ -53,14 +57,15 @@ export class LeafTables {
     const record = this.take();
     const at = record * this.stride;
     this.words.fill(0, at, at + this.stride);
-    this.words[at] = attr | (attr << 8) | (tableAttr << 16);
+    this.heads[record << 1] = attr | (attr << 8) | (tableAttr << 16);
+    this.heads[(record << 1) + 1] = 0;
     return record;
   }
 
   /** Adds a reference to a record that now stands in one more place. */
   share(record: number): void {
     this.refs[record] = (this.refs[record] as number) + 1;
-    this.words[record * this.stride] = (this.words[record * this.stride] as number) | SHARED;
+    this.heads[record << 1] = (this.heads[record << 1] as number) | SHARED;
   }
 
   /** Drops a reference; the last one frees the record. */
@@ -69,28 +74,28 @@ export class LeafTables {
     this.refs[record] = refs;
     if (refs > 0) return;
     this.forget(record);
-    const at = record * this.stride;
-    if (((this.words[at] as number) & DENSE) !== 0) this.freeDense.push(this.words[at + 1] as number);
+    if (((this.heads[record << 1] as number) & DENSE) !== 0) this.freeDense.push(this.heads[(record << 1) + 1] as number);
     this.freeRecords.push(record);
   }
 
   /** The record to write to instead of `record`: itself when nobody shares it, else a copy that takes over one reference. */
   own(record: number): number {
     if ((this.refs[record] as number) === 1) {
-      if (((this.words[record * this.stride] as number) & (CANONICAL | SHARED)) !== 0) this.unshare(record);
+      if (((this.heads[record << 1] as number) & (CANONICAL | SHARED)) !== 0) this.unshare(record);
       return record;
     }
     const copy = this.take();
     const from = record * this.stride;
-    const to = copy * this.stride;
-    this.words.copyWithin(to, from, from + this.stride);
-    this.words[to] = (this.words[to] as number) & ~(CANONICAL | SHARED);
-    if (((this.words[to] as number) & DENSE) !== 0) {
+    this.words.copyWithin(copy * this.stride, from, from + this.stride);
+    const head = (this.heads[record << 1] as number) & ~(CANONICAL | SHARED);
+    const second = this.heads[(record << 1) + 1] as number;
+    this.heads[copy << 1] = head;
+    this.heads[(copy << 1) + 1] = second;
+    if ((head & DENSE) !== 0) {
       const block = this.takeDense();
-      const source = this.words[from + 1] as number;
-      this.dense.copyWithin(block * this.entries, source * this.entries, (source + 1) * this.entries);
-      this.denseDiffering[block] = this.denseDiffering[source] as number;
-      this.words[to + 1] = block;
+      this.dense.copyWithin(block * this.entries, second * this.entries, (second + 1) * this.entries);
+      this.denseDiffering[block] = this.denseDiffering[second] as number;
+      this.heads[(copy << 1) + 1] = block;
     }
     this.refs[record] = (this.refs[record] as number) - 1;
     return copy;
@@ -100,33 +105,34 @@ export class LeafTables {
   copyOf(from: LeafTables, record: number): number {
     const copy = this.take();
     const source = record * this.stride;
-    const to = copy * this.stride;
-    this.words.set(from.words.subarray(source, source + this.stride), to);
-    this.words[to] = (this.words[to] as number) & ~(CANONICAL | SHARED);
-    if (((this.words[to] as number) & DENSE) !== 0) {
+    this.words.set(from.words.subarray(source, source + this.stride), copy * this.stride);
+    const head = (from.heads[record << 1] as number) & ~(CANONICAL | SHARED);
+    const second = from.heads[(record << 1) + 1] as number;
+    this.heads[copy << 1] = head;
+    this.heads[(copy << 1) + 1] = second;
+    if ((head & DENSE) !== 0) {
       const block = this.takeDense();
-      const first = (from.words[source + 1] as number) * this.entries;
+      const first = second * this.entries;
       this.dense.set(from.dense.subarray(first, first + this.entries), block * this.entries);
-      this.denseDiffering[block] = from.denseDiffering[from.words[source + 1] as number] as number;
-      this.words[to + 1] = block;
+      this.denseDiffering[block] = from.denseDiffering[second] as number;
+      this.heads[(copy << 1) + 1] = block;
     }
     return copy;
   }
 
   tableAttr(record: number): number {
-    return ((this.words[record * this.stride] as number) >> 16) & 15;
+    return ((this.heads[record << 1] as number) >> 16) & 15;
   }
 
   setTableAttr(record: number, tableAttr: number): void {
-    const at = record * this.stride;
-    this.words[at] = ((this.words[at] as number) & ~(15 << 16)) | (tableAttr << 16);
+    const at = record << 1;
+    this.heads[at] = ((this.heads[at] as number) & ~(15 << 16)) | (tableAttr << 16);
   }
 
   get(record: number, index: number): number {
-    const at = record * this.stride;
-    const head = this.words[at] as number;
-    if ((head & DENSE) !== 0) return this.dense[(this.words[at + 1] as number) * this.entries + index] as number;
-    const bits = this.words[at + 2 + (index >> 5)] as number;
+    const head = this.heads[record << 1] as number;
+    if ((head & DENSE) !== 0) return this.dense[(this.heads[(record << 1) + 1] as number) * this.entries + index] as number;
+    const bits = this.words[Math.imul(record, this.stride) + (index >> 5)] as number;
     return ((bits >>> (index & 31)) & 1) === 0 ? head & 255 : (head >> 8) & 255;
   }
 
@@ -135,80 +141,79 @@ export class LeafTables {
    * entry does not have. @returns STORED, STORED_EQUAL when all entries are now equal, or NOT_STORED
    */
   trySet(record: number, index: number, attr: number): number {
-    const words = this.words;
-    const at = Math.imul(record, this.stride);
-    const head = words[at] as number;
+    const { words, heads } = this;
+    const at = record << 1;
+    const head = heads[at] as number;
     if ((head & NOT_PLAIN) !== 0) return NOT_STORED;
     const zeroAttr = head & 255;
     const oneAttr = (head >> 8) & 255;
-    const wordAt = at + 2 + (index >> 5);
+    const wordAt = Math.imul(record, this.stride) + (index >> 5);
     const bit = 1 << (index & 31);
     const bits = words[wordAt] as number;
     const isOne = (bits & bit) !== 0;
     if (zeroAttr === oneAttr || attr !== (isOne ? zeroAttr : oneAttr)) return NOT_STORED;
     words[wordAt] = bits ^ bit;
-    const ones = (words[at + 1] as number) + (isOne ? -1 : 1);
-    words[at + 1] = ones;
+    const ones = (heads[at + 1] as number) + (isOne ? -1 : 1);
+    heads[at + 1] = ones;
     return ones === 0 || ones === this.entries ? STORED_EQUAL : STORED;
   }
 
   /** Stores an attribute into an owned record. @returns true when all entries are now equal */
   set(record: number, index: number, attr: number): boolean {
-    const at = record * this.stride;
-    const words = this.words;
-    const head = words[at] as number;
-    if ((head & DENSE) !== 0) return this.setDense(words[at + 1] as number, index, attr);
-    const wordAt = at + 2 + (index >> 5);
+    const at = record << 1;
+    const { words, heads } = this;
+    const head = heads[at] as number;
+    if ((head & DENSE) !== 0) return this.setDense(heads[at + 1] as number, index, attr);
+    const wordAt = Math.imul(record, this.stride) + (index >> 5);
     const bit = 1 << (index & 31);
     const isOne = ((words[wordAt] as number) & bit) !== 0;
     const zeroAttr = head & 255;
     const oneAttr = (head >> 8) & 255;
-    let ones = words[at + 1] as number;
+    let ones = heads[at + 1] as number;
     if (attr === (isOne ? oneAttr : zeroAttr)) return ones === 0 || ones === this.entries;
     if (isOne) {
       if (attr !== zeroAttr) {
         if (ones === 1) {
-          words[at] = (head & ~0xff00) | (attr << 8);
+          heads[at] = (head & ~0xff00) | (attr << 8);
           return this.entries === 1;
         }
         if (ones !== this.entries) return this.setDense(this.makeDense(record), index, attr);
-        words[at] = (head & ~0xff) | attr;
+        heads[at] = (head & ~0xff) | attr;
       }
       words[wordAt] = (words[wordAt] as number) & ~bit;
       ones--;
     } else {
       if (attr !== oneAttr || ones === 0) {
         if (ones === this.entries - 1) {
-          words[at] = (head & ~0xff) | attr;
+          heads[at] = (head & ~0xff) | attr;
           return false;
         }
         if (ones !== 0) return this.setDense(this.makeDense(record), index, attr);
-        words[at] = (head & ~0xff00) | (attr << 8);
+        heads[at] = (head & ~0xff00) | (attr << 8);
       }
       words[wordAt] = (words[wordAt] as number) | bit;
       ones++;
     }
-    words[at + 1] = ones;
+    heads[at + 1] = ones;
     return ones === 0 || ones === this.entries;
   }
 
   /** One of the two attributes of a two-attribute table; -1 when the table is dense. */
   firstAttr(record: number): number {
-    const head = this.words[record * this.stride] as number;
+    const head = this.heads[record << 1] as number;
     return (head & DENSE) !== 0 ? -1 : head & 255;
   }
 
   /** The other one; the same when there is only one. */
   secondAttr(record: number): number {
-    const head = this.words[record * this.stride] as number;
+    const head = this.heads[record << 1] as number;
     return (head & DENSE) !== 0 ? -1 : (head >> 8) & 255;
   }
 
   /** The attribute all entries have, or -1. */
   uniformAttr(record: number): number {
-    const at = record * this.stride;
-    const head = this.words[at] as number;
-    const second = this.words[at + 1] as number;
+    const head = this.heads[record << 1] as number;
+    const second = this.heads[(record << 1) + 1] as number;
     if ((head & DENSE) !== 0) return this.denseDiffering[second] === 0 ? (this.dense[second * this.entries] as number) : -1;
     if (second === 0) return head & 255;
     return second === this.entries ? (head >> 8) & 255 : -1;
@@ -216,9 +221,8 @@ export class LeafTables {
 
   /** Adds to `counts[attr]` the number of entries that hold it. @param counts 256 counters, the caller's scratch space */
   histogram(record: number, counts: Int32Array): void {
-    const at = record * this.stride;
-    const head = this.words[at] as number;
-    const second = this.words[at + 1] as number;
+    const head = this.heads[record << 1] as number;
+    const second = this.heads[(record << 1) + 1] as number;
     if ((head & DENSE) === 0) {
       const zeroAttr = head & 255;
       const oneAttr = (head >> 8) & 255;
@@ -235,18 +239,18 @@ export class LeafTables {
 
   /** Replaces every attribute of an owned record by `map[attr]`. @returns true when all entries are now equal */
   mapAttrs(record: number, map: Uint8Array): boolean {
-    const at = record * this.stride;
-    const head = this.words[at] as number;
-    const second = this.words[at + 1] as number;
+    const head = this.heads[record << 1] as number;
+    const second = this.heads[(record << 1) + 1] as number;
     if ((head & DENSE) === 0) {
       const zeroAttr = map[head & 255] as number;
       const oneAttr = map[(head >> 8) & 255] as number;
       if (zeroAttr === oneAttr && second !== 0) {
-        this.words.fill(0, at + 1, at + this.stride);
-        this.words[at] = (head & ~0xffff) | zeroAttr | (zeroAttr << 8);
+        this.words.fill(0, record * this.stride, (record + 1) * this.stride);
+        this.heads[record << 1] = (head & ~0xffff) | zeroAttr | (zeroAttr << 8);
+        this.heads[(record << 1) + 1] = 0;
         return true;
       }
-      this.words[at] = (head & ~0xffff) | zeroAttr | (oneAttr << 8);
+      this.heads[record << 1] = (head & ~0xffff) | zeroAttr | (oneAttr << 8);
       return second === 0 || second === this.entries;
     }
     const first = second * this.entries;
@@ -266,7 +270,7 @@ export class LeafTables {
    * place of `record`.
    */
   intern(record: number): number {
-    const head = this.words[record * this.stride] as number;
+    const head = this.heads[record << 1] as number;
     if ((head & CANONICAL) !== 0) return record;
     this.normalise(record);
     const hash = this.hash(record);
@@ -283,79 +287,78 @@ export class LeafTables {
     } else {
       this.canonical.set(hash, [record]);
     }
-    this.words[record * this.stride] = (this.words[record * this.stride] as number) | CANONICAL;
+    this.heads[record << 1] = (this.heads[record << 1] as number) | CANONICAL;
     return record;
   }
 
   /** Bytes of typed arrays in use. */
   get bytes(): number {
-    return this.words.byteLength + this.dense.byteLength + this.refs.byteLength + this.denseDiffering.byteLength;
+    return this.heads.byteLength + this.words.byteLength + this.dense.byteLength + this.refs.byteLength + this.denseDiffering.byteLength;
   }
 
   /** Two-attribute records with equal content get equal words: the first entry is always the zero attribute. */
   private normalise(record: number): void {
     const at = record * this.stride;
-    const head = this.words[at] as number;
-    if ((head & DENSE) !== 0 || ((this.words[at + 2] as number) & 1) === 0) return;
-    this.words[at] = (head & ~0xffff) | ((head >> 8) & 255) | ((head & 255) << 8);
-    this.words[at + 1] = this.entries - (this.words[at + 1] as number);
+    const head = this.heads[record << 1] as number;
+    if ((head & DENSE) !== 0 || ((this.words[at] as number) & 1) === 0) return;
+    this.heads[record << 1] = (head & ~0xffff) | ((head >> 8) & 255) | ((head & 255) << 8);
+    this.heads[(record << 1) + 1] = this.entries - (this.heads[(record << 1) + 1] as number);
     const last = this.entries < 32 ? (1 << this.entries) - 1 : -1;
-    for (let i = at + 2; i < at + this.stride; i++) this.words[i] = ~(this.words[i] as number) & last;
+    for (let i = at; i < at + this.stride; i++) this.words[i] = ~(this.words[i] as number) & last;
   }
 
   private hash(record: number): number {
     const at = record * this.stride;
-    const head = this.words[at] as number;
+    const head = this.heads[record << 1] as number;
     let hash = head & ~(CANONICAL | SHARED);
     if ((head & DENSE) !== 0) {
-      const first = (this.words[at + 1] as number) * this.entries;
+      const first = (this.heads[(record << 1) + 1] as number) * this.entries;
       for (let i = first; i < first + this.entries; i++) hash = (Math.imul(hash, 31) + (this.dense[i] as number)) | 0;
       return hash;
     }
-    for (let i = at + 1; i < at + this.stride; i++) hash = (Math.imul(hash, 0x01000193) ^ (this.words[i] as number)) | 0;
+    for (let i = at; i < at + this.stride; i++) hash = (Math.imul(hash, 0x01000193) ^ (this.words[i] as number)) | 0;
     return hash;
   }
 
   private sameContent(a: number, b: number): boolean {
     const atA = a * this.stride;
     const atB = b * this.stride;
-    const headA = (this.words[atA] as number) & ~(CANONICAL | SHARED);
-    if (headA !== ((this.words[atB] as number) & ~(CANONICAL | SHARED))) return false;
+    const headA = (this.heads[a << 1] as number) & ~(CANONICAL | SHARED);
+    if (headA !== ((this.heads[b << 1] as number) & ~(CANONICAL | SHARED))) return false;
     if ((headA & DENSE) !== 0) {
-      const firstA = (this.words[atA + 1] as number) * this.entries;
-      const firstB = (this.words[atB + 1] as number) * this.entries;
+      const firstA = (this.heads[(a << 1) + 1] as number) * this.entries;
+      const firstB = (this.heads[(b << 1) + 1] as number) * this.entries;
       for (let i = 0; i < this.entries; i++) if (this.dense[firstA + i] !== this.dense[firstB + i]) return false;
       return true;
     }
-    for (let i = 1; i < this.stride; i++) if (this.words[atA + i] !== this.words[atB + i]) return false;
+    for (let i = 0; i < this.stride; i++) if (this.words[atA + i] !== this.words[atB + i]) return false;
     return true;
   }
 
   private unshare(record: number): void {
     this.forget(record);
-    const at = record * this.stride;
-    this.words[at] = (this.words[at] as number) & ~SHARED;
+    this.heads[record << 1] = (this.heads[record << 1] as number) & ~SHARED;
   }
 
   /** Takes a record out of the canonical ones: it is about to change or to go. */
   private forget(record: number): void {
-    const at = record * this.stride;
-    if (((this.words[at] as number) & CANONICAL) === 0) return;
+    const at = record << 1;
+    if (((this.heads[at] as number) & CANONICAL) === 0) return;
     const hash = this.hash(record);
     const bucket = this.canonical.get(hash) as number[];
     bucket.splice(bucket.indexOf(record), 1);
     if (bucket.length === 0) this.canonical.delete(hash);
-    this.words[at] = (this.words[at] as number) & ~CANONICAL;
+    this.heads[at] = (this.heads[at] as number) & ~CANONICAL;
   }
 
   private makeDense(record: number): number {
     const block = this.takeDense();
     const first = block * this.entries;
     for (let i = 0; i < this.entries; i++) this.dense[first + i] = this.get(record, i);
-    const at = record * this.stride;
-    this.words.fill(0, at + 1, at + this.stride);
-    this.words[at] = ((this.words[at] as number) & ~0xffff) | DENSE;
-    this.words[at + 1] = block;
+    const at = record << 1;
+    this.words.fill(0, record * this.stride, (record + 1) * this.stride);
+    this.heads[at] = ((this.heads[at] as number) & ~0xffff) | DENSE;
+    this.heads[at + 1] = block;
     this.recountDense(block);
     return block;
   }
@@ -392,6 +395,7 @@ export class LeafTables {
     const record = this.freeRecords.pop() ?? this.used++;
     if (this.used > this.capacity) {
       this.capacity = Math.ceil(this.capacity * 1.5);
+      this.heads = copyInt32(this.heads, this.capacity * 2);
       this.words = copyInt32(this.words, this.capacity * this.stride);
       this.refs = copyInt32(this.refs, this.capacity);
     }

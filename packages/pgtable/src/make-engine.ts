@@ -67,7 +67,7 @@ export function makeEngine(): EngineClass {
     private readonly mm: MmOps;
     private readonly forms: Uint8Array;
     private readonly lifter: RunLifter;
-    readonly pages: PageReplayer | undefined;
+    readonly pageMemory: PageReplayer | undefined;
     private readonly histogram = new Int32Array(256);
     private readonly attrMap = new Uint8Array(256);
     private pending = 0;
@@ -81,7 +81,7 @@ export function makeEngine(): EngineClass {
       this.book = parts.book;
       this.mm = parts.mmOps;
       const [first, second] = parts.planes as readonly PagePlane[];
-      this.pages = first === undefined || second === undefined ? undefined : new PageReplayer(this.tree, first, second, parts.counters);
+      this.pageMemory = first === undefined || second === undefined ? undefined : new PageReplayer(this.tree, first, second, parts.counters);
       this.lifter = new RunLifter(this.tree, parts.planes as readonly PagePlane[], parts.counters);
     }
 

@@ -89,42 +89,45 @@ export class PageReplayer {
     const { tree, mask, stride } = this;
     const record = tree.recentLeafTable(root, high, low);
     if (record < 0) return ELSEWHERE;
-    const words = tree.leaves.words;
-    const at = Math.imul(record, stride);
-    const head = words[at] as number;
+    const { heads, words } = tree.leaves;
+    const at = record << 1;
+    const head = heads[at] as number;
     if ((head & NOT_PLAIN) !== 0) return ELSEWHERE;
     const index = low & mask;
     const bit = 1 << (index & 31);
-    const bitsAt = (index >> 5) + 2;
-    const bits = words[at + bitsAt] as number;
+    const offset = index >> 5;
+    const bitsAt = Math.imul(record, stride) + offset;
+    const bits = words[bitsAt] as number;
     const attr = (bits & bit) === 0 ? head & 255 : (head >> 8) & 255;
     const asked = memo.asked[attr] as number;
-    if (asked <= KNOWN) return asked === 0 ? UNKNOWN : this.replayAlone(memo, attr, at, at + bitsAt, bit);
+    if (asked <= KNOWN) return asked === 0 ? UNKNOWN : this.replayAlone(memo, attr, at, bitsAt, bit);
     if (asked === (KNOWN | FIRST | SECOND)) return ELSEWHERE;
     const isFirst = (asked & FIRST) !== 0;
     const plane = isFirst ? this.firstTree : this.secondTree;
     const planeRecord = plane.recentLeafTable(isFirst ? this.firstRoot : this.secondRoot, high, low);
     if (planeRecord < 0) return ELSEWHERE;
+    const planeHeads = plane.leaves.heads;
     const planeWords = plane.leaves.words;
-    const planeAt = Math.imul(planeRecord, stride);
-    const planeHead = planeWords[planeAt] as number;
+    const planeAt = planeRecord << 1;
+    const planeHead = planeHeads[planeAt] as number;
     if ((planeHead & NOT_PLAIN) !== 0) return ELSEWHERE;
-    const planeBits = planeWords[planeAt + bitsAt] as number;
+    const planeBitsAt = Math.imul(planeRecord, stride) + offset;
+    const planeBits = planeWords[planeBitsAt] as number;
     const value = (planeBits & bit) === 0 ? planeHead & 255 : (planeHead >> 8) & 255;
     if (value >= PLANE_VALUES) return ELSEWHERE;
     const outcome = memo.outcomes[attr | (value << 8)] as number;
     if (outcome <= 0) return outcome === 0 ? UNKNOWN : ELSEWHERE;
     const result = memo.results[outcome] as number;
-    if ((result & NEW_ENTRY) !== 0 && !this.canFlip(words, at, (bits & bit) !== 0, result & 255)) return ELSEWHERE;
+    if ((result & NEW_ENTRY) !== 0 && !this.canFlip(heads, at, (bits & bit) !== 0, result & 255)) return ELSEWHERE;
     if ((result & NEW_VALUE) !== 0) {
-      if (!this.canFlip(planeWords, planeAt, (planeBits & bit) !== 0, (result >> 8) & 255)) return ELSEWHERE;
-      planeWords[planeAt + bitsAt] = planeBits ^ bit;
-      planeWords[planeAt + 1] = (planeWords[planeAt + 1] as number) + ((planeBits & bit) === 0 ? 1 : -1);
+      if (!this.canFlip(planeHeads, planeAt, (planeBits & bit) !== 0, (result >> 8) & 255)) return ELSEWHERE;
+      planeWords[planeBitsAt] = planeBits ^ bit;
+      planeHeads[planeAt + 1] = (planeHeads[planeAt + 1] as number) + ((planeBits & bit) === 0 ? 1 : -1);
       plane.loseCursor();
     }
     if ((result & NEW_ENTRY) !== 0) {
-      words[at + bitsAt] = bits ^ bit;
-      words[at + 1] = (words[at + 1] as number) + ((bits & bit) === 0 ? 1 : -1);
+      words[bitsAt] = bits ^ bit;
+      heads[at + 1] = (heads[at + 1] as number) + ((bits & bit) === 0 ? 1 : -1);
       tree.loseCursor();
     }
     this.count(memo, outcome);
@@ -137,11 +140,11 @@ export class PageReplayer {
     if (outcome <= 0) return outcome === 0 ? UNKNOWN : ELSEWHERE;
     const result = memo.results[outcome] as number;
     if ((result & NEW_ENTRY) !== 0) {
-      const words = this.tree.leaves.words;
+      const { heads, words } = this.tree.leaves;
       const bits = words[bitsAt] as number;
-      if (!this.canFlip(words, at, (bits & bit) !== 0, result & 255)) return ELSEWHERE;
+      if (!this.canFlip(heads, at, (bits & bit) !== 0, result & 255)) return ELSEWHERE;
       words[bitsAt] = bits ^ bit;
-      words[at + 1] = (words[at + 1] as number) + ((bits & bit) === 0 ? 1 : -1);
+      heads[at + 1] = (heads[at + 1] as number) + ((bits & bit) === 0 ? 1 : -1);
       this.tree.loseCursor();
     }
     this.count(memo, outcome);
@@ -149,9 +152,9 @@ export class PageReplayer {
   }
 
   /** Whether an entry of a plain table takes `attr` by its bit alone, and the table's entries are not all equal then. */
-  private canFlip(words: Int32Array, at: number, isOne: boolean, attr: number): boolean {
-    const head = words[at] as number;
-    return isOne ? attr === (head & 255) && words[at + 1] !== 1 : attr === ((head >> 8) & 255) && words[at + 1] !== this.mask;
+  private canFlip(heads: Int32Array, at: number, isOne: boolean, attr: number): boolean {
+    const head = heads[at] as number;
+    return isOne ? attr === (head & 255) && heads[at + 1] !== 1 : attr === ((head >> 8) & 255) && heads[at + 1] !== this.mask;
   }
 
   private count(memo: PageMemo, outcome: number): void {

@@ -27,7 +27,8 @@ import {
   uniformSlot,
 } from './slot';
 
-const CACHE_SIZE = 64;
+/** Level-2 tables a tree remembers by their place: enough for a machine of some TiB whose vCPUs take turns. */
+const CACHE_SIZE = 4096;
 
 const { Empty, Leaf, Table, Special } = EntryKind;
 
@@ -60,6 +61,7 @@ export class TableTree implements Entry {
   // Nodes of level-2 entries found lately, by the upper bits of the frame number.
   // Each as four words: those bits, the root, the position of the node's first slot, nothing.
   private readonly cache = new Int32Array(CACHE_SIZE * 4).fill(-1);
+  private isCacheEmpty = true;
   // What the geometry says, as small integers of this object's own.
   private readonly bits: number;
   private readonly mask: number;
@@ -184,6 +186,7 @@ export class TableTree implements Entry {
           cache[cached] = high;
           cache[cached + 1] = root;
           cache[cached + 2] = node * g.entries;
+          this.isCacheEmpty = false;
           pos = node * g.entries + (low >> g.bits);
         } else {
           pos = node * g.entries + ((high >> (g.bits * (level - 3))) & g.mask);
@@ -487,7 +490,9 @@ export class TableTree implements Entry {
   }
 
   private forgetCache(): void {
+    if (this.isCacheEmpty) return;
     this.cache.fill(-1);
+    this.isCacheEmpty = true;
   }
 
   /** Gives back all storage a word owns. */

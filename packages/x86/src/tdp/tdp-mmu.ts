@@ -179,7 +179,7 @@ export class TdpMmu {
 
   /** Memory of single pages, if this world's engines have one. */
   get pages(): PageReplayer | undefined {
-    return this.engine.pages;
+    return this.engine.pageMemory;
   }
 
   /** All tables as a key; undefined where there are too many to be worth it. */
