@@ -28,6 +28,9 @@ export class MemoryCaches implements Journal {
   private top: Recording | undefined = undefined;
   /** Pages the fault under way has taken while recording; -1: none is under way. */
   private pending = -1;
+  /** Fills not yet counted, and the pages they took. */
+  private fills = 0;
+  private filled = 0;
 
   constructor(
     vcpus: number,
@@ -72,6 +75,15 @@ export class MemoryCaches implements Journal {
     if (this.top !== undefined) appendAll(this.top, recording);
   }
 
+  /** Counts what was filled while a run was recorded: a recorded block must not contain it, because it hangs on what came before. */
+  count(): void {
+    const now = this.counters.now;
+    now[Ev.memcacheTopup] += this.fills;
+    now[Ev.memcachePages] += this.filled;
+    this.fills = 0;
+    this.filled = 0;
+  }
+
   /** Records the fault under way as complete. */
   private settle(): void {
     if (this.pending >= 0 && this.top !== undefined) append(this.top, this.pending === 0 ? 1 : this.pending * 2, 1);
@@ -90,10 +102,10 @@ export class MemoryCaches implements Journal {
   private fill(vcpu: number): void {
     const have = this.objects[vcpu];
     if (have >= this.minPages) return;
-    const now = this.counters.now;
-    now[Ev.memcacheTopup] = (now[Ev.memcacheTopup]) + 1;
-    now[Ev.memcachePages] = (now[Ev.memcachePages]) + CAPACITY - have;
     this.objects[vcpu] = CAPACITY;
+    this.fills++;
+    this.filled += CAPACITY - have;
+    if (this.top === undefined) this.count();
   }
 }
 

@@ -92,13 +92,23 @@ export class CountingMmOps implements MmOps, Bookkeeper {
   /** The last reference of a table page goes: with it the page, now or after a grace period. */
   freePage(gfn: number, level: number, count: number): void {
     this.putPage(gfn, level, count);
-    if (this.deferring) this.waiting.set(this.scope, (this.waiting.get(this.scope) ?? 0) + count);
+    if (this.deferring) this.wait(count);
     else this.add(Ev.tableFree, count);
   }
 
   deferFree(gfn: number, level: number, count: number): void {
     this.add(Ev.freeUnlinkedTable, count);
     this.user.freeUnlinkedTable?.(gfn, level, count);
+  }
+
+  /** Tables of the present scope that wait for a grace period. */
+  get waitingTables(): number {
+    return this.waiting.get(this.scope) ?? 0;
+  }
+
+  /** More of them. */
+  wait(tables: number): void {
+    this.waiting.set(this.scope, this.waitingTables + tables);
   }
 
   /** A grace period has passed: pages that waited are freed, on the host's account. */

@@ -26,6 +26,7 @@ import { readPolicy } from './policy';
 import type { Stage2Policy } from './policy';
 import { stage2Shape } from './stage2-geometry';
 import type { Stage2Shape } from './stage2-geometry';
+import { RunJournal } from './run-journal';
 import { SharedProgram, eachSharedStretch } from './shared-program';
 import { Stage2Tables } from './stage2-tables';
 import { TlbInvalidations } from './tlbi';
@@ -45,6 +46,7 @@ export class Stage2Mmu implements MmuBackend {
   private slots!: Memslots;
   private tables!: Stage2Tables;
   private caches!: MemoryCaches;
+  private journal!: RunJournal;
   private notifier!: MmuNotifier;
   private path!: UserMemAbort;
   private dirtyLog!: Stage2DirtyLog;
@@ -54,6 +56,7 @@ export class Stage2Mmu implements MmuBackend {
   private tableEpoch = 1;
   /** By level and table number: the epoch in which the page was last known to be mapped. */
   private readonly tableSeen = new Map<number, number>();
+  private destroyed = false;
   /** Accesses read the guest's table pages only: see `runShared`. */
   private tablesOnly = false;
   // The access each vCPU has begun: guest-table levels still to be read, then the data; and the stage it is in.
@@ -87,6 +90,7 @@ export class Stage2Mmu implements MmuBackend {
     this.tables = new Stage2Tables(world, this.shape, this.attrs, this.slots, counters, mm, tlb, policy);
     this.mmOps.zallocPagesExact?.(geometry.rootTables);
     this.caches = new MemoryCaches(vm.vcpus, counters, this.shape.minCachePages);
+    this.journal = new RunJournal(this.caches, mm);
     this.notifier = new MmuNotifier(this.tables, this.slots, counters, policy);
     this.path = new UserMemAbort(vm.vcpus, this.tables, this.slots, this.caches, this.notifier, counters, policy, () => this.tableEpoch++);
     this.dirtyLog = new Stage2DirtyLog(this.tables, this.slots, policy);
@@ -190,6 +194,8 @@ export class Stage2Mmu implements MmuBackend {
         this.deleteMemslot(this.slots.byId(op.slot));
         break;
       case 'zap_all':
+        for (const slot of this.slots.all) this.unmapSlot(slot);
+        break;
       case 'destroy_vm':
         this.destroy();
         break;
@@ -219,7 +225,7 @@ export class Stage2Mmu implements MmuBackend {
   }
 
   memory(): BackendMemory {
-    return { tableBytesReal: this.tables.tableCount() * this.policy.granuleBytes };
+    return { tableBytesReal: this.destroyed ? 0 : this.tables.tableCount() * this.policy.granuleBytes };
   }
 
   /**
@@ -297,8 +303,9 @@ export class Stage2Mmu implements MmuBackend {
     this.caches.vcpu = vcpu;
     this.tables.mm.scope = slot.spec.id;
     this.counters.select(vcpu, slot.spec.id);
-    const program = new AccessProgram(key, this.caches, vcpu, pattern, slot, this.slots, this.path, this.attrs);
+    const program = new AccessProgram(key, this.journal, vcpu, pattern, slot, this.slots, this.path, this.attrs);
     this.tables.run(program, gfn, gfn + (count - 1) * run.stride + 1);
+    this.caches.count();
   }
 
   private tablesSeen(vfn: number, lastVfn: number): boolean {
@@ -355,9 +362,13 @@ export class Stage2Mmu implements MmuBackend {
   }
 
   private deleteMemslot(slot: Memslot): void {
+    this.unmapSlot(slot);
+    this.slots.remove(slot);
+  }
+
+  private unmapSlot(slot: Memslot): void {
     this.select(slot.spec.id);
     this.tables.inChunks(slot.spec.baseGfn, slot.end, (from, to) => this.tables.unmap(from, to));
-    this.slots.remove(slot);
     this.tableEpoch++;
   }
 
@@ -366,6 +377,7 @@ export class Stage2Mmu implements MmuBackend {
     for (const slot of [...this.slots.all]) this.deleteMemslot(slot);
     this.select(0);
     this.tables.destroy();
+    this.destroyed = true;
     this.mmOps.freePagesExact?.(this.shape.geometry.rootTables);
   }
 

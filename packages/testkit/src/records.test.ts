@@ -8,7 +8,7 @@ import { Registry, readRecordFile, verifyRecords } from '@mmulab/runner';
 
 const records = join(__dirname, '..', 'records');
 const files = readdirSync(records).filter(name => name.endsWith('.json'));
-const plugins = ['@mmulab/workloads', '@mmulab/x86'];
+const plugins = ['@mmulab/workloads', '@mmulab/x86', '@mmulab/arm64'];
 
 describe('the shipped records', () => {
   it('are nine families', () => {
@@ -47,5 +47,24 @@ describe('records of the TDP MMU', () => {
     expect(report.equal).toBe(report.values);
     expect(report.records).toBe(ours.length);
     expect(report.values).toBeGreaterThan(1000);
+  });
+});
+
+describe('records of arm64', () => {
+  const registry = Registry.load(plugins, __dirname);
+
+  it.each([
+    ['arm64-kpt.json', 1965],
+    ['arm64-dlpt.json', 1457],
+    ['arm64-eager.json', 546],
+  ])('%s: all %i judged values are equal', (file, values) => {
+    const report = verifyRecords([join(records, file)], registry, { backend: 'arm64-stage2' });
+    expect(report.differences).toEqual([]);
+    expect([report.values, report.equal]).toEqual([values, values]);
+  });
+
+  it('of one vCPU over transparent huge pages, half read and half written, are equal though their host is not judged', () => {
+    const report = verifyRecords([join(records, 'arm64-dlpt.json')], registry, { backend: 'arm64-stage2' });
+    expect(report.unjudged).toEqual({ values: 322, equal: 322 });
   });
 });
