@@ -15,7 +15,17 @@ import { tableWorld } from './table-world';
 const seed = Number(process.env['MMULAB_SEED'] ?? 4711);
 
 type Operation =
-  | { readonly do: 'touch'; readonly root: number; readonly from: number; readonly pages: number; readonly stride: number; readonly writeEvery: number; readonly goal: number; readonly split: boolean; readonly tableAttr: number }
+  | {
+      readonly do: 'touch';
+      readonly root: number;
+      readonly from: number;
+      readonly pages: number;
+      readonly stride: number;
+      readonly writeEvery: number;
+      readonly goal: number;
+      readonly split: boolean;
+      readonly tableAttr: number;
+    }
   | { readonly do: 'range'; readonly root: number; readonly from: number; readonly pages: number; readonly what: RangeOperation }
   | { readonly do: 'dirty'; readonly from: number; readonly pages: number; readonly value: number }
   | { readonly do: 'table-attr'; readonly root: number; readonly from: number; readonly level: number; readonly value: number }
@@ -47,7 +57,7 @@ class Trio {
 
   perform(operation: Operation): void {
     const outcomes = this.all.map(([name, tables]) => {
-      const root = (this.roots.get(name) as readonly number[])['root' in operation ? operation.root : 0] as number;
+      const root = (this.roots.get(name) as readonly number[])['root' in operation ? operation.root : 0];
       return [name, this.on(tables, root, operation), tables, root] as const;
     });
     const [[, rightResult, right, rightRoot]] = outcomes as [(typeof outcomes)[number]];
@@ -89,7 +99,18 @@ class Trio {
     const from = 'from' in operation ? start + (operation.from % npages) : start;
     const end = 'pages' in operation ? Math.min(start + npages, from + operation.pages) : from + 1;
     const block = geometry.entries;
-    const places = [start, from, from + 1, end - 1, end, from - 1, from - (from % block), from - (from % block) + block, start + npages - 1, start + (npages >> 1)];
+    const places = [
+      start,
+      from,
+      from + 1,
+      end - 1,
+      end,
+      from - 1,
+      from - (from % block),
+      from - (from % block) + block,
+      start + npages - 1,
+      start + (npages >> 1),
+    ];
     return [...new Set(places)].filter(gfn => gfn >= start && gfn < start + npages);
   }
 
@@ -116,7 +137,11 @@ function same(operation: string, what: string, found: unknown, right: unknown): 
 function operations(stage: Stage, count: number): fc.Arbitrary<readonly Operation[]> {
   const entries = stage.geometry.entries;
   const root = fc.constantFrom(0, 0, 0, 1);
-  const from = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 2, arbitrary: fc.constantFrom(entries, 2 * entries, entries >> 1, 1) }, { weight: 1, arbitrary: fc.nat(stage.npages - 1) });
+  const from = fc.oneof(
+    { weight: 3, arbitrary: fc.constant(0) },
+    { weight: 2, arbitrary: fc.constantFrom(entries, 2 * entries, entries >> 1, 1) },
+    { weight: 1, arbitrary: fc.nat(stage.npages - 1) },
+  );
   const pages = fc.oneof(
     { weight: 3, arbitrary: fc.constant(stage.npages) },
     { weight: 2, arbitrary: fc.constantFrom(1, entries, 2 * entries, entries + 1, entries >> 1) },
@@ -137,7 +162,10 @@ function operations(stage: Stage, count: number): fc.Arbitrary<readonly Operatio
     { weight: 8, arbitrary: touch },
     { weight: 8, arbitrary: fc.record({ do: fc.constant('range' as const), root, from, pages, what: fc.constantFrom(...rangeOperations) }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('dirty' as const), from, pages, value: fc.constantFrom(0, 1) }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('table-attr' as const), root, from, level: fc.constantFrom(2, 3), value: fc.constantFrom(0, 5) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ do: fc.constant('table-attr' as const), root, from, level: fc.constantFrom(2, 3), value: fc.constantFrom(0, 5) }),
+    },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('clear' as const), root }) },
   );
   return fc.noBias(fc.array(one, { minLength: count, maxLength: count }));
@@ -158,10 +186,15 @@ const first = (geometry: Geometry, npages: number): Stage => ({ geometry, start:
 
 describe(`step = range = oracle over random sequences of 25 operations (seed ${seed})`, () => {
   it('on 4 entries and 3 levels, all 64 frames: 150 sequences', () => holds(first(new Geometry(4, 3), 64), 150));
-  it('on 4 entries and 5 levels, 256 frames in the middle: 60 sequences', () => holds({ geometry: new Geometry(4, 5), start: 512 - 64, npages: 256 }, 60));
+  it('on 4 entries and 5 levels, 256 frames in the middle: 60 sequences', () =>
+    holds({ geometry: new Geometry(4, 5), start: 512 - 64, npages: 256 }, 60));
   it('on a root of 4 tables, at its end: 60 sequences', () => holds(last(new Geometry(4, 3, 4), 100), 60));
   it('on 512 entries and 4 levels, 5 leaf tables: 30 sequences', () => holds(first(new Geometry(512, 4), 2560), 30), 60_000);
-  it('on 512 entries, at a start that is not aligned: 15 sequences', () => holds({ geometry: new Geometry(512, 4), start: 700, npages: 2000 }, 15), 60_000);
+  it(
+    'on 512 entries, at a start that is not aligned: 15 sequences',
+    () => holds({ geometry: new Geometry(512, 4), start: 700, npages: 2000 }, 15),
+    60_000,
+  );
   it('on 512 entries, 5 levels and a root of 16 tables, at its end: 15 sequences', () => holds(last(new Geometry(512, 5, 16), 1536), 15), 60_000);
   it('on 2048 entries, root of 2, at its end: 5 sequences', () => holds(last(new Geometry(2048, 4, 2), 4096), 5), 60_000);
   it('on 8192 entries at the end of 52 bits of frames: 3 sequences of 12', () => holds(last(new Geometry(8192, 4), 16384), 3, 12), 60_000);

@@ -38,8 +38,8 @@ describe('a memo', () => {
     for (let i = 0; i < 1000; i++) memo.set(Int32Array.of(i, -i), entry(i));
     const seen: number[] = [];
     memo.drain((key, value) => {
-      expect([...key]).toEqual([value.words[0], -(value.words[0] as number)].map(number => number | 0));
-      seen.push(key[0] as number);
+      expect([...key]).toEqual([value.words[0], -value.words[0]].map(number => number | 0));
+      seen.push(key[0]);
     });
     expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
     expect([memo.size, memo.get(Int32Array.of(1, -1))]).toEqual([0, undefined]);

@@ -18,8 +18,20 @@ function drain(list: RunList): Item[] {
 
 describe('a run list', () => {
   it('keeps order and cuts ranges like a plain array: 500 sequences of 20 operations', () => {
-    const append = fc.record({ cut: fc.constant(false), level: fc.constantFrom(2, 3), at: fc.nat(40), count: fc.integer({ min: 1, max: 6 }), low: fc.nat(0) });
-    const cut = fc.record({ cut: fc.constant(true), level: fc.constantFrom(2, 3, 4), at: fc.nat(40), count: fc.integer({ min: 1, max: 12 }), low: fc.constantFrom(0, 3) });
+    const append = fc.record({
+      cut: fc.constant(false),
+      level: fc.constantFrom(2, 3),
+      at: fc.nat(40),
+      count: fc.integer({ min: 1, max: 6 }),
+      low: fc.nat(0),
+    });
+    const cut = fc.record({
+      cut: fc.constant(true),
+      level: fc.constantFrom(2, 3, 4),
+      at: fc.nat(40),
+      count: fc.integer({ min: 1, max: 12 }),
+      low: fc.constantFrom(0, 3),
+    });
     fc.assert(
       fc.property(fc.array(fc.oneof({ weight: 2, arbitrary: append }, { weight: 1, arbitrary: cut }), { maxLength: 20 }), operations => {
         const list = new RunList();

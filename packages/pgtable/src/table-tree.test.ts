@@ -4,7 +4,13 @@ import { Geometry } from './geometry';
 import { uniformSlot } from './slot';
 import { COVERED, TableTree } from './table-tree';
 
-function treeOf(geometry: Geometry): { readonly tree: TableTree; readonly root: number; readonly leaf: number; readonly other: number; readonly special: number } {
+function treeOf(geometry: Geometry): {
+  readonly tree: TableTree;
+  readonly root: number;
+  readonly leaf: number;
+  readonly other: number;
+  readonly special: number;
+} {
   const attrs = new AttrTable();
   const [leaf, other, special] = [attrs.intern(1), attrs.intern(3), attrs.intern(64, true)];
   const tree = new TableTree(geometry, attrs);

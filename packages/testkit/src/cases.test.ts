@@ -19,17 +19,21 @@ const plugins = ['@mmulab/workloads', '@mmulab/x86'];
 const names = readdirSync(cases).sort();
 
 describe('the cases', () => {
-  it.each(names)('%s: every counter of every phase is as derived', name => {
-    const { runs } = JSON.parse(readFileSync(join(cases, name, 'expected.json'), 'utf8')) as { readonly runs: readonly ExpectedRun[] };
-    const results = run(join(cases, name, 'case.yaml'), { plugins, from: __dirname });
-    expect(results.map(result => /\(([^()]*=[^()]*)\)$/.exec(result.name)?.[1] ?? '')).toEqual(runs.map(({ variation }) => variation));
-    results.forEach((result, i) => {
-      const expected = (runs[i] as ExpectedRun).phases;
-      expect(result.phases.map(phase => phase.phase)).toEqual(Object.keys(expected));
-      const problems = result.phases.flatMap(phase => problemsOf(phase, expected[phase.phase] ?? {}));
-      expect(problems).toEqual([]);
-    });
-  }, 60_000);
+  it.each(names)(
+    '%s: every counter of every phase is as derived',
+    name => {
+      const { runs } = JSON.parse(readFileSync(join(cases, name, 'expected.json'), 'utf8')) as { readonly runs: readonly ExpectedRun[] };
+      const results = run(join(cases, name, 'case.yaml'), { plugins, from: __dirname });
+      expect(results.map(result => /\(([^()]*=[^()]*)\)$/.exec(result.name)?.[1] ?? '')).toEqual(runs.map(({ variation }) => variation));
+      results.forEach((result, i) => {
+        const expected = runs[i].phases;
+        expect(result.phases.map(phase => phase.phase)).toEqual(Object.keys(expected));
+        const problems = result.phases.flatMap(phase => problemsOf(phase, expected[phase.phase] ?? {}));
+        expect(problems).toEqual([]);
+      });
+    },
+    60_000,
+  );
 
   it.each(names)('%s is described in one sentence and says how its counts were derived', name => {
     const text = readFileSync(join(cases, name, 'case.yaml'), 'utf8');

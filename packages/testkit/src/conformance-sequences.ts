@@ -5,20 +5,36 @@
  * operation into what the backend is told, leaving out what a kernel would refuse in the VM's present state.
  */
 import { AccessKind } from '@mmulab/api';
-import type { BackendDefinition, ControlWrite, HostOp, KernelProfile, MemslotSpec, OptionSpec, OptionValue, OptionValues } from '@mmulab/api';
+import type { BackendDefinition, ControlWrite, HostOp, MemslotSpec, OptionSpec, OptionValue, OptionValues } from '@mmulab/api';
 import type * as FastCheck from 'fast-check';
 import type { SubjectStep } from './conformance-subject';
 import type { SlotPlan, TestRegion, TestVm, VmPlan } from './conformance-vm';
 
 /** One drawn operation. `slot`, `from` and `to` are reduced to what the VM has. */
 export type Drawn =
-  | { readonly do: 'run'; readonly vcpu: number; readonly slot: number; readonly from: number; readonly pages: number; readonly stride: number; readonly kind: AccessKind; readonly writeEvery: number }
+  | {
+      readonly do: 'run';
+      readonly vcpu: number;
+      readonly slot: number;
+      readonly from: number;
+      readonly pages: number;
+      readonly stride: number;
+      readonly kind: AccessKind;
+      readonly writeEvery: number;
+    }
   | { readonly do: 'log'; readonly slot: number; readonly on: boolean }
   | { readonly do: 'get'; readonly slot: number }
   | { readonly do: 'delete'; readonly slot: number }
   | { readonly do: 'create'; readonly slot: number }
   | { readonly do: 'clear' | 'unmap'; readonly slot: number; readonly from: number; readonly pages: number }
-  | { readonly do: 'age'; readonly slot: number; readonly from: number; readonly pages: number; readonly pageByPage: boolean; readonly flush: boolean }
+  | {
+      readonly do: 'age';
+      readonly slot: number;
+      readonly from: number;
+      readonly pages: number;
+      readonly pageByPage: boolean;
+      readonly flush: boolean;
+    }
   | { readonly do: 'manual'; readonly initiallySet: boolean }
   | { readonly do: 'nx' }
   | { readonly do: 'zapAll' }
@@ -104,7 +120,9 @@ function drawn(fc: typeof FastCheck, sizes: Sizes, controls: readonly ControlWri
     { weight: 3, arbitrary: age },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('nx' as const) }) },
     { weight: 4, arbitrary: fc.oneof(...rare) },
-    ...(controls.length === 0 ? [] : [{ weight: 4, arbitrary: fc.record({ do: fc.constant('control' as const), vcpu: fc.nat(5), which: fc.nat(controls.length - 1) }) }]),
+    ...(controls.length === 0
+      ? []
+      : [{ weight: 4, arbitrary: fc.record({ do: fc.constant('control' as const), vcpu: fc.nat(5), which: fc.nat(controls.length - 1) }) }]),
   );
 }
 
@@ -115,7 +133,7 @@ const TABLES = 8;
 
 /** Complete option values of a scenario: a profile, then every drawn override that the backend accepts. */
 export function drawValues(definition: BackendDefinition, scenario: Scenario): { readonly options: OptionValues; readonly host: OptionValues } {
-  const profile = definition.profiles[scenario.profile % definition.profiles.length] as KernelProfile;
+  const profile = definition.profiles[scenario.profile % definition.profiles.length];
   let options: OptionValues = { ...defaultsOf(definition.options), ...profile.values };
   let host: OptionValues = defaultsOf(definition.hostOptions);
   const accepted = (nextOptions: OptionValues, nextHost: OptionValues): boolean => {
@@ -147,7 +165,7 @@ function override(specs: readonly OptionSpec[], [option, value]: readonly [numbe
   const spec = varied[option % varied.length];
   if (spec === undefined) return {};
   const values = valuesOf(spec);
-  return { [spec.name]: values[value % values.length] as OptionValue };
+  return { [spec.name]: values[value % values.length] };
 }
 
 /** Values of an option worth trying. */
@@ -194,7 +212,7 @@ export class StepMaker {
     this.regions = vm.regions;
     this.vcpus = vm.layout.vcpus;
     const [tables, ...slots] = vm.layout.memslots.map((spec): SlotState => ({ spec, exists: true, logged: false, read: false }));
-    this.tables = tables as SlotState;
+    this.tables = tables;
     this.slots = slots;
   }
 
@@ -210,7 +228,7 @@ export class StepMaker {
   }
 
   private run({ vcpu, slot, from, pages, stride, kind, writeEvery }: Extract<Drawn, { do: 'run' }>): SubjectStep {
-    const region = this.regions[slot === HOLE ? this.regions.length - 1 : slot % (this.regions.length - 1)] as TestRegion;
+    const region = this.regions[slot === HOLE ? this.regions.length - 1 : slot % (this.regions.length - 1)];
     const first = from % region.npages;
     const count = Math.max(1, Math.min(pages, this.maxRun, Math.floor((region.npages - first - 1) / stride) + 1));
     return { step: 'run', vcpu: vcpu % this.vcpus, run: { vfn: region.vfn + first, count, stride, kind, writeEvery } };
@@ -224,8 +242,8 @@ export class StepMaker {
     if (drawn.do === 'nx') return { op: 'nx_recovery' };
     if (drawn.do === 'zapAll') return { op: 'zap_all' };
     if (drawn.do === 'idle') return { op: 'idle', ms: drawn.ms };
-    if (drawn.do === 'create' || drawn.do === 'delete') return this.existence(drawn.do, this.slots[drawn.slot % this.slots.length] as SlotState);
-    return this.slotOp(drawn, drawn.slot === TABLES ? this.tables : (this.slots[drawn.slot % this.slots.length] as SlotState));
+    if (drawn.do === 'create' || drawn.do === 'delete') return this.existence(drawn.do, this.slots[drawn.slot % this.slots.length]);
+    return this.slotOp(drawn, drawn.slot === TABLES ? this.tables : this.slots[drawn.slot % this.slots.length]);
   }
 
   private existence(what: 'create' | 'delete', state: SlotState): HostOp | undefined {
@@ -234,7 +252,10 @@ export class StepMaker {
     return state.exists ? { op: 'create_memslot', slot: state.spec } : { op: 'delete_memslot', slot: state.spec.id };
   }
 
-  private slotOp(drawn: Exclude<Drawn, { do: 'run' | 'control' | 'manual' | 'nx' | 'zapAll' | 'idle' | 'create' | 'delete' }>, state: SlotState): HostOp | undefined {
+  private slotOp(
+    drawn: Exclude<Drawn, { do: 'run' | 'control' | 'manual' | 'nx' | 'zapAll' | 'idle' | 'create' | 'delete' }>,
+    state: SlotState,
+  ): HostOp | undefined {
     const { spec } = state;
     if (!state.exists) return undefined;
     const slot = spec.id;

@@ -67,7 +67,12 @@ export function layOutVm(plan: VmPlan, machine: Machine, backing: (name: string)
     return { id: i + 1, baseGfn, npages, hvf, backing: backing(slot.backing), readonly: slot.readonly, populated };
   });
   const hole = { vfn: 0x10, gfn: (firstBlock - 4) * block, npages: HOLE_PAGES, spec: undefined };
-  const regions = slots.map((spec, i): TestRegion => ({ vfn: 0xc0000 + (2 * i * block + spec.baseGfn % block), gfn: spec.baseGfn, npages: spec.npages, spec }));
+  const regions = slots.map((spec, i): TestRegion => ({
+    vfn: 0xc0000 + (2 * i * block + (spec.baseGfn % block)),
+    gfn: spec.baseGfn,
+    npages: spec.npages,
+    spec,
+  }));
   const [spaces, tablePages] = guestTables([hole, ...regions], entries);
   const small = backing('anonymous');
   const zero: MemslotSpec = {

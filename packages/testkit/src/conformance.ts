@@ -82,7 +82,7 @@ export function describeConformance(definition: BackendDefinition, create: Creat
       checkProperty(10, seed + 1, small, controls, scenario => {
         const vm = vmOf(definition, scenario);
         const [once, again] = ['once', 'again'].map(name => new Subject(name, definition, create, drawValues(definition, scenario), vm, 'run'));
-        replay(scenario, vm, [once as Subject, again as Subject], small, controls);
+        replay(scenario, vm, [once, again], small, controls);
       }));
   });
 }
@@ -153,7 +153,13 @@ function vmOf(definition: BackendDefinition, scenario: Scenario): TestVm {
 }
 
 /** Drives one scenario in every way and compares all counters and sampled translations after each operation. */
-function compareManners(definition: BackendDefinition, create: CreateBackend, scenario: Scenario, sizes: Sizes, controls: readonly ControlWrite[]): void {
+function compareManners(
+  definition: BackendDefinition,
+  create: CreateBackend,
+  scenario: Scenario,
+  sizes: Sizes,
+  controls: readonly ControlWrite[],
+): void {
   const vm = vmOf(definition, scenario);
   const values = drawValues(definition, scenario);
   const subject = (name: string, manner: Manner, world = false): Subject =>
@@ -181,7 +187,7 @@ function replay(scenario: Scenario, vm: TestVm, subjects: readonly Subject[], si
       memory: subject.backend.memory(),
     }));
     for (const other of others) {
-      const { name: _first, ...expected } = first as NonNullable<typeof first>;
+      const { name: _first, ...expected } = first;
       const { name, ...found } = other;
       compare(expected, found, sampled, `${what}: ${name} against ${first?.name}`);
     }

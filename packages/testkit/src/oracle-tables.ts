@@ -102,7 +102,7 @@ export class OracleRoot {
     let span = entries ** (levels - 1);
     const top = Math.floor(gfn / span);
     if (top >= entries * rootTables) throw new RangeError(`frame ${gfn} lies beyond the root`);
-    let cursor = this.at(this.tables[Math.floor(top / entries)] as OracleTable, top % entries, levels, top * span);
+    let cursor = this.at(this.tables[Math.floor(top / entries)], top % entries, levels, top * span);
     while (cursor.level > goal && cursor.child !== undefined) {
       span /= entries;
       const index = Math.floor((gfn - cursor.gfn) / span);

@@ -6,8 +6,19 @@
  * interface and the words of rules and protocols alone, so that what both engines agree on is worth something. A backend runs on it unchanged:
  * hand it `oracleWorld` where it takes an EngineWorld.
  */
-import { Action, Effect, EntryKind, InvariantError, Step, verdictAction, verdictAttr, verdictEffects, verdictOutcome, verdictTableAttr } from '@mmulab/api';
-import type { Entry, Protocol, Rule, Verdict } from '@mmulab/api';
+import {
+  Action,
+  Effect,
+  EntryKind,
+  InvariantError,
+  Step,
+  verdictAction,
+  verdictAttr,
+  verdictEffects,
+  verdictOutcome,
+  verdictTableAttr,
+} from '@mmulab/api';
+import type { Entry, Rule, Verdict } from '@mmulab/api';
 import type { Engine, EngineParts, EngineWorld, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { OraclePlane } from './oracle-plane';
 import { OracleRoot, indicesOf } from './oracle-tables';
@@ -125,7 +136,7 @@ class OracleEngine implements Engine {
 
   /** Takes a protocol's steps one after the other. @param gfn frame to be named in calls; @returns the verdict's effects */
   private protocol(at: OracleCursor, verdict: Verdict, gfn: number): number {
-    const protocol = this.parts.protocols[verdictAction(verdict) - Action.FirstProtocol] as Protocol;
+    const protocol = this.parts.protocols[verdictAction(verdict) - Action.FirstProtocol];
     const { level } = at;
     const wasTable = at.kind === EntryKind.Table;
     let fill = 0;

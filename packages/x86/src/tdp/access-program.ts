@@ -87,7 +87,7 @@ export class AccessProgram implements RunProgram {
   private hostSettled(gfn: number, level: number): boolean {
     const plane = this.slots.hostPlane;
     const state = plane.get(gfn);
-    if (!plane.isUniform(gfn, PAGES_PER_LEVEL[level] as number, state)) return false;
+    if (!plane.isUniform(gfn, PAGES_PER_LEVEL[level], state)) return false;
     const { faults } = this.slot.spec.backing;
     return faults[state * 2]?.state === state && (!this.writes || faults[state * 2 + 1]?.state === state);
   }
@@ -99,8 +99,6 @@ export class AccessProgram implements RunProgram {
     if (!faults.some(fault => fault.notifications.length > 0)) return false;
     const state = plane.get(gfn);
     const notifies = (fault: HostFault | undefined): boolean => fault !== undefined && fault.notifications.length > 0;
-    return (
-      !plane.isUniform(gfn, PAGES_PER_LEVEL[level] as number, state) || notifies(faults[state * 2]) || (this.writes && notifies(faults[state * 2 + 1]))
-    );
+    return !plane.isUniform(gfn, PAGES_PER_LEVEL[level], state) || notifies(faults[state * 2]) || (this.writes && notifies(faults[state * 2 + 1]));
   }
 }
