@@ -142,6 +142,20 @@ describe('the nested guest', () => {
     expect(vm.pass(AccessKind.Read)).toBe(0);
   });
 
+  it('has its NPT12 write-protected in L1: a write there is emulated, and unlinks what the entry stood for', () => {
+    const vm = new NestedVm();
+    vm.pass(AccessKind.Write);
+    vm.backend.control(0, { register: 'nested', value: 'vmexit' });
+    const counts = (): number[] => ['pf_emulate', 'mmu_pte_write'].map(name => vm.counters.of(name));
+    const before = counts();
+    // L1 maps its table pages nowhere; without paging it reaches them by their frames.
+    vm.backend.control(0, { register: 'cr0', bit: 'pg', value: 0 });
+    vm.backend.touch(0, 0x181, AccessKind.Write);
+    expect(counts().map((count, i) => count - (before[i] ?? 0))).toEqual([1, 1]);
+    vm.backend.touch(0, 0x190, AccessKind.Write);
+    expect(counts().map((count, i) => count - (before[i] ?? 0))).toEqual([1, 1]);
+  });
+
   it('loses its mappings with those of L1 when the host takes pages away', () => {
     const vm = new NestedVm();
     vm.pass(AccessKind.Write);

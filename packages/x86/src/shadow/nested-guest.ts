@@ -11,10 +11,12 @@ import type { Memslot, Memslots } from '../memslots';
 import type { GuestCpu } from '../roots/guest-state';
 import type { VcpuRoots } from '../roots/vcpu-roots';
 import type { LoggedTables } from '../tdp/dirty-log';
+import type { ShadowedFrames } from '../tdp/fault';
 import type { RecoverableTables } from '../tdp/nx-recovery';
 import type { TdpMmu, TdpRoot } from '../tdp/tdp-mmu';
 import type { VmJournal } from '../vm-journal';
 import type { WalkRules } from './guest-walk';
+import { tableWritten } from './pte-write';
 import { ShadowEngine } from './shadow-engine';
 import { ShadowFaultPath } from './shadow-fault';
 import type { ShadowFaultWorld } from './shadow-fault';
@@ -30,7 +32,7 @@ export interface NestedHost extends ShadowVm {
 }
 
 /** L2 of all vCPUs of a VM. */
-export class NestedGuests implements ShadowFaultWorld {
+export class NestedGuests implements ShadowFaultWorld, ShadowedFrames {
   readonly engine: ShadowEngine;
   /** L2's pages are write-protected, never logged by the hardware: its log would hold L2 addresses. */
   readonly pmlActive = false;
@@ -88,6 +90,18 @@ export class NestedGuests implements ShadowFaultWorld {
     if (next === ACCESS_DONE) return this.proceed(vcpu);
     this.pendingStage[vcpu] = next;
     return next;
+  }
+
+  maxLevel(gfn: number, level: number): number {
+    return this.engine.track.maxLevel(gfn, level);
+  }
+
+  refusesWrite(gfn: number): boolean {
+    return this.engine.sync.tryToUnsync(gfn, true, false);
+  }
+
+  emulated(gfn: number): void {
+    tableWritten(this.engine.mmu, { gfn, offset: 0, bytes: 8 });
   }
 
   rootPage(vcpu: number, frame: number): number {

@@ -71,6 +71,16 @@ export interface FaultWorld {
   readonly pmlActive: boolean;
 }
 
+/** Frames of the VM that hold tables its shadow pages stand for. */
+export interface ShadowedFrames {
+  /** Largest level up to `level` at which a frame may be mapped. */
+  maxLevel(gfn: number, level: number): number;
+  /** Whether a frame must not become writable; last-level tables are let go of instead. */
+  refusesWrite(gfn: number): boolean;
+  /** A refused write was emulated. */
+  emulated(gfn: number): void;
+}
+
 /** Policy switches of the fault path. */
 export interface FaultPolicy {
   readonly fastPageFault: boolean;
@@ -88,6 +98,8 @@ const MAX_FAULTS_PER_ACCESS = 64;
 
 /** The state of each vCPU's fault, and the stages. */
 export class TdpFaultPath {
+  /** Set while a nested guest's pages shadow tables of L1. */
+  shadowed: ShadowedFrames | undefined = undefined;
   private readonly gfn: Float64Array;
   private readonly kind: Uint8Array;
   private readonly denied: Uint8Array;
@@ -351,14 +363,20 @@ export class TdpFaultPath {
       this.add(Ev.pfEmulate);
       return ACCESS_DONE;
     }
+    const isRefused = this.shadowed !== undefined && host === HostPage.Writable && this.shadowed.refusesWrite(gfn);
     const op = this.mmu.mapOp;
     op.mmio = slot === undefined || host === HostPage.Failed;
-    op.hostWritable = host === HostPage.Writable;
+    op.hostWritable = host === HostPage.Writable && !isRefused;
     op.logged = slot !== undefined && slot.logged;
     op.hugePageDisallowed = kind === 2 && this.policy.nxHugePages;
     op.reqLevel = slot === undefined || slot.logged ? 1 : this.maxMappingLevel(slot, gfn);
     const goal = op.hugePageDisallowed ? 1 : op.reqLevel;
     const result = this.mmu.map(root, gfn, goal);
+    if (isRefused && kind === 1) {
+      this.add(Ev.pfEmulate);
+      this.shadowed?.emulated(gfn);
+      return ACCESS_DONE;
+    }
     if (result === FIXED) {
       const now = this.counters.now;
       now[PF_FIXED] = (now[PF_FIXED] as number) + 1;
@@ -374,7 +392,9 @@ export class TdpFaultPath {
 
   private maxMappingLevel(slot: Memslot, gfn: number): number {
     const host = this.slots.hostLevel(slot, gfn);
-    return host === 1 ? 1 : Math.min(this.policy.maxLeafLevel, host, slot.maxLevel(gfn));
+    if (host === 1) return 1;
+    const level = Math.min(this.policy.maxLeafLevel, host, slot.maxLevel(gfn));
+    return this.shadowed === undefined ? level : this.shadowed.maxLevel(gfn, level);
   }
 
   private add(index: number): void {

@@ -153,7 +153,13 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   }
 
   isCalm(vcpu: number): boolean {
-    return !this.pmlActive && this.vcpus.flushPending[vcpu] === 0 && this.vcpus.pmlFill[vcpu] === 0 && this.roots.requests[vcpu] === 0;
+    return (
+      !this.pmlActive &&
+      this.path.shadowed === undefined &&
+      this.vcpus.flushPending[vcpu] === 0 &&
+      this.vcpus.pmlFill[vcpu] === 0 &&
+      this.roots.requests[vcpu] === 0
+    );
   }
 
   root(vcpu: number): TdpRoot {
@@ -173,7 +179,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
       const gfn = guest.gfn + (vfn - guest.vfn);
       const slot = this.slots.find(gfn);
       const inSlot = slot === undefined ? 1 : Math.min(inGuest, Math.ceil((slot.end - gfn) / run.stride));
-      if (slot === undefined || inSlot < 8) this.runSingly(vcpu, run, index, inSlot);
+      if (slot === undefined || inSlot < 8 || this.path.shadowed !== undefined) this.runSingly(vcpu, run, index, inSlot);
       else this.runLifted(vcpu, run, index, inSlot, gfn, slot);
       index += inSlot;
     }
@@ -504,6 +510,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
       rootsObsolete: () => this.roots.invalidateAll(),
       writeProtectElsewhere: gfn => {
         this.forgetTables();
+        this.path.shadowed = this.nested;
         return this.mmu.writeProtectFrame(gfn);
       },
     };
