@@ -8,6 +8,7 @@
 import type { AccessKind, AccessRun } from './access';
 import type { EventDef } from './events';
 import type { KernelProfile, OptionSpec, OptionValues } from './options';
+import type { ExportDef } from './trace-export';
 import type { Gfn, Level, Vfn } from './units';
 import type { ControlWrite, HostOp, Machine, VmLayout } from './workload';
 
@@ -113,6 +114,8 @@ export interface BackendDefinition {
   /** Facts about the host machine. */
   readonly hostOptions: readonly OptionSpec[];
   readonly events: readonly EventDef[];
+  /** Traces it can write of a run (`TraceExport`). Absent: none. */
+  readonly exports?: readonly ExportDef[];
   /**
    * Checks combinations no single option can: throws a typed error.
    * Called with complete values, before the machine is asked for.

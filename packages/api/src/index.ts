@@ -26,6 +26,8 @@ export type {
 } from './options';
 export { ACCESS_DONE, BackendOptions, CountersToken, HostOptions, MmuBackend } from './backend';
 export type { BackendDefinition, BackendMemory, SharedPart, SharedRounds, StageDef, Translation } from './backend';
+export { TraceExport } from './trace-export';
+export type { ExportDef } from './trace-export';
 export { Workload } from './workload';
 export type {
   ControlWrite,

@@ -2,6 +2,7 @@
  * What the `arm64-stage2` backend says of itself.
  */
 import type { BackendDefinition } from '@mmulab/api';
+import { CASEMATE } from './casemate-export';
 import { stage2Events } from './events';
 import { checkOptions, granuleOf, readPolicy } from './policy';
 import { stage2HostOptions, stage2Options, stage2Profiles } from './profiles';
@@ -18,6 +19,7 @@ export const stage2Definition: BackendDefinition = {
   options: stage2Options,
   hostOptions: stage2HostOptions,
   events: stage2Events,
+  exports: [{ name: CASEMATE, doc: 'Page-table writes, barriers, TLB invalidations and mmu_lock, as Casemate’s checker of break-before-make reads them.' }],
   check: (options, host) => {
     checkOptions(options, host);
     readPolicy(options, host);

@@ -8,6 +8,26 @@ export function badSplitChunk(bytes: number, why: string): MmulabError {
   return new MmulabError('EAGER_SPLIT_CHUNK', `backend.options.eager_split_chunk: ${bytes}: ${why}`);
 }
 
+/** EXPORT_GRANULE, EXPORT_IPA_BITS, EXPORT_VCPUS: something the trace language has no words for. */
+export function notExportable(code: 'EXPORT_GRANULE' | 'EXPORT_IPA_BITS' | 'EXPORT_VCPUS', what: string, expected: string): MmulabError {
+  return new MmulabError(code, `export casemate: ${what}: expected ${expected}`);
+}
+
+/** EXPORT_LOCK: two threads are in sections of mmu_lock that exclude each other. */
+export function lockOverlap(thread: number, other: number): InvariantError {
+  return new InvariantError('EXPORT_LOCK', `thread ${thread} takes mmu_lock, which thread ${other} holds`, 0, 0, '');
+}
+
+/** EXPORT_OMISSION: nothing that can be left out of a trace. */
+export function badOmission(text: string): MmulabError {
+  return new MmulabError('EXPORT_OMISSION', `export casemate: ${text}: expected no-break, no-tlbi, or no-tlbi:N for the N-th break`);
+}
+
+/** EXPORT_UNKNOWN: a form in which the backend writes no traces. */
+export function unknownExport(name: string): MmulabError {
+  return new MmulabError('EXPORT_UNKNOWN', `export ${name}: arm64-stage2 has casemate`);
+}
+
 /** FAULT_LIVELOCK: one access faulted without end. */
 export function livelock(gfn: number, level: number, entry: string): InvariantError {
   return new InvariantError('FAULT_LIVELOCK', 'an access faults again and again', gfn, level, entry);

@@ -34,7 +34,7 @@ const NO_OP: NoOp = {};
 const PMD = 2;
 const PUD = 3;
 
-const engineClasses = new Map<EngineWorld, EngineClass>();
+const engineClasses = new WeakMap<EngineWorld, EngineClass>();
 
 /** The class of stage-2 engines in a world, made once. */
 function engineClass(world: EngineWorld): EngineClass {

@@ -16,6 +16,17 @@ export function badSetting(option: string, text: string, expected: string): Mmul
   return new MmulabError('CLI_BAD_SETTING', `${option} ${text}: expected ${expected}`);
 }
 
+/** The backend writes no traces. */
+export function exportNotThere(name: string, backend: string, others: readonly string[]): MmulabError {
+  const there = others.length === 0 ? '' : `; there is ${others.join(', ')}`;
+  return new MmulabError('CLI_EXPORT_BACKEND', `--export ${name}: ${backend} writes no traces${there}`);
+}
+
+/** One file holds the trace of one run. */
+export function exportOfSeveral(runs: number): MmulabError {
+  return new MmulabError('CLI_EXPORT_RUNS', `--export: ${runs} runs, and a file holds the trace of one`);
+}
+
 /** `init` would write over a file. */
 export function fileExists(path: string): MmulabError {
   return new MmulabError('CLI_FILE_EXISTS', `${path}: is there already (--force writes over it)`);
@@ -36,6 +47,11 @@ export function tooLittleToCompare(runs: number): MmulabError {
 /** A config and a command line were given. */
 export function tooManySources(command: string): MmulabError {
   return new MmulabError('CLI_TOO_MANY_SOURCES', `${command}: give files or a command line after --, not both`);
+}
+
+/** The backend writes other traces. */
+export function unknownExport(name: string, backend: string, names: readonly string[]): MmulabError {
+  return new MmulabError('CLI_UNKNOWN_EXPORT', `--export ${name}: not a trace that ${backend} writes${suggestName(name, names)}`);
 }
 
 /** There is no such command. */

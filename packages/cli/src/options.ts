@@ -2,7 +2,7 @@
  * Options that several commands share.
  */
 import type { View } from '@mmulab/report';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { badSetting } from './errors';
 import type { Terminal } from './terminal';
 
@@ -35,13 +35,25 @@ export interface Setting {
   readonly value: string;
 }
 
+/** `--export NAME=FILE`, as typed. */
+export type ExportSetting = Setting;
+
+/** What `--export` says. */
+export interface ExportOptions {
+  readonly export?: ExportSetting;
+  /** What the trace is to lack, so that a checker has something to find. */
+  readonly exportWithout?: string;
+}
+
+const pair = (option: string, expected: string, text: string): Setting => {
+  const at = text.indexOf('=');
+  if (at <= 0) throw badSetting(option, text, expected);
+  return { key: text.slice(0, at).trim(), value: text.slice(at + 1) };
+};
+
 const collect =
   (option: string, expected: string) =>
-  (text: string, before: readonly Setting[] = []): readonly Setting[] => {
-    const at = text.indexOf('=');
-    if (at <= 0) throw badSetting(option, text, expected);
-    return [...before, { key: text.slice(0, at).trim(), value: text.slice(at + 1) }];
-  };
+  (text: string, before: readonly Setting[] = []): readonly Setting[] => [...before, pair(option, expected, text)];
 
 /** Adds `--format`, `--all`, `--quiet` and `--no-color`. */
 export function addOutputOptions(command: Command): Command {
@@ -71,6 +83,18 @@ export function addRunSettings(command: Command): Command {
     .option('--vary <key=a,b>', 'one run per value (repeatable: every combination)', collect('--vary', 'key=value,value'))
     .option('--vcpus <number>', 'number of vCPUs')
     .option('--seed <number>', 'seed of everything random');
+}
+
+/** Adds `--export`, and for tests of checkers, out of sight, `--export-without`. */
+export function addExportOption(command: Command): Command {
+  const read = (text: string): ExportSetting => {
+    const setting = pair('--export', 'NAME=FILE', text);
+    if (setting.value === '') throw badSetting('--export', text, 'NAME=FILE');
+    return setting;
+  };
+  return command
+    .option('--export <name=file>', 'write a trace of the run for another tool: casemate, for its checker of break-before-make (arm64-stage2)', read)
+    .addOption(new Option('--export-without <what>', 'no-break, no-tlbi or no-tlbi:N').hideHelp());
 }
 
 /** What a reporter has to know. */

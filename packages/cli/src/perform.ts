@@ -1,7 +1,7 @@
 /**
  * Performs prepared runs one after the other: shows how far they have come, passes on their notes, checks their thresholds.
  */
-import type { RunResult } from '@mmulab/api';
+import type { RunResult, TraceExport } from '@mmulab/api';
 import { formatCount } from '@mmulab/report';
 import { checkThresholds, runResolved } from '@mmulab/runner';
 import type { PreparedRun } from './sources';
@@ -16,9 +16,10 @@ export interface Performance {
 /**
  * Performs runs.
  * @param quiet no progress and no notes; thresholds that are not met are said all the same
+ * @param trace where the run's trace goes, when one is asked for
  */
-export function performRuns(prepared: readonly PreparedRun[], terminal: Terminal, quiet = false): Performance {
-  const results = prepared.map((one, index) => performRun(one, index, prepared.length, quiet ? undefined : terminal));
+export function performRuns(prepared: readonly PreparedRun[], terminal: Terminal, quiet = false, trace?: TraceExport): Performance {
+  const results = prepared.map((one, index) => performRun(one, index, prepared.length, quiet ? undefined : terminal, trace));
   terminal.progress(undefined);
   if (!quiet) for (const note of new Set(results.flatMap(result => result.notes))) terminal.err(`note: ${note}\n`);
   const failures = prepared.flatMap(({ run }, index) => thresholdFailures(run, results[index]));
@@ -26,9 +27,10 @@ export function performRuns(prepared: readonly PreparedRun[], terminal: Terminal
   return { results, meetsThresholds: failures.length === 0 };
 }
 
-function performRun({ run, registry }: PreparedRun, index: number, runs: number, terminal: Terminal | undefined): RunResult {
+function performRun({ run, registry }: PreparedRun, index: number, runs: number, terminal: Terminal | undefined, trace: TraceExport | undefined): RunResult {
   const label = run.variation === '' ? run.name : run.variation;
   return runResolved(run, registry, {
+    trace,
     onPhaseStart: (phase, at, phases) => {
       const [done, total] = runs === 1 ? [at, phases] : [index, runs];
       terminal?.progress({ done, total, label: `${label}: ${phase}` });

@@ -3,7 +3,7 @@
  * constructors name. The container is asked once and then forgotten.
  */
 import 'reflect-metadata';
-import { BackendOptions, CountersToken, HostOptions, MmuBackend, Workload, type BackendDefinition, type OptionValues } from '@mmulab/api';
+import { BackendOptions, CountersToken, HostOptions, MmuBackend, TraceExport, Workload, type BackendDefinition, type OptionValues } from '@mmulab/api';
 import { Container } from 'inversify';
 import type { ResolvedRun } from './config/types';
 import type { Registry } from './registry';
@@ -17,8 +17,8 @@ export interface Composition {
   readonly counters: RunCounters;
 }
 
-/** Builds backend, workload and counters of a run. */
-export function compose(run: ResolvedRun, registry: Registry): Composition {
+/** Builds backend, workload and counters of a run. @param trace where the backend is to write a trace of it */
+export function compose(run: ResolvedRun, registry: Registry, trace?: TraceExport): Composition {
   const backend = registry.backendContribution(run.backend.name);
   const workload = registry.workloadContribution(run.workload.name);
   const counters = new RunCounters(backend.definition.events, Number(run.workload.options['vcpus'] ?? 1));
@@ -26,6 +26,7 @@ export function compose(run: ResolvedRun, registry: Registry): Composition {
   container.bind<OptionValues>(BackendOptions).toConstantValue(run.backend.options);
   container.bind<OptionValues>(HostOptions).toConstantValue(run.host);
   container.bind<RunCounters>(CountersToken).toConstantValue(counters);
+  if (trace !== undefined) container.bind<TraceExport>(TraceExport).toConstantValue(trace);
   container.bind<MmuBackend>(MmuBackend).to(backend.implementation);
   container.bind<Workload>(Workload).to(workload.implementation);
   return { definition: backend.definition, backend: container.get<MmuBackend>(MmuBackend), workload: container.get<Workload>(Workload), counters };

@@ -13,6 +13,7 @@ import {
   type PhaseResult,
   type PhaseStep,
   type RunResult,
+  type TraceExport,
   type VcpuProgram,
   type VcpuStep,
   type WorkloadPlan,
@@ -35,6 +36,8 @@ export interface RunHooks {
   onPhaseStart?(name: string, index: number, phases: number): void;
   /** A phase has ended. */
   onPhaseEnd?(name: string, index: number, phases: number): void;
+  /** A trace is to be written of the run, one that the backend's definition names. */
+  readonly trace?: TraceExport | undefined;
 }
 
 /** How `run` finds its plugins. */
@@ -69,7 +72,7 @@ export function planRun(run: ResolvedRun, registry: Registry): WorkloadPlan {
  */
 export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHooks = {}): RunResult {
   const startedMs = performance.now();
-  const composition = compose(run, registry);
+  const composition = compose(run, registry, hooks.trace);
   const plan = planOf(composition, run, registry);
   const { notes, ...performed } = new RunInProgress(composition, plan, run.seed).perform(hooks);
   const { name, variation, seed } = run;

@@ -7,13 +7,25 @@ import type { Command } from 'commander';
 import { catalogOf } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { ExitCode } from '../exit-code';
-import { addOutputOptions, addPluginOption, addRunSettings, viewOf, type OutputOptions, type PluginOptions, type RunSettings } from '../options';
+import { checkExport, writingExport } from '../export';
+import {
+  addExportOption,
+  addOutputOptions,
+  addPluginOption,
+  addRunSettings,
+  viewOf,
+  type ExportOptions,
+  type OutputOptions,
+  type PluginOptions,
+  type RunSettings,
+} from '../options';
 import { makeDirectory, writeResults } from '../output-directory';
-import { performRuns } from '../perform';
+import { performRuns, type Performance } from '../perform';
 import { checkOperands, prepareCommandLine, prepareFile, type PreparedRun } from '../sources';
+import type { Terminal } from '../terminal';
 import { isHelpWanted, testUsage } from '../test-usage';
 
-type Options = OutputOptions & PluginOptions & RunSettings & { readonly out?: string };
+type Options = OutputOptions & PluginOptions & RunSettings & ExportOptions & { readonly out?: string };
 
 /** Formats in which the runs of a matrix are also put side by side. */
 const FOR_READERS = ['table', 'markdown'];
@@ -28,7 +40,7 @@ export function configure(command: Command, context: CommandContext): void {
       .argument('[files...]', 'configs (YAML or JSON) or .test files')
       .usage('[options] FILE...\n       mmulab run [options] -- TEST [flags of the test]'),
   );
-  addPluginOption(addOutputOptions(command))
+  addExportOption(addPluginOption(addOutputOptions(command)))
     .option('--out <dir>', 'write every result as JSON and CSV into a directory')
     .addHelpText('after', '\nmmulab run -- TEST -h prints the flags of a test; mmulab list workloads names the tests.\n')
     .action((files: string[], options: Options) => run(files, options, context));
@@ -43,8 +55,9 @@ function run(files: readonly string[], options: Options, context: CommandContext
   }
   checkOperands({ command: 'run', files, commandLine });
   const prepared = prepare(files, commandLine, options);
+  if (options.export !== undefined) checkExport(options.export, prepared);
   if (options.out !== undefined) makeDirectory(options.out);
-  const { results, meetsThresholds } = performRuns(prepared, terminal, options.quiet);
+  const { results, meetsThresholds } = perform(prepared, terminal, options);
   const view = viewOf(terminal, options);
   const catalog = catalogOf(prepared.map(({ registry }) => registry));
   terminal.out(resultsText(results, catalog, options.format, view));
@@ -53,6 +66,11 @@ function run(files: readonly string[], options: Options, context: CommandContext
     if (options.quiet !== true) terminal.err(`wrote ${paths.join(', ')}\n`);
   }
   if (!meetsThresholds) context.exitWith(ExitCode.Failed);
+}
+
+function perform(prepared: readonly PreparedRun[], terminal: Terminal, { quiet, export: wanted, exportWithout }: Options): Performance {
+  if (wanted === undefined) return performRuns(prepared, terminal, quiet);
+  return writingExport(wanted, exportWithout, trace => performRuns(prepared, terminal, quiet, trace));
 }
 
 function prepare(files: readonly string[], commandLine: readonly string[] | undefined, options: Options): readonly PreparedRun[] {

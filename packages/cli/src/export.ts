@@ -1,0 +1,69 @@
+/**
+ * `--export NAME=FILE`: a trace of the run in a language of somebody else's tool, as far as the backend can write it.
+ */
+import { MmulabError, type TraceExport } from '@mmulab/api';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { exportNotThere, exportOfSeveral, unknownExport, unwritable } from './errors';
+import type { ExportSetting } from './options';
+import type { PreparedRun } from './sources';
+
+/** Characters that are gathered before they are written. */
+const CHUNK = 1 << 16;
+
+/**
+ * Checks that the runs can be exported as asked, before anything runs.
+ * @throws CLI_EXPORT_RUNS for several runs, CLI_EXPORT_BACKEND when the backend writes no traces, CLI_UNKNOWN_EXPORT when it writes others
+ */
+export function checkExport({ key: name }: ExportSetting, prepared: readonly PreparedRun[]): void {
+  if (prepared.length !== 1) throw exportOfSeveral(prepared.length);
+  for (const { run, registry } of prepared) {
+    const known = registry.backend(run.backend.name).exports ?? [];
+    if (known.length === 0) {
+      const others = registry.backends().flatMap(backend => (backend.exports ?? []).map(one => `${one.name} (${backend.name})`));
+      throw exportNotThere(name, run.backend.name, others);
+    }
+    if (!known.some(one => one.name === name)) {
+      throw unknownExport(
+        name,
+        run.backend.name,
+        known.map(one => one.name),
+      );
+    }
+  }
+}
+
+/**
+ * Writes a trace into a file while something runs. A run that fails leaves no file behind.
+ * @param leaveOut what the backend is to leave out of it
+ * @throws FILE_UNWRITABLE
+ */
+export function writingExport<T>({ key: name, value: path }: ExportSetting, leaveOut: string | undefined, run: (trace: TraceExport) => T): T {
+  const file = guarded(path, () => openSync(path, 'w'));
+  let pending = '';
+  const flush = (): void => {
+    guarded(path, () => writeSync(file, pending));
+    pending = '';
+  };
+  const write = (text: string): void => {
+    pending += text;
+    if (pending.length >= CHUNK) flush();
+  };
+  try {
+    const result = run({ name, leaveOut, write });
+    flush();
+    closeSync(file);
+    return result;
+  } catch (error) {
+    closeSync(file);
+    rmSync(path, { force: true });
+    throw error;
+  }
+}
+
+function guarded<T>(path: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    throw error instanceof MmulabError ? error : unwritable(path, error instanceof Error ? error.message : String(error));
+  }
+}
