@@ -47,6 +47,8 @@ export interface Scenario {
   /** Overrides as choices: number of the option, number of the value. */
   readonly overrides: readonly (readonly [number, number])[];
   readonly host: readonly (readonly [number, number])[];
+  /** Option values that beat all of these, in scenarios written by hand. */
+  readonly options?: OptionValues;
   readonly vm: VmPlan;
   readonly operations: readonly Drawn[];
 }
@@ -152,7 +154,7 @@ export function drawValues(definition: BackendDefinition, scenario: Scenario): {
     const next = { ...host, ...override(definition.hostOptions, draw) };
     if (accepted(options, next)) host = next;
   }
-  return { options, host };
+  return { options: { ...options, ...scenario.options }, host };
 }
 
 /** The default of every option. */

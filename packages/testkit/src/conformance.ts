@@ -33,8 +33,8 @@ export interface ConformanceOptions {
   readonly hugeSequences?: number;
   /** Backings drawn; all small and 2 MiB ones by default. */
   readonly backings?: readonly string[];
-  /** Scenarios that failed once, by what they showed. */
-  readonly regressions?: Readonly<Record<string, Scenario>>;
+  /** Scenarios beside the random ones, by what they show: those that failed once, and those that chance hardly finds. */
+  readonly scenarios?: Readonly<Record<string, Scenario>>;
 }
 
 const SMALL: Sizes = {
@@ -75,7 +75,7 @@ export function describeConformance(definition: BackendDefinition, create: Creat
       () => checkProperty(hugeSequences, seed, HUGE, controls, scenario => compareManners(definition, create, scenario, HUGE, controls)),
       TIMEOUT_MS,
     );
-    for (const [what, scenario] of Object.entries(options.regressions ?? {})) {
+    for (const [what, scenario] of Object.entries(options.scenarios ?? {})) {
       it(`counts the same ${what}`, () => compareManners(definition, create, scenario, small, controls));
     }
     it(`is deterministic over 10 sequences (seed ${seed})`, () =>
