@@ -48,6 +48,8 @@ import { TdpRoots } from './tdp-roots';
 // Bound here: a name that another package re-exports is a call of a getter.
 const ACCESS_DONE: number = DONE_CODE;
 const { Write } = AccessKind;
+/** Frames that a guest table of a level covers. */
+const SPANS: readonly number[] = [1, 2, 3, 4, 5].reduce((spans, level) => [...spans, 512 ** level], [1]);
 
 /** Stages of guest-table touches come before those of the data access; the scheduler sees the same ones. */
 const NO_ACCESS = -1;
@@ -329,7 +331,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   private touchWalk(vcpu: number, walker: GuestWalker, vfn: number, block: number): void {
     const seen = this.seen(vcpu);
     const { epoch } = seen;
-    for (let level = walker.space.levels; level >= 1; level--) this.touchTable(vcpu, level, Math.floor(vfn / 512 ** level));
+    for (let level = walker.space.levels; level >= 1; level--) this.touchTable(vcpu, level, Math.floor(vfn / (SPANS[level] as number)));
     seen.noteWalk(block, epoch);
   }
 
@@ -376,7 +378,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   /** Touches the table pages of all walks of a run, level by level. */
   private touchTables(vcpu: number, walker: GuestWalker, vfn: number, lastVfn: number, stride: number): void {
     for (let level = walker.space.levels; level >= 1; level--) {
-      const span = 512 ** level;
+      const span = SPANS[level] as number;
       if (stride > span) {
         for (let at = vfn; at <= lastVfn; at += stride) this.touchTable(vcpu, level, Math.floor(at / span));
       } else {
@@ -409,7 +411,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   private tablesSettled(vcpu: number, walker: GuestWalker, vfn: number, lastVfn: number): boolean {
     const seen = this.seen(vcpu);
     for (let level = walker.space.levels; level >= 1; level--) {
-      const span = 512 ** level;
+      const span = SPANS[level] as number;
       const end = Math.floor(lastVfn / span) + 1;
       let index = walker.nextTable(level, Math.floor(vfn / span));
       while (index < end) {
@@ -438,7 +440,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     while ((this.pendingLevel[vcpu] as number) >= 0) {
       const level = this.pendingLevel[vcpu] as number;
       this.pendingLevel[vcpu] = level - 1;
-      const frame = level === 0 ? walker.gfnOf(vfn) : this.seen(vcpu).take(level, Math.floor(vfn / 512 ** level));
+      const frame = level === 0 ? walker.gfnOf(vfn) : this.seen(vcpu).take(level, Math.floor(vfn / (SPANS[level] as number)));
       if (frame < 0) continue;
       const stage = this.path.begin(vcpu, frame, level === 0 ? (this.pendingKind[vcpu] as number) : this.tableAccess, level === 0 ? 0 : 1);
       if (stage !== ACCESS_DONE) {
