@@ -71,3 +71,8 @@ export function nestedSplitNeedsCache(): MmulabError {
     'backend.options.eager_page_split: Y with shadowed_access_cache=N: nested huge pages cannot be split eagerly without the cached access bits (set eager_page_split=N, or shadowed_access_cache=Y)',
   );
 }
+
+/** PAE_ROOT_LINGERS: a vCPU has let go of all roots, and a PAE root of its is still alive. */
+export function lingeringPaeRoot(vcpu: number): InvariantError {
+  return new InvariantError('PAE_ROOT_LINGERS', `vCPU ${vcpu} has unloaded its roots, but a PAE root is left`, 0, 3, 'pae_root');
+}

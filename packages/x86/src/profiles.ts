@@ -89,6 +89,7 @@ export const x86Options: readonly OptionSpec[] = [
   flag('role_ignores_pg', 'N', 'CR0.WP and EFER.NX enter the role while paging is off, too (5.10).'),
   flag('wp_ignored_without_pg', 'Y', 'A change of CR0.WP alone does nothing while paging is off (6.4).'),
   flag('wp_guest_owned', 'Y', 'Under EPT the guest writes CR0.WP without an exit (6.4, and stable 6.1).'),
+  flag('async_pf_cleared_by_pg', 'N', 'A change of CR0.PG clears asynchronous page faults under way (up to 6.0).'),
   flag(
     'cr3_flush_always',
     'Y',
@@ -148,7 +149,7 @@ const v6_4: OptionValues = {
 const v6_2: OptionValues = { ...v6_4, root_lifetime: 'async-zap', wp_shortcut: 'N', wp_ignored_without_pg: 'N', wp_guest_owned: 'N' };
 const v6_1: OptionValues = { ...v6_2, huge_page_fault: 'zap', nx_precise: 'N', nx_unlist_logged: 'N', sync_same_spte: 'N' };
 const v6_1_192: OptionValues = { ...v6_1, root_lifetime: 'persist', wp_shortcut: 'Y', wp_guest_owned: 'Y', flush_on_link: 'Y' };
-const v5_18: OptionValues = { ...v6_1, tdp_role_has_wp: 'Y', shadowed_access_cache: 'N', child_role_check: 'N' };
+const v5_18: OptionValues = { ...v6_1, tdp_role_has_wp: 'Y', shadowed_access_cache: 'N', child_role_check: 'N', async_pf_cleared_by_pg: 'Y' };
 const v5_17: OptionValues = {
   ...v5_18,
   root_lifetime: 'sync-zap',

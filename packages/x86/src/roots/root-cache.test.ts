@@ -23,6 +23,9 @@ class Freed implements RootPages {
   hasPage(root: number): boolean {
     return root < 900;
   }
+  paeRootsOf(): number {
+    return 0;
+  }
   isObsolete(): boolean {
     return false;
   }

@@ -13,6 +13,8 @@ export interface RootPages extends RootMatcher {
   commit(): void;
   /** Whether the root is one table with a page of its own; PAE and special roots are not. */
   hasPage(root: number): boolean;
+  /** PAE roots of a vCPU that are alive: none may be left once it has let go of all. */
+  paeRootsOf(vcpu: number): number;
   /** Whether the root was invalidated or is of an old generation. */
   isObsolete(root: number): boolean;
   /** Brings what lies below a root in line with the guest's tables. */

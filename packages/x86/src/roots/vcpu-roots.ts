@@ -10,6 +10,7 @@
  * kvm_mmu_free_obsolete_roots(); x86.c vcpu_enter_guest(). Hot path: `serve`.
  */
 import type { Counters } from '@mmulab/api';
+import { lingeringPaeRoot } from '../errors';
 import { Ev } from '../events';
 import type { VcpuStates } from '../vcpu-state';
 import type { GuestCpu } from './guest-state';
@@ -124,6 +125,7 @@ export class VcpuRoots {
   unload(vcpu: number): void {
     this.freeAll(this.main[vcpu].cache, this.mainPages);
     if (this.nestedPages !== undefined) this.freeAll(this.nested[vcpu].cache, this.nestedPages);
+    if (this.mainPages.paeRootsOf(vcpu) !== 0) throw lingeringPaeRoot(vcpu);
   }
 
   /** What a role change does: unload and init; or, with look-up, init and a switch to the present top table. */

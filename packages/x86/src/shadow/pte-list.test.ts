@@ -11,7 +11,7 @@ describe('lists of shadow entries', () => {
         const heads = [0, 0, 0];
         const model = [new Set<number>(), new Set<number>(), new Set<number>()];
         for (const { list, value } of steps) {
-          const set = model[list] as Set<number>;
+          const set = model[list];
           const head = heads[list] ?? 0;
           heads[list] = set.has(value) ? lists.remove(head, value) : lists.add(head, value);
           if (!set.delete(value)) set.add(value);

@@ -21,9 +21,17 @@ const PAE_BASE = 2 ** 24;
 const PAE_PAGES = 4;
 const PAE_SPAN = 2 ** 18;
 
+/** A PAE root: its owner, and its four pages. */
+interface PaeRoot {
+  readonly vcpu: number;
+  readonly pages: readonly number[];
+}
+
 /** Roots of one VM's legacy MMU. */
 export class ShadowRoots implements RootPages {
-  private readonly pae: { role: number; pages: number[] }[] = [];
+  private readonly pae: PaeRoot[] = [];
+  /** PAE roots alive, by vCPU. */
+  private readonly held: number[] = [];
   private readonly freePae: number[] = [];
   private readonly zapped: number[] = [];
 
@@ -37,24 +45,27 @@ export class ShadowRoots implements RootPages {
   /** The page a root has for a frame; NO_PAGE where a PAE root has none. */
   pageFor(root: number, frame: number): number {
     if (root < PAE_BASE) return root;
-    return (this.pae[root - PAE_BASE] as { pages: number[] }).pages[Math.floor(frame / PAE_SPAN) % PAE_PAGES];
+    return this.pae[root - PAE_BASE].pages[Math.floor(frame / PAE_SPAN) % PAE_PAGES];
   }
 
-  load(_vcpu: number, pgd: number, role: number): number {
+  load(vcpu: number, pgd: number, role: number): number {
     this.mmu.makePagesAvailable();
     const gfn = isDirect(role) ? 0 : Math.floor(pgd / 4096);
     if (roleLevel(role) >= 4) return this.reference(this.mmu.getPage(gfn, role));
     const pages = this.paePages(gfn, role).map(page => (page === NO_PAGE ? page : this.reference(page)));
     const number = this.freePae.pop() ?? this.pae.length;
-    this.pae[number] = { role, pages };
+    this.pae[number] = { vcpu, pages };
+    this.held[vcpu] = this.paeRootsOf(vcpu) + 1;
     return PAE_BASE + number;
   }
 
   put(root: number): void {
     if (root === INVALID_ROOT) return;
     if (root < PAE_BASE) return this.release(root);
-    for (const page of (this.pae[root - PAE_BASE] as { pages: number[] }).pages) if (page !== NO_PAGE) this.release(page);
+    const { vcpu, pages } = this.pae[root - PAE_BASE];
+    for (const page of pages) if (page !== NO_PAGE) this.release(page);
     this.freePae.push(root - PAE_BASE);
+    this.held[vcpu] = this.paeRootsOf(vcpu) - 1;
   }
 
   commit(): void {
@@ -68,6 +79,10 @@ export class ShadowRoots implements RootPages {
 
   hasPage(root: number): boolean {
     return root < PAE_BASE;
+  }
+
+  paeRootsOf(vcpu: number): number {
+    return this.held[vcpu] ?? 0;
   }
 
   isObsolete(root: number): boolean {
@@ -93,7 +108,7 @@ export class ShadowRoots implements RootPages {
 
   private pagesOf(root: number): readonly number[] {
     if (root < PAE_BASE) return [root];
-    return (this.pae[root - PAE_BASE] as { pages: number[] }).pages.filter(page => page !== NO_PAGE);
+    return this.pae[root - PAE_BASE].pages.filter(page => page !== NO_PAGE);
   }
 
   /** The four pages of a PAE root: without paging direct ones, for PAE guests one per directory, for 32-bit guests four parts of one table. */

@@ -62,6 +62,10 @@ export class TdpRoots implements RootPages {
     return true;
   }
 
+  paeRootsOf(): number {
+    return 0;
+  }
+
   isObsolete(id: number): boolean {
     return !this.get(id).valid;
   }
