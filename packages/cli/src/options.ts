@@ -14,6 +14,12 @@ export interface OutputOptions {
   readonly color: boolean;
 }
 
+/** Which parts of results are shown. */
+export interface SelectionOptions {
+  readonly counters?: readonly string[];
+  readonly phases?: readonly string[];
+}
+
 /** What is loaded beside the built-in plugins. */
 export interface PluginOptions {
   readonly plugin?: readonly string[];
@@ -62,6 +68,18 @@ export function addOutputOptions(command: Command): Command {
     .option('--all', 'zero counters too, and what is the same in all runs')
     .option('--quiet', 'no notes and no progress')
     .option('--no-color', 'no colours');
+}
+
+/** Adds `--counters` and `--phases`. */
+export function addSelectionOptions(command: Command): Command {
+  const names = (text: string): readonly string[] =>
+    text
+      .split(',')
+      .map(name => name.trim())
+      .filter(name => name !== '');
+  return command
+    .option('--counters <a,b>', 'show these counters only', names)
+    .option('--phases <a,b>', 'show these phases only (the total stays that of the whole run)', names);
 }
 
 /** Adds `--plugin`. */

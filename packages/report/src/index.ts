@@ -28,3 +28,4 @@ export { explanationReport } from './explanation-report';
 export type { ExplainedName } from './explanation-report';
 export { formatBytes, formatCount, formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
 export type { Cell, Column, Sheet, Tone, TonedCell } from './sheet';
+export { selectParts, type Selection } from './select';

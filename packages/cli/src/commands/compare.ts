@@ -2,19 +2,29 @@
  * `mmulab compare`: puts runs or saved results side by side.
  */
 import type { RunResult } from '@mmulab/api';
-import { compareResults, comparisonReport, renderReport, reporterFor } from '@mmulab/report';
+import { compareResults, comparisonReport, renderReport, reporterFor, selectParts } from '@mmulab/report';
 import type { Command } from 'commander';
 import { catalogOf, loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { tooLittleToCompare } from '../errors';
 import { ExitCode } from '../exit-code';
-import { addOutputOptions, addPluginOption, addRunSettings, viewOf, type OutputOptions, type PluginOptions, type RunSettings } from '../options';
+import {
+  addOutputOptions,
+  addPluginOption,
+  addRunSettings,
+  addSelectionOptions,
+  viewOf,
+  type OutputOptions,
+  type PluginOptions,
+  type RunSettings,
+  type SelectionOptions,
+} from '../options';
 import { performRuns } from '../perform';
 import { readSavedResults } from '../saved-results';
 import { checkOperands, prepareCommandLine, prepareFile, type PreparedRun } from '../sources';
 import { isHelpWanted, testUsage } from '../test-usage';
 
-type Options = OutputOptions & PluginOptions & RunSettings;
+type Options = OutputOptions & PluginOptions & RunSettings & SelectionOptions;
 
 /** One side of a comparison: runs still to be performed, or results read from a file. */
 type Side = { readonly runs: readonly PreparedRun[] } | { readonly saved: readonly RunResult[] };
@@ -28,7 +38,7 @@ export function configure(command: Command, context: CommandContext): void {
         '[options] FILE FILE...\n       mmulab compare [options] MATRIX.yaml\n       mmulab compare [options] --vary KEY=A,B -- TEST [flags of the test]',
       ),
   );
-  addPluginOption(addOutputOptions(command))
+  addPluginOption(addSelectionOptions(addOutputOptions(command)))
     .addHelpText('after', '\nA config with vary or zip is compared run by run; everything else is compared with the first run.\n')
     .action((files: string[], options: Options) => compare(files, options, context));
 }
@@ -47,7 +57,7 @@ function compare(files: readonly string[], options: Options, context: CommandCon
   const prepared = sides.flatMap(side => ('runs' in side ? side.runs : []));
   const catalog = catalogOf(prepared.length === 0 ? [loadRegistry(options.plugin)] : prepared.map(({ registry }) => registry));
   const performed = performRuns(prepared, terminal, options.quiet);
-  const results = inOrder(sides, performed.results);
+  const results = selectParts(inOrder(sides, performed.results), options);
   terminal.out(renderReport(comparisonReport(compareResults(results), catalog), options.format, viewOf(terminal, options)));
   if (!performed.meetsThresholds) context.exitWith(ExitCode.Failed);
 }

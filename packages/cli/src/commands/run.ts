@@ -1,7 +1,7 @@
 /**
  * `mmulab run`: runs configs, .test files or a command line, and prints what was counted.
  */
-import { compareResults, comparisonReport, renderReport, reporterFor, resultsReport, type Catalog, type View } from '@mmulab/report';
+import { compareResults, comparisonReport, renderReport, reporterFor, resultsReport, selectParts, type Catalog, type View } from '@mmulab/report';
 import type { RunResult } from '@mmulab/api';
 import type { Command } from 'commander';
 import { catalogOf } from '../built-in';
@@ -13,11 +13,13 @@ import {
   addOutputOptions,
   addPluginOption,
   addRunSettings,
+  addSelectionOptions,
   viewOf,
   type ExportOptions,
   type OutputOptions,
   type PluginOptions,
   type RunSettings,
+  type SelectionOptions,
 } from '../options';
 import { makeDirectory, writeResults } from '../output-directory';
 import { performRuns, type Performance } from '../perform';
@@ -25,7 +27,7 @@ import { checkOperands, prepareCommandLine, prepareFile, type PreparedRun } from
 import type { Terminal } from '../terminal';
 import { isHelpWanted, testUsage } from '../test-usage';
 
-type Options = OutputOptions & PluginOptions & RunSettings & ExportOptions & { readonly out?: string };
+type Options = OutputOptions & PluginOptions & RunSettings & SelectionOptions & ExportOptions & { readonly out?: string };
 
 /** Formats in which the runs of a matrix are also put side by side. */
 const FOR_READERS = ['table', 'markdown'];
@@ -40,7 +42,7 @@ export function configure(command: Command, context: CommandContext): void {
       .argument('[files...]', 'configs (YAML or JSON) or .test files')
       .usage('[options] FILE...\n       mmulab run [options] -- TEST [flags of the test]'),
   );
-  addExportOption(addPluginOption(addOutputOptions(command)))
+  addExportOption(addPluginOption(addSelectionOptions(addOutputOptions(command))))
     .option('--out <dir>', 'write every result as JSON and CSV into a directory')
     .addHelpText('after', '\nmmulab run -- TEST -h prints the flags of a test; mmulab list workloads names the tests.\n')
     .action((files: string[], options: Options) => run(files, options, context));
@@ -60,7 +62,7 @@ function run(files: readonly string[], options: Options, context: CommandContext
   const { results, meetsThresholds } = perform(prepared, terminal, options);
   const view = viewOf(terminal, options);
   const catalog = catalogOf(prepared.map(({ registry }) => registry));
-  terminal.out(resultsText(results, catalog, options.format, view));
+  terminal.out(resultsText(selectParts(results, options), catalog, options.format, view));
   if (options.out !== undefined) {
     const paths = writeResults(options.out, results, view);
     if (options.quiet !== true) terminal.err(`wrote ${paths.join(', ')}\n`);

@@ -1,0 +1,38 @@
+/**
+ * Takes from results only the counters and phases a reader asked for.
+ */
+import type { CounterValues, PhaseResult, RunResult } from '@mmulab/api';
+import { unknownCounter, unknownPhase } from './errors';
+import { counterNames } from './results';
+
+/** What is wanted; an absent list means everything. Counters come in the order in which they are named. */
+export interface Selection {
+  readonly counters?: readonly string[];
+  readonly phases?: readonly string[];
+}
+
+/**
+ * The chosen parts of results. Totals stay those of whole runs.
+ * Throws `REPORT_UNKNOWN_COUNTER` or `REPORT_UNKNOWN_PHASE`, with the nearest name, for what none of the results has.
+ */
+export function selectParts(results: readonly RunResult[], { counters, phases }: Selection): readonly RunResult[] {
+  const knownCounters = counterNames(results.map(result => result.totals.counters));
+  const knownPhases = [...new Set(results.flatMap(result => result.phases.map(phase => phase.phase)))];
+  for (const name of counters ?? []) if (!knownCounters.includes(name)) throw unknownCounter(name, knownCounters);
+  for (const name of phases ?? []) if (!knownPhases.includes(name)) throw unknownPhase(name, knownPhases);
+  const of = (values: CounterValues): CounterValues => (counters === undefined ? values : pick(values, counters));
+  const phaseOf = (phase: PhaseResult): PhaseResult => ({
+    ...phase,
+    counters: of(phase.counters),
+    vcpus: phase.vcpus.map(vcpu => ({ counters: of(vcpu.counters) })),
+  });
+  return results.map(result => ({
+    ...result,
+    phases: result.phases.filter(phase => phases === undefined || phases.includes(phase.phase)).map(phaseOf),
+    totals: { counters: of(result.totals.counters) },
+  }));
+}
+
+function pick(values: CounterValues, names: readonly string[]): CounterValues {
+  return Object.fromEntries(names.flatMap(name => (values[name] === undefined ? [] : [[name, values[name]]])));
+}
