@@ -26,4 +26,8 @@ export interface Counters {
    * @param slot memslot whose scope counts (arm64 reports what concerns the test memslot apart); 0 for no particular one
    */
   select(actor: number, slot?: number): void;
+  /**
+   * Told once by a backend that holds counts back: `settle` is to be called before any vector is read. Counters without it get every count at once.
+   */
+  holdBack?(settle: () => void): void;
 }

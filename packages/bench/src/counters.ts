@@ -10,6 +10,7 @@ export type Counts = Readonly<Record<string, number>>;
 export class BenchCounters implements Counters {
   now: Float64Array;
   private readonly vectors: readonly Float64Array[];
+  private readonly settlers: (() => void)[] = [];
 
   constructor(
     private readonly events: readonly EventDef[],
@@ -23,8 +24,13 @@ export class BenchCounters implements Counters {
     this.now = this.vectors[actor + 1] as Float64Array;
   }
 
+  holdBack(settle: () => void): void {
+    this.settlers.push(settle);
+  }
+
   /** Sums over all actors. */
   sum(): Float64Array {
+    for (const settle of this.settlers) settle();
     const sums = new Float64Array(this.events.length);
     for (const vector of this.vectors) for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] as number) + (vector[i] as number);
     return sums;

@@ -45,6 +45,8 @@ export class PageMemo {
   readonly events = new Int32Array(MAX_OUTCOMES * MAX_EVENTS);
   readonly eventsEnd = new Int32Array(MAX_OUTCOMES);
   size = 1;
+  /** Counts held back: how often each outcome was met, by vCPU number * MAX_OUTCOMES + outcome. */
+  held = new Float64Array(0);
 }
 
 /** Asks and fills memos of one engine's pages. */
@@ -63,6 +65,10 @@ export class PageReplayer {
   private firstValue = 0;
   private secondValue = 0;
   private before = new Float64Array(0);
+  /** Memos that hold counts back; none where counters do not call for them. */
+  private readonly holding: PageMemo[] = [];
+  private readonly mayHold: boolean;
+  private isHolding = false;
 
   /** @param first and `second`: the planes an outcome may depend on */
   constructor(
@@ -80,10 +86,35 @@ export class PageReplayer {
     this.secondTree = second.tree;
     this.firstRoot = first.root;
     this.secondRoot = second.root;
+    this.mayHold = counters.holdBack !== undefined;
+    counters.holdBack?.(() => this.settle());
   }
 
-  /** Brings about what an access to a page does, if it is known. @returns a PageMemory */
-  replay(memo: PageMemo, root: number, gfn: number): number {
+  /** Counts what was held back. Called before counters are read, and before anything else counts by difference. */
+  settle(): void {
+    if (!this.isHolding) return;
+    this.isHolding = false;
+    const { counters } = this;
+    const { now } = counters;
+    for (const memo of this.holding) {
+      const { held } = memo;
+      for (let at = 0; at < held.length; at++) {
+        const times = held[at] as number;
+        if (times === 0) continue;
+        held[at] = 0;
+        counters.select(Math.floor(at / MAX_OUTCOMES));
+        this.count(memo, at % MAX_OUTCOMES, times);
+      }
+    }
+    counters.now = now;
+  }
+
+  /**
+   * Brings about what an access to a page does, if it is known.
+   * @param vcpu whose counters are selected
+   * @returns a PageMemory
+   */
+  replay(memo: PageMemo, root: number, gfn: number, vcpu: number): number {
     const high = (gfn * this.inverseSplit) | 0;
     const low = (gfn - high * this.split) | 0;
     const { tree, mask, stride } = this;
@@ -100,7 +131,7 @@ export class PageReplayer {
     const bits = words[bitsAt] as number;
     const attr = (bits & bit) === 0 ? head & 255 : (head >> 8) & 255;
     const asked = memo.asked[attr] as number;
-    if (asked <= KNOWN) return asked === 0 ? UNKNOWN : this.replayAlone(memo, attr, at, bitsAt, bit);
+    if (asked <= KNOWN) return asked === 0 ? UNKNOWN : this.replayAlone(memo, attr, at, bitsAt, bit, vcpu);
     if (asked === (KNOWN | FIRST | SECOND)) return ELSEWHERE;
     const isFirst = (asked & FIRST) !== 0;
     const plane = isFirst ? this.firstTree : this.secondTree;
@@ -130,12 +161,12 @@ export class PageReplayer {
       heads[at + 1] = (heads[at + 1] as number) + ((bits & bit) === 0 ? 1 : -1);
       tree.loseCursor();
     }
-    this.count(memo, outcome);
+    this.note(memo, outcome, vcpu);
     return DONE;
   }
 
   /** The same where no plane has a say. */
-  private replayAlone(memo: PageMemo, attr: number, at: number, bitsAt: number, bit: number): number {
+  private replayAlone(memo: PageMemo, attr: number, at: number, bitsAt: number, bit: number, vcpu: number): number {
     const outcome = memo.outcomes[attr] as number;
     if (outcome <= 0) return outcome === 0 ? UNKNOWN : ELSEWHERE;
     const result = memo.results[outcome] as number;
@@ -147,7 +178,7 @@ export class PageReplayer {
       heads[at + 1] = (heads[at + 1] as number) + ((bits & bit) === 0 ? 1 : -1);
       this.tree.loseCursor();
     }
-    this.count(memo, outcome);
+    this.note(memo, outcome, vcpu);
     return DONE;
   }
 
@@ -157,18 +188,40 @@ export class PageReplayer {
     return isOne ? attr === (head & 255) && heads[at + 1] !== 1 : attr === ((head >> 8) & 255) && heads[at + 1] !== this.mask;
   }
 
-  private count(memo: PageMemo, outcome: number): void {
+  /** Counts an outcome, or holds it back. */
+  private note(memo: PageMemo, outcome: number, vcpu: number): void {
+    const held = memo.held;
+    const at = vcpu * MAX_OUTCOMES + outcome;
+    if (at < held.length) {
+      held[at] = (held[at] as number) + 1;
+      this.isHolding = true;
+    } else if (this.mayHold) {
+      this.makeRoom(memo, vcpu);
+      this.note(memo, outcome, vcpu);
+    } else {
+      this.count(memo, outcome, 1);
+    }
+  }
+
+  private makeRoom(memo: PageMemo, vcpu: number): void {
+    if (memo.held.length === 0) this.holding.push(memo);
+    const held = new Float64Array(2 * (vcpu + 1) * MAX_OUTCOMES);
+    held.set(memo.held);
+    memo.held = held;
+  }
+
+  private count(memo: PageMemo, outcome: number, times: number): void {
     const now = this.counters.now;
     const events = memo.events;
     const end = memo.eventsEnd[outcome] as number;
     for (let i = outcome * MAX_EVENTS; i < end; i++) {
       const event = events[i] as number;
-      now[event] = (now[event] as number) + 1;
+      now[event] = (now[event] as number) + times;
     }
   }
 
-  /** Notes a page's situation before the step engine runs the access. */
-  note(root: number, gfn: number): void {
+  /** Looks at a page's situation before the step engine runs the access. */
+  observe(root: number, gfn: number): void {
     this.tree.locate(root, gfn, 1);
     this.attr = this.tree.attr;
     this.firstValue = this.first.get(gfn);
@@ -179,7 +232,7 @@ export class PageReplayer {
   }
 
   /**
-   * Remembers what the step engine has made of the situation noted before.
+   * Remembers what the step engine has made of the situation observed before.
    * @param asked bits of AskedPlane: the planes that had a say
    * @param plain whether nothing was done but what entry, planes and counters show, to this page alone
    */
@@ -203,7 +256,7 @@ export class PageReplayer {
     memo.outcomes[key] = outcome;
   }
 
-  /** Stores what was counted since the situation was noted. @returns false when that is no short list of events */
+  /** Stores what was counted since the situation was observed. @returns false when that is no short list of events */
   private storeEvents(memo: PageMemo, outcome: number): boolean {
     const { now } = this.counters;
     let end = outcome * MAX_EVENTS;

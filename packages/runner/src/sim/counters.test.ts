@@ -45,6 +45,14 @@ describe('the counters of a run', () => {
     expect(counters.toValues(totals)).toEqual({ fault: 6, pages: 1 });
   });
 
+  it('call in what is held back before a phase ends', () => {
+    const waiting = new RunCounters(events, 1);
+    waiting.select(0);
+    const { now } = waiting;
+    waiting.holdBack(() => (now[0] = 7));
+    expect(waiting.toValues(waiting.endPhase().all)).toEqual({ fault: 7, pages: 0 });
+  });
+
   it('keep the vector of an actor', () => {
     counters.select(0);
     const vector = counters.now;

@@ -40,6 +40,7 @@ export class RunCounters implements Counters {
   now: Float64Array;
   private readonly unscoped: Scope;
   private readonly slots = new Map<number, Scope>();
+  private readonly settlers: (() => void)[] = [];
 
   /**
    * @param events of the backend, by counter index
@@ -58,8 +59,13 @@ export class RunCounters implements Counters {
     this.now = scope.vectors[actor + 1] ?? scope.add(actor);
   }
 
+  holdBack(settle: () => void): void {
+    this.settlers.push(settle);
+  }
+
   /** Ends a phase. What is counted from now on belongs to the next. */
   endPhase(): PhaseCounts {
+    for (const settle of this.settlers) settle();
     const all = this.emptyVector();
     const vcpus = Array.from({ length: this.vcpus }, () => this.emptyVector());
     const slots = new Map<number, Float64Array>();

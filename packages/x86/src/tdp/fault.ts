@@ -143,7 +143,7 @@ export class TdpFaultPath {
       const slot = this.slots.find(gfn);
       if (slot !== undefined && (slot.isSmall || slot.logged)) {
         const memo = slot.memo(kind);
-        const known = pages.replay(memo, this.world.root(vcpu).id, gfn);
+        const known = pages.replay(memo, this.world.root(vcpu).id, gfn, vcpu);
         if (known === DONE) return;
         if (known === UNKNOWN) {
           this.learn(pages, memo, vcpu, slot, gfn, kind);
@@ -167,7 +167,7 @@ export class TdpFaultPath {
     const root = this.world.root(vcpu);
     const seq = this.slots.notifierSeq;
     const host = this.slots.hostPlane.get(gfn);
-    pages.note(root.id, gfn);
+    pages.observe(root.id, gfn);
     this.hostAsked = false;
     this.journal.open(gfn);
     this.step(vcpu, gfn, kind, 0);
