@@ -41,6 +41,8 @@ export interface Stage2MmOps {
   tlbi?(gfn: number, level: number, count: number): void;
   /** A detached subtree is to be freed after a grace period. */
   freeUnlinkedTable?(gfn: number, level: number, count: number): void;
+  /** Not in the kernel: told of every clean that is really done, the abort handler's own included. */
+  dcacheCleaned?(hvf: number, sizeBytes: number, count: number): void;
   /** Not in the kernel: told of every change of an entry, in order, for traces and checkers. Attributes as in the VM's attribute table. */
   entryChanged?(gfn: number, level: number, oldKind: EntryKind, oldAttr: number, newKind: EntryKind, newAttr: number, count: number): void;
 }
@@ -168,9 +170,10 @@ export class CountingMmOps implements MmOps, Bookkeeper {
   }
 
   /** The routine that cleans: nothing is left to do with FWB. */
-  cleanDcache(_gfn: number, level: number, count: number): void {
+  cleanDcache(gfn: number, level: number, count: number): void {
     if (this.policy.fwb) return;
     const sizeBytes = this.sizes[level];
+    this.user.dcacheCleaned?.(this.virtualFrame(gfn), sizeBytes, count);
     if (this.cause === Cause.Map) {
       this.add(Ev.dcache, count);
       this.add(Ev.dcacheBytes, count * sizeBytes);
