@@ -28,6 +28,7 @@ export type SubjectStep =
 export class Subject {
   readonly counters: RunCounters;
   readonly backend: MmuBackend;
+  private readonly vcpus: number;
   private totals: Float64Array;
 
   /**
@@ -43,7 +44,8 @@ export class Subject {
     private readonly manner: Manner,
     world?: EngineWorld,
   ) {
-    this.counters = new RunCounters(definition.events, vm.layout.vcpus);
+    this.vcpus = vm.layout.vcpus;
+    this.counters = new RunCounters(definition.events, this.vcpus);
     this.totals = this.counters.emptyVector();
     this.backend = create(values.options, values.host, this.counters, world);
     this.backend.create(vm.layout);
@@ -62,11 +64,13 @@ export class Subject {
       if (step.step === 'control') this.backend.control(step.vcpu, step.write);
       else this.access(step.vcpu, step.run);
     }
-    const phase = this.counters.endPhase();
-    const before = this.totals;
-    this.totals = before.map((value, i) => (this.definition.events[i]?.gauge === true ? 0 : value) + (phase.all[i] ?? 0));
-    checkCounters(this.definition.events, before, this.totals, `${what} (${this.name})`);
-    return [phase.all, ...phase.vcpus].map(vector => this.counters.toValues(vector));
+    return this.counted(what);
+  }
+
+  /** Every vCPU enters the guest and does nothing. @returns what that counted, as `perform` does */
+  enterAll(what: string): readonly Readonly<Record<string, number>>[] {
+    for (let vcpu = 0; vcpu < this.vcpus; vcpu++) this.backend.enter(vcpu);
+    return this.counted(what);
   }
 
   /** Sums over everything so far. */
@@ -77,6 +81,14 @@ export class Subject {
   /** What frames translate to now. */
   translations(gfns: readonly number[]): readonly (Translation | undefined)[] {
     return gfns.map(gfn => this.backend.translate(gfn));
+  }
+
+  private counted(what: string): readonly Readonly<Record<string, number>>[] {
+    const phase = this.counters.endPhase();
+    const before = this.totals;
+    this.totals = before.map((value, i) => (this.definition.events[i]?.gauge === true ? 0 : value) + (phase.all[i] ?? 0));
+    checkCounters(this.definition.events, before, this.totals, `${what} (${this.name})`);
+    return [phase.all, ...phase.vcpus].map(vector => this.counters.toValues(vector));
   }
 
   private access(vcpu: number, run: AccessRun): void {

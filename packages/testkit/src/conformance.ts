@@ -35,6 +35,8 @@ export interface ConformanceOptions {
   readonly backings?: readonly string[];
   /** Scenarios beside the random ones, by what they show: those that failed once, and those that chance hardly finds. */
   readonly scenarios?: Readonly<Record<string, Scenario>>;
+  /** Small pages that are mapped according to the gauges, where one tree maps all there is: held against what frames translate to. */
+  mappedPages?(counters: Readonly<Record<string, number>>): number;
 }
 
 const SMALL: Sizes = {
@@ -75,6 +77,11 @@ export function describeConformance(definition: BackendDefinition, create: Creat
       () => checkProperty(hugeSequences, seed, HUGE, controls, scenario => compareManners(definition, create, scenario, HUGE, controls)),
       TIMEOUT_MS,
     );
+    const { mappedPages } = options;
+    if (mappedPages !== undefined) {
+      it(`has as many pages mapped as its gauges say over 20 sequences (seed ${seed})`, () =>
+        checkProperty(20, seed + 2, small, [], scenario => compareGauges(definition, create, scenario, small, mappedPages)));
+    }
     for (const [what, scenario] of Object.entries(options.scenarios ?? {})) {
       it(`counts the same ${what}`, () => compareManners(definition, create, scenario, small, controls));
     }
@@ -170,6 +177,32 @@ function compareManners(
     one.perform({ step: 'host', op: { op: 'destroy_vm' } }, 'destroy_vm');
     checkNothingLeft(definition.events, one.sums, one.backend.memory().tableBytesReal);
   }
+}
+
+/** Counts the frames that translate to something after each operation, and compares with the gauges. */
+function compareGauges(
+  definition: BackendDefinition,
+  create: CreateBackend,
+  scenario: Scenario,
+  sizes: Sizes,
+  mappedPages: NonNullable<ConformanceOptions['mappedPages']>,
+): void {
+  const vm = vmOf(definition, scenario);
+  const subject = new Subject('runs', definition, create, drawValues(definition, scenario), vm, 'run');
+  const maker = new StepMaker(vm, sizes.maxRun, []);
+  scenario.operations.forEach((drawn, number) => {
+    const step = maker.next(drawn);
+    if (step === undefined) return;
+    const what = `operation ${number} ${JSON.stringify(step)}`;
+    subject.perform(step, what);
+    // Whoever enters loads a valid root, and lets go of one that is not.
+    const [counted = {}] = subject.enterAll(`${what}, then everybody enters`);
+    let mapped = 0;
+    for (const { baseGfn, npages } of vm.layout.memslots) {
+      for (let gfn = baseGfn; gfn < baseGfn + npages; gfn++) if (subject.backend.translate(gfn) !== undefined) mapped++;
+    }
+    deepStrictEqual(mapped, mappedPages(counted), `${what}: frames that translate to something, against the gauges`);
+  });
 }
 
 /** Performs a scenario's operations on all subjects alike; the first one says what is right. */

@@ -76,4 +76,8 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   },
 };
 
-describeConformance(tdpDefinition, (options, host, counters, world) => new TdpBackend(options, host, counters, world), { controls, scenarios });
+describeConformance(tdpDefinition, (options, host, counters, world) => new TdpBackend(options, host, counters, world), {
+  controls,
+  scenarios,
+  mappedPages: counters => counters['pages_4k'] + 512 * counters['pages_2m'] + 512 ** 2 * counters['pages_1g'],
+});
