@@ -118,6 +118,17 @@ describe('a write to a last-level table', () => {
     expect(vm.since('invlpg', 'remote_tlb_flush_requests')).toEqual({ invlpg: 1, remote_tlb_flush_requests: 0 });
   });
 
+  it('that the guest’s own tables refuse changes nothing', () => {
+    const vm = new ShadowVm(
+      layoutOf({ ...windowedSpace(PAGES), runs: windowedSpace(PAGES).runs.map(run => ({ ...run, writable: run.vfn !== TABLES })) }),
+    );
+    vm.read(DATA + 3);
+    vm.backend.writeGuestEntry(0, TABLE, 3, 0, 0);
+    vm.backend.control(0, { register: 'cr3', space: 0 });
+    vm.read(DATA + 3);
+    expect(vm.since('pf_guest', 'mmu_unsync')).toEqual({ pf_guest: 1, mmu_unsync: 0 });
+  });
+
   it('takes an entry away: the next access is the guest’s own fault', () => {
     const vm = warm();
     vm.backend.writeGuestEntry(0, TABLE, 3, 0, 0);

@@ -25,6 +25,8 @@ export interface TableWrite {
   /** Byte offset within it, and length. */
   readonly offset: number;
   readonly bytes: number;
+  /** Puts the new value into memory; absent where the value stays what it was. */
+  readonly store?: () => void;
 }
 
 /** The guest wrote to a tracked table; the new value is in memory. */

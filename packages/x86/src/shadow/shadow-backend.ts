@@ -185,13 +185,20 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
     const frame = this.spaces.physical(vcpu, vfn);
     const levels = this.spaces.current(vcpu).levels;
     const page = this.engine.memory.page(frame, 1, levels);
-    page.bits[index] = bits;
-    this.engine.memory.version++;
-    page.gfns[index] = gfn;
     const bytes = levels === 2 ? 4 : 8;
-    this.path.pendingWrite = { gfn: frame, offset: index * bytes, bytes };
+    let isStored = false;
+    const store = (): void => {
+      isStored = true;
+      page.bits[index] = bits;
+      page.gfns[index] = gfn;
+      this.engine.memory.version++;
+    };
+    this.path.pendingWrite = { gfn: frame, offset: index * bytes, bytes, store };
+    this.path.refused = false;
     this.access(vcpu, vfn, AccessKind.Write);
     this.path.pendingWrite = undefined;
+    // Not emulated: the guest's own store, if its tables let it through.
+    if (!isStored && !this.path.refused) store();
   }
 
   host(op: HostOp): void {

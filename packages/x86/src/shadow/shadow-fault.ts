@@ -59,6 +59,8 @@ const MAX_FAULTS_PER_ACCESS = 64;
 export class ShadowFaultPath {
   /** What the access is to store, when it is to a guest table; see `ShadowBackend.writeGuestEntry`. */
   pendingWrite: TableWrite | undefined = undefined;
+  /** The guest's own tables refused an access since this was last cleared. */
+  refused = false;
   private readonly walk: GuestWalk;
   private readonly fault = new ShadowFault();
   private readonly frame: Float64Array;
@@ -225,6 +227,7 @@ export class ShadowFaultPath {
     const gfn = this.resolve(vcpu);
     if (gfn < 0) {
       mmu.count(Ev.pfGuest);
+      this.refused = true;
       return ACCESS_DONE;
     }
     if (write && this.denied[vcpu] === 1 && mmu.track.isTracked(gfn)) {
@@ -318,6 +321,7 @@ export class ShadowFaultPath {
   /** KVM carries the write out itself. */
   private emulateWrite(gfn: number): number {
     this.markDirty(gfn);
+    this.pendingWrite?.store?.();
     tableWritten(this.mmu, this.pendingWrite ?? { gfn, offset: 0, bytes: 8 });
     return ACCESS_DONE;
   }
