@@ -15,7 +15,7 @@ interface ExpectedRun {
 }
 
 const cases = join(__dirname, '..', 'cases');
-const plugins = ['@mmulab/workloads', '@mmulab/x86'];
+const plugins = ['@mmulab/workloads', '@mmulab/x86', '@mmulab/arm64'];
 const names = readdirSync(cases).sort();
 
 describe('the cases', () => {
