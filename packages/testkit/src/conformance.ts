@@ -36,7 +36,7 @@ export interface ConformanceOptions {
   /** Scenarios beside the random ones, by what they show: those that failed once, and those that chance hardly finds. */
   readonly scenarios?: Readonly<Record<string, Scenario>>;
   /** Small pages that are mapped according to the gauges, where one tree maps all there is: held against what frames translate to. */
-  mappedPages?(counters: Readonly<Record<string, number>>): number;
+  readonly mappedPages?: (counters: Readonly<Record<string, number>>) => number;
 }
 
 const SMALL: Sizes = {
