@@ -292,7 +292,7 @@ export class TracedEngine implements Engine {
     const withdraws = attr === 0 || this.isSpecial(attr);
     const old = at.child === undefined ? this.descriptors.leaf(at.attr, at.level, at.frame) : BigInt(at.child.address) | TABLE;
     this.change(at, gfn, () => at.setLeaf(attr, frame));
-    if (breaks && withdraws && this.trace.leavesOutBreaks) return;
+    if (breaks && withdraws && this.trace.leavesOutBreak(passage.oldTable !== undefined)) return;
     const value = attr !== 0 ? this.descriptors.leaf(attr, at.level, frame) : breaks && this.descriptors.keepsBits ? old & ~VALID : 0n;
     const isFlushed = passage.protocol.steps.some(step => step === Step.Tlbi || step === Step.Flush);
     if (breaks && passage.oldTable !== undefined && this.unflushed) {
@@ -304,8 +304,8 @@ export class TracedEngine implements Engine {
   }
 
   private invalidate(passage: Passage, step: Step, src: string): void {
-    if (this.trace.leavesOutBreaks) return;
     const { at, oldTable } = passage;
+    if (this.trace.leavesOutBreak(oldTable !== undefined)) return;
     if (step === Step.Flush || oldTable !== undefined) this.put(passage, () => this.trace.breakByVmid(src));
     else this.put(passage, () => this.trace.breakByIpa(at.gfn, archLevel(at.level), src));
   }

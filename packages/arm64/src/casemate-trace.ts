@@ -31,19 +31,27 @@ const NOBODY = -1;
 /** How a thread holds mmu_lock. */
 export const Section = { None: 0, Read: 1, Write: 2 } as const;
 
+const OMISSIONS = ['no-break', 'no-leaf-break', 'no-tlbi'];
+
 /** What a trace leaves out on purpose. */
 interface Omission {
-  readonly breaks: boolean;
+  readonly leafBreaks: boolean;
+  readonly tableBreaks: boolean;
   readonly tlbis: boolean;
   /** Number of the one break whose invalidation is left out; 0: none. */
   readonly single: number;
 }
 
-/** Reads `no-break`, `no-tlbi`, `no-tlbi:N`. @throws EXPORT_OMISSION */
+/** Reads `no-break`, `no-leaf-break`, `no-tlbi`, `no-tlbi:N`. @throws EXPORT_OMISSION */
 function readOmission(text: string | undefined): Omission {
   const single = /^no-tlbi:([1-9]\d*)$/.exec(text ?? '');
-  if (text !== undefined && text !== 'no-break' && text !== 'no-tlbi' && single === null) throw badOmission(text);
-  return { breaks: text === 'no-break', tlbis: text === 'no-tlbi', single: Number(single?.[1] ?? 0) };
+  if (text !== undefined && !OMISSIONS.includes(text) && single === null) throw badOmission(text);
+  return {
+    leafBreaks: text === 'no-break' || text === 'no-leaf-break',
+    tableBreaks: text === 'no-break',
+    tlbis: text === 'no-tlbi',
+    single: Number(single?.[1] ?? 0),
+  };
 }
 
 /** Writer of one run's trace. */
@@ -68,9 +76,9 @@ export class CasemateTrace {
     this.omission = readOmission(sink.leaveOut);
   }
 
-  /** Whether breaks are to be left out. */
-  get leavesOutBreaks(): boolean {
-    return this.omission.breaks;
+  /** Whether the break of a leaf, or of a table, is to be left out. */
+  leavesOutBreak(ofTable: boolean): boolean {
+    return ofTable ? this.omission.tableBreaks : this.omission.leafBreaks;
   }
 
   /** The thread takes mmu_lock, or keeps it. It shows where it first matters. @throws EXPORT_LOCK when somebody holds it who excludes this */

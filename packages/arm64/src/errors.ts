@@ -20,7 +20,7 @@ export function lockOverlap(thread: number, other: number): InvariantError {
 
 /** EXPORT_OMISSION: nothing that can be left out of a trace. */
 export function badOmission(text: string): MmulabError {
-  return new MmulabError('EXPORT_OMISSION', `export casemate: ${text}: expected no-break, no-tlbi, or no-tlbi:N for the N-th break`);
+  return new MmulabError('EXPORT_OMISSION', `export casemate: ${text}: expected no-break, no-leaf-break, no-tlbi, or no-tlbi:N for the N-th break`);
 }
 
 /** EXPORT_UNKNOWN: a form in which the backend writes no traces. */

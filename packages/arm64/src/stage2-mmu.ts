@@ -7,12 +7,13 @@
  *
  * Models: Linux arch/arm64/kvm/mmu.c. Hot path: `touch`, `begin`, `advance`.
  */
-import { ACCESS_DONE, AccessKind, BackendOptions, CountersToken, EntryKind, HostOptions } from '@mmulab/api';
+import { ACCESS_DONE, AccessKind, BackendOptions, CountersToken, EntryKind, HostOptions, TraceExport } from '@mmulab/api';
 import type { AccessRun, BackendMemory, ControlWrite, Counters, HostOp, MmuBackend, OptionValues, SharedRounds, StageDef, Translation, Vfn, VmLayout } from '@mmulab/api';
 import { EngineWorld, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { abortStages } from './abort-stages';
 import { AccessProgram } from './access-program';
+import { CasemateExport } from './casemate-export';
 import { Stage2Attrs } from './descriptor';
 import { Stage2DirtyLog } from './dirty-log';
 import { foreignRegister, nestedGuest } from './errors';
@@ -40,6 +41,8 @@ const HOST = -1;
 export class Stage2Mmu implements MmuBackend {
   readonly stages: readonly StageDef[];
   private readonly policy: Stage2Policy;
+  /** Writes down what happens to the tables; absent in runs that are not exported. */
+  private readonly casemate: CasemateExport | undefined;
   private vm!: VmLayout;
   private shape!: Stage2Shape;
   private attrs!: Stage2Attrs;
@@ -71,28 +74,33 @@ export class Stage2Mmu implements MmuBackend {
     @inject(CountersToken) private readonly counters: Counters,
     @inject(EngineWorld) @optional() private readonly world: EngineWorld = tableWorld,
     @inject(Stage2MmOps) @optional() private readonly mmOps: Stage2MmOps = {},
+    @inject(TraceExport) @optional() trace?: TraceExport,
   ) {
     this.policy = readPolicy(options, host);
     this.stages = abortStages(this.policy);
+    this.casemate = trace === undefined ? undefined : new CasemateExport(trace, this.policy);
   }
 
-  /** @throws HOST_IPA_BITS, GUEST_NESTED, VM_BAD_SLOT */
+  /** @throws HOST_IPA_BITS, GUEST_NESTED, VM_BAD_SLOT, EXPORT_VCPUS, EXPORT_IPA_BITS */
   create(vm: VmLayout): void {
-    const { policy, world, counters } = this;
+    const { policy, world, counters, casemate } = this;
     if (vm.nested !== undefined) throw nestedGuest();
     this.vm = vm;
     this.shape = stage2Shape(policy.granuleBytes, vm.physBits, policy.ipaLimit, policy.ipaLimitReason);
     const { geometry, maxLeafLevel } = this.shape;
     this.slots = new Memslots(world, geometry, maxLeafLevel, counters);
     this.attrs = new Stage2Attrs();
-    const tlb = new TlbInvalidations(counters, policy);
-    const mm = new CountingMmOps(counters, policy, tlb, this.mmOps, gfn => this.hostFrame(gfn));
-    this.tables = new Stage2Tables(world, this.shape, this.attrs, this.slots, counters, mm, tlb, policy);
+    const frameOf = (gfn: number): number => this.hostFrame(gfn);
+    const tlb = casemate?.invalidations(counters) ?? new TlbInvalidations(counters, policy);
+    const mm = casemate?.mmOps(counters, tlb, this.mmOps, frameOf) ?? new CountingMmOps(counters, policy, tlb, this.mmOps, frameOf);
+    const tablesFrom = casemate?.create(vm.vcpus, this.shape, this.attrs, this.slots, world, frameOf) ?? world;
+    this.tables = new Stage2Tables(tablesFrom, this.shape, this.attrs, this.slots, counters, mm, tlb, policy);
     this.mmOps.zallocPagesExact?.(geometry.rootTables);
     this.caches = new MemoryCaches(vm.vcpus, counters, this.shape.minCachePages);
     this.journal = new RunJournal(this.caches, mm);
     this.notifier = new MmuNotifier(this.tables, this.slots, counters, policy);
-    this.path = new UserMemAbort(vm.vcpus, this.tables, this.slots, this.caches, this.notifier, counters, policy, () => this.tableEpoch++);
+    const path: ConstructorParameters<typeof UserMemAbort> = [vm.vcpus, this.tables, this.slots, this.caches, this.notifier, counters, policy, () => this.tableEpoch++];
+    this.path = casemate?.abortPath(this.stages, ...path) ?? new UserMemAbort(...path);
     this.dirtyLog = new Stage2DirtyLog(this.tables, this.slots, policy);
     const [space] = vm.spaces;
     if (space !== undefined) this.walker = new GuestWalker(space);
@@ -160,6 +168,11 @@ export class Stage2Mmu implements MmuBackend {
   }
 
   host(op: HostOp): void {
+    if (this.casemate === undefined) this.perform(op);
+    else this.casemate.underLock(() => this.perform(op));
+  }
+
+  private perform(op: HostOp): void {
     this.tables.mm.endGracePeriod();
     this.select('slot' in op && typeof op.slot === 'number' ? op.slot : 0);
     switch (op.op) {
@@ -377,6 +390,7 @@ export class Stage2Mmu implements MmuBackend {
     for (const slot of [...this.slots.all]) this.deleteMemslot(slot);
     this.select(0);
     this.tables.destroy();
+    this.casemate?.destroy();
     this.destroyed = true;
     this.mmOps.freePagesExact?.(this.shape.geometry.rootTables);
   }

@@ -112,7 +112,7 @@ export function addExportOption(command: Command): Command {
   };
   return command
     .option('--export <name=file>', 'write a trace of the run for another tool: casemate, for its checker of break-before-make (arm64-stage2)', read)
-    .addOption(new Option('--export-without <what>', 'no-break, no-tlbi or no-tlbi:N').hideHelp());
+    .addOption(new Option('--export-without <what>', 'no-break, no-leaf-break, no-tlbi or no-tlbi:N').hideHelp());
 }
 
 /** What a reporter has to know. */

@@ -1,6 +1,6 @@
 /**
  * What a backend is held against. Reading order: the oracle (a second, naive engine), invariants of counters, exact counts, the conformance suite, the
- * interleaving explorer (search, random schedules, agents, world) and what it has to catch.
+ * interleaving explorer (search, random schedules, agents, world) and what it has to catch, the checker of exported traces.
  */
 export { oracleWorld } from './oracle';
 export { checkCounters, checkNothingLeft } from './invariants';
@@ -20,3 +20,7 @@ export type { LockMode, Phase } from './explorer-agent';
 export { TablesWorld } from './explorer-world';
 export type { ExploredTables } from './explorer-world';
 export { flushTooLate, freeAtOnce, ignoreLostExchange, linkBeforeFill, neverFlush, neverFree, skipLockedCheck } from './mutants';
+export { CasemateRule, checkCasemateTrace } from './casemate-checker';
+export type { CasemateVerdict } from './casemate-checker';
+export { readCasemateTrace } from './casemate-reader';
+export type { CasemateRecord } from './casemate-reader';
