@@ -52,6 +52,25 @@ const vcpus = (count: number): RunResult => ({
 });
 const cells = (line: string | undefined): string[] => (line ?? '').trim().split(/ {2,}/);
 
+describe('a matrix over the options of a workload', () => {
+  const sized = (bytes: number, kernel: string): RunResult => {
+    const run = result({ execute: { page_fault: bytes } }, { kernel });
+    return { ...run, config: { ...run.config, workload: { name: 'execute_perf_test', options: { bytes } } } };
+  };
+
+  it('falls apart into one comparison per set of options where each has two runs', () => {
+    const comparisons = compareResults([sized(1, '6.1'), sized(1, '6.2'), sized(2, '6.1'), sized(2, '6.2')]);
+    expect(comparisons.map(({ labels }) => labels.map(label => label.join()))).toEqual([
+      ['kernel=6.1', 'kernel=6.2'],
+      ['kernel=6.1', 'kernel=6.2'],
+    ]);
+  });
+
+  it('stays together where it is all that differs', () => {
+    expect(compareResults([sized(1, '6.1'), sized(2, '6.1')])).toHaveLength(1);
+  });
+});
+
 describe('two kernels side by side', () => {
   const kernels: BackendDefinition = {
     name: 'x86-tdp',

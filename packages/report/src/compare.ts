@@ -1,7 +1,8 @@
 /**
  * Results side by side: phases aligned by name, every counter of every run, and how each run compares with the first.
  *
- * Runs of different workloads have nothing to say to each other; a matrix over workloads falls apart into one comparison per workload.
+ * Runs of different workloads have nothing to say to each other; a matrix over workloads, or over their sizes, falls apart into one comparison per
+ * workload.
  */
 import type { PhaseResult, RunResult } from '@mmulab/api';
 import { nothingToCompare } from './errors';
@@ -37,18 +38,24 @@ export interface Comparison {
 
 /**
  * Lays results side by side.
- * @returns one comparison per workload when each workload has at least two of the runs, else a single one of all runs.
- * Throws `REPORT_NOTHING_TO_COMPARE` for fewer than two results.
+ * @returns one comparison per workload with its options when each has at least two of the runs, else one per test when each has, else a single one of
+ * all runs. Throws `REPORT_NOTHING_TO_COMPARE` for fewer than two results.
  */
 export function compareResults(results: readonly RunResult[]): readonly Comparison[] {
   if (results.length < 2) throw nothingToCompare(results.length);
+  const groupings = [['workload'], ['workload', 'name']].map(path => groupBy(results, path));
+  const fine = groupings.find(groups => groups.every(group => group.length > 1)) ?? [results];
+  return fine.map(compareGroup);
+}
+
+/** Results with the same part of the config together, groups in the order of their first members. */
+function groupBy(results: readonly RunResult[], path: readonly string[]): readonly (readonly RunResult[])[] {
   const groups = new Map<string, RunResult[]>();
   for (const result of results) {
-    const workload = JSON.stringify(configValue(result.config, 'workload', 'name'));
-    groups.set(workload, [...(groups.get(workload) ?? []), result]);
+    const key = JSON.stringify(configValue(result.config, ...path));
+    groups.set(key, [...(groups.get(key) ?? []), result]);
   }
-  const lists = [...groups.values()];
-  return lists.every(list => list.length > 1) ? lists.map(compareGroup) : [compareGroup(results)];
+  return [...groups.values()];
 }
 
 function compareGroup(runs: readonly RunResult[]): Comparison {
