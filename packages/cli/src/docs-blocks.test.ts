@@ -1,7 +1,8 @@
 /**
  * The code blocks of the documentation compile and run, and what it shows of a command's output is what the command prints.
  *
- * With MMULAB_DOCS=write the outputs shown in console blocks are written anew instead of compared.
+ * With MMULAB_DOCS=write the outputs shown in console blocks are written anew instead of compared. Slow commands are run with MMULAB_DOCS=write or
+ * MMULAB_DOCS=all only.
  */
 import { splitCommand } from '@mmulab/runner';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -98,6 +99,7 @@ function execute(path: string): string {
 
 const pages = readPages();
 const objections = buildPages(pages);
+const isAsked = process.env['MMULAB_DOCS'] !== undefined;
 const isWriting = process.env['MMULAB_DOCS'] === 'write';
 
 it('compile', () => expect(objections).toEqual([]));
@@ -114,15 +116,14 @@ describe.each(pages.map(page => [page.name, page] as const))('blocks of %s', (_n
     for (const command of block.language === 'sh' ? shellCommands(block) : []) {
       it(`line ${block.at}: mmulab ${command}`, () => expect(perform(command, page.directory)).toMatchObject({ code: 0, errors: noError }));
     }
-    for (const { command, output, outputAt } of block.language === 'console' ? consoleCommands(block) : []) {
+    const isShown = block.language === 'console' && (block.info !== 'slow' || isAsked);
+    for (const { command, output, outputAt } of isShown ? consoleCommands(block) : []) {
       it(`line ${block.at}: mmulab ${command}, and what it prints (when stale: MMULAB_DOCS=write npm test -- docs-blocks)`, () => {
         const { code, text } = perform(command, page.directory);
-        const lines = text.trimEnd().split('\n');
-        // What npm says before `npm start` runs its command stands above the command's own lines.
-        const said = Math.max(0, output.indexOf(lines[0] ?? ''));
-        expect(`exit ${code}`).toBe(block.info === '' ? 'exit 0' : block.info);
-        if (isWriting) rewritten.push({ from: outputAt - 1 + said, count: output.length - said, lines });
-        else expect(lines).toEqual(output.slice(said).join('\n').trimEnd().split('\n'));
+        const lines = text.trim().split('\n');
+        expect(`exit ${code}`).toBe(block.info.startsWith('exit') ? block.info : 'exit 0');
+        if (isWriting) rewritten.push({ from: outputAt - 1, count: output.length, lines: framedAs(output, lines) });
+        else expect(lines).toEqual(output.join('\n').trim().split('\n'));
       });
     }
   });
@@ -135,6 +136,12 @@ describe.each(pages.map(page => [page.name, page] as const))('blocks of %s', (_n
     writeFileSync(path, lines.join('\n'));
   });
 });
+
+/** Lines with the empty ones before and behind that the page has there. */
+function framedAs(output: readonly string[], lines: readonly string[]): readonly string[] {
+  const [, head = '', tail = ''] = /^(\n*)[^]*?(\n*)$/.exec(output.join('\n')) ?? [];
+  return `${head}${lines.join('\n')}${tail}`.split('\n');
+}
 
 const noError = expect.not.stringContaining('mmulab: ') as string;
 
