@@ -90,7 +90,7 @@ export class TdpDirtyLog {
     const roots = this.mmu.roots.filter(root => root.valid);
     // Words that cross a block's end are cut there; that shows only where huge leaves are handled by the word.
     const [root] = roots;
-    const liftable = roots.length === 1 && !(initiallySet && slot.spec.baseGfn % PAGES_PER_BLOCK !== 0);
+    const liftable = roots.length === 1 && (!initiallySet || slot.isSmall || slot.spec.baseGfn % PAGES_PER_BLOCK === 0);
     if (liftable && root !== undefined) this.mmu.run(program, root, start, end);
     else program.block(start, end);
     return program.any;
