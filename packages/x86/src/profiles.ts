@@ -101,7 +101,7 @@ export const x86Options: readonly OptionSpec[] = [
   flag(
     'sync_same_spte',
     'Y',
-    'Synchronising a shadow page leaves entries with unchanged rights alone (6.12 at the latest); before, each loses A and asks for a flush.',
+    'Synchronising a shadow page leaves entries with unchanged rights alone (6.4); before, each loses A and asks for a flush.',
   ),
   flag(
     'shadowed_access_cache',
@@ -146,8 +146,15 @@ const v6_4: OptionValues = {
   eager_split_end_exclusive: 'Y',
   flush_on_link: 'N',
 };
-const v6_2: OptionValues = { ...v6_4, root_lifetime: 'async-zap', wp_shortcut: 'N', wp_ignored_without_pg: 'N', wp_guest_owned: 'N' };
-const v6_1: OptionValues = { ...v6_2, huge_page_fault: 'zap', nx_precise: 'N', nx_unlist_logged: 'N', sync_same_spte: 'N' };
+const v6_2: OptionValues = {
+  ...v6_4,
+  root_lifetime: 'async-zap',
+  wp_shortcut: 'N',
+  wp_ignored_without_pg: 'N',
+  wp_guest_owned: 'N',
+  sync_same_spte: 'N',
+};
+const v6_1: OptionValues = { ...v6_2, huge_page_fault: 'zap', nx_precise: 'N', nx_unlist_logged: 'N' };
 const v6_1_192: OptionValues = { ...v6_1, root_lifetime: 'persist', wp_shortcut: 'Y', wp_guest_owned: 'Y', flush_on_link: 'Y' };
 const v5_18: OptionValues = { ...v6_1, tdp_role_has_wp: 'Y', shadowed_access_cache: 'N', child_role_check: 'N', async_pf_cleared_by_pg: 'Y' };
 const v5_17: OptionValues = {

@@ -50,6 +50,7 @@ import { readShadowPolicy } from './shadow-policy';
 import type { ShadowPolicy } from './shadow-policy';
 import { ShadowEngine } from './shadow-engine';
 import { childOf, isLeaf } from './shadow-spte';
+import { shadowContentKey } from './content-key';
 import type { WalkRules } from './guest-walk';
 
 /** No fault is under way. */
@@ -298,7 +299,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
   }
 
   stateKey(): string | undefined {
-    const pages = this.engine.mmu.contentKey();
+    const pages = shadowContentKey(this.engine.mmu);
     const planes = planesKey(this.slots);
     if (pages === undefined || planes === undefined || this.nxList.length > 0) return undefined;
     return `${this.roots.key()} ${planes} ${pages}`;

@@ -10,7 +10,6 @@
  */
 import { ENTRIES_PER_TABLE } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
-import { ContentHash } from '../content-hash';
 import { shadowPagesExhausted } from '../errors';
 import { Ev } from '../events';
 import type { Memslots } from '../memslots';
@@ -22,6 +21,7 @@ import { Rmap } from './rmap';
 import { NO_PAGE, PageFlag, ShadowPages } from './shadow-page';
 import type { ShadowPolicy } from './shadow-policy';
 import { LeafBits, childOf, isLeaf, isMmuWritable, isWritable, tableEntry } from './shadow-spte';
+import { UnsyncTree } from './unsync-tree';
 import type { WriteTrack } from './write-track';
 
 /** Shadow pages a VM may always have (KVM_MIN_ALLOC_MMU_PAGES), and its share of guest memory (KVM_PERMILLE_MMU_PAGES). */
@@ -32,8 +32,6 @@ const MIN_FREE_PAGES = 5;
 const REFILL_PAGES = 25;
 /** Entries of one frame beyond which all are dropped (RMAP_RECYCLE_THRESHOLD). */
 const RMAP_RECYCLE_THRESHOLD = 1000;
-/** Shadow pages beyond which no key of the state is made. */
-const MAX_HASHED_PAGES = 512;
 /** Level of the marks in the NX list that stand for shadow pages (their number takes the place of a frame). */
 export const NX_SHADOW_LEVEL = 16;
 
@@ -50,6 +48,7 @@ export class ShadowMmu {
   readonly lists = new PteLists();
   readonly pages = new ShadowPages();
   readonly rmap = new Rmap(this.lists);
+  readonly unsync = new UnsyncTree(this.pages, this.lists);
   readonly leaf: LeafBits;
   /** Generation of pages made now; those of another one are obsolete. */
   generation = 0;
@@ -168,7 +167,7 @@ export class ShadowMmu {
     }
     pages.setEntry(parent, index, tableEntry(child));
     pages.parents[child] = this.lists.add(pages.parents[child], parent * ENTRIES_PER_TABLE + index);
-    if (pages.has(child, PageFlag.Unsync) || pages.unsyncChildren[child] > 0) this.markParentsUnsync(child);
+    if (pages.has(child, PageFlag.Unsync) || pages.unsyncChildren[child] > 0) this.unsync.markParents(child);
   }
 
   /** Sets a leaf's reverse map and gauge; drops all entries of a frame that has too many. */
@@ -282,75 +281,10 @@ export class ShadowMmu {
     this.commit(zapped);
   }
 
-  /** A page fell out of step: everything above it learns of it. */
-  markParentsUnsync(page: number): void {
-    const parents: number[] = [];
-    const count = this.lists.collect(this.pages.parents[page], parents);
-    for (let i = 0; i < count; i++) {
-      const parent = parents[i] >> 9;
-      const index = parents[i] & 511;
-      const bits = this.pages.unsync(parent);
-      const word = bits[index >> 5];
-      if ((word & (1 << (index & 31))) !== 0) continue;
-      bits[index >> 5] = word | (1 << (index & 31));
-      const before = this.pages.unsyncChildren[parent];
-      this.pages.unsyncChildren[parent] = before + 1;
-      if (before === 0) this.markParentsUnsync(parent);
-    }
-  }
-
-  /** Pages below `page` that are unsync, by way of the unsync bits; bits that lead nowhere are cleared. @returns how many were added */
-  collectUnsync(page: number, into: number[], limit: number): number {
-    const { pages } = this;
-    const bits = pages.unsync(page);
-    let found = 0;
-    for (let word = 0; word < bits.length; word++) {
-      for (let rest = bits[word]; rest !== 0; rest &= rest - 1) {
-        const index = word * 32 + (31 - Math.clz32(rest & -rest));
-        const entry = pages.entry(page, index);
-        const child = entry < 0 ? childOf(entry) : NO_PAGE;
-        let below = 0;
-        if (child !== NO_PAGE && pages.unsyncChildren[child] > 0) below = this.collectUnsync(child, into, limit);
-        else if (child !== NO_PAGE && pages.has(child, PageFlag.Unsync)) below = into.push(child) > 0 ? 1 : 0;
-        if (below === 0) {
-          bits[word] = bits[word] & ~(rest & -rest);
-          pages.unsyncChildren[page] = pages.unsyncChildren[page] - 1;
-        }
-        found += below;
-        if (into.length >= limit) return found;
-      }
-    }
-    return found;
-  }
-
-  /** All shadow pages and guest entries as a key; undefined where there are too many to be worth it. */
-  contentKey(): string | undefined {
-    const { pages, memory } = this;
-    if (pages.live > MAX_HASHED_PAGES) return undefined;
-    const hash = new ContentHash();
-    hash.add(this.generation);
-    for (let page = pages.oldest; page !== NO_PAGE; page = pages.newer(page)) {
-      hash.add(page);
-      hash.add(pages.gfn[page]);
-      hash.add(pages.role[page]);
-      hash.add(pages.rootCount[page]);
-      hash.add(pages.flags[page]);
-      hash.add(pages.flood[page]);
-      for (let index = 0; index < ENTRIES_PER_TABLE; index++) {
-        const entry = pages.entry(page, index);
-        if (entry === 0) continue;
-        hash.add(index);
-        hash.add(entry);
-        hash.add(pages.entryGfn(page, index) * 8 + pages.entryAccess(page, index));
-      }
-    }
-    return `${pages.live}/${pages.usedPages}/${memory.version}/${hash.text}`;
-  }
-
   private zapUnsyncBelow(page: number, zapped: number[]): void {
     for (;;) {
       const below: number[] = [];
-      if (this.collectUnsync(page, below, Infinity) === 0) return;
+      if (this.unsync.collect(page, below, Infinity) === 0) return;
       for (const child of below) if (!this.isObsolete(child)) this.prepareZap(child, zapped);
     }
   }

@@ -54,7 +54,7 @@ export class ShadowSync {
       if (prefetch) return true;
       pages.setFlag(page, PageFlag.Unsync);
       mmu.count(Ev.mmuUnsync);
-      mmu.markParentsUnsync(page);
+      mmu.unsync.markParents(page);
     }
     return false;
   }
@@ -71,7 +71,7 @@ export class ShadowSync {
     let flush = false;
     while (mmu.pages.unsyncChildren[page] > 0) {
       const batch: number[] = [];
-      if (mmu.collectUnsync(page, batch, BATCH) === 0) break;
+      if (mmu.unsync.collect(page, batch, BATCH) === 0) break;
       let isProtected = false;
       for (const child of batch) isProtected = mmu.writeProtectGfn(mmu.pages.gfn[child]) || isProtected;
       if (isProtected) {

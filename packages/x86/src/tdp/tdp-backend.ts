@@ -28,6 +28,7 @@ import { INVALID_ROOT } from '../roots/root-cache';
 import { readRootPolicy } from '../roots/root-policy';
 import type { RootPolicy } from '../roots/root-policy';
 import { VcpuRoots } from '../roots/vcpu-roots';
+import { shadowContentKey } from '../shadow/content-key';
 import { BothTables, NestedGuests } from '../shadow/nested-guest';
 import type { NestedHost } from '../shadow/nested-guest';
 import { readShadowPolicy } from '../shadow/shadow-policy';
@@ -305,7 +306,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
 
   stateKey(): string | undefined {
     const tables = this.mmu.contentKey();
-    const pages = this.nested === undefined ? '' : this.nested.engine.mmu.contentKey();
+    const pages = this.nested === undefined ? '' : shadowContentKey(this.nested.engine.mmu);
     const planes = planesKey(this.slots);
     if (tables === undefined || pages === undefined || planes === undefined || this.nxList.length > 0) return undefined;
     return `${this.roots.key()} ${planes} ${tables} ${pages}`;
