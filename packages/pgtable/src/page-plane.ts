@@ -55,8 +55,8 @@ export class PagePlane implements Plane {
     const end = gfn + npages;
     let at = gfn;
     while (at < end) {
+      if (this.get(at) !== value) return false;
       const level = this.uniformLevel(at);
-      if (this.tree.attr !== value) return false;
       at += this.geometry.pagesAt(level) - (at % this.geometry.pagesAt(level));
     }
     return true;

@@ -4,7 +4,7 @@
  * Models nothing of its own: each page goes through the fault path. The key names every constant the outcome of a block depends on, the context
  * what depends on where in the slot the block lies. Hot path.
  */
-import { AccessKind, PAGES_PER_LEVEL } from '@mmulab/api';
+import { AccessKind } from '@mmulab/api';
 import type { HostFault } from '@mmulab/api';
 import type { Journal, RunProgram } from '@mmulab/pgtable';
 import type { Memslot, Memslots } from '../memslots';
@@ -87,7 +87,7 @@ export class AccessProgram implements RunProgram {
   private hostSettled(gfn: number, level: number): boolean {
     const plane = this.slots.hostPlane;
     const state = plane.get(gfn);
-    if (!plane.isUniform(gfn, PAGES_PER_LEVEL[level], state)) return false;
+    if (plane.uniformValue(level, gfn) !== state) return false;
     const { faults } = this.slot.spec.backing;
     return faults[state * 2]?.state === state && (!this.writes || faults[state * 2 + 1]?.state === state);
   }
@@ -99,6 +99,6 @@ export class AccessProgram implements RunProgram {
     if (!faults.some(fault => fault.notifications.length > 0)) return false;
     const state = plane.get(gfn);
     const notifies = (fault: HostFault | undefined): boolean => fault !== undefined && fault.notifications.length > 0;
-    return !plane.isUniform(gfn, PAGES_PER_LEVEL[level], state) || notifies(faults[state * 2]) || (this.writes && notifies(faults[state * 2 + 1]));
+    return plane.uniformValue(level, gfn) !== state || notifies(faults[state * 2]) || (this.writes && notifies(faults[state * 2 + 1]));
   }
 }
