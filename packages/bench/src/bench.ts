@@ -10,12 +10,15 @@ import type { Repetition } from './report';
 import { PAGE_WORKLOADS, pageByPage, type PageSize } from './workloads/page-by-page';
 import { RANGE_WORKLOADS } from './workloads/whole-ranges';
 
+/** Repetitions that are thrown away: the code is compiled, and compiled again where it was compiled too hopefully, in them. */
+export const WARMING = 3;
+
 /**
- * Repeats the compared workloads. One repetition more is done first and thrown away: the code is compiled in it.
+ * Repeats the compared workloads, after those thrown away.
  * @throws BENCH_COUNTERS when the two programs count differently
  */
 export function compare(baseline: NativeBaseline, size: PageSize, repetitions: number): readonly Repetition[] {
-  pageByPage(size);
+  for (let i = 0; i < WARMING; i++) pageByPage(size);
   return Array.from({ length: repetitions }, () => {
     const repetition = { native: baseline.run(size), ours: pageByPage(size) };
     checkCounters(repetition);

@@ -5,19 +5,19 @@
  */
 import { parseArgs } from 'node:util';
 import { MmulabError } from '@mmulab/api';
-import { compare, measureRanges } from './bench';
+import { WARMING, compare, measureRanges } from './bench';
 import { NativeBaseline } from './native';
 import { comparisonReport, rangeReport } from './report';
 import { COMPARED } from './workloads/page-by-page';
 
-const DEFAULT_REPETITIONS = '7';
+const DEFAULT_REPETITIONS = '9';
 
 function compareWithNative(repetitions: number): void {
   const baseline = new NativeBaseline();
   try {
     const results = compare(baseline, COMPARED, repetitions);
     console.log(comparisonReport(results, COMPARED));
-    console.log(`24 vCPUs x 1 GiB, process CPU time, median of ${repetitions} after one for warmth; native: ${baseline.command}; counters equal\n`);
+    console.log(`24 vCPUs x 1 GiB, process CPU time, median of ${repetitions} after ${WARMING} to warm up; native: ${baseline.command}; counters equal\n`);
   } finally {
     baseline.remove();
   }
