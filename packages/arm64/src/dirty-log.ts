@@ -16,6 +16,8 @@ import type { Stage2Tables } from './stage2-tables';
 
 /** Bits of one word of a dirty bitmap. */
 const WORD_PAGES = 64;
+/** Pages of the stretches tried at once, the longest first. */
+const STRETCHES = [2 ** 18, 2 ** 12];
 
 /** Dirty logging of one VM. */
 export class Stage2DirtyLog {
@@ -70,8 +72,32 @@ export class Stage2DirtyLog {
     const program = new BitmapProgram(slot, this.slots, this, this.manualProtect && this.initiallySet);
     // A word that crosses a block's end is one call all the same: then words go one by one.
     if (slot.spec.baseGfn % WORD_PAGES === 0 && start % WORD_PAGES === 0) this.tables.run(program, start, end);
-    else program.block(start, end);
+    else this.takeStretches(program, start, end);
     if (program.any) this.tables.tlb.slot(slot.spec.npages);
+  }
+
+  /** Words one by one, but stretches in which all bits are clear or all are set at once: there each word is a call over its 64 pages. */
+  private takeStretches(program: BitmapProgram, start: number, end: number): void {
+    const { dirtyPlane, readPlane } = this.slots;
+    const splits = this.policy.eagerSplitChunk !== 0 && this.manualProtect && this.initiallySet;
+    for (let at = start; at < end; ) {
+      const npages = STRETCHES.find(pages => at + pages <= end && (dirtyPlane.isUniform(at, pages, 0) || this.allTaken(at, pages))) ?? 0;
+      if (npages === 0 || splits) {
+        program.block(at, Math.min(end, at + WORD_PAGES));
+        at += WORD_PAGES;
+        continue;
+      }
+      if (dirtyPlane.get(at) === 1 && readPlane.get(at) === 1) {
+        dirtyPlane.setRange(at, npages, 0);
+        this.tables.writeProtect(at, at + npages, npages / WORD_PAGES);
+        program.any = true;
+      }
+      at += npages;
+    }
+  }
+
+  private allTaken(gfn: number, npages: number): boolean {
+    return this.slots.dirtyPlane.isUniform(gfn, npages, 1) && this.slots.readPlane.isUniform(gfn, npages, 1);
   }
 
   /** kvm_mmu_split_huge_pages: one call per chunk. */

@@ -301,13 +301,45 @@ export class Stage2Mmu implements MmuBackend {
       this.runLifted(vcpu, run, first, count, gfn, slot);
       return count;
     }
-    // What a memory cache holds depends on the order of faults: table pages come before the data they lead to, one table's worth at a time.
-    const span = this.walker.spanOf(1);
-    const here = Math.min(count, Math.ceil((span - (vfn % span)) / run.stride));
-    if (here < MIN_LIFTED) return this.runSingly(vcpu, run, first, here);
     for (let level = this.walker.levels; level >= 1; level--) this.touchTable(vcpu, level, vfn);
+    const here = this.accessesBeforeTables(vcpu, run, first, count);
+    if (here < MIN_LIFTED) return this.runSingly(vcpu, run, first, here);
     this.runLifted(vcpu, run, first, here, gfn, slot);
     return here;
+  }
+
+  /**
+   * How many accesses of a run may be made before one of its guest table pages has to be read in its turn. Faults on table pages that take no page from the memory cache
+   * change places with those on data; they are taken here. One that takes pages, and the last one, which may find the cache low, keep their places.
+   */
+  private accessesBeforeTables(vcpu: number, run: AccessRun, first: number, count: number): number {
+    const span = this.walker.spanOf(1);
+    const early: number[] = [];
+    let last = count;
+    for (let index = 0; index < count; ) {
+      const vfn = run.vfn + (first + index) * run.stride;
+      if (index > 0 && !this.tablesSeen(vfn, vfn)) {
+        if (this.tablesMapped(vfn)) {
+          early.push(vfn);
+        } else {
+          if (last < count) early.push(run.vfn + (first + last) * run.stride);
+          last = index;
+          if (this.takesTables(vfn)) break;
+        }
+      }
+      index += Math.ceil((span - (vfn % span)) / run.stride);
+    }
+    for (const vfn of early) for (let level = this.walker.levels; level >= 1; level--) this.touchTable(vcpu, level, vfn);
+    return last;
+  }
+
+  /** Whether mapping the guest table pages on the way to a frame takes tables of the second stage. */
+  private takesTables(vfn: number): boolean {
+    for (let level = this.walker.levels; level >= 1; level--) {
+      const frame = this.tableFrame(level, vfn);
+      if (frame >= 0 && this.tables.lookup(frame).level > 1) return true;
+    }
+    return false;
   }
 
   private runLifted(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {

@@ -133,9 +133,9 @@ export class Stage2Tables {
     this.engine.run(program, this.root, start, end);
   }
 
-  /** One call of the write-protect walker. */
-  writeProtect(start: number, end: number): void {
-    this.count(Ev.wrprotect, 1);
+  /** One call of the write-protect walker, or `calls` of them over neighbouring pieces of equal size. */
+  writeProtect(start: number, end: number, calls = 1): void {
+    this.count(Ev.wrprotect, calls);
     this.count(Ev.wrprotectBytes, (end - start) * this.shape.granuleBytes);
     this.engine.range(this.writeProtectRule, NO_OP, this.root, start, end, LEAVES);
   }
