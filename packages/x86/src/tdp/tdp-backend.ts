@@ -7,7 +7,7 @@
  *
  * Models: Linux arch/x86/kvm (mmu/tdp_mmu.c, mmu/mmu.c, x86.c). Hot path: `touch`, `begin`, `advance`.
  */
-import { ACCESS_DONE as DONE_CODE, AccessKind, BackendOptions, CountersToken, HostOptions } from '@mmulab/api';
+import { ACCESS_DONE as DONE_CODE, AccessKind, ENTRIES_PER_TABLE, BackendOptions, CountersToken, HostOptions } from '@mmulab/api';
 import type { AccessRun, BackendMemory, ControlWrite, Counters, HostOp, MmuBackend, OptionValues, Translation, Vfn, VmLayout } from '@mmulab/api';
 import { EntryKind } from '@mmulab/api';
 import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
@@ -49,6 +49,8 @@ import { TdpRoots } from './tdp-roots';
 // Bound here: a name that another package re-exports is a call of a getter.
 const ACCESS_DONE: number = DONE_CODE;
 const { Write } = AccessKind;
+const BLOCK_PAGES = ENTRIES_PER_TABLE;
+const INVERSE_BLOCK = 1 / BLOCK_PAGES;
 /** Frames that a guest table of a level covers. */
 const SPANS: readonly number[] = [1, 2, 3, 4, 5].reduce((spans, level) => [...spans, 512 ** level], [1]);
 
@@ -65,6 +67,11 @@ class VcpuContext {
   root: TdpRoot | undefined = undefined;
   walker: GuestWalker | undefined = undefined;
   seen: SeenTables | undefined = undefined;
+  /** The 2 MiB block of guest addresses touched last, if none of its table pages needed a touch in epoch `blockEpoch`; else -1. */
+  block = -1;
+  blockEpoch = 0;
+  /** From its guest virtual to its guest frames. */
+  shift = 0;
 }
 
 @injectable()
@@ -320,12 +327,27 @@ export class TdpBackend implements MmuBackend, FaultWorld {
 
   /** One access: the table pages of the guest's walk from the top down, then the page itself. */
   private access(vcpu: number, vfn: number, kind: number): void {
-    const { walker, seen } = this.context(vcpu);
+    const context = this.context(vcpu);
+    const { walker, seen } = context;
     if (walker === undefined || seen === undefined) throw this.wrongMode(vcpu);
+    const block = (vfn * INVERSE_BLOCK) | 0;
+    if (block !== context.block || seen.epoch !== context.blockEpoch) this.enterBlock(vcpu, context, walker, seen, vfn, block);
+    this.path.access(vcpu, vfn + context.shift, kind, 0);
+  }
+
+  /** Finds where a 2 MiB block of guest addresses lies, after the hardware has walked to it. It is kept where it lies in one piece. */
+  private enterBlock(vcpu: number, context: VcpuContext, walker: GuestWalker, seen: SeenTables, vfn: number, block: number): void {
     const run = walker.find(vfn);
-    const block = walker.blockOf(run, vfn);
-    if (!seen.isWalkSeen(block)) this.touchWalk(vcpu, walker, vfn, block);
-    this.path.access(vcpu, run.gfn + (vfn - run.vfn), kind, 0);
+    const number = walker.blockOf(run, vfn);
+    let isSeen = seen.isWalkSeen(number);
+    if (!isSeen) {
+      this.touchWalk(vcpu, walker, vfn, number);
+      isSeen = seen.isWalkSeen(number);
+    }
+    const isWhole = block * BLOCK_PAGES >= run.vfn && (block + 1) * BLOCK_PAGES <= run.end;
+    context.shift = run.gfn - run.vfn;
+    context.block = isSeen && isWhole ? block : -1;
+    context.blockEpoch = seen.epoch;
   }
 
   /** The hardware walks through the guest's tables. */
@@ -557,6 +579,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     const walker = this.walkers[space] as GuestWalker;
     const root = this.roots.cache(vcpu, 'main').current;
     context.epoch = this.contextEpoch;
+    context.block = -1;
     context.key = root * this.walkers.length + space;
     context.root = root === INVALID_ROOT ? undefined : this.tdpRoots.get(root);
     context.seen = this.tableSeen[space];
