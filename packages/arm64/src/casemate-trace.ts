@@ -117,9 +117,9 @@ export class CasemateTrace {
     this.waiting.push(address);
   }
 
-  /** The grace period is over. */
+  /** A grace period may be over: not while a vCPU is in a walk. */
   endGracePeriod(): void {
-    if (this.waiting.length === 0) return;
+    if (this.waiting.length === 0 || this.sections.some((section, thread) => thread !== HOST_THREAD && section !== Section.None)) return;
     const before = this.thread;
     this.thread = HOST_THREAD;
     for (const address of this.waiting) this.freePage(address, 'free_unlinked_table:1');
