@@ -104,7 +104,7 @@ const operation: fc.Arbitrary<Operation> = fc.noBias(
 
 describe('leaf tables', () => {
   it.each([
-    [4, 300],
+    [4, 150],
     [512, 40],
   ])('of %d entries hold what plain arrays hold, over %d sequences of 30 operations', (entries, runs) => {
     fc.assert(
