@@ -45,6 +45,9 @@ import { accesses, destroyVmPhase, guestStep, hostSteps, phase } from './steps';
 const NAME = 'kvm_page_table_test';
 /** The one backing whose update stage walks small pages. */
 const ANONYMOUS = 'anonymous';
+/** The stages under the names of the arm64 series they were written for; later versions of the test say KVM_ADJUST_MAPPINGS. */
+const NAMES_NOTE =
+  'create_mappings is KVM_CREATE_MAPPINGS, update_mappings KVM_UPDATE_MAPPINGS and adjust_mappings KVM_REBUILD_BLOCKS (later KVM_ADJUST_MAPPINGS) of the test.';
 
 const options: readonly OptionSpec[] = [
   selftestOption,
@@ -95,7 +98,8 @@ export class KvmPageTable implements Workload {
     const place = baseGfn === undefined ? {} : { baseGfn };
     const npages = sizes.npages;
     const layout = layOutGuest(request, { workload: NAME, program: 'page_table', generation, mode, vcpus, npages, backing, ...place });
-    return { vm: layout.vm, phases: stages(layout, sizes, backing, vcpus), notes: layout.notes };
+    const names = machine.arch === 'arm64' ? [NAMES_NOTE] : [];
+    return { vm: layout.vm, phases: stages(layout, sizes, backing, vcpus), notes: [...layout.notes, ...names] };
   }
 }
 

@@ -6,6 +6,7 @@ const doc = 'An option.';
 const specs = {
   flag: { kind: 'flag', name: 'flag', default: 'N', doc, aliases: ['alias'] },
   choice: { kind: 'choice', name: 'choice', choices: ['zap', 'split', '6.1', '6.12'], default: 'zap', doc },
+  feature: { kind: 'choice', name: 'feature', choices: ['cpu', 'Y', 'N'], default: 'cpu', doc },
   integer: { kind: 'number', name: 'integer', default: 1, min: 1, max: 512, integer: true, doc },
   number: { kind: 'number', name: 'number', default: 0, min: -1, max: 1, integer: false, doc },
   period: { kind: 'number', name: 'period', default: 0, min: 0, max: 3600000, integer: false, unit: 'ms', doc },
@@ -28,6 +29,9 @@ describe('values that are accepted', () => {
     ['switch', 'N', false],
     ['choice', 'split', 'split'],
     ['choice', 6.1, '6.1'],
+    ['feature', true, 'Y'],
+    ['feature', false, 'N'],
+    ['feature', 'cpu', 'cpu'],
     ['integer', 512, 512],
     ['integer', '16', 16],
     ['integer', '1.0', 1],
@@ -122,6 +126,7 @@ describe('all options of an owner', () => {
     expect(all.map(expectedValue)).toEqual([
       'Y or N',
       'one of zap, split, 6.1, 6.12',
+      'one of cpu, Y, N',
       'a whole number from 1 to 512',
       'a number from -1 to 1',
       'a number from 0 to 3600000 (ms)',

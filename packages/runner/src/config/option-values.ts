@@ -104,11 +104,17 @@ function readBoolean(value: unknown, path: string, expected: string): boolean {
 }
 
 function readChoice(choices: readonly string[], value: unknown, path: string): string {
-  const word = typeof value === 'number' ? String(value) : value;
+  const word = typeof value === 'number' ? String(value) : flagWord(choices, value);
   if (typeof word === 'string' && choices.includes(word)) return word;
   const suggestion = typeof word === 'string' ? suggestName(word, choices) : '';
   const list = suggestion.startsWith(' (known') ? '' : suggestion;
   throw wrongType(path, value, `one of ${choices.join(', ')}${list}`);
+}
+
+/** Where Y and N are among the choices, true and false say so too. */
+function flagWord(choices: readonly string[], value: unknown): unknown {
+  if (typeof value !== 'boolean' || !choices.includes('Y') || !choices.includes('N')) return value;
+  return value ? 'Y' : 'N';
 }
 
 function expectedNumber({ min, max, integer, unit }: NumberOption): string {
