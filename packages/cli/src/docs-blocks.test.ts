@@ -5,7 +5,7 @@
  * MMULAB_DOCS=all only.
  */
 import { splitCommand } from '@mmulab/runner';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
 import {
@@ -103,6 +103,8 @@ const isAsked = process.env['MMULAB_DOCS'] !== undefined;
 const isWriting = process.env['MMULAB_DOCS'] === 'write';
 
 it('compile', () => expect(objections).toEqual([]));
+
+afterAll(() => pages.slice(0, 1).forEach(page => rmSync(dirname(page.directory), { recursive: true })));
 
 describe.each(pages.map(page => [page.name, page] as const))('blocks of %s', (_name, page) => {
   const rewritten: { readonly from: number; readonly count: number; readonly lines: readonly string[] }[] = [];
