@@ -54,6 +54,6 @@ export class Geometry {
 
   /** Pages mapped by one entry at a level. */
   pagesAt(level: number): number {
-    return this.span[level] as number;
+    return this.span[level];
   }
 }

@@ -64,40 +64,40 @@ export class LeafTables {
 
   /** Adds a reference to a record that now stands in one more place. */
   share(record: number): void {
-    this.refs[record] = (this.refs[record] as number) + 1;
-    this.heads[record << 1] = (this.heads[record << 1] as number) | SHARED;
+    this.refs[record] = this.refs[record] + 1;
+    this.heads[record << 1] = this.heads[record << 1] | SHARED;
   }
 
   /** Drops a reference; the last one frees the record. */
   release(record: number): void {
-    const refs = (this.refs[record] as number) - 1;
+    const refs = this.refs[record] - 1;
     this.refs[record] = refs;
     if (refs > 0) return;
     this.forget(record);
-    if (((this.heads[record << 1] as number) & DENSE) !== 0) this.freeDense.push(this.heads[(record << 1) + 1] as number);
+    if ((this.heads[record << 1] & DENSE) !== 0) this.freeDense.push(this.heads[(record << 1) + 1]);
     this.freeRecords.push(record);
   }
 
   /** The record to write to instead of `record`: itself when nobody shares it, else a copy that takes over one reference. */
   own(record: number): number {
-    if ((this.refs[record] as number) === 1) {
-      if (((this.heads[record << 1] as number) & (CANONICAL | SHARED)) !== 0) this.unshare(record);
+    if (this.refs[record] === 1) {
+      if ((this.heads[record << 1] & (CANONICAL | SHARED)) !== 0) this.unshare(record);
       return record;
     }
     const copy = this.take();
     const from = record * this.stride;
     this.words.copyWithin(copy * this.stride, from, from + this.stride);
-    const head = (this.heads[record << 1] as number) & ~(CANONICAL | SHARED);
-    const second = this.heads[(record << 1) + 1] as number;
+    const head = this.heads[record << 1] & ~(CANONICAL | SHARED);
+    const second = this.heads[(record << 1) + 1];
     this.heads[copy << 1] = head;
     this.heads[(copy << 1) + 1] = second;
     if ((head & DENSE) !== 0) {
       const block = this.takeDense();
       this.dense.copyWithin(block * this.entries, second * this.entries, (second + 1) * this.entries);
-      this.denseDiffering[block] = this.denseDiffering[second] as number;
+      this.denseDiffering[block] = this.denseDiffering[second];
       this.heads[(copy << 1) + 1] = block;
     }
-    this.refs[record] = (this.refs[record] as number) - 1;
+    this.refs[record] = this.refs[record] - 1;
     return copy;
   }
 
@@ -106,33 +106,33 @@ export class LeafTables {
     const copy = this.take();
     const source = record * this.stride;
     this.words.set(from.words.subarray(source, source + this.stride), copy * this.stride);
-    const head = (from.heads[record << 1] as number) & ~(CANONICAL | SHARED);
-    const second = from.heads[(record << 1) + 1] as number;
+    const head = from.heads[record << 1] & ~(CANONICAL | SHARED);
+    const second = from.heads[(record << 1) + 1];
     this.heads[copy << 1] = head;
     this.heads[(copy << 1) + 1] = second;
     if ((head & DENSE) !== 0) {
       const block = this.takeDense();
       const first = second * this.entries;
       this.dense.set(from.dense.subarray(first, first + this.entries), block * this.entries);
-      this.denseDiffering[block] = from.denseDiffering[second] as number;
+      this.denseDiffering[block] = from.denseDiffering[second];
       this.heads[(copy << 1) + 1] = block;
     }
     return copy;
   }
 
   tableAttr(record: number): number {
-    return ((this.heads[record << 1] as number) >> 16) & 15;
+    return (this.heads[record << 1] >> 16) & 15;
   }
 
   setTableAttr(record: number, tableAttr: number): void {
     const at = record << 1;
-    this.heads[at] = ((this.heads[at] as number) & ~(15 << 16)) | (tableAttr << 16);
+    this.heads[at] = (this.heads[at] & ~(15 << 16)) | (tableAttr << 16);
   }
 
   get(record: number, index: number): number {
-    const head = this.heads[record << 1] as number;
-    if ((head & DENSE) !== 0) return this.dense[(this.heads[(record << 1) + 1] as number) * this.entries + index] as number;
-    const bits = this.words[Math.imul(record, this.stride) + (index >> 5)] as number;
+    const head = this.heads[record << 1];
+    if ((head & DENSE) !== 0) return this.dense[this.heads[(record << 1) + 1] * this.entries + index];
+    const bits = this.words[Math.imul(record, this.stride) + (index >> 5)];
     return ((bits >>> (index & 31)) & 1) === 0 ? head & 255 : (head >> 8) & 255;
   }
 
@@ -143,17 +143,17 @@ export class LeafTables {
   trySet(record: number, index: number, attr: number): number {
     const { words, heads } = this;
     const at = record << 1;
-    const head = heads[at] as number;
+    const head = heads[at];
     if ((head & NOT_PLAIN) !== 0) return NOT_STORED;
     const zeroAttr = head & 255;
     const oneAttr = (head >> 8) & 255;
     const wordAt = Math.imul(record, this.stride) + (index >> 5);
     const bit = 1 << (index & 31);
-    const bits = words[wordAt] as number;
+    const bits = words[wordAt];
     const isOne = (bits & bit) !== 0;
     if (zeroAttr === oneAttr || attr !== (isOne ? zeroAttr : oneAttr)) return NOT_STORED;
     words[wordAt] = bits ^ bit;
-    const ones = (heads[at + 1] as number) + (isOne ? -1 : 1);
+    const ones = heads[at + 1] + (isOne ? -1 : 1);
     heads[at + 1] = ones;
     return ones === 0 || ones === this.entries ? STORED_EQUAL : STORED;
   }
@@ -162,14 +162,14 @@ export class LeafTables {
   set(record: number, index: number, attr: number): boolean {
     const at = record << 1;
     const { words, heads } = this;
-    const head = heads[at] as number;
-    if ((head & DENSE) !== 0) return this.setDense(heads[at + 1] as number, index, attr);
+    const head = heads[at];
+    if ((head & DENSE) !== 0) return this.setDense(heads[at + 1], index, attr);
     const wordAt = Math.imul(record, this.stride) + (index >> 5);
     const bit = 1 << (index & 31);
-    const isOne = ((words[wordAt] as number) & bit) !== 0;
+    const isOne = (words[wordAt] & bit) !== 0;
     const zeroAttr = head & 255;
     const oneAttr = (head >> 8) & 255;
-    let ones = heads[at + 1] as number;
+    let ones = heads[at + 1];
     if (attr === (isOne ? oneAttr : zeroAttr)) return ones === 0 || ones === this.entries;
     if (isOne) {
       if (attr !== zeroAttr) {
@@ -180,7 +180,7 @@ export class LeafTables {
         if (ones !== this.entries) return this.setDense(this.makeDense(record), index, attr);
         heads[at] = (head & ~0xff) | attr;
       }
-      words[wordAt] = (words[wordAt] as number) & ~bit;
+      words[wordAt] = words[wordAt] & ~bit;
       ones--;
     } else {
       if (attr !== oneAttr || ones === 0) {
@@ -191,7 +191,7 @@ export class LeafTables {
         if (ones !== 0) return this.setDense(this.makeDense(record), index, attr);
         heads[at] = (head & ~0xff00) | (attr << 8);
       }
-      words[wordAt] = (words[wordAt] as number) | bit;
+      words[wordAt] = words[wordAt] | bit;
       ones++;
     }
     heads[at + 1] = ones;
@@ -200,50 +200,50 @@ export class LeafTables {
 
   /** One of the two attributes of a two-attribute table; -1 when the table is dense. */
   firstAttr(record: number): number {
-    const head = this.heads[record << 1] as number;
+    const head = this.heads[record << 1];
     return (head & DENSE) !== 0 ? -1 : head & 255;
   }
 
   /** The other one; the same when there is only one. */
   secondAttr(record: number): number {
-    const head = this.heads[record << 1] as number;
+    const head = this.heads[record << 1];
     return (head & DENSE) !== 0 ? -1 : (head >> 8) & 255;
   }
 
   /** The attribute all entries have, or -1. */
   uniformAttr(record: number): number {
-    const head = this.heads[record << 1] as number;
-    const second = this.heads[(record << 1) + 1] as number;
-    if ((head & DENSE) !== 0) return this.denseDiffering[second] === 0 ? (this.dense[second * this.entries] as number) : -1;
+    const head = this.heads[record << 1];
+    const second = this.heads[(record << 1) + 1];
+    if ((head & DENSE) !== 0) return this.denseDiffering[second] === 0 ? this.dense[second * this.entries] : -1;
     if (second === 0) return head & 255;
     return second === this.entries ? (head >> 8) & 255 : -1;
   }
 
   /** Adds to `counts[attr]` the number of entries that hold it. @param counts 256 counters, the caller's scratch space */
   histogram(record: number, counts: Int32Array): void {
-    const head = this.heads[record << 1] as number;
-    const second = this.heads[(record << 1) + 1] as number;
+    const head = this.heads[record << 1];
+    const second = this.heads[(record << 1) + 1];
     if ((head & DENSE) === 0) {
       const zeroAttr = head & 255;
       const oneAttr = (head >> 8) & 255;
-      counts[zeroAttr] = (counts[zeroAttr] as number) + this.entries - second;
-      counts[oneAttr] = (counts[oneAttr] as number) + second;
+      counts[zeroAttr] = counts[zeroAttr] + this.entries - second;
+      counts[oneAttr] = counts[oneAttr] + second;
       return;
     }
     const first = second * this.entries;
     for (let i = first; i < first + this.entries; i++) {
-      const attr = this.dense[i] as number;
-      counts[attr] = (counts[attr] as number) + 1;
+      const attr = this.dense[i];
+      counts[attr] = counts[attr] + 1;
     }
   }
 
   /** Replaces every attribute of an owned record by `map[attr]`. @returns true when all entries are now equal */
   mapAttrs(record: number, map: Uint8Array): boolean {
-    const head = this.heads[record << 1] as number;
-    const second = this.heads[(record << 1) + 1] as number;
+    const head = this.heads[record << 1];
+    const second = this.heads[(record << 1) + 1];
     if ((head & DENSE) === 0) {
-      const zeroAttr = map[head & 255] as number;
-      const oneAttr = map[(head >> 8) & 255] as number;
+      const zeroAttr = map[head & 255];
+      const oneAttr = map[(head >> 8) & 255];
       if (zeroAttr === oneAttr && second !== 0) {
         this.words.fill(0, record * this.stride, (record + 1) * this.stride);
         this.heads[record << 1] = (head & ~0xffff) | zeroAttr | (zeroAttr << 8);
@@ -254,7 +254,7 @@ export class LeafTables {
       return second === 0 || second === this.entries;
     }
     const first = second * this.entries;
-    for (let i = first; i < first + this.entries; i++) this.dense[i] = map[this.dense[i] as number] as number;
+    for (let i = first; i < first + this.entries; i++) this.dense[i] = map[this.dense[i]];
     return this.recountDense(second);
   }
 
@@ -270,7 +270,7 @@ export class LeafTables {
    * place of `record`.
    */
   intern(record: number): number {
-    const head = this.heads[record << 1] as number;
+    const head = this.heads[record << 1];
     if ((head & CANONICAL) !== 0) return record;
     this.normalise(record);
     const hash = this.hash(record);
@@ -287,7 +287,7 @@ export class LeafTables {
     } else {
       this.canonical.set(hash, [record]);
     }
-    this.heads[record << 1] = (this.heads[record << 1] as number) | CANONICAL;
+    this.heads[record << 1] = this.heads[record << 1] | CANONICAL;
     return record;
   }
 
@@ -299,35 +299,35 @@ export class LeafTables {
   /** Two-attribute records with equal content get equal words: the first entry is always the zero attribute. */
   private normalise(record: number): void {
     const at = record * this.stride;
-    const head = this.heads[record << 1] as number;
-    if ((head & DENSE) !== 0 || ((this.words[at] as number) & 1) === 0) return;
+    const head = this.heads[record << 1];
+    if ((head & DENSE) !== 0 || (this.words[at] & 1) === 0) return;
     this.heads[record << 1] = (head & ~0xffff) | ((head >> 8) & 255) | ((head & 255) << 8);
-    this.heads[(record << 1) + 1] = this.entries - (this.heads[(record << 1) + 1] as number);
+    this.heads[(record << 1) + 1] = this.entries - this.heads[(record << 1) + 1];
     const last = this.entries < 32 ? (1 << this.entries) - 1 : -1;
-    for (let i = at; i < at + this.stride; i++) this.words[i] = ~(this.words[i] as number) & last;
+    for (let i = at; i < at + this.stride; i++) this.words[i] = ~this.words[i] & last;
   }
 
   private hash(record: number): number {
     const at = record * this.stride;
-    const head = this.heads[record << 1] as number;
+    const head = this.heads[record << 1];
     let hash = head & ~(CANONICAL | SHARED);
     if ((head & DENSE) !== 0) {
-      const first = (this.heads[(record << 1) + 1] as number) * this.entries;
-      for (let i = first; i < first + this.entries; i++) hash = (Math.imul(hash, 31) + (this.dense[i] as number)) | 0;
+      const first = this.heads[(record << 1) + 1] * this.entries;
+      for (let i = first; i < first + this.entries; i++) hash = (Math.imul(hash, 31) + this.dense[i]) | 0;
       return hash;
     }
-    for (let i = at; i < at + this.stride; i++) hash = (Math.imul(hash, 0x01000193) ^ (this.words[i] as number)) | 0;
+    for (let i = at; i < at + this.stride; i++) hash = (Math.imul(hash, 0x01000193) ^ this.words[i]) | 0;
     return hash;
   }
 
   private sameContent(a: number, b: number): boolean {
     const atA = a * this.stride;
     const atB = b * this.stride;
-    const headA = (this.heads[a << 1] as number) & ~(CANONICAL | SHARED);
-    if (headA !== ((this.heads[b << 1] as number) & ~(CANONICAL | SHARED))) return false;
+    const headA = this.heads[a << 1] & ~(CANONICAL | SHARED);
+    if (headA !== (this.heads[b << 1] & ~(CANONICAL | SHARED))) return false;
     if ((headA & DENSE) !== 0) {
-      const firstA = (this.heads[(a << 1) + 1] as number) * this.entries;
-      const firstB = (this.heads[(b << 1) + 1] as number) * this.entries;
+      const firstA = this.heads[(a << 1) + 1] * this.entries;
+      const firstB = this.heads[(b << 1) + 1] * this.entries;
       for (let i = 0; i < this.entries; i++) if (this.dense[firstA + i] !== this.dense[firstB + i]) return false;
       return true;
     }
@@ -337,18 +337,18 @@ export class LeafTables {
 
   private unshare(record: number): void {
     this.forget(record);
-    this.heads[record << 1] = (this.heads[record << 1] as number) & ~SHARED;
+    this.heads[record << 1] = this.heads[record << 1] & ~SHARED;
   }
 
   /** Takes a record out of the canonical ones: it is about to change or to go. */
   private forget(record: number): void {
     const at = record << 1;
-    if (((this.heads[at] as number) & CANONICAL) === 0) return;
+    if ((this.heads[at] & CANONICAL) === 0) return;
     const hash = this.hash(record);
     const bucket = this.canonical.get(hash) as number[];
     bucket.splice(bucket.indexOf(record), 1);
     if (bucket.length === 0) this.canonical.delete(hash);
-    this.heads[at] = (this.heads[at] as number) & ~CANONICAL;
+    this.heads[at] = this.heads[at] & ~CANONICAL;
   }
 
   private makeDense(record: number): number {
@@ -357,7 +357,7 @@ export class LeafTables {
     for (let i = 0; i < this.entries; i++) this.dense[first + i] = this.get(record, i);
     const at = record << 1;
     this.words.fill(0, record * this.stride, (record + 1) * this.stride);
-    this.heads[at] = ((this.heads[at] as number) & ~0xffff) | DENSE;
+    this.heads[at] = (this.heads[at] & ~0xffff) | DENSE;
     this.heads[at + 1] = block;
     this.recountDense(block);
     return block;
@@ -366,15 +366,15 @@ export class LeafTables {
   private setDense(block: number, index: number, attr: number): boolean {
     const at = block * this.entries + index;
     const dense = this.dense;
-    const old = dense[at] as number;
-    let differing = this.denseDiffering[block] as number;
+    const old = dense[at];
+    let differing = this.denseDiffering[block];
     if (index > 0) {
-      const left = dense[at - 1] as number;
+      const left = dense[at - 1];
       if (left !== old) differing--;
       if (left !== attr) differing++;
     }
     if (index < this.entries - 1) {
-      const right = dense[at + 1] as number;
+      const right = dense[at + 1];
       if (right !== old) differing--;
       if (right !== attr) differing++;
     }

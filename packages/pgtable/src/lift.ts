@@ -160,7 +160,7 @@ export class RunLifter {
     this.depth--;
     const effects = program.journal?.close();
     const words = new Int32Array(1 + this.planes.length);
-    const above = (key[3] as number) % 16;
+    const above = key[3] % 16;
     if (!this.readWords(program, root, level, base, words, 0) || this.tree.tableAttrAbove(root, level, base) !== above) {
       this.dropReferences(key.subarray(4));
       return;
@@ -172,13 +172,13 @@ export class RunLifter {
 
   private apply(program: RunProgram, root: number, level: number, base: number, key: Int32Array, entry: MemoEntry): void {
     const { words, events, amounts } = entry;
-    if (words[0] !== key[4]) this.store(this.tree, root, level, base, words[0] as number);
+    if (words[0] !== key[4]) this.store(this.tree, root, level, base, words[0]);
     for (let i = 0; i < this.planes.length; i++) {
-      const plane = this.planes[i] as PagePlane;
-      if (words[i + 1] !== key[5 + i]) this.store(plane.tree, plane.root, level, base, words[i + 1] as number);
+      const plane = this.planes[i];
+      if (words[i + 1] !== key[5 + i]) this.store(plane.tree, plane.root, level, base, words[i + 1]);
     }
     const now = this.counters.now;
-    for (let i = 0; i < events.length; i++) now[events[i] as number] = (now[events[i] as number] as number) + (amounts[i] as number);
+    for (let i = 0; i < events.length; i++) now[events[i]] = now[events[i]] + amounts[i];
     if (entry.effects !== undefined) program.journal?.replay(entry.effects, base);
   }
 
@@ -194,7 +194,7 @@ export class RunLifter {
     out[at] = word;
     for (let i = 0; i < this.planes.length; i++) {
       if (((program.planes >> i) & 1) === 0) continue;
-      const plane = this.planes[i] as PagePlane;
+      const plane = this.planes[i];
       const value = plane.tree.canonicalWordAt(plane.root, level, base);
       if (value === -1) return false;
       out[at + 1 + i] = value;
@@ -204,20 +204,20 @@ export class RunLifter {
 
   private addReferences(words: Int32Array): void {
     for (let i = 0; i < words.length; i++) {
-      const word = words[i] as number;
+      const word = words[i];
       if ((word & KIND_MASK) === LEAF_TABLE) this.storage(i).leaves.share(word & INDEX_MASK);
     }
   }
 
   private dropReferences(words: Int32Array): void {
     for (let i = 0; i < words.length; i++) {
-      const word = words[i] as number;
+      const word = words[i];
       if ((word & KIND_MASK) === LEAF_TABLE) this.storage(i).leaves.release(word & INDEX_MASK);
     }
   }
 
   private storage(index: number): TableTree {
-    return index === 0 ? this.tree : (this.planes[index - 1] as PagePlane).tree;
+    return index === 0 ? this.tree : this.planes[index - 1].tree;
   }
 
   private snapshot(): Float64Array {
@@ -236,7 +236,7 @@ export class RunLifter {
     const events: number[] = [];
     const amounts: number[] = [];
     for (let i = 0; i < now.length; i++) {
-      const amount = (now[i] as number) - (before[i] as number);
+      const amount = now[i] - before[i];
       if (amount !== 0) {
         events.push(i);
         amounts.push(amount);

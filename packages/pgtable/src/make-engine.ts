@@ -151,7 +151,7 @@ export function makeEngine(): EngineClass {
         const node = root + table;
         for (let i = 0; i < g.entries; i++) {
           const pos = node * g.entries + i;
-          const word = this.tree.nodes.slots[pos] as number;
+          const word = this.tree.nodes.slots[pos];
           if (word === EMPTY_SLOT) continue;
           const base = (table * g.entries + i) * g.pagesAt(g.levels);
           this.tree.place(g.levels, word, base);
@@ -168,10 +168,10 @@ export function makeEngine(): EngineClass {
     private carryOut(action: number, verdict: number, gfn: number): void {
       const tree = this.tree;
       const level = tree.level;
-      const form = this.forms[action] as number;
+      const form = this.forms[action];
       const kind = tree.kind;
       if (form === STEPS || kind === Table) {
-        this.carryOutSteps(this.protocols[action - FirstProtocol] as Protocol, verdict, gfn);
+        this.carryOutSteps(this.protocols[action - FirstProtocol], verdict, gfn);
       } else {
         const old = tree.attr;
         const attr = (verdict >> 6) & 255;
@@ -230,10 +230,10 @@ export function makeEngine(): EngineClass {
             break;
           case Step.FreeSubtree:
           case Step.DeferFree:
-            if (oldKind === Table) this.callOut(steps[i] as Step, gfn, level, 1);
+            if (oldKind === Table) this.callOut(steps[i], gfn, level, 1);
             break;
           default:
-            this.callOut(steps[i] as Step, gfn, level, 1);
+            this.callOut(steps[i], gfn, level, 1);
         }
       }
     }
@@ -295,14 +295,14 @@ export function makeEngine(): EngineClass {
         const first = (word & INDEX_MASK) * g.entries;
         const span = g.pagesAt(level - 1);
         for (let i = 0; i < g.entries; i++) {
-          const child = this.tree.nodes.slots[first + i] as number;
+          const child = this.tree.nodes.slots[first + i];
           if (child !== EMPTY_SLOT) this.accountEntry(child, level - 1, gfn + i * span, count);
         }
       } else if (kind === LEAF_TABLE) {
         const histogram = this.histogram.fill(0);
         this.tree.leaves.histogram(word & INDEX_MASK, histogram);
         for (let attr = 1; attr < this.attrs.count; attr++) {
-          const n = histogram[attr] as number;
+          const n = histogram[attr];
           if (n !== 0) this.accountLeaf(attr, 1, gfn, n * count);
         }
       } else {
@@ -345,7 +345,7 @@ export function makeEngine(): EngineClass {
       const from = start <= base ? 0 : Math.floor((start - base) / span);
       const to = end >= base + span * g.entries ? g.entries : Math.ceil((end - base) / span);
       for (let i = from; i < to; i++) {
-        const word = this.tree.nodes.slots[node * g.entries + i] as number;
+        const word = this.tree.nodes.slots[node * g.entries + i];
         if (word === EMPTY_SLOT) continue;
         this.walkSlot(rule, op, node * g.entries + i, level, base + i * span, start, end, options);
         // A fold may have taken this table's place: its entries were all visited or are equal to those that were.
@@ -365,7 +365,7 @@ export function makeEngine(): EngineClass {
       const tree = this.tree;
       const span = this.geometry.pagesAt(level);
       const whole = start <= base && end >= base + span;
-      let word = tree.nodes.slots[pos] as number;
+      let word = tree.nodes.slots[pos];
       if (whole && (word & KIND_MASK) === UNIFORM && this.isUniform(op, base, span, level, word, options)) {
         const after = this.lift(rule, op, word, level, base, 1, options);
         if (after !== word) tree.replace(pos, after);
@@ -393,7 +393,7 @@ export function makeEngine(): EngineClass {
       options: RangeOptions<Op>,
     ): void {
       const tree = this.tree;
-      const word = tree.nodes.slots[pos] as number;
+      const word = tree.nodes.slots[pos];
       const whole = start <= base && end >= base + this.geometry.pagesAt(level);
       if ((word & KIND_MASK) === UNIFORM && slotMapLevel(word) < level && childSlot(word, level) === EMPTY_SLOT) return;
       if (level > 2) {
@@ -420,7 +420,7 @@ export function makeEngine(): EngineClass {
       options: RangeOptions<Op>,
     ): number {
       const tree = this.tree;
-      const word = tree.nodes.slots[pos] as number;
+      const word = tree.nodes.slots[pos];
       tree.placeAt(pos, level, base);
       if (tree.kind === Special && !options.specials) return SKIPPED;
       tree.start = Math.max(start, base);
@@ -430,7 +430,7 @@ export function makeEngine(): EngineClass {
       const action = verdict & 63;
       if (action === Descend) return word;
       if (action < FirstProtocol) return SKIPPED;
-      const after = this.changed(this.protocols[action - FirstProtocol] as Protocol, verdict, word, level, base, 1);
+      const after = this.changed(this.protocols[action - FirstProtocol], verdict, word, level, base, 1);
       tree.replace(pos, after);
       return wasTable || after === EMPTY_SLOT ? SKIPPED : after;
     }
@@ -448,7 +448,7 @@ export function makeEngine(): EngineClass {
         const verdict = rule.visit(tree, op);
         const action = verdict & 63;
         if (action >= FirstProtocol) {
-          now = this.changed(this.protocols[action - FirstProtocol] as Protocol, verdict, word, level, gfn, count);
+          now = this.changed(this.protocols[action - FirstProtocol], verdict, word, level, gfn, count);
           if (isTable) return now;
         } else if (action !== Descend) {
           return word;
@@ -474,7 +474,7 @@ export function makeEngine(): EngineClass {
       const verdict = rule.visit(tree, op);
       const action = verdict & 63;
       if (action < FirstProtocol) return word;
-      const after = this.changed(this.protocols[action - FirstProtocol] as Protocol, verdict, word, level, gfn, count);
+      const after = this.changed(this.protocols[action - FirstProtocol], verdict, word, level, gfn, count);
       if ((word & KIND_MASK) !== UNIFORM) tree.releaseWord(word);
       return after;
     }
@@ -541,13 +541,13 @@ export function makeEngine(): EngineClass {
     private mapLeafTable<Op>(rule: Rule<Op>, op: Op, pos: number, base: number, options: RangeOptions<Op>): void {
       const tree = this.tree;
       const leaves = tree.leaves;
-      const record = (tree.nodes.slots[pos] as number) & INDEX_MASK;
+      const record = tree.nodes.slots[pos] & INDEX_MASK;
       const histogram = this.histogram.fill(0);
       leaves.histogram(record, histogram);
       let differs = false;
       for (let attr = 0; attr < this.attrs.count; attr++) {
         this.attrMap[attr] = attr;
-        const n = histogram[attr] as number;
+        const n = histogram[attr];
         if (attr === 0 || n === 0) continue;
         const after = this.lift(rule, op, leafSlot(1, attr), 1, base, n, options);
         this.attrMap[attr] = slotAttr(after);
@@ -569,7 +569,7 @@ export function makeEngine(): EngineClass {
         const verdict = rule.visit(tree, op);
         const action = verdict & 63;
         if (action < FirstProtocol) continue;
-        const protocol = this.protocols[action - FirstProtocol] as Protocol;
+        const protocol = this.protocols[action - FirstProtocol];
         const old = tree.attr;
         const after = slotAttr(this.changed(protocol, verdict, leafSlot(1, old), 1, gfn, 1));
         if (after !== old) tree.writeAttr(after);

@@ -58,7 +58,7 @@ export class Memo {
 
   private place(key: Int32Array): number {
     let hash = 0;
-    for (let i = 0; i < this.keyLength; i++) hash = (Math.imul(hash, 0x01000193) ^ (key[i] as number)) | 0;
+    for (let i = 0; i < this.keyLength; i++) hash = (Math.imul(hash, 0x01000193) ^ key[i]) | 0;
     let at = (hash ^ (hash >>> 15)) & (this.capacity - 1);
     while (this.entries[at] !== undefined && !this.equals(at, key)) at = (at + 1) & (this.capacity - 1);
     return at;

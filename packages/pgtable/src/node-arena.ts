@@ -53,18 +53,18 @@ export class NodeArena {
   /** Stores a word. @returns true when all entries of the table are now equal */
   set(pos: number, word: number): boolean {
     const slots = this.slots;
-    const old = slots[pos] as number;
+    const old = slots[pos];
     const mask = this.entries - 1;
     const index = pos & mask;
     const node = (pos - index) / this.entries;
-    let differing = this.differing[node] as number;
+    let differing = this.differing[node];
     if (index > 0) {
-      const left = slots[pos - 1] as number;
+      const left = slots[pos - 1];
       if (left !== old) differing--;
       if (left !== word) differing++;
     }
     if (index < mask) {
-      const right = slots[pos + 1] as number;
+      const right = slots[pos + 1];
       if (right !== old) differing--;
       if (right !== word) differing++;
     }

@@ -99,7 +99,7 @@ export class PageReplayer {
     for (const memo of this.holding) {
       const { held } = memo;
       for (let at = 0; at < held.length; at++) {
-        const times = held[at] as number;
+        const times = held[at];
         if (times === 0) continue;
         held[at] = 0;
         counters.select(Math.floor(at / MAX_OUTCOMES));
@@ -122,15 +122,15 @@ export class PageReplayer {
     if (record < 0) return ELSEWHERE;
     const { heads, words } = tree.leaves;
     const at = record << 1;
-    const head = heads[at] as number;
+    const head = heads[at];
     if ((head & NOT_PLAIN) !== 0) return ELSEWHERE;
     const index = low & mask;
     const bit = 1 << (index & 31);
     const offset = index >> 5;
     const bitsAt = Math.imul(record, stride) + offset;
-    const bits = words[bitsAt] as number;
+    const bits = words[bitsAt];
     const attr = (bits & bit) === 0 ? head & 255 : (head >> 8) & 255;
-    const asked = memo.asked[attr] as number;
+    const asked = memo.asked[attr];
     if (asked <= KNOWN) return asked === 0 ? UNKNOWN : this.replayAlone(memo, attr, at, bitsAt, bit, vcpu);
     if (asked === (KNOWN | FIRST | SECOND)) return ELSEWHERE;
     const isFirst = (asked & FIRST) !== 0;
@@ -140,25 +140,25 @@ export class PageReplayer {
     const planeHeads = plane.leaves.heads;
     const planeWords = plane.leaves.words;
     const planeAt = planeRecord << 1;
-    const planeHead = planeHeads[planeAt] as number;
+    const planeHead = planeHeads[planeAt];
     if ((planeHead & NOT_PLAIN) !== 0) return ELSEWHERE;
     const planeBitsAt = Math.imul(planeRecord, stride) + offset;
-    const planeBits = planeWords[planeBitsAt] as number;
+    const planeBits = planeWords[planeBitsAt];
     const value = (planeBits & bit) === 0 ? planeHead & 255 : (planeHead >> 8) & 255;
     if (value >= PLANE_VALUES) return ELSEWHERE;
-    const outcome = memo.outcomes[attr | (value << 8)] as number;
+    const outcome = memo.outcomes[attr | (value << 8)];
     if (outcome <= 0) return outcome === 0 ? UNKNOWN : ELSEWHERE;
-    const result = memo.results[outcome] as number;
+    const result = memo.results[outcome];
     if ((result & NEW_ENTRY) !== 0 && !this.canFlip(heads, at, (bits & bit) !== 0, result & 255)) return ELSEWHERE;
     if ((result & NEW_VALUE) !== 0) {
       if (!this.canFlip(planeHeads, planeAt, (planeBits & bit) !== 0, (result >> 8) & 255)) return ELSEWHERE;
       planeWords[planeBitsAt] = planeBits ^ bit;
-      planeHeads[planeAt + 1] = (planeHeads[planeAt + 1] as number) + ((planeBits & bit) === 0 ? 1 : -1);
+      planeHeads[planeAt + 1] = planeHeads[planeAt + 1] + ((planeBits & bit) === 0 ? 1 : -1);
       plane.loseCursor();
     }
     if ((result & NEW_ENTRY) !== 0) {
       words[bitsAt] = bits ^ bit;
-      heads[at + 1] = (heads[at + 1] as number) + ((bits & bit) === 0 ? 1 : -1);
+      heads[at + 1] = heads[at + 1] + ((bits & bit) === 0 ? 1 : -1);
       tree.loseCursor();
     }
     this.note(memo, outcome, vcpu);
@@ -167,15 +167,15 @@ export class PageReplayer {
 
   /** The same where no plane has a say. */
   private replayAlone(memo: PageMemo, attr: number, at: number, bitsAt: number, bit: number, vcpu: number): number {
-    const outcome = memo.outcomes[attr] as number;
+    const outcome = memo.outcomes[attr];
     if (outcome <= 0) return outcome === 0 ? UNKNOWN : ELSEWHERE;
-    const result = memo.results[outcome] as number;
+    const result = memo.results[outcome];
     if ((result & NEW_ENTRY) !== 0) {
       const { heads, words } = this.tree.leaves;
-      const bits = words[bitsAt] as number;
+      const bits = words[bitsAt];
       if (!this.canFlip(heads, at, (bits & bit) !== 0, result & 255)) return ELSEWHERE;
       words[bitsAt] = bits ^ bit;
-      heads[at + 1] = (heads[at + 1] as number) + ((bits & bit) === 0 ? 1 : -1);
+      heads[at + 1] = heads[at + 1] + ((bits & bit) === 0 ? 1 : -1);
       this.tree.loseCursor();
     }
     this.note(memo, outcome, vcpu);
@@ -184,7 +184,7 @@ export class PageReplayer {
 
   /** Whether an entry of a plain table takes `attr` by its bit alone, and the table's entries are not all equal then. */
   private canFlip(heads: Int32Array, at: number, isOne: boolean, attr: number): boolean {
-    const head = heads[at] as number;
+    const head = heads[at];
     return isOne ? attr === (head & 255) && heads[at + 1] !== 1 : attr === ((head >> 8) & 255) && heads[at + 1] !== this.mask;
   }
 
@@ -193,7 +193,7 @@ export class PageReplayer {
     const held = memo.held;
     const at = vcpu * MAX_OUTCOMES + outcome;
     if (at < held.length) {
-      held[at] = (held[at] as number) + 1;
+      held[at] = held[at] + 1;
       this.isHolding = true;
     } else if (this.mayHold) {
       this.makeRoom(memo, vcpu);
@@ -213,10 +213,10 @@ export class PageReplayer {
   private count(memo: PageMemo, outcome: number, times: number): void {
     const now = this.counters.now;
     const events = memo.events;
-    const end = memo.eventsEnd[outcome] as number;
+    const end = memo.eventsEnd[outcome];
     for (let i = outcome * MAX_EVENTS; i < end; i++) {
-      const event = events[i] as number;
-      now[event] = (now[event] as number) + times;
+      const event = events[i];
+      now[event] = now[event] + times;
     }
   }
 
@@ -261,7 +261,7 @@ export class PageReplayer {
     const { now } = this.counters;
     let end = outcome * MAX_EVENTS;
     for (let event = 0; event < now.length; event++) {
-      const amount = (now[event] as number) - (this.before[event] as number);
+      const amount = now[event] - this.before[event];
       if (amount < 0 || end + amount > (outcome + 1) * MAX_EVENTS) return false;
       for (let i = 0; i < amount; i++) memo.events[end++] = event;
     }

@@ -50,7 +50,7 @@ export class RunList {
     let removed = 0;
     const kept: Run[] = [];
     for (let i = this.head; i < this.runs.length; i++) {
-      const run = this.runs[i] as Run;
+      const run = this.runs[i];
       const from = Math.max(0, Math.ceil((gfn - run.first) / run.step));
       const to = Math.min(run.count, Math.ceil((end - run.first) / run.step));
       if (run.level > maxLevel || run.level < minLevel || from >= to) {

@@ -88,7 +88,7 @@ export class TableTree implements Entry {
   /** Gives a root's storage back, with all it owns. */
   freeRoot(root: number): void {
     const first = root * this.geometry.entries;
-    for (let pos = first; pos < first + this.geometry.entries * this.geometry.rootTables; pos++) this.releaseWord(this.nodes.slots[pos] as number);
+    for (let pos = first; pos < first + this.geometry.entries * this.geometry.rootTables; pos++) this.releaseWord(this.nodes.slots[pos]);
     for (let i = 0; i < this.geometry.rootTables; i++) this.nodes.free(root + i);
     this.forgetCache();
     this.inPlace = false;
@@ -119,8 +119,8 @@ export class TableTree implements Entry {
     const cached = (high & (CACHE_SIZE - 1)) << 2;
     if (cache[cached] !== high || cache[cached + 1] !== root) return false;
     const low = (gfn - high * this.split) | 0;
-    const pos = (cache[cached + 2] as number) + (low >> this.bits);
-    const word = this.nodes.slots[pos] as number;
+    const pos = cache[cached + 2] + (low >> this.bits);
+    const word = this.nodes.slots[pos];
     if ((word & KIND_MASK) !== LEAF_TABLE) return false;
     this.at = gfn;
     this.root = root;
@@ -145,7 +145,7 @@ export class TableTree implements Entry {
     const at = (high & (CACHE_SIZE - 1)) << 2;
     const cache = this.cache;
     if (cache[at] !== high || cache[at + 1] !== root) return -1;
-    const word = this.nodes.slots[(cache[at + 2] as number) + (low >> this.bits)] as number;
+    const word = this.nodes.slots[cache[at + 2] + (low >> this.bits)];
     return (word & KIND_MASK) === LEAF_TABLE ? word & INDEX_MASK : -1;
   }
 
@@ -169,14 +169,14 @@ export class TableTree implements Entry {
     const cached = (high & (CACHE_SIZE - 1)) << 2;
     if (goal <= 2 && cache[cached] === high && cache[cached + 1] === root) {
       level = 2;
-      pos = (cache[cached + 2] as number) + (low >> g.bits);
+      pos = cache[cached + 2] + (low >> g.bits);
     } else {
       level = g.levels;
       pos = root * g.entries + Math.floor(gfn / g.pagesAt(level));
     }
     const slots = this.nodes.slots;
     for (;;) {
-      const word = slots[pos] as number;
+      const word = slots[pos];
       const wordKind = word & KIND_MASK;
       if (wordKind === NODE) {
         if (level <= goal) break;
@@ -234,7 +234,7 @@ export class TableTree implements Entry {
   }
 
   private writeSmall(attr: number): void {
-    let word = this.nodes.slots[this.pos] as number;
+    let word = this.nodes.slots[this.pos];
     if ((word & KIND_MASK) === LEAF_TABLE) {
       const done = this.leaves.trySet(word & INDEX_MASK, this.low & this.mask, attr);
       if (done === STORED) return;
@@ -245,7 +245,7 @@ export class TableTree implements Entry {
     }
     if ((word & KIND_MASK) !== LEAF_TABLE) {
       this.materialise(1);
-      word = this.nodes.slots[this.pos] as number;
+      word = this.nodes.slots[this.pos];
     }
     const record = this.leaves.own(word & INDEX_MASK);
     if (record !== (word & INDEX_MASK)) this.store(this.pos, LEAF_TABLE | record);
@@ -279,7 +279,7 @@ export class TableTree implements Entry {
     this.pos = pos;
     this.slotLevel = level;
     this.level = level;
-    this.setView(this.nodes.slots[pos] as number, level);
+    this.setView(this.nodes.slots[pos], level);
   }
 
   /** Puts the cursor on a level-1 entry below the level-2 slot at `pos`. */
@@ -292,7 +292,7 @@ export class TableTree implements Entry {
     this.pos = pos;
     this.slotLevel = 2;
     this.level = 1;
-    const word = this.nodes.slots[pos] as number;
+    const word = this.nodes.slots[pos];
     const attr = (word & KIND_MASK) === LEAF_TABLE ? this.leaves.get(word & INDEX_MASK, this.low & this.geometry.mask) : slotAttr(word);
     this.setView(leafSlot(1, attr), 1);
   }
@@ -304,7 +304,7 @@ export class TableTree implements Entry {
   }
 
   private swap(pos: number, word: number): void {
-    const old = this.nodes.slots[pos] as number;
+    const old = this.nodes.slots[pos];
     if (old === word) return;
     if ((word & KIND_MASK) === NODE) this.nodes.parent[word & INDEX_MASK] = pos;
     this.store(pos, word);
@@ -314,7 +314,7 @@ export class TableTree implements Entry {
   /** Replaces every attribute of the leaf table at a level-2 slot by `map[attr]`. */
   mapLeaves(pos: number, map: Uint8Array): void {
     this.inPlace = false;
-    const word = this.nodes.slots[pos] as number;
+    const word = this.nodes.slots[pos];
     const record = this.leaves.own(word & INDEX_MASK);
     if (record !== (word & INDEX_MASK)) this.store(pos, LEAF_TABLE | record);
     if (this.leaves.mapAttrs(record, map)) this.foldLeafTable(pos, record);
@@ -324,15 +324,15 @@ export class TableTree implements Entry {
   pinTable(pos: number, level: number): number {
     this.inPlace = false;
     const node = this.expand(pos, level);
-    this.nodes.pins[node] = (this.nodes.pins[node] as number) + 1;
+    this.nodes.pins[node] = this.nodes.pins[node] + 1;
     return node;
   }
 
   /** Lets a pinned node fold again, and folds it when its entries are equal. */
   unpin(node: number): void {
     this.inPlace = false;
-    this.nodes.pins[node] = (this.nodes.pins[node] as number) - 1;
-    if (this.nodes.pins[node] === 0 && this.nodes.differing[node] === 0) this.fold(node, this.nodes.slots[node * this.geometry.entries] as number);
+    this.nodes.pins[node] = this.nodes.pins[node] - 1;
+    if (this.nodes.pins[node] === 0 && this.nodes.differing[node] === 0) this.fold(node, this.nodes.slots[node * this.geometry.entries]);
   }
 
   /** A node with every entry equal to `word`, which may own storage: each entry gets its own copy. Its parent is set when it is stored. */
@@ -353,10 +353,10 @@ export class TableTree implements Entry {
     if (kind === LEAF_TABLE) this.leaves.share(word & INDEX_MASK);
     if (kind !== NODE) return word;
     const from = word & INDEX_MASK;
-    const copy = this.nodes.alloc(EMPTY_SLOT, this.nodes.level[from] as number, this.nodes.tableAttr[from] as number, -1);
+    const copy = this.nodes.alloc(EMPTY_SLOT, this.nodes.level[from], this.nodes.tableAttr[from], -1);
     for (let i = 0; i < this.geometry.entries; i++) {
       const pos = copy * this.geometry.entries + i;
-      this.nodes.set(pos, this.adopt(this.copyWord(this.nodes.slots[from * this.geometry.entries + i] as number), pos));
+      this.nodes.set(pos, this.adopt(this.copyWord(this.nodes.slots[from * this.geometry.entries + i]), pos));
     }
     return NODE | copy;
   }
@@ -370,7 +370,7 @@ export class TableTree implements Entry {
   setTableAttr(tableAttr: number): void {
     this.inPlace = false;
     this.materialise(this.level);
-    const word = this.nodes.slots[this.pos] as number;
+    const word = this.nodes.slots[this.pos];
     const kind = word & KIND_MASK;
     if (kind === NODE) {
       this.nodes.tableAttr[word & INDEX_MASK] = tableAttr;
@@ -394,7 +394,7 @@ export class TableTree implements Entry {
     const kind = word & KIND_MASK;
     if (kind === NODE) {
       this.kind = Table;
-      this.tableAttr = this.nodes.tableAttr[word & INDEX_MASK] as number;
+      this.tableAttr = this.nodes.tableAttr[word & INDEX_MASK];
     } else if (kind === LEAF_TABLE) {
       this.kind = Table;
       this.tableAttr = this.leaves.tableAttr(word & INDEX_MASK);
@@ -411,7 +411,7 @@ export class TableTree implements Entry {
   private viewWord = 0;
 
   private land(pos: number, level: number, goal: number): void {
-    const word = this.nodes.slots[pos] as number;
+    const word = this.nodes.slots[pos];
     this.pos = pos;
     this.slotLevel = level;
     if ((word & KIND_MASK) === UNIFORM && goal < level) {
@@ -435,7 +435,7 @@ export class TableTree implements Entry {
       this.slotLevel--;
       this.pos = this.childPos(node, this.slotLevel);
     }
-    if (level === 1 && ((this.nodes.slots[this.pos] as number) & KIND_MASK) === UNIFORM) this.expandLeaf(this.pos);
+    if (level === 1 && (this.nodes.slots[this.pos] & KIND_MASK) === UNIFORM) this.expandLeaf(this.pos);
   }
 
   private childPos(node: number, level: number): number {
@@ -446,7 +446,7 @@ export class TableTree implements Entry {
 
   /** Replaces a virtual table by an owned node. @returns the node */
   private expand(pos: number, level: number): number {
-    const word = this.nodes.slots[pos] as number;
+    const word = this.nodes.slots[pos];
     if ((word & KIND_MASK) === NODE) return word & INDEX_MASK;
     if ((word & KIND_MASK) !== UNIFORM || slotMapLevel(word) >= level || level < 3) {
       throw new InvariantError('TREE_EXPAND', 'only a virtual table can be expanded', this.at, level, word.toString(16));
@@ -457,7 +457,7 @@ export class TableTree implements Entry {
   }
 
   private expandLeaf(pos: number): void {
-    const word = this.nodes.slots[pos] as number;
+    const word = this.nodes.slots[pos];
     this.nodes.set(pos, LEAF_TABLE | this.leaves.alloc(slotAttr(word), slotTableAttr(word)));
   }
 
@@ -475,10 +475,10 @@ export class TableTree implements Entry {
   /** Folds a node whose entries are all `word` into its parent's slot, where a uniform slot can say so. */
   private fold(node: number, word: number): void {
     const g = this.geometry;
-    const parentPos = this.nodes.parent[node] as number;
+    const parentPos = this.nodes.parent[node];
     if (parentPos < 0 || this.nodes.pins[node] !== 0) return;
-    const level = this.nodes.level[node] as number;
-    const folded = foldSlot(word, level + 1, this.nodes.tableAttr[node] as number);
+    const level = this.nodes.level[node];
+    const folded = foldSlot(word, level + 1, this.nodes.tableAttr[node]);
     if (folded === -1) return;
     this.nodes.free(node);
     this.forgetCache();
@@ -503,7 +503,7 @@ export class TableTree implements Entry {
     } else if (kind === NODE) {
       const node = word & INDEX_MASK;
       const first = node * this.geometry.entries;
-      for (let pos = first; pos < first + this.geometry.entries; pos++) this.releaseWord(this.nodes.slots[pos] as number);
+      for (let pos = first; pos < first + this.geometry.entries; pos++) this.releaseWord(this.nodes.slots[pos]);
       this.nodes.free(node);
       this.forgetCache();
     }
@@ -516,7 +516,7 @@ export class TableTree implements Entry {
   wordAt(root: number, level: number, gfn: number): number {
     this.locate(root, gfn, level);
     if (this.level !== level) return COVERED;
-    return this.slotLevel === level ? (this.nodes.slots[this.pos] as number) : this.viewWord;
+    return this.slotLevel === level ? this.nodes.slots[this.pos] : this.viewWord;
   }
 
   /** The table attribute of the table that holds the entry of `level` at `gfn`: context of a block. */
@@ -532,7 +532,7 @@ export class TableTree implements Entry {
     if (this.level !== level) throw new InvariantError('TREE_COVERED', 'the block lies under an entry of a higher level', gfn, this.level, '');
     this.inPlace = false;
     this.materialise(level);
-    const old = this.nodes.slots[this.pos] as number;
+    const old = this.nodes.slots[this.pos];
     if (old === word) this.releaseWord(old);
     else this.replace(this.pos, word);
   }
@@ -565,7 +565,7 @@ export class TableTree implements Entry {
   /** Attribute of the table a word points to. */
   tableAttrOf(word: number): number {
     const kind = word & KIND_MASK;
-    if (kind === NODE) return this.nodes.tableAttr[word & INDEX_MASK] as number;
+    if (kind === NODE) return this.nodes.tableAttr[word & INDEX_MASK];
     return kind === LEAF_TABLE ? this.leaves.tableAttr(word & INDEX_MASK) : slotTableAttr(word);
   }
 
@@ -581,7 +581,7 @@ export class TableTree implements Entry {
   tablesInNode(node: number, level: number): number {
     let count = 0;
     const first = node * this.geometry.entries;
-    for (let pos = first; pos < first + this.geometry.entries; pos++) count += this.tablesOf(this.nodes.slots[pos] as number, level);
+    for (let pos = first; pos < first + this.geometry.entries; pos++) count += this.tablesOf(this.nodes.slots[pos], level);
     return count;
   }
 
@@ -606,7 +606,7 @@ export class TableTree implements Entry {
     if (kind === NODE) {
       const first = (word & INDEX_MASK) * this.geometry.entries;
       for (let pos = first; pos < first + this.geometry.entries; pos++) {
-        const child = this.nodes.slots[pos] as number;
+        const child = this.nodes.slots[pos];
         if (child === EMPTY_SLOT) continue;
         const attr = this.firstLeafOf(child, level - 1);
         if (attr >= 0) return attr;

@@ -43,7 +43,7 @@ export class Memslot {
     const { states, faults, edgeFaults } = spec.backing;
     this.isSmall = edgeFaults === undefined && states.every(state => state.level === 1) && faults.every(fault => fault.spanLevel === 1);
     let level = 1;
-    while (level < 3 && (spec.baseGfn - spec.hvf) % (PAGES_PER_LEVEL[level + 1] as number) === 0) level++;
+    while (level < 3 && (spec.baseGfn - spec.hvf) % PAGES_PER_LEVEL[level + 1] === 0) level++;
     this.congruentLevel = level;
   }
 
@@ -57,7 +57,7 @@ export class Memslot {
   maxLevel(gfn: number): number {
     let level = this.congruentLevel;
     while (level > 1) {
-      const span = SPANS[level] as number;
+      const span = SPANS[level];
       const base = Math.floor(gfn / span) * span;
       if (base >= this.spec.baseGfn && base + span <= this.end) break;
       level--;
@@ -160,7 +160,7 @@ export class Memslots {
   hostFault(slot: Memslot, gfn: number, write: boolean): HostFault {
     const { backing } = slot.spec;
     const table = backing.edgeFaults !== undefined && slot.maxLevel(gfn) < backing.pageLevel ? backing.edgeFaults : backing.faults;
-    return table[this.hostPlane.get(gfn) * 2 + (write ? 1 : 0)] as HostFault;
+    return table[this.hostPlane.get(gfn) * 2 + (write ? 1 : 0)];
   }
 
   /** Whether the host's entry for a frame is present and writable. */
@@ -175,7 +175,7 @@ export class Memslots {
       this.hostPlane.set(gfn, state);
       return;
     }
-    const span = PAGES_PER_LEVEL[level] as number;
+    const span = PAGES_PER_LEVEL[level];
     const base = Math.max(slot.spec.baseGfn, gfn - (gfn % span));
     this.hostPlane.setRange(base, Math.min(slot.end, gfn - (gfn % span) + span) - base, state);
   }
@@ -189,10 +189,10 @@ export class Memslots {
   /** mark_page_dirty: counts the call; sets the bit where the slot is logged. */
   markDirty(slot: Memslot, gfn: number): void {
     const now = this.counters.now;
-    now[MARK_PAGE_DIRTY] = (now[MARK_PAGE_DIRTY] as number) + 1;
+    now[MARK_PAGE_DIRTY] = now[MARK_PAGE_DIRTY] + 1;
     if (slot.logged && this.dirtyPlane.get(gfn) === 0) {
       this.dirtyPlane.set(gfn, 1);
-      now[DIRTY_BITMAP_SET] = (now[DIRTY_BITMAP_SET] as number) + 1;
+      now[DIRTY_BITMAP_SET] = now[DIRTY_BITMAP_SET] + 1;
     }
   }
 }

@@ -7,7 +7,7 @@ import type { FlagOption, KernelProfile, OptionSpec, OptionValues } from '@mmula
 
 const flag = (name: string, value: 'Y' | 'N', doc: string, aliases?: readonly string[]): FlagOption =>
   aliases === undefined ? { kind: 'flag', name, default: value, doc } : { kind: 'flag', name, default: value, doc, aliases };
-const choice = (name: string, choices: readonly string[], doc: string, value = choices[choices.length - 1] as string): OptionSpec => ({
+const choice = (name: string, choices: readonly string[], doc: string, value = choices[choices.length - 1]): OptionSpec => ({
   kind: 'choice',
   name,
   choices,

@@ -25,7 +25,7 @@ export class EpochSet {
   }
 
   has(member: number): boolean {
-    return this.epochs[member >>> CHUNK_BITS] === this.epoch && (((this.words[member >>> 5] as number) >>> (member & 31)) & 1) !== 0;
+    return this.epochs[member >>> CHUNK_BITS] === this.epoch && ((this.words[member >>> 5] >>> (member & 31)) & 1) !== 0;
   }
 
   add(member: number): void {
@@ -35,7 +35,7 @@ export class EpochSet {
       this.words.fill(0, first, first + (1 << (CHUNK_BITS - 5)));
       this.epochs[chunk] = this.epoch;
     }
-    this.words[member >>> 5] = (this.words[member >>> 5] as number) | (1 << (member & 31));
+    this.words[member >>> 5] = this.words[member >>> 5] | (1 << (member & 31));
   }
 
   /** Whether all of [from, to) are members. */

@@ -48,9 +48,9 @@ class AttrMap {
   ) {}
 
   get(id: number): number {
-    const known = this.ids[id] as number;
+    const known = this.ids[id];
     if (known >= 0) return known;
-    const before = this.attrs.bits[id] as number;
+    const before = this.attrs.bits[id];
     const after = this.step(before);
     const result = after === before ? id : this.attrs.intern(after);
     this.ids[id] = result;
@@ -98,13 +98,13 @@ export class SpteAttrs {
     this.splitHugeMap = map(bits => bits);
     this.collapseMap = map(bits => (nxHugePages ? bits & ~Spte.Executable : bits));
     this.restoreMap = map(bits => restored(bits));
-    this.restoreForWriteMap = map(bits => (restored(bits) & Spte.MmuWritable) !== 0 ? restored(bits) | Spte.Writable : restored(bits));
+    this.restoreForWriteMap = map(bits => ((restored(bits) & Spte.MmuWritable) !== 0 ? restored(bits) | Spte.Writable : restored(bits)));
     this.afterRead = map(bits => (adBits ? bits | Spte.Accessed : bits));
     this.afterWrite = map(bits => (adBits ? bits | Spte.Accessed | Spte.Dirty : bits));
   }
 
   bits(id: number): number {
-    return this.table.bits[id] as number;
+    return this.table.bits[id];
   }
 
   isWritable(id: number): boolean {
@@ -179,7 +179,7 @@ export class SpteAttrs {
    */
   leaf(level: number, hostWritable: boolean, setDirty: boolean): number {
     const at = (level > 1 ? 4 : 0) | (hostWritable ? 2 : 0) | (setDirty ? 1 : 0);
-    const known = this.leaves[at] as number;
+    const known = this.leaves[at];
     if (known >= 0) return known;
     const made = this.makeLeaf(level, hostWritable, setDirty);
     this.leaves[at] = made;

@@ -31,18 +31,18 @@ export class VcpuStates {
   /** The hardware logs one page. */
   logPage(vcpu: number): void {
     if (this.pmlFill[vcpu] === PML_ENTRIES) {
-      this.pmlFulls[vcpu] = (this.pmlFulls[vcpu] as number) + 1;
+      this.pmlFulls[vcpu] = this.pmlFulls[vcpu] + 1;
       this.pmlFill[vcpu] = 0;
     }
-    this.pmlFill[vcpu] = (this.pmlFill[vcpu] as number) + 1;
+    this.pmlFill[vcpu] = this.pmlFill[vcpu] + 1;
   }
 
   /** The hardware logs `pages` pages with no exit but for a full log between them. */
   logPages(vcpu: number, pages: number): void {
     if (pages === 0) return;
-    const total = (this.pmlFill[vcpu] as number) + pages;
+    const total = this.pmlFill[vcpu] + pages;
     const fulls = overflows(total);
-    this.pmlFulls[vcpu] = (this.pmlFulls[vcpu] as number) + fulls;
+    this.pmlFulls[vcpu] = this.pmlFulls[vcpu] + fulls;
     this.pmlFill[vcpu] = total - fulls * PML_ENTRIES;
   }
 
@@ -58,7 +58,7 @@ export class VcpuStates {
 
   /** All vCPUs but one have a flush to serve. */
   requestFlushOfOthers(vcpu: number): void {
-    const mine = this.flushPending[vcpu] as number;
+    const mine = this.flushPending[vcpu];
     this.flushPending.fill(1);
     this.flushPending[vcpu] = mine;
   }

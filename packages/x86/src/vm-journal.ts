@@ -102,7 +102,10 @@ export class VmJournal implements Journal {
   /** Ends the innermost recording. @returns whether it recorded nothing but exits */
   closePlain(): boolean {
     const effects = this.close();
-    return effects === undefined || (effects.pmlHead === 0 && effects.pmlInner === 0 && effects.pmlTail === 0 && !effects.flushed && effects.list.length === 0);
+    return (
+      effects === undefined ||
+      (effects.pmlHead === 0 && effects.pmlInner === 0 && effects.pmlTail === 0 && !effects.flushed && effects.list.length === 0)
+    );
   }
 
   close(): BlockEffects | undefined {
@@ -117,7 +120,7 @@ export class VmJournal implements Journal {
     const block = effects as BlockEffects;
     this.vcpus.logPages(this.vcpu, block.pmlHead);
     if (block.exited) {
-      this.vcpus.pmlFulls[this.vcpu] = (this.vcpus.pmlFulls[this.vcpu] as number) + block.pmlInner;
+      this.vcpus.pmlFulls[this.vcpu] = this.vcpus.pmlFulls[this.vcpu] + block.pmlInner;
       this.vcpus.pmlFill[this.vcpu] = block.pmlTail;
     }
     if (block.flushed) this.vcpus.requestFlushOfOthers(this.vcpu);

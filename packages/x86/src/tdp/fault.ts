@@ -222,8 +222,8 @@ export class TdpFaultPath {
 
   /** The guest executes the access (again). */
   private execute(vcpu: number): number {
-    const gfn = this.gfn[vcpu] as number;
-    const walk = this.mmu.hardwareWalk(this.world.root(vcpu), gfn, this.kind[vcpu] as number);
+    const gfn = this.gfn[vcpu];
+    const walk = this.mmu.hardwareWalk(this.world.root(vcpu), gfn, this.kind[vcpu]);
     if (walk === HIT) return ACCESS_DONE;
     if (walk !== NOT_PRESENT && walk !== DENIED) {
       this.endWalk(walk, gfn);
@@ -248,7 +248,7 @@ export class TdpFaultPath {
   }
 
   private exit(vcpu: number): number {
-    const tryFast = this.leave(this.kind[vcpu] as number, this.denied[vcpu] === 1, this.guestTable[vcpu] as number);
+    const tryFast = this.leave(this.kind[vcpu], this.denied[vcpu] === 1, this.guestTable[vcpu]);
     return tryFast ? Stage.FastFault : Stage.HostPage;
   }
 
@@ -256,22 +256,22 @@ export class TdpFaultPath {
   private leave(kind: number, denied: boolean, guestTable: number): boolean {
     const now = this.counters.now;
     this.journal.exit();
-    now[EXIT] = (now[EXIT] as number) + 1;
-    now[PAGE_FAULT] = (now[PAGE_FAULT] as number) + 1;
-    now[PF_TAKEN] = (now[PF_TAKEN] as number) + 1;
-    if (kind === 1) now[PAGE_FAULT_WRITE] = (now[PAGE_FAULT_WRITE] as number) + 1;
+    now[EXIT] = now[EXIT] + 1;
+    now[PAGE_FAULT] = now[PAGE_FAULT] + 1;
+    now[PF_TAKEN] = now[PF_TAKEN] + 1;
+    if (kind === 1) now[PAGE_FAULT_WRITE] = now[PAGE_FAULT_WRITE] + 1;
     else if (kind === 2) this.add(Ev.pageFaultFetch);
-    if (denied) now[PAGE_FAULT_PRESENT] = (now[PAGE_FAULT_PRESENT] as number) + 1;
+    if (denied) now[PAGE_FAULT_PRESENT] = now[PAGE_FAULT_PRESENT] + 1;
     if (guestTable === 1) this.add(Ev.pageFaultGuestTable);
     const eligible = denied ? kind === 1 : !this.policy.adBits;
     if (!eligible || !this.policy.fastPageFault) return false;
-    now[FAST_PAGE_FAULT] = (now[FAST_PAGE_FAULT] as number) + 1;
+    now[FAST_PAGE_FAULT] = now[FAST_PAGE_FAULT] + 1;
     return true;
   }
 
   private fastFault(vcpu: number): number {
-    const gfn = this.gfn[vcpu] as number;
-    return this.fixFast(this.world.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu] as number) ? Stage.Resume : Stage.HostPage;
+    const gfn = this.gfn[vcpu];
+    return this.fixFast(this.world.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu]) ? Stage.Resume : Stage.HostPage;
   }
 
   /** The lockless path. @returns whether the fault ends here */
@@ -282,10 +282,10 @@ export class TdpFaultPath {
     const result = this.mmu.fastFault(root, gfn);
     if (result === INVALID) return false;
     const now = this.counters.now;
-    now[PF_FAST] = (now[PF_FAST] as number) + 1;
+    now[PF_FAST] = now[PF_FAST] + 1;
     if (result === FIXED) {
-      now[PF_FIXED] = (now[PF_FIXED] as number) + 1;
-      now[FAST_FIXED] = (now[FAST_FIXED] as number) + 1;
+      now[PF_FIXED] = now[PF_FIXED] + 1;
+      now[FAST_FIXED] = now[FAST_FIXED] + 1;
     } else {
       this.add(Ev.pfSpurious);
       this.add(Ev.fastPageFaultSpurious);
@@ -295,10 +295,10 @@ export class TdpFaultPath {
 
   /** Samples the notifier sequence and resolves the host page. */
   private hostPage(vcpu: number): number {
-    const gfn = this.gfn[vcpu] as number;
+    const gfn = this.gfn[vcpu];
     const slot = this.slots.find(gfn);
     this.seq[vcpu] = this.slots.notifierSeq;
-    this.host[vcpu] = slot === undefined ? 0 : this.resolveHost(slot, gfn, this.kind[vcpu] as number);
+    this.host[vcpu] = slot === undefined ? 0 : this.resolveHost(slot, gfn, this.kind[vcpu]);
     return Stage.Walk;
   }
 
@@ -323,7 +323,7 @@ export class TdpFaultPath {
 
   /** Reads the entry the map stage will exchange. */
   private walk(vcpu: number): number {
-    const entry = this.mmu.lookup(this.world.root(vcpu), this.gfn[vcpu] as number);
+    const entry = this.mmu.lookup(this.world.root(vcpu), this.gfn[vcpu]);
     this.seenLevel[vcpu] = entry.level;
     this.seenKind[vcpu] = entry.kind;
     this.seenAttr[vcpu] = entry.attr;
@@ -332,9 +332,9 @@ export class TdpFaultPath {
 
   /** Whether another vCPU changed the entry since the walk. What had been taken for the exchange is given back and counted. */
   private lostExchange(vcpu: number): boolean {
-    const entry = this.mmu.lookup(this.world.root(vcpu), this.gfn[vcpu] as number);
-    const seenLevel = this.seenLevel[vcpu] as number;
-    const seenKind = this.seenKind[vcpu] as number;
+    const entry = this.mmu.lookup(this.world.root(vcpu), this.gfn[vcpu]);
+    const seenLevel = this.seenLevel[vcpu];
+    const seenKind = this.seenKind[vcpu];
     if (entry.level === seenLevel && entry.kind === seenKind && entry.attr === this.seenAttr[vcpu]) return false;
     if (entry.level >= seenLevel) return true;
     // A table stands where this fault would have linked one or split a huge page into one.
@@ -343,7 +343,7 @@ export class TdpFaultPath {
     this.add(Ev.tableAlloc);
     this.add(Ev.tableFree);
     if (splits) {
-      this.add(Ev.hugeSplit[seenLevel] as number);
+      this.add(Ev.hugeSplit[seenLevel]);
       this.add(Ev.hugeSplitFailed);
     }
     return true;
@@ -353,8 +353,8 @@ export class TdpFaultPath {
   private map(vcpu: number): number {
     if (this.seq[vcpu] !== this.slots.notifierSeq) return Stage.Resume;
     if (this.lostExchange(vcpu)) return Stage.Resume;
-    const gfn = this.gfn[vcpu] as number;
-    return this.mapPage(this.world.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu] as number, this.host[vcpu] as number);
+    const gfn = this.gfn[vcpu];
+    return this.mapPage(this.world.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu], this.host[vcpu]);
   }
 
   /** @param host bits of HostPage; @returns Stage.Resume or ACCESS_DONE */
@@ -379,7 +379,7 @@ export class TdpFaultPath {
     }
     if (result === FIXED) {
       const now = this.counters.now;
-      now[PF_FIXED] = (now[PF_FIXED] as number) + 1;
+      now[PF_FIXED] = now[PF_FIXED] + 1;
     } else if (result === RetPf.Emulate) {
       this.add(Ev.pfEmulate);
       this.add(Ev.pfMmioSpteCreated);
@@ -399,7 +399,7 @@ export class TdpFaultPath {
 
   private add(index: number): void {
     const now = this.counters.now;
-    now[index] = (now[index] as number) + 1;
+    now[index] = now[index] + 1;
   }
 
   private describe(vcpu: number, gfn: number, kind: number): string {

@@ -76,7 +76,7 @@ export class TdpMapRule implements Rule<MapOp> {
 
   private mapSmall(at: Entry, op: MapOp): Verdict {
     const key = at.attr | (op.hostWritable ? 256 : 0) | (op.logged ? 512 : 0);
-    const known = this.smallTargets[key] as number;
+    const known = this.smallTargets[key];
     if (known !== UNKNOWN) return known;
     const verdict = this.mapTarget(at, op);
     this.smallTargets[key] = verdict;
@@ -123,7 +123,7 @@ export class FastFaultRule implements Rule<FastOp> {
   visit(at: Entry, op: FastOp): Verdict {
     if (at.kind !== Leaf) return INVALID;
     const key = at.attr | (op.kind << 8) | (at.level > 1 ? 1024 : 0) | (op.logged ? 2048 : 0);
-    const known = this.verdicts[key] as number;
+    const known = this.verdicts[key];
     if (known !== UNKNOWN) return known;
     const verdict = this.judge(at, op);
     this.verdicts[key] = verdict;
@@ -166,7 +166,7 @@ export class HardwareWalkRule implements Rule<HwOp> {
   visit(at: Entry, op: HwOp): Verdict {
     if (at.kind !== Leaf) return at.kind === Special && at.attr === this.spte.mmio ? MMIO : NOT_PRESENT;
     const key = at.attr | (op.kind << 8);
-    const known = this.verdicts[key] as number;
+    const known = this.verdicts[key];
     if (known !== UNKNOWN) return known;
     const verdict = this.judge(at, op);
     this.verdicts[key] = verdict;

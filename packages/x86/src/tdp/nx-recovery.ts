@@ -80,6 +80,6 @@ export class NxRecovery {
     const removed = this.journal.unlistEntry(gfn, PAGES_PER_LEVEL[level] ?? 1, level);
     this.mmu.forgetNx(gfn, level);
     const now = this.counters.now;
-    now[Ev.nxLpageSplits] = (now[Ev.nxLpageSplits] as number) - removed;
+    now[Ev.nxLpageSplits] = now[Ev.nxLpageSplits] - removed;
   }
 }

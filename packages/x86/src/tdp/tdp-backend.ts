@@ -218,7 +218,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     this.select(vcpu);
     const nested = this.nestedGuest(vcpu);
     if (nested !== undefined) return nested.advance(vcpu);
-    const next = this.path.stage(vcpu, this.pendingStage[vcpu] as number);
+    const next = this.path.stage(vcpu, this.pendingStage[vcpu]);
     if (next !== ACCESS_DONE) {
       this.pendingStage[vcpu] = next;
       return next;
@@ -354,7 +354,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   private touchWalk(vcpu: number, walker: GuestWalker, vfn: number, block: number): void {
     const seen = this.seen(vcpu);
     const { epoch } = seen;
-    for (let level = walker.space.levels; level >= 1; level--) this.touchTable(vcpu, level, Math.floor(vfn / (SPANS[level] as number)));
+    for (let level = walker.space.levels; level >= 1; level--) this.touchTable(vcpu, level, Math.floor(vfn / SPANS[level]));
     seen.noteWalk(block, epoch);
   }
 
@@ -401,7 +401,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   /** Touches the table pages of all walks of a run, level by level. */
   private touchTables(vcpu: number, walker: GuestWalker, vfn: number, lastVfn: number, stride: number): void {
     for (let level = walker.space.levels; level >= 1; level--) {
-      const span = SPANS[level] as number;
+      const span = SPANS[level];
       if (stride > span) {
         for (let at = vfn; at <= lastVfn; at += stride) this.touchTable(vcpu, level, Math.floor(at / span));
       } else {
@@ -434,7 +434,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   private tablesSettled(vcpu: number, walker: GuestWalker, vfn: number, lastVfn: number): boolean {
     const seen = this.seen(vcpu);
     for (let level = walker.space.levels; level >= 1; level--) {
-      const span = SPANS[level] as number;
+      const span = SPANS[level];
       const end = Math.floor(lastVfn / span) + 1;
       let index = walker.nextTable(level, Math.floor(vfn / span));
       while (index < end) {
@@ -459,13 +459,13 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   /** Goes on with a begun access until a fault's stage is due. */
   private proceed(vcpu: number): number {
     const walker = this.walker(vcpu);
-    const vfn = this.pendingVfn[vcpu] as number;
-    while ((this.pendingLevel[vcpu] as number) >= 0) {
-      const level = this.pendingLevel[vcpu] as number;
+    const vfn = this.pendingVfn[vcpu];
+    while (this.pendingLevel[vcpu] >= 0) {
+      const level = this.pendingLevel[vcpu];
       this.pendingLevel[vcpu] = level - 1;
-      const frame = level === 0 ? walker.gfnOf(vfn) : this.seen(vcpu).take(level, Math.floor(vfn / (SPANS[level] as number)));
+      const frame = level === 0 ? walker.gfnOf(vfn) : this.seen(vcpu).take(level, Math.floor(vfn / SPANS[level]));
       if (frame < 0) continue;
-      const stage = this.path.begin(vcpu, frame, level === 0 ? (this.pendingKind[vcpu] as number) : this.tableAccess, level === 0 ? 0 : 1);
+      const stage = this.path.begin(vcpu, frame, level === 0 ? this.pendingKind[vcpu] : this.tableAccess, level === 0 ? 0 : 1);
       if (stage !== ACCESS_DONE) {
         this.pendingStage[vcpu] = stage;
         return stage;
@@ -487,8 +487,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     const start = slot.spec.baseGfn + (op.firstPage ?? 0);
     const end = Math.min(slot.end, start + (op.npages ?? slot.spec.npages));
     const now = this.counters.now;
-    const updates = (): number =>
-      (now[Ev.update[1] as number] as number) + (now[Ev.update[2] as number] as number) + (now[Ev.update[3] as number] as number);
+    const updates = (): number => now[Ev.update[1]] + now[Ev.update[2]] + now[Ev.update[3]];
     const before = updates();
     // Page by page or at once, each leaf is aged by the first call that meets it.
     const nestedYoung = this.nested?.engine.tables.age(start, end) ?? false;
@@ -518,7 +517,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     }
     this.tdpRoots = new TdpRoots(this.mmu, rootPolicy.lifetime, counters, () => this.rootsChanged());
     const source = {
-      pgd: (vcpu: number) => pgdOf(vm, this.cpus[vcpu] as GuestCpu),
+      pgd: (vcpu: number) => pgdOf(vm, this.cpus[vcpu]),
       nestedLevels: vm.nested?.levels ?? 0,
       nestedPgd: (vm.nested?.root ?? 0) * 4096,
     };
@@ -543,12 +542,12 @@ export class TdpBackend implements MmuBackend, FaultWorld {
 
   /** The nested guest, when the vCPU runs it now. */
   private nestedGuest(vcpu: number): NestedGuests | undefined {
-    return this.nested !== undefined && (this.cpus[vcpu] as GuestCpu).guestMode ? this.nested : undefined;
+    return this.nested !== undefined && this.cpus[vcpu].guestMode ? this.nested : undefined;
   }
 
   /** Number of the address space a vCPU is in: the last one without paging. */
   private space(vcpu: number): number {
-    const cpu = this.cpus[vcpu] as GuestCpu;
+    const cpu = this.cpus[vcpu];
     return cpu.paging ? cpu.space : this.walkers.length - 1;
   }
 
@@ -564,26 +563,26 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   }
 
   private wrongMode(vcpu: number): Error {
-    const { space } = this.walkers[this.space(vcpu)] as GuestWalker;
-    return badPagingMode(space.name, space.levels, (this.cpus[vcpu] as GuestCpu).levels);
+    const { space } = this.walkers[this.space(vcpu)];
+    return badPagingMode(space.name, space.levels, this.cpus[vcpu].levels);
   }
 
   private context(vcpu: number): VcpuContext {
-    const context = this.contexts[vcpu] as VcpuContext;
+    const context = this.contexts[vcpu];
     if (context.epoch !== this.contextEpoch) this.resolve(vcpu, context);
     return context;
   }
 
   private resolve(vcpu: number, context: VcpuContext): void {
     const space = this.space(vcpu);
-    const walker = this.walkers[space] as GuestWalker;
+    const walker = this.walkers[space];
     const root = this.roots.cache(vcpu, 'main').current;
     context.epoch = this.contextEpoch;
     context.block = -1;
     context.key = root * this.walkers.length + space;
     context.root = root === INVALID_ROOT ? undefined : this.tdpRoots.get(root);
     context.seen = this.tableSeen[space];
-    context.walker = walker.space.levels === (this.cpus[vcpu] as GuestCpu).levels ? walker : undefined;
+    context.walker = walker.space.levels === this.cpus[vcpu].levels ? walker : undefined;
   }
 
   private select(vcpu: number): void {
@@ -605,7 +604,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
 
   /** Counts the overflow exits of the vCPU's log. */
   private settlePml(vcpu: number): void {
-    const fulls = this.vcpus.pmlFulls[vcpu] as number;
+    const fulls = this.vcpus.pmlFulls[vcpu];
     if (fulls === 0) return;
     this.vcpus.pmlFulls[vcpu] = 0;
     this.count(Ev.pmlFull, fulls);
@@ -632,7 +631,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
 
   private count(index: number, amount: number): void {
     const now = this.counters.now;
-    now[index] = (now[index] as number) + amount;
+    now[index] = now[index] + amount;
   }
 }
 

@@ -320,6 +320,6 @@ export class TdpMmu {
 
   private count(index: number, amount: number): void {
     const now = this.counters.now;
-    now[index] = (now[index] as number) + amount;
+    now[index] = now[index] + amount;
   }
 }
