@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { childFailed, countersDiffer } from './errors';
-import { NativeBaseline } from './native';
+import { type NativeBaseline } from './native';
 import type { RangeReport } from './range-child';
 import type { Repetition } from './report';
 import { PAGE_WORKLOADS, pageByPage, type PageSize } from './workloads/page-by-page';

@@ -17,11 +17,11 @@ export class BenchCounters implements Counters {
     vcpus: number,
   ) {
     this.vectors = Array.from({ length: vcpus + 1 }, () => new Float64Array(events.length));
-    this.now = this.vectors[0] as Float64Array;
+    this.now = this.vectors[0];
   }
 
   select(actor: number): void {
-    this.now = this.vectors[actor + 1] as Float64Array;
+    this.now = this.vectors[actor + 1];
   }
 
   holdBack(settle: () => void): void {
@@ -32,7 +32,7 @@ export class BenchCounters implements Counters {
   sum(): Float64Array {
     for (const settle of this.settlers) settle();
     const sums = new Float64Array(this.events.length);
-    for (const vector of this.vectors) for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] as number) + (vector[i] as number);
+    for (const vector of this.vectors) for (let i = 0; i < sums.length; i++) sums[i] = sums[i] + vector[i];
     return sums;
   }
 
@@ -41,7 +41,7 @@ export class BenchCounters implements Counters {
     const now = this.sum();
     const counts: Record<string, number> = {};
     this.events.forEach((event, i) => {
-      const amount = (now[i] as number) - (before[i] as number);
+      const amount = now[i] - before[i];
       if (amount !== 0) counts[event.name] = amount;
     });
     return counts;

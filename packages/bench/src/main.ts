@@ -17,16 +17,21 @@ function compareWithNative(repetitions: number): void {
   try {
     const results = compare(baseline, COMPARED, repetitions);
     console.log(comparisonReport(results, COMPARED));
-    console.log(`24 vCPUs x 1 GiB, process CPU time, median of ${repetitions} after ${WARMING} to warm up; native: ${baseline.command}; counters equal\n`);
+    console.log(
+      `24 vCPUs x 1 GiB, process CPU time, median of ${repetitions} after ${WARMING} to warm up; native: ${baseline.command}; counters equal\n`,
+    );
   } finally {
     baseline.remove();
   }
 }
 
 function main(): void {
-  const { values } = parseArgs({ options: { repetitions: { type: 'string', default: DEFAULT_REPETITIONS }, 'no-native': { type: 'boolean', default: false } } });
+  const { values } = parseArgs({
+    options: { repetitions: { type: 'string', default: DEFAULT_REPETITIONS }, 'no-native': { type: 'boolean', default: false } },
+  });
   const repetitions = Number(values.repetitions);
-  if (!Number.isInteger(repetitions) || repetitions < 1) throw new MmulabError('BENCH_REPETITIONS', `--repetitions ${values.repetitions}: expected 1 or more`);
+  if (!Number.isInteger(repetitions) || repetitions < 1)
+    throw new MmulabError('BENCH_REPETITIONS', `--repetitions ${values.repetitions}: expected 1 or more`);
   if (!values['no-native']) compareWithNative(repetitions);
   console.log(rangeReport(measureRanges()));
   console.log('416 vCPUs x 29.5 GiB are 12 TiB; each line group in a process of its own, cold');

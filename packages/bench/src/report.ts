@@ -45,7 +45,9 @@ export function comparisonReport(repetitions: readonly Repetition[], size: PageS
 /** Operations over whole ranges: seconds, pages per second, and the memory of the process. */
 export function rangeReport(reports: readonly RangeReport[]): string {
   const lines = reports.flatMap(({ operations, maxRssBytes }) =>
-    operations.map(({ operation, cpuMs, npages }) => row(operation, [(cpuMs / 1000).toFixed(3), (npages / cpuMs / 1000).toFixed(0), (maxRssBytes / MB).toFixed(0)])),
+    operations.map(({ operation, cpuMs, npages }) =>
+      row(operation, [(cpuMs / 1000).toFixed(3), (npages / cpuMs / 1000).toFixed(0), (maxRssBytes / MB).toFixed(0)]),
+    ),
   );
   return [row('whole ranges', ['CPU s', 'M pages/s', 'process MB']), ...lines].join('\n');
 }

@@ -54,7 +54,7 @@ export function writeAtRandom({ backend, vcpus, pagesPerVcpu }: BenchMachine, wr
   const scale = pagesPerVcpu / 2 ** 32;
   for (let i = 0; i < writesPerVcpu; i++) {
     for (let vcpu = 0; vcpu < vcpus; vcpu++) {
-      let x = state[vcpu] as number;
+      let x = state[vcpu];
       x ^= x << 13;
       x ^= x >>> 17;
       x ^= x << 5;

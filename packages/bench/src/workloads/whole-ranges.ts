@@ -53,7 +53,7 @@ export const RANGE_WORKLOADS: readonly RangeWorkload[] = [
   {
     name: 'populate-4k',
     ...LARGE,
-    run: create => {
+    run: (create: () => BenchMachine): readonly RangeMeasurement[] => {
       const machine = create();
       return [timed('populate at 4 KiB', LARGE.vcpus * LARGE.pagesPerVcpu, () => writeAll(machine))];
     },
@@ -61,7 +61,7 @@ export const RANGE_WORKLOADS: readonly RangeWorkload[] = [
   {
     name: 'dirty-log-1g',
     ...LARGE,
-    run: create => {
+    run: (create: () => BenchMachine): readonly RangeMeasurement[] => {
       const npages = LARGE.vcpus * LARGE.pagesPerVcpu;
       const machine = create();
       writeAll(machine);
@@ -75,7 +75,7 @@ export const RANGE_WORKLOADS: readonly RangeWorkload[] = [
   {
     name: 'random-1t',
     ...RANDOM,
-    run: create => {
+    run: (create: () => BenchMachine): readonly RangeMeasurement[] => {
       const machine = create();
       writeAll(machine);
       setDirtyLog(machine, true);
@@ -88,7 +88,7 @@ export const RANGE_WORKLOADS: readonly RangeWorkload[] = [
     name: LIFTED_24,
     vcpus: 24,
     pagesPerVcpu: PAGES_PER_GIB,
-    run: create => {
+    run: (create: () => BenchMachine): readonly RangeMeasurement[] => {
       const npages = 24 * PAGES_PER_GIB;
       const machine = create();
       const populate = timed('populate, as runs', npages, () => writeAll(machine));
