@@ -39,8 +39,10 @@ export class SharedPass {
     for (; at < steps; at++) {
       const more = commonParts(programs.map(program => program[at]));
       if (more.length === 0 || !ascends(parts.at(-1), more)) break;
-      for (const part of more) accesses += part.count * programs.length;
-      parts.push(...more);
+      for (const part of more) {
+        accesses += part.count * programs.length;
+        parts.push(part);
+      }
     }
     if (accesses < MIN_ACCESSES) return undefined;
     return new SharedPass(
@@ -119,7 +121,10 @@ class Rounds implements SharedRounds {
     const steps = this.partsWithin(from, to);
     const vcpus = this.parts[0]?.kinds.length ?? 0;
     const programs = Array.from({ length: vcpus }, (_, vcpu): VcpuStep[] =>
-      steps.map(({ vfn, count, stride, kinds }) => ({ op: 'access', run: { vfn, count, stride, kind: kinds[vcpu] ?? AccessKind.Read, writeEvery: 0 } })),
+      steps.map(({ vfn, count, stride, kinds }) => ({
+        op: 'access',
+        run: { vfn, count, stride, kind: kinds[vcpu] ?? AccessKind.Read, writeEvery: 0 },
+      })),
     );
     if (steps.length > 0) this.scheduler.runRound(programs, this.seed);
     this.counters.select(HOST_ACTOR);
