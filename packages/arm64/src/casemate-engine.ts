@@ -11,7 +11,18 @@
  *
  * Models: Linux arch/arm64/kvm/hyp/pgtable.c, as the protocols of protocols.ts describe it.
  */
-import { Action, Effect, EntryKind, InvariantError, Step, verdictAction, verdictAttr, verdictEffects, verdictOutcome, verdictTableAttr } from '@mmulab/api';
+import {
+  Action,
+  Effect,
+  EntryKind,
+  InvariantError,
+  Step,
+  verdictAction,
+  verdictAttr,
+  verdictEffects,
+  verdictOutcome,
+  verdictTableAttr,
+} from '@mmulab/api';
 import type { Entry, Protocol, Rule, Verdict } from '@mmulab/api';
 import type { Engine, EngineParts, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { TracedEntry, TracedTable } from './casemate-table';
@@ -110,7 +121,7 @@ export class TracedEngine implements Engine {
 
   page<Op>(rule: Rule<Op>, op: Op, _root: number, gfn: number, goal: number): number {
     this.flushHeld();
-    for (let aim = goal; ; ) {
+    for (let aim = goal; ;) {
       const at = this.find(gfn, aim);
       at.goal = aim;
       at.start = gfn;

@@ -63,7 +63,8 @@ export class CasemateExport {
    */
   create(vcpus: number, shape: Stage2Shape, attrs: Stage2Attrs, slots: Memslots, world: EngineWorld, frameOf: FrameOf): EngineWorld {
     if (vcpus >= MAX_THREADS) throw notExportable('EXPORT_VCPUS', `${vcpus} vCPUs`, `at most ${MAX_THREADS - 1}`);
-    if (shape.ipaBits > MAX_IPA_BITS) throw notExportable('EXPORT_IPA_BITS', `${shape.ipaBits} bits of guest physical address`, `at most ${MAX_IPA_BITS}`);
+    if (shape.ipaBits > MAX_IPA_BITS)
+      throw notExportable('EXPORT_IPA_BITS', `${shape.ipaBits} bits of guest physical address`, `at most ${MAX_IPA_BITS}`);
     const start = this.createTree(shape, vcpus + 1);
     const descriptors: Descriptors = {
       start,

@@ -63,7 +63,7 @@ describe('sections of mmu_lock', () => {
     two.thread = 1;
     two.begin(first);
     two.thread = 2;
-    expect(() => two.begin(second)).toThrow(expect.objectContaining({ code: 'EXPORT_LOCK' }));
+    expect(() => two.begin(second)).toThrow('EXPORT_LOCK:');
   });
 });
 
@@ -114,7 +114,7 @@ describe('invalidations', () => {
   });
 
   it.each(['', 'no-tlbi:0', 'no-tlbi:x', 'nothing'])('left out as "%s" are an error', leaveOut => {
-    expect(() => trace(leaveOut)).toThrow(expect.objectContaining({ code: 'EXPORT_OMISSION' }));
+    expect(() => trace(leaveOut)).toThrow('EXPORT_OMISSION:');
   });
 });
 

@@ -27,7 +27,13 @@ export function performRuns(prepared: readonly PreparedRun[], terminal: Terminal
   return { results, meetsThresholds: failures.length === 0 };
 }
 
-function performRun({ run, registry }: PreparedRun, index: number, runs: number, terminal: Terminal | undefined, trace: TraceExport | undefined): RunResult {
+function performRun(
+  { run, registry }: PreparedRun,
+  index: number,
+  runs: number,
+  terminal: Terminal | undefined,
+  trace: TraceExport | undefined,
+): RunResult {
   const label = run.variation === '' ? run.name : run.variation;
   return runResolved(run, registry, {
     trace,

@@ -120,7 +120,9 @@ describe('the order of break-before-make', () => {
   });
 
   it('asks nothing of invalid entries, or of rights and access flag', () => {
-    expect(rejected(tree().store(OTHER, 0x400n).store(OTHER, block(2)).store(OTHER, block(2, 0x77dn)).store(OTHER, block(2, 0x3fdn)))).toBe('accepted');
+    expect(rejected(tree().store(OTHER, 0x400n).store(OTHER, block(2)).store(OTHER, block(2, 0x77dn)).store(OTHER, block(2, 0x3fdn)))).toBe(
+      'accepted',
+    );
   });
 
   it('refuses a leaf for a leaf, a table for a leaf and a leaf for a table', () => {
@@ -176,8 +178,21 @@ describe('the lock', () => {
   it('allows one plain store until the next DSB or section', () => {
     const first = (): Trace => tree().store(OTHER, block(2), 'plain');
     expect(rejected(first().store(OTHER + 8, block(4), 'plain'))).toBe(CasemateRule.PlainStore);
-    expect(rejected(first().dsb('ishst').store(OTHER + 8, block(4), 'plain'))).toBe('accepted');
-    expect(rejected(first().unlock().lock().store(OTHER + 8, block(4), 'plain'))).toBe('accepted');
+    expect(
+      rejected(
+        first()
+          .dsb('ishst')
+          .store(OTHER + 8, block(4), 'plain'),
+      ),
+    ).toBe('accepted');
+    expect(
+      rejected(
+        first()
+          .unlock()
+          .lock()
+          .store(OTHER + 8, block(4), 'plain'),
+      ),
+    ).toBe('accepted');
     expect(rejected(first().store(OTHER + 8, 0x400n, 'plain'))).toBe('accepted');
   });
 });
@@ -195,7 +210,11 @@ describe('roots', () => {
   });
 
   it('are not concatenated', () => {
-    const start = (t0sz: number): Trace => new Trace().init(ROOT).add('sysreg-write', `(sysreg vtcr_el2) (value 0x${t0sz.toString(16)})`).load();
+    const start = (t0sz: number): Trace =>
+      new Trace()
+        .init(ROOT)
+        .add('sysreg-write', `(sysreg vtcr_el2) (value 0x${t0sz.toString(16)})`)
+        .load();
     expect([16, 20, 24, 25, 29, 32].map(t0sz => rejected(start(t0sz)))).toEqual([
       'accepted',
       'accepted',
@@ -207,7 +226,11 @@ describe('roots', () => {
   });
 
   it('are let go of when no thread uses them, clean, and their pages after that', () => {
-    const other = (): Trace => tree().unlock().init(0x5000).hint('set_root_lock', 0x5000, LOCK + 8);
+    const other = (): Trace =>
+      tree()
+        .unlock()
+        .init(0x5000)
+        .hint('set_root_lock', 0x5000, LOCK + 8);
     expect(rejected(other().load(0x5000, 2).hint('release_table', ROOT, 0).free(ROOT).free(CHILD).free(OTHER))).toBe('accepted');
     expect(rejected(other().hint('release_table', ROOT, 0))).toBe(CasemateRule.Release);
     expect(rejected(other().load(0x5000, 2).free(ROOT))).toBe(CasemateRule.TablePage);
@@ -220,7 +243,9 @@ describe('the reader', () => {
   const good = '(mem-write (id 7) (tid 1) (mem-order release) (address 0x1000) (value 7ff) (src "map:3"))';
 
   it('reads numbers in hexadecimal with and without 0x, ids and threads in decimal', () => {
-    expect(readCasemateTrace(`${good}\n`)).toEqual([{ kind: 'mem-write', line: 1, tid: 1, src: 'map:3', release: true, address: 0x1000, value: 0x7ffn }]);
+    expect(readCasemateTrace(`${good}\n`)).toEqual([
+      { kind: 'mem-write', line: 1, tid: 1, src: 'map:3', release: true, address: 0x1000, value: 0x7ffn },
+    ]);
   });
 
   it.each([
@@ -236,6 +261,6 @@ describe('the reader', () => {
     ['an id that does not count up', `${good}\n${good}`],
     ['an empty line', `${good}\n\n`],
   ])('refuses %s', (_what, text) => {
-    expect(() => readCasemateTrace(text)).toThrow(expect.objectContaining({ code: 'CASEMATE_SYNTAX' }));
+    expect(() => readCasemateTrace(text)).toThrow('CASEMATE_SYNTAX:');
   });
 });

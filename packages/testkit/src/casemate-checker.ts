@@ -170,9 +170,11 @@ class CheckedMachine {
     const lock = this.lockFor(tid, table.root);
     const index = (address - table.address) / 8;
     const old = table.values[index];
-    if (!lock.plainAllowed && !release && ((old | value) & VALID) !== 0n) throw new Broken(CasemateRule.PlainStore, `plain store to ${hex(address)} after another store`);
+    if (!lock.plainAllowed && !release && ((old | value) & VALID) !== 0n)
+      throw new Broken(CasemateRule.PlainStore, `plain store to ${hex(address)} after another store`);
     lock.plainAllowed = false;
-    if (table.detached && old !== value && ((old | value) & VALID) !== 0n) throw new Broken(CasemateRule.BrokenParent, `store to ${hex(address)}, whose parent is broken`);
+    if (table.detached && old !== value && ((old | value) & VALID) !== 0n)
+      throw new Broken(CasemateRule.BrokenParent, `store to ${hex(address)}, whose parent is broken`);
     this.change(tid, table, index, old, value);
   }
 
@@ -195,7 +197,8 @@ class CheckedMachine {
     const address = table.address + index * 8;
     const child = table.children[index];
     for (const below of child === undefined ? [] : this.forest.below(child)) {
-      if ([...this.unclean.values()].some(one => one.table === below)) throw new Broken(CasemateRule.BrokenParent, `${hex(address)} is broken above unclean entries`);
+      if ([...this.unclean.values()].some(one => one.table === below))
+        throw new Broken(CasemateRule.BrokenParent, `${hex(address)} is broken above unclean entries`);
       below.detached = true;
     }
     this.unclean.set(address, { table, index, tid, wasTable: child !== undefined, progress: Progress.Broken });
@@ -247,7 +250,8 @@ class CheckedMachine {
     if (!this.vmids.has(root)) throw new Broken(CasemateRule.Release, `${hex(root)} is no root`);
     const user = [...this.loaded].find(([, loaded]) => loaded === root);
     if (user !== undefined) throw new Broken(CasemateRule.Release, `thread ${user[0]} uses ${hex(root)}`);
-    if ([...this.unclean.values()].some(({ table }) => table.root === root)) throw new Broken(CasemateRule.Release, `entries below ${hex(root)} are unclean`);
+    if ([...this.unclean.values()].some(({ table }) => table.root === root))
+      throw new Broken(CasemateRule.Release, `entries below ${hex(root)} are unclean`);
     this.forest.removeRoot(root);
     this.vmids.delete(root);
     this.lockOfRoot.delete(root);

@@ -17,7 +17,11 @@ interface Case {
   readonly leaveOut?: string;
 }
 
-function run({ kernel, workload, options = {}, host = {}, leaveOut }: Case): { readonly text: string; readonly result: RunResult; readonly plain: RunResult } {
+function run({ kernel, workload, options = {}, host = {}, leaveOut }: Case): {
+  readonly text: string;
+  readonly result: RunResult;
+  readonly plain: RunResult;
+} {
   const [resolved] = resolveRuns({ backend: { name: 'arm64-stage2', kernel, options: { ...options } }, host: { ...host }, workload }, registry);
   let text = '';
   const trace = { name: 'casemate', leaveOut, write: (piece: string) => (text += piece) };
@@ -42,7 +46,10 @@ describe.each(KERNELS)('exports of %s', kernel => {
   });
 
   it('with a break left out: a table takes the place of a valid block', () => {
-    expect([1, 2].map(vcpus => ruleBroken({ kernel, workload: HUGE(vcpus), leaveOut: 'no-break' }))).toEqual([CasemateRule.ValidToValid, CasemateRule.ValidToValid]);
+    expect([1, 2].map(vcpus => ruleBroken({ kernel, workload: HUGE(vcpus), leaveOut: 'no-break' }))).toEqual([
+      CasemateRule.ValidToValid,
+      CasemateRule.ValidToValid,
+    ]);
   });
 
   it('with all invalidations, or one of them, left out: a broken entry becomes valid too early', () => {
@@ -80,8 +87,14 @@ describe('an export', () => {
     ['eager splitting', { kernel: '6.5', workload: HUGE(2), options: { eager_split_chunk: '2M' } }],
     ['three vCPUs and transparent huge pages', { kernel: '6.12.107', workload: 'kvm_page_table_test -v 3 -b 4M -s anonymous_thp' }],
     ['leaves that are flushed once per range', { kernel: '6.12.107', workload: HUGE(2), host: { cpu: 'max' } }],
-    ['48 bits of guest address: no table on top', { kernel: '6.1.176', workload: 'kvm_page_table_test -v 1 -b 2M -s anonymous_hugetlb_2mb -m P48V48_4K' }],
-    ['36 bits of guest address: one start table', { kernel: '6.1.176', workload: 'kvm_page_table_test -v 1 -b 2M -s anonymous_hugetlb_2mb -m P36V48_4K' }],
+    [
+      '48 bits of guest address: no table on top',
+      { kernel: '6.1.176', workload: 'kvm_page_table_test -v 1 -b 2M -s anonymous_hugetlb_2mb -m P48V48_4K' },
+    ],
+    [
+      '36 bits of guest address: one start table',
+      { kernel: '6.1.176', workload: 'kvm_page_table_test -v 1 -b 2M -s anonymous_hugetlb_2mb -m P36V48_4K' },
+    ],
   ] satisfies readonly (readonly [string, Case])[])('is accepted with %s', (_what, one) => {
     const { text, result, plain } = run(one);
     expect(checkCasemateTrace(text)).toMatchObject({ verdict: 'accepted' });
@@ -90,11 +103,15 @@ describe('an export', () => {
 
   it('of 1 GiB blocks split down to pages at once fills the tables before it links them', () => {
     const one: Case = { kernel: '6.5', workload: 'dirty_log_perf_test -v 1 -b 1G -s anonymous_hugetlb_1gb -g', options: { eager_split_chunk: '1G' } };
-    const [resolved] = resolveRuns({ backend: { name: 'arm64-stage2', kernel: one.kernel, options: { ...one.options } }, workload: one.workload }, registry);
+    const [resolved] = resolveRuns(
+      { backend: { name: 'arm64-stage2', kernel: one.kernel, options: { ...one.options } }, workload: one.workload },
+      registry,
+    );
     const lines: string[] = [];
     class Enough extends Error {}
     const write = (piece: string): void => {
-      if (/"split(-unlinked)?:[1345]"/.test(piece) && !piece.includes('(mem-order plain)')) lines.push(/\((?:mem-init|barrier|tlbi|mem-write) .*"(.*)"/.exec(piece)?.[1] ?? '');
+      if (/"split(-unlinked)?:[1345]"/.test(piece) && !piece.includes('(mem-order plain)'))
+        lines.push(/\((?:mem-init|barrier|tlbi|mem-write) .*"(.*)"/.exec(piece)?.[1] ?? '');
       if (piece.includes('"split:5"')) throw new Enough();
     };
     expect(() => runResolved(resolved, registry, { trace: { name: 'casemate', write } })).toThrow(Enough);
@@ -122,6 +139,6 @@ describe('an export', () => {
     ['EXPORT_GRANULE', { kernel: '6.1.176', workload: 'kvm_page_table_test -v 1 -b 4M -s anonymous', host: { granule: '16K' } }],
     ['EXPORT_OMISSION', { kernel: '6.1.176', workload: HUGE(1), leaveOut: 'no-lock' }],
   ] satisfies readonly (readonly [string, Case])[])('has no words for everything: %s', (code, one) => {
-    expect(() => run(one)).toThrow(expect.objectContaining({ code }));
+    expect(() => run(one)).toThrow(`${code}:`);
   });
 });

@@ -57,7 +57,8 @@ export function readCasemateTrace(text: string): readonly CasemateRecord[] {
 function readRecord(number: number, line: string, [, name, , tid, fields, src]: readonly string[]): CasemateRecord {
   const pattern = FIELDS[name];
   const match = pattern?.exec(fields);
-  if (match === undefined || match === null) throw casemateSyntax(number, line, pattern === undefined ? 'the name of a record' : `the fields of ${name}`);
+  if (match === undefined || match === null)
+    throw casemateSyntax(number, line, pattern === undefined ? 'the name of a record' : `the fields of ${name}`);
   const common = { line: number, tid: Number(tid), src };
   switch (name) {
     case 'sysreg-write':
