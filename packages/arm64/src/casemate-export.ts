@@ -10,7 +10,7 @@
 import type { Counters, StageDef, TraceExport } from '@mmulab/api';
 import type { EngineParts, EngineWorld } from '@mmulab/pgtable';
 import { TracedEngine } from './casemate-engine';
-import type { Descriptors } from './casemate-engine';
+import type { Descriptors } from './casemate-steps';
 import { CasemateTrace, HOST_THREAD, MAX_THREADS, Section } from './casemate-trace';
 import type { Stage2Attrs } from './descriptor';
 import { notExportable, unknownExport } from './errors';
