@@ -17,6 +17,7 @@ import type { CasemateTrace } from './casemate-trace';
 /** The rule of the hardware's own walk: its updates of the access flag are nobody's stores. */
 const HARDWARE = 'hardware_walk';
 
+/** Page tables of one exported VM, every entry a place of its own. There is one root. */
 export class TracedEngine implements Engine {
   private readonly tables: TracedTable[] = [];
   private readonly steps: TracedSteps;
