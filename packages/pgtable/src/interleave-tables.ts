@@ -141,7 +141,7 @@ export class SharedTables {
   linkedTables(): number {
     const { levels, rootTables } = this.parts.geometry;
     let count = 0;
-    for (const root of this.roots) for (let i = 0; i < rootTables; i++) count += this.tree.tablesInNode(root + i, levels);
+    for (const root of this.roots) for (let i = 0; i < rootTables; i++) count += this.tree.words.tablesInNode(root + i, levels);
     return count;
   }
 
@@ -267,7 +267,7 @@ export class SharedTables {
   private limboTables(): number {
     let count = 0;
     for (const { root, level, gfn, stage, tables } of this.limbo) {
-      if (stage === LimboStage.Unlinked) count += this.tree.tablesOf(this.tree.wordAt(root, level, gfn), level);
+      if (stage === LimboStage.Unlinked) count += this.tree.words.tablesOf(this.tree.wordAt(root, level, gfn), level);
       else count += tables;
     }
     return count;

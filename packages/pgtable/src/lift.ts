@@ -106,11 +106,13 @@ export class RunLifter {
     const { tree } = this;
     if (word === COVERED) return tree.kind === EntryKind.Leaf && program.settled(tree.attr);
     const kind = word & KIND_MASK;
-    if (kind === UNIFORM) return tree.isLeafAttr(slotAttr(word)) && program.settled(slotAttr(word));
+    if (kind === UNIFORM) return tree.words.isLeafAttr(slotAttr(word)) && program.settled(slotAttr(word));
     if (kind !== LEAF_TABLE) return false;
     const first = tree.leaves.firstAttr(word & INDEX_MASK);
     const second = tree.leaves.secondAttr(word & INDEX_MASK);
-    return first > 0 && second > 0 && tree.isLeafAttr(first) && tree.isLeafAttr(second) && program.settled(first) && program.settled(second);
+    return (
+      first > 0 && second > 0 && tree.words.isLeafAttr(first) && tree.words.isLeafAttr(second) && program.settled(first) && program.settled(second)
+    );
   }
 
   private visitParts(program: RunProgram, root: number, level: number, base: number, start: number, end: number): void {

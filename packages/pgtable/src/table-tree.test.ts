@@ -62,7 +62,7 @@ describe('a table tree', () => {
     tree.locate(root, 9, 1);
     tree.writeAttr(leaf);
     expect(tree.wordAt(root, 3, 0)).toBe(uniformSlot(1, leaf, 0));
-    expect(tree.tablesInNode(root, 3)).toBe(5);
+    expect(tree.words.tablesInNode(root, 3)).toBe(5);
   });
 
   it('does not fold tables of different attributes', () => {

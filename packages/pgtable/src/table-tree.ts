@@ -9,8 +9,8 @@ import { EntryKind, InvariantError } from '@mmulab/api';
 import type { Entry } from '@mmulab/api';
 import type { AttrTable } from './attr-table';
 import type { Geometry } from './geometry';
-import { LeafTables, STORED, STORED_EQUAL } from './leaf-table';
-import { NodeArena } from './node-arena';
+import { type LeafTables, STORED, STORED_EQUAL } from './leaf-table';
+import type { NodeArena } from './node-arena';
 import {
   EMPTY_SLOT,
   INDEX_MASK,
@@ -28,6 +28,8 @@ import {
 } from './slot';
 
 /** Level-2 tables a tree remembers by their place: enough for a machine of some TiB whose vCPUs take turns. */
+import { WordStore } from './word-store';
+
 const CACHE_SIZE = 4096;
 
 const { Empty, Leaf, Table, Special } = EntryKind;
@@ -37,6 +39,8 @@ export const COVERED = -1;
 
 /** Trees over one arena, with a cursor. */
 export class TableTree implements Entry {
+  /** The arenas, and what words over them stand for. */
+  readonly words: WordStore;
   readonly nodes: NodeArena;
   readonly leaves: LeafTables;
   // The entry the cursor is on (see Entry).
@@ -76,8 +80,9 @@ export class TableTree implements Entry {
     this.mask = geometry.mask;
     this.split = geometry.split;
     this.inverseSplit = geometry.inverseSplit;
-    this.nodes = new NodeArena(geometry.entries);
-    this.leaves = new LeafTables(geometry.entries);
+    this.words = new WordStore(geometry, attrs);
+    this.nodes = this.words.nodes;
+    this.leaves = this.words.leaves;
   }
 
   /** A new root whose entries are all `word`. */
@@ -218,11 +223,11 @@ export class TableTree implements Entry {
 
   /** Whether the cursor's table (kind Table) has entries, and how many: see Entry. */
   childCount(): number {
-    return this.childCountOf(this.viewWord, this.level);
+    return this.words.childCountOf(this.viewWord, this.level);
   }
 
   firstLeafBelow(): number {
-    return this.firstLeafOf(this.viewWord, this.level);
+    return this.words.firstLeafOf(this.viewWord, this.level);
   }
 
   /** Stores a leaf or special attribute, or empty (0), at the cursor. A table that was there gives its storage back. */
@@ -335,35 +340,26 @@ export class TableTree implements Entry {
     if (this.nodes.pins[node] === 0 && this.nodes.differing[node] === 0) this.fold(node, this.nodes.slots[node * this.geometry.entries]);
   }
 
-  /** A node with every entry equal to `word`, which may own storage: each entry gets its own copy. Its parent is set when it is stored. */
-  nodeOf(word: number, level: number, tableAttr: number): number {
-    const node = this.nodes.alloc(word, level, tableAttr, -1);
-    const first = node * this.geometry.entries;
-    for (let i = 0; i < this.geometry.entries; i++) this.nodes.set(first + i, this.adopt(i === 0 ? word : this.copyWord(word), first + i));
-    return node;
-  }
-
-  private adopt(word: number, pos: number): number {
-    if ((word & KIND_MASK) === NODE) this.nodes.parent[word & INDEX_MASK] = pos;
-    return word;
-  }
-
-  private copyWord(word: number): number {
-    const kind = word & KIND_MASK;
-    if (kind === LEAF_TABLE) this.leaves.share(word & INDEX_MASK);
-    if (kind !== NODE) return word;
-    const from = word & INDEX_MASK;
-    const copy = this.nodes.alloc(EMPTY_SLOT, this.nodes.level[from], this.nodes.tableAttr[from], -1);
-    for (let i = 0; i < this.geometry.entries; i++) {
-      const pos = copy * this.geometry.entries + i;
-      this.nodes.set(pos, this.adopt(this.copyWord(this.nodes.slots[from * this.geometry.entries + i]), pos));
-    }
-    return NODE | copy;
-  }
-
-  /** The word at the cursor (level 2 and above), owned or uniform. */
+  /** The word at the cursor: owned or uniform; at level 1 that of its leaf. */
   cursorWord(): number {
-    return this.viewWord;
+    return this.level === 1 ? leafSlot(1, this.attr) : this.viewWord;
+  }
+
+  /** Stores a word at the cursor; at level 1 that of a leaf. What the old word owned is given back. */
+  writeWord(word: number): void {
+    if (this.level === 1) {
+      this.writeAttr(slotAttr(word));
+      return;
+    }
+    this.inPlace = false;
+    this.materialise(this.level);
+    this.swap(this.pos, word);
+    this.setView(word, this.level);
+  }
+
+  /** Gives back all storage a word owns. */
+  releaseWord(word: number): void {
+    if (this.words.release(word)) this.forgetCache();
   }
 
   /** Changes the attribute of the table below the cursor (kind Table). */
@@ -495,20 +491,6 @@ export class TableTree implements Entry {
     this.isCacheEmpty = true;
   }
 
-  /** Gives back all storage a word owns. */
-  releaseWord(word: number): void {
-    const kind = word & KIND_MASK;
-    if (kind === LEAF_TABLE) {
-      this.leaves.release(word & INDEX_MASK);
-    } else if (kind === NODE) {
-      const node = word & INDEX_MASK;
-      const first = node * this.geometry.entries;
-      for (let pos = first; pos < first + this.geometry.entries; pos++) this.releaseWord(this.nodes.slots[pos]);
-      this.nodes.free(node);
-      this.forgetCache();
-    }
-  }
-
   /**
    * The word of the block of `level` at `gfn` (aligned), or COVERED when a leaf or a hole of a higher level lies over it. Where the block is inside a
    * virtual subtree, the word it would have.
@@ -555,72 +537,5 @@ export class TableTree implements Entry {
   private swapRecord(record: number): void {
     this.inPlace = false;
     this.store(this.pos, LEAF_TABLE | record);
-  }
-
-  /** Whether an attribute is that of a present leaf. */
-  isLeafAttr(attr: number): boolean {
-    return attr !== 0 && this.attrs.special[attr] === 0;
-  }
-
-  /** Attribute of the table a word points to. */
-  tableAttrOf(word: number): number {
-    const kind = word & KIND_MASK;
-    if (kind === NODE) return this.nodes.tableAttr[word & INDEX_MASK];
-    return kind === LEAF_TABLE ? this.leaves.tableAttr(word & INDEX_MASK) : slotTableAttr(word);
-  }
-
-  /** Non-empty entries of the table a word of `level` points to. */
-  childCountOf(word: number, level: number): number {
-    const kind = word & KIND_MASK;
-    if (kind === NODE) return this.nodes.countNonEmpty(word & INDEX_MASK);
-    if (kind === LEAF_TABLE) return this.leaves.countNonEmpty(word & INDEX_MASK);
-    return childSlot(word, level) === EMPTY_SLOT ? 0 : this.geometry.entries;
-  }
-
-  /** Tables below an owned node whose entries are of `level`. */
-  tablesInNode(node: number, level: number): number {
-    let count = 0;
-    const first = node * this.geometry.entries;
-    for (let pos = first; pos < first + this.geometry.entries; pos++) count += this.tablesOf(this.nodes.slots[pos], level);
-    return count;
-  }
-
-  /** Tables a word of `level` stands for: the one it points to and all below. */
-  tablesOf(word: number, level: number): number {
-    const kind = word & KIND_MASK;
-    if (kind === NODE) return 1 + this.tablesInNode(word & INDEX_MASK, level - 1);
-    if (kind === LEAF_TABLE) return 1;
-    if (word === EMPTY_SLOT) return 0;
-    let count = 0;
-    let width = 1;
-    for (let below = level; below > slotMapLevel(word); below--) {
-      count += width;
-      width *= this.geometry.entries;
-    }
-    return count;
-  }
-
-  /** Attribute of the first present leaf below a table word, or -1. */
-  firstLeafOf(word: number, level: number): number {
-    const kind = word & KIND_MASK;
-    if (kind === NODE) {
-      const first = (word & INDEX_MASK) * this.geometry.entries;
-      for (let pos = first; pos < first + this.geometry.entries; pos++) {
-        const child = this.nodes.slots[pos];
-        if (child === EMPTY_SLOT) continue;
-        const attr = this.firstLeafOf(child, level - 1);
-        if (attr >= 0) return attr;
-      }
-      return -1;
-    }
-    if (kind === LEAF_TABLE) {
-      for (let i = 0; i < this.geometry.entries; i++) {
-        const attr = this.leaves.get(word & INDEX_MASK, i);
-        if (attr !== 0 && this.attrs.special[attr] === 0) return attr;
-      }
-      return -1;
-    }
-    const attr = slotAttr(word);
-    return attr !== 0 && this.attrs.special[attr] === 0 ? attr : -1;
   }
 }
