@@ -29,7 +29,8 @@ class Reader implements Stage2MmOps {
     const was = this.valid.get(place);
     if (isValid(newKind)) {
       if (was !== undefined) this.problems.push(`${place}: valid to valid`);
-      for (const [other, range] of this.stale) if (range.base < base + span && base < range.end) this.problems.push(`${place}: ${other} is still in TLBs`);
+      for (const [other, range] of this.stale)
+        if (range.base < base + span && base < range.end) this.problems.push(`${place}: ${other} is still in TLBs`);
       this.valid.set(place, `${newKind}/${newAttr}`);
       if (newKind === EntryKind.Leaf && base >= BASE) this.checkClean(base, span);
     } else if (was !== undefined) {
@@ -123,7 +124,8 @@ describe('the reader', () => {
   });
 
   it('finds walkers that leave out the cleaning, and handlers have none to leave out', () => {
-    for (const { name } of stage2Profiles) protocolsWithout(Step.DcacheClean, () => expect(splitOne(name).length > 0).toBe(name >= '5.14' || name.startsWith('6')));
+    for (const { name } of stage2Profiles)
+      protocolsWithout(Step.DcacheClean, () => expect(splitOne(name).length > 0).toBe(name >= '5.14' || name.startsWith('6')));
   });
 
   it('finds walkers that write over a valid entry', () => {

@@ -19,7 +19,9 @@ export const stage2Definition: BackendDefinition = {
   options: stage2Options,
   hostOptions: stage2HostOptions,
   events: stage2Events,
-  exports: [{ name: CASEMATE, doc: 'Page-table writes, barriers, TLB invalidations and mmu_lock, as Casemate’s checker of break-before-make reads them.' }],
+  exports: [
+    { name: CASEMATE, doc: 'Page-table writes, barriers, TLB invalidations and mmu_lock, as Casemate’s checker of break-before-make reads them.' },
+  ],
   check: (options, host) => {
     checkOptions(options, host);
     readPolicy(options, host);

@@ -3,7 +3,8 @@ import { Pte, Stage2Attrs } from './descriptor';
 
 describe('stage-2 descriptors', () => {
   const attrs = new Stage2Attrs();
-  const word = (attr: number, level: number, pfn: number, shift = 12, fwb = false, lpa2 = false): string => attrs.descriptor(attr, level, pfn, shift, fwb, lpa2);
+  const word = (attr: number, level: number, pfn: number, shift = 12, fwb = false, lpa2 = false): string =>
+    attrs.descriptor(attr, level, pfn, shift, fwb, lpa2);
 
   it('of a writable page: valid, page, Normal, S2AP, inner shareable, AF, XN', () => {
     expect(word(attrs.leaf(true, false, false), 1, 0x12345)).toBe('0x00400000123457ff');

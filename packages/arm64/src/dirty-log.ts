@@ -80,7 +80,7 @@ export class Stage2DirtyLog {
   private takeStretches(program: BitmapProgram, start: number, end: number): void {
     const { dirtyPlane, readPlane } = this.slots;
     const splits = this.policy.eagerSplitChunk !== 0 && this.manualProtect && this.initiallySet;
-    for (let at = start; at < end; ) {
+    for (let at = start; at < end;) {
       const npages = STRETCHES.find(pages => at + pages <= end && (dirtyPlane.isUniform(at, pages, 0) || this.allTaken(at, pages))) ?? 0;
       if (npages === 0 || splits) {
         program.block(at, Math.min(end, at + WORD_PAGES));

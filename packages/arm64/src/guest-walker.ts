@@ -61,8 +61,8 @@ export class GuestWalker {
     if (level === this.space.levels) return this.space.root;
     const runs = this.tables[level];
     for (let i = runs.first.length - 1; i >= 0; i--) {
-      const offset = index - (runs.first[i]);
-      if (offset >= 0) return offset < (runs.count[i]) ? (runs.gfn[i]) + offset : -1;
+      const offset = index - runs.first[i];
+      if (offset >= 0) return offset < runs.count[i] ? runs.gfn[i] + offset : -1;
     }
     return -1;
   }

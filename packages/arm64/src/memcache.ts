@@ -50,7 +50,7 @@ export class MemoryCaches implements Journal {
 
   /** The fault takes pages for tables. */
   take(vcpu: number, pages: number): void {
-    this.objects[vcpu] = (this.objects[vcpu]) - pages;
+    this.objects[vcpu] = this.objects[vcpu] - pages;
     if (this.pending >= 0) this.pending += pages;
   }
 
@@ -94,7 +94,7 @@ export class MemoryCaches implements Journal {
     const pages = symbol >> 1;
     for (let n = 0; n < count; n++) {
       this.fill(this.vcpu);
-      this.objects[this.vcpu] = (this.objects[this.vcpu]) - pages;
+      this.objects[this.vcpu] = this.objects[this.vcpu] - pages;
       if ((symbol & 1) === 1) this.fill(this.vcpu);
     }
   }
@@ -124,7 +124,7 @@ function append(recording: Recording, symbol: number, count: number): void {
     join(recording);
     return;
   }
-  if (lastSymbol === symbol) recording[last + 1] = (recording[last + 1]) + count;
+  if (lastSymbol === symbol) recording[last + 1] = recording[last + 1] + count;
   else recording.push(symbol, count);
 }
 
@@ -145,7 +145,7 @@ function splitLast(recording: Recording): void {
 function join(recording: Recording): void {
   const last = recording.length - 2;
   if (last >= 2 && recording[last] === recording[last - 2]) {
-    recording[last - 1] = (recording[last - 1]) + (recording[last + 1]);
+    recording[last - 1] = recording[last - 1] + recording[last + 1];
     recording.length = last;
   }
 }

@@ -159,10 +159,10 @@ export class Memslots {
   /** mark_page_dirty: counts the call; sets the bit where the slot is logged. */
   markDirty(slot: Memslot, gfn: number): void {
     const now = this.counters.now;
-    now[Ev.markPageDirty] = (now[Ev.markPageDirty]) + 1;
+    now[Ev.markPageDirty] = now[Ev.markPageDirty] + 1;
     if (slot.logged && this.dirtyPlane.get(gfn) === 0) {
       this.dirtyPlane.set(gfn, 1);
-      now[Ev.dirtyBitmapSet] = (now[Ev.dirtyBitmapSet]) + 1;
+      now[Ev.dirtyBitmapSet] = now[Ev.dirtyBitmapSet] + 1;
     }
   }
 }

@@ -14,7 +14,15 @@ function mapOnePage(mmOps: MmOps): boolean {
   const attrs = new Stage2Attrs();
   const book = { changed: (): void => undefined };
   const counters = { now: new Float64Array(1), select: (): void => undefined };
-  const engine = new (makeEngine())({ geometry: new Geometry(512, 3), attrs: attrs.table, protocols: stage2Protocols, book, mmOps, planes: [], counters });
+  const engine = new (makeEngine())({
+    geometry: new Geometry(512, 3),
+    attrs: attrs.table,
+    protocols: stage2Protocols,
+    book,
+    mmOps,
+    planes: [],
+    counters,
+  });
   const root = engine.createRoot();
   const op = new MapOp();
   op.attr = attrs.leaf(true, true, false);

@@ -73,6 +73,8 @@ export class CountingMmOps implements MmOps, Bookkeeper {
   /** Level of the table that is being removed with all below it; 0: none. */
   private removing = 0;
   private readonly sizes: readonly number[];
+  /** Whether a user handed callbacks in: then no call may be taken from memory. */
+  readonly isWatched: boolean;
 
   constructor(
     private readonly counters: Counters,
@@ -81,6 +83,7 @@ export class CountingMmOps implements MmOps, Bookkeeper {
     private readonly user: Stage2MmOps,
     private readonly frameOf: FrameOf,
   ) {
+    this.isWatched = Object.keys(user).length > 0;
     this.sizes = [0, 1, 2, 3, 4].map(level => (level === 0 ? 0 : leafBytes(policy.granuleBytes, level)));
   }
 
@@ -165,7 +168,7 @@ export class CountingMmOps implements MmOps, Bookkeeper {
 
   /** A table gives way to a block: everything cached of its span goes. */
   flushRemoteTlbs(gfn: number, level: number, count: number): void {
-    for (let i = 0; i < count; i++) this.tlb.table((this.sizes[level]) / this.policy.granuleBytes);
+    for (let i = 0; i < count; i++) this.tlb.table(this.sizes[level] / this.policy.granuleBytes);
     this.user.tlbi?.(gfn, level, count);
   }
 
@@ -221,6 +224,6 @@ export class CountingMmOps implements MmOps, Bookkeeper {
 
   private add(index: number, amount: number): void {
     const now = this.counters.now;
-    now[index] = (now[index]) + amount;
+    now[index] = now[index] + amount;
   }
 }

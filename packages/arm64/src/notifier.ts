@@ -67,6 +67,6 @@ export class MmuNotifier {
 
   private add(index: number): void {
     const now = this.counters.now;
-    now[index] = (now[index]) + 1;
+    now[index] = now[index] + 1;
   }
 }

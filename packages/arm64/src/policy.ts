@@ -53,14 +53,15 @@ export function granuleOf(host: OptionValues): number {
 }
 
 function cpuOf(host: OptionValues): Cpu {
-  return CPUS[String(host['cpu'])] ?? (CPUS[DEFAULT_CPU]);
+  return CPUS[String(host['cpu'])] ?? CPUS[DEFAULT_CPU];
 }
 
 function ipaLimitOf(options: OptionValues, host: OptionValues): { readonly ipaLimit: number; readonly ipaLimitReason: string } {
   const given = Number(host['ipa_limit'] ?? 0);
   const bits = given === 0 ? cpuOf(host).ipaBits : given;
   const wide = granuleOf(host) === 65536 || options['lpa2'] === 'Y';
-  if (bits <= PLAIN_IPA_BITS || wide) return { ipaLimit: bits, ipaLimitReason: given === 0 ? `the limit of ${String(host['cpu'])}` : 'host.ipa_limit' };
+  if (bits <= PLAIN_IPA_BITS || wide)
+    return { ipaLimit: bits, ipaLimitReason: given === 0 ? `the limit of ${String(host['cpu'])}` : 'host.ipa_limit' };
   return { ipaLimit: PLAIN_IPA_BITS, ipaLimitReason: 'the limit without LPA2, which came with 6.8' };
 }
 
@@ -111,7 +112,8 @@ export function checkOptions(options: OptionValues, host: OptionValues): void {
   const chunk = Number(options['eager_split_chunk']);
   if (chunk !== 0) {
     const sizes = Array.from({ length: maxLeafLevelOf(granule) }, (_, i) => leafBytes(granule, i + 1));
-    if (!sizes.includes(chunk)) throw badSplitChunk(chunk, `not a page or block size of a ${formatSize(granule)} granule: expected 0, ${sizes.map(formatSize).join(', ')}`);
+    if (!sizes.includes(chunk))
+      throw badSplitChunk(chunk, `not a page or block size of a ${formatSize(granule)} granule: expected 0, ${sizes.map(formatSize).join(', ')}`);
     if (options['eager_split'] !== 'Y') throw badSplitChunk(chunk, 'this kernel does not split eagerly (6.5 and later do)');
   }
   if (options['mmu_lock'] === 'shared' && options['cmo'] === 'abort') {
@@ -121,6 +123,9 @@ export function checkOptions(options: OptionValues, host: OptionValues): void {
     throw badCombination('mmu_lock=shared, map_eagain=N', 'walkers that race must be able to give up');
   }
   if (options['deferred_free'] === 'Y' && options['mmu_lock'] !== 'shared') {
-    throw badCombination(`deferred_free=Y, mmu_lock=${String(options['mmu_lock'])}`, 'tables wait for a grace period only where faults run in parallel');
+    throw badCombination(
+      `deferred_free=Y, mmu_lock=${String(options['mmu_lock'])}`,
+      'tables wait for a grace period only where faults run in parallel',
+    );
   }
 }

@@ -19,7 +19,11 @@ const choice = (name: string, choices: readonly string[], doc: string, value = c
 
 /** Policy switches. Defaults are those of the newest profile. */
 export const stage2Options: readonly OptionSpec[] = [
-  choice('cmo', ['abort', 'walker'], 'Cache maintenance in the abort handler, once per fault (up to 5.13), or in the walkers through mm_ops, once per entry (5.14).'),
+  choice(
+    'cmo',
+    ['abort', 'walker'],
+    'Cache maintenance in the abort handler, once per fault (up to 5.13), or in the walkers through mm_ops, once per entry (5.14).',
+  ),
   {
     kind: 'size',
     name: 'eager_split_chunk',
@@ -28,10 +32,22 @@ export const stage2Options: readonly OptionSpec[] = [
     max: MAX_CHUNK_BYTES,
     doc: 'Blocks are split in chunks of this size when dirty logging starts (or is cleared): a page or block size of the granule; 0 is off. 6.5 and later.',
   },
-  choice('mmu_lock', ['spinlock', 'rwlock', 'shared'], 'mmu_lock: exclusive; shared for relaxing pages under dirty logging (5.18); shared for all faults (6.2).'),
+  choice(
+    'mmu_lock',
+    ['spinlock', 'rwlock', 'shared'],
+    'mmu_lock: exclusive; shared for relaxing pages under dirty logging (5.18); shared for all faults (6.2).',
+  ),
   flag('map_eagain', 'Y', 'The map walker answers -EAGAIN where the leaf is there, or differs in rights only (5.12).'),
-  flag('dirty_on_success', 'Y', 'Pages are marked dirty after the tables were changed, and only then (5.12); before, as soon as the host page is writable.'),
-  choice('thp_adjust', ['thp', 'host_leaf'], 'What makes a 2 MiB mapping of small-page memory: a transparent huge page, or any host leaf of that size (5.15).'),
+  flag(
+    'dirty_on_success',
+    'Y',
+    'Pages are marked dirty after the tables were changed, and only then (5.12); before, as soon as the host page is writable.',
+  ),
+  choice(
+    'thp_adjust',
+    ['thp', 'host_leaf'],
+    'What makes a 2 MiB mapping of small-page memory: a transparent huge page, or any host leaf of that size (5.15).',
+  ),
   flag('perm_keeps_granule', 'Y', 'A permission fault on a block maps a block of that size again (6.1).'),
   choice('range_chunk', ['start_level', 'block'], 'What a range operation does at a time: one entry of the start level, or one largest block (6.1).'),
   choice('relax_tlbi', ['broadcast', 'local'], 'TLB invalidation after adding rights: broadcast, or local (6.5).'),
@@ -95,7 +111,11 @@ export const stage2Profiles: readonly KernelProfile[] = [
   { name: '5.10.223', doc: 'Stable 5.10: maintenance in the abort handler, no -EAGAIN, one spinlock.', values: v5_10 },
   { name: '5.13', doc: 'Just before the series: maintenance in the abort handler, -EAGAIN where nothing is to be changed.', values: v5_13 },
   { name: '5.14', doc: 'The series as merged: maintenance in the walkers, through mm_ops.', values: v5_14 },
-  { name: '6.1.176', doc: 'Stable 6.1: rights of single pages are relaxed under the shared lock while logging; ranges go by largest block.', values: v6_1 },
+  {
+    name: '6.1.176',
+    doc: 'Stable 6.1: rights of single pages are relaxed under the shared lock while logging; ranges go by largest block.',
+    values: v6_1,
+  },
   { name: '6.2', doc: 'Parallel faults: entries are locked while a walker breaks them, tables freed after a grace period.', values: v6_2 },
   { name: '6.5', doc: 'Eager splitting, local TLB invalidation after adding rights.', values: v6_5 },
   { name: '6.12.107', doc: 'Stable 6.12: range invalidation, no change_pte.', values: newest },

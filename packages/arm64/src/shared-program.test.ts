@@ -58,7 +58,12 @@ function scenario(kernel: string, level: number, world: EngineWorld): unknown {
   };
   pass([part(0, NPAGES / 64, 64, [Write, Read, Write])]);
   lab.log(true);
-  pass(Array.from({ length: NPAGES / BLOCK }, (_, i) => [part(i * BLOCK, 1, 1, [Write, Write, Write]), part(i * BLOCK + 256, 16, 16, [Read, Read, Read])]).flat());
+  pass(
+    Array.from({ length: NPAGES / BLOCK }, (_, i) => [
+      part(i * BLOCK, 1, 1, [Write, Write, Write]),
+      part(i * BLOCK + 256, 16, 16, [Read, Read, Read]),
+    ]).flat(),
+  );
   lab.log(false);
   pass([part(0, NPAGES / 32, 32, [Read, Read, Read])]);
   return { counts, pages: [0, 1, 300, 512, 768, NPAGES - 1].map(page => lab.mmu.translate(BASE + page)), memory: lab.mmu.memory() };

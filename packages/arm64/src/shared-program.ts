@@ -39,7 +39,7 @@ export function eachSharedStretch(
     pending = [];
   };
   for (const part of parts) {
-    for (let index = 0; index < part.count; ) {
+    for (let index = 0; index < part.count;) {
       const vfn = part.vfn + index * part.stride;
       const guest = walker.runAt(vfn);
       const shift = guest.gfn - guest.vfn;

@@ -7,7 +7,9 @@ import { Stage2Mmu } from './stage2-mmu';
 /** The suite's backings are those of 4 KiB pages. */
 const definition: BackendDefinition = {
   ...stage2Definition,
-  hostOptions: stage2Definition.hostOptions.map(option => (option.kind === 'choice' && option.name === 'granule' ? { ...option, choices: ['4K'] } : option)),
+  hostOptions: stage2Definition.hostOptions.map(option =>
+    option.kind === 'choice' && option.name === 'granule' ? { ...option, choices: ['4K'] } : option,
+  ),
 };
 
 describeConformance(definition, (options, host, counters, world) => new Stage2Mmu(options, host, counters, world), { sequences: 150 });

@@ -8,7 +8,20 @@
  * Models: Linux arch/arm64/kvm/mmu.c. Hot path: `touch`, `begin`, `advance`.
  */
 import { ACCESS_DONE, AccessKind, BackendOptions, CountersToken, EntryKind, HostOptions, TraceExport } from '@mmulab/api';
-import type { AccessRun, BackendMemory, ControlWrite, Counters, HostOp, MmuBackend, OptionValues, SharedRounds, StageDef, Translation, Vfn, VmLayout } from '@mmulab/api';
+import type {
+  AccessRun,
+  BackendMemory,
+  ControlWrite,
+  Counters,
+  HostOp,
+  MmuBackend,
+  OptionValues,
+  SharedRounds,
+  StageDef,
+  Translation,
+  Vfn,
+  VmLayout,
+} from '@mmulab/api';
 import { EngineWorld, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { abortStages } from './abort-stages';
@@ -99,7 +112,16 @@ export class Stage2Mmu implements MmuBackend {
     this.caches = new MemoryCaches(vm.vcpus, counters, this.shape.minCachePages);
     this.journal = new RunJournal(this.caches, mm);
     this.notifier = new MmuNotifier(this.tables, this.slots, counters, policy);
-    const path: ConstructorParameters<typeof UserMemAbort> = [vm.vcpus, this.tables, this.slots, this.caches, this.notifier, counters, policy, () => this.tableEpoch++];
+    const path: ConstructorParameters<typeof UserMemAbort> = [
+      vm.vcpus,
+      this.tables,
+      this.slots,
+      this.caches,
+      this.notifier,
+      counters,
+      policy,
+      () => this.tableEpoch++,
+    ];
     this.path = casemate?.abortPath(this.stages, ...path) ?? new UserMemAbort(...path);
     this.dirtyLog = new Stage2DirtyLog(this.tables, this.slots, policy);
     const [space] = vm.spaces;
@@ -233,7 +255,14 @@ export class Stage2Mmu implements MmuBackend {
       executable: this.attrs.allows(attr, AccessKind.Exec),
       accessed: this.attrs.isYoung(attr),
       dirty: this.attrs.isWritable(attr),
-      descriptor: this.attrs.descriptor(attr, level, pfn, pageShift, this.policy.fwb, this.policy.lpa2 && this.shape.ipaBits > 48 && pageShift !== 16),
+      descriptor: this.attrs.descriptor(
+        attr,
+        level,
+        pfn,
+        pageShift,
+        this.policy.fwb,
+        this.policy.lpa2 && this.shape.ipaBits > 48 && pageShift !== 16,
+      ),
     };
   }
 
@@ -251,7 +280,7 @@ export class Stage2Mmu implements MmuBackend {
     let seen = -1;
     for (const part of rounds.parts) {
       const last = part.vfn + (part.count - 1) * part.stride;
-      for (let vfn = part.vfn; vfn <= last; ) {
+      for (let vfn = part.vfn; vfn <= last;) {
         const table = Math.floor(vfn / span);
         if (table !== seen && !this.tablesMapped(vfn)) rounds.simulate(vfn, vfn + 1);
         seen = table;
@@ -316,7 +345,7 @@ export class Stage2Mmu implements MmuBackend {
     const span = this.walker.spanOf(1);
     const early: number[] = [];
     let last = count;
-    for (let index = 0; index < count; ) {
+    for (let index = 0; index < count;) {
       const vfn = run.vfn + (first + index) * run.stride;
       if (index > 0 && !this.tablesSeen(vfn, vfn)) {
         if (this.tablesMapped(vfn)) {
@@ -366,14 +395,14 @@ export class Stage2Mmu implements MmuBackend {
   /** Goes on with a begun access until a fault's stage is due. */
   private proceed(vcpu: number): number {
     const vfn = this.pendingVfn[vcpu];
-    while ((this.pendingLevel[vcpu]) >= 0) {
+    while (this.pendingLevel[vcpu] >= 0) {
       const level = this.pendingLevel[vcpu];
       this.pendingLevel[vcpu] = level - 1;
       const data = level === 0;
       if (data && this.tablesOnly) continue;
       const frame = data ? this.walker.gfnOf(vfn) : this.tableFrame(level, vfn);
       if (frame < 0) continue;
-      const stage = this.path.start(vcpu, frame, data ? (this.pendingKind[vcpu]) : AccessKind.Read, !data);
+      const stage = this.path.start(vcpu, frame, data ? this.pendingKind[vcpu] : AccessKind.Read, !data);
       if (stage === ACCESS_DONE) continue;
       this.pendingStage[vcpu] = stage;
       return stage;

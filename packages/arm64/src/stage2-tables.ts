@@ -128,9 +128,10 @@ export class Stage2Tables {
     return this.engine.lookup(this.root, gfn, 1);
   }
 
-  /** Runs a page-by-page program, lifted. */
+  /** Runs a page-by-page program, lifted; page by page where a user's own callbacks are to hear of every call. */
   run(program: RunProgram, start: number, end: number): void {
-    this.engine.run(program, this.root, start, end);
+    if (this.mm.isWatched) program.block(start, end);
+    else this.engine.run(program, this.root, start, end);
   }
 
   /** One call of the write-protect walker, or `calls` of them over neighbouring pieces of equal size. */
@@ -191,13 +192,13 @@ export class Stage2Tables {
 
   private count(index: number, amount: number): void {
     const now = this.counters.now;
-    now[index] = (now[index]) + amount;
+    now[index] = now[index] + amount;
   }
 }
 
 /** Calls once per piece of [start, end) between multiples of `span`. */
 export function eachChunk(start: number, end: number, span: number, call: (from: number, to: number) => void): void {
-  for (let from = start; from < end; ) {
+  for (let from = start; from < end;) {
     const to = Math.min(end, from - (from % span) + span);
     call(from, to);
     from = to;

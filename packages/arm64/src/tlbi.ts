@@ -62,6 +62,6 @@ export class TlbInvalidations {
 
   private add(index: number, amount: number): void {
     const now = this.counters.now;
-    now[index] = (now[index]) + amount;
+    now[index] = now[index] + amount;
   }
 }

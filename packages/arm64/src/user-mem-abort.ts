@@ -243,7 +243,7 @@ export class UserMemAbort implements AccessPath {
 
   private notifyEnd(vcpu: number): number {
     this.notifier.end();
-    const index = (this.notification[vcpu]) + 1;
+    const index = this.notification[vcpu] + 1;
     this.notification[vcpu] = index;
     if (index < (this.hostFaults[vcpu]?.notifications.length ?? 0)) return Stage.HostCopy;
     return this.hostPage(vcpu, Stage.HostPage);
@@ -269,7 +269,8 @@ export class UserMemAbort implements AccessPath {
     if (writable && !this.policy.dirtyOnSuccess) this.slots.markDirty(slot, gfn);
     const permission = this.fault[vcpu] === Walk.Permission;
     const cleans = !this.policy.walkerCmo && this.maintainInHandler(vcpu, gfn, level, permission, device);
-    if (permission && level === this.faultLevel[vcpu]) return this.relax(vcpu, gfn, writable, executable, stage === Stage.Relax ? Stage.RelaxTlbi : Stage.Tlbi);
+    if (permission && level === this.faultLevel[vcpu])
+      return this.relax(vcpu, gfn, writable, executable, stage === Stage.Relax ? Stage.RelaxTlbi : Stage.Tlbi);
     this.add(Ev.map);
     this.add(permission ? Ev.mapOnPermission : Ev.mapOnTranslation);
     if (!cleans) return this.walk(vcpu);
@@ -385,7 +386,7 @@ export class UserMemAbort implements AccessPath {
     const { policy, tables } = this;
     if (!policy.walkerCmo || policy.fwb || !tables.attrs.isNormal(this.attr[vcpu])) return this.publish(vcpu);
     this.then[vcpu] = Then.Publish;
-    return Stage.Clean1 + (this.level[vcpu]) - 1;
+    return Stage.Clean1 + this.level[vcpu] - 1;
   }
 
   private publish(vcpu: number): number {
@@ -418,7 +419,7 @@ export class UserMemAbort implements AccessPath {
 
   private add(index: number): void {
     const now = this.counters.now;
-    now[index] = (now[index]) + 1;
+    now[index] = now[index] + 1;
   }
 
   private describe(vcpu: number): string {

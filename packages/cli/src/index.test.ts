@@ -1,6 +1,7 @@
 /**
  * mmulab from code: `run` with the built-in plugins, and the program in examples/embed.
  */
+import type { RunResult } from '@mmulab/api';
 import { run } from '@mmulab/cli';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -43,5 +44,24 @@ describe('examples/embed', () => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [join(outDir, 'zap-or-split.js')], { encoding: 'utf8' });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toBe('zap: 8192 faults while executing 32 MiB\nsplit: 16 faults while executing 32 MiB\n512x fewer\n');
+  });
+});
+
+describe('examples/mm-ops', () => {
+  it('hands callbacks of its own to stage 2, which are asked for what the kernel counts', () => {
+    const mmulab = join(checkout, 'packages', 'cli', 'bin', 'mmulab.js');
+    const command = ['run', '--quiet', '--format', 'json', '--backend', 'arm64-stage2', '--plugin', './examples/mm-ops'];
+    const test = ['kvm_page_table_test', '-b', '4M', '-s', 'anonymous_hugetlb_2mb'];
+    const { status, stdout, stderr } = spawnSync(process.execPath, [mmulab, ...command, '--', ...test], { encoding: 'utf8', cwd: checkout });
+    expect(status).toBe(0);
+    const { counters } = (JSON.parse(stdout) as RunResult).totals;
+    const cleans = (counters['dcache_clean_inval_poc'] ?? 0) + (counters['dcache_clean_inval_poc.unmap'] ?? 0);
+    const bytes = (counters['dcache_clean_inval_poc.bytes'] ?? 0) + (counters['dcache_clean_inval_poc.unmap.bytes'] ?? 0);
+    expect(cleans).toBeGreaterThan(0);
+    // Blocks that come back invalidate through the same callback, the whole VMID each.
+    const tlbi = (counters['tlbi.ipa'] ?? 0) + (counters['coalesce.2m'] ?? 0);
+    expect(stderr).toContain(
+      `mm_ops: ${cleans} cleans of ${bytes / 2 ** 20} MiB, ${tlbi} TLB invalidations, ${counters['table.alloc'] ?? 0} table pages`,
+    );
   });
 });

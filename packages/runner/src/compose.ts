@@ -1,9 +1,18 @@
 /**
  * Puts one run together: a fresh inversify container per run, in which the classes of the backend and the workload find what their
- * constructors name. The container is asked once and then forgotten.
+ * constructors name, services that plugins bind for them included. The container is asked once and then forgotten.
  */
 import 'reflect-metadata';
-import { BackendOptions, CountersToken, HostOptions, MmuBackend, TraceExport, Workload, type BackendDefinition, type OptionValues } from '@mmulab/api';
+import {
+  BackendOptions,
+  CountersToken,
+  HostOptions,
+  MmuBackend,
+  TraceExport,
+  Workload,
+  type BackendDefinition,
+  type OptionValues,
+} from '@mmulab/api';
 import { Container } from 'inversify';
 import type { ResolvedRun } from './config/types';
 import type { Registry } from './registry';
@@ -23,6 +32,7 @@ export function compose(run: ResolvedRun, registry: Registry, trace?: TraceExpor
   const workload = registry.workloadContribution(run.workload.name);
   const counters = new RunCounters(backend.definition.events, Number(run.workload.options['vcpus'] ?? 1));
   const container = new Container({ defaultScope: 'Singleton' });
+  container.loadSync(...registry.modules());
   container.bind<OptionValues>(BackendOptions).toConstantValue(run.backend.options);
   container.bind<OptionValues>(HostOptions).toConstantValue(run.host);
   container.bind<RunCounters>(CountersToken).toConstantValue(counters);

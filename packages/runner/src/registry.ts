@@ -14,7 +14,7 @@ import {
   type HostBacking,
   type WorkloadDefinition,
 } from '@mmulab/api';
-import { Container } from 'inversify';
+import { Container, type ContainerModule } from 'inversify';
 import { pluginNameTaken, unknownBackend, unknownWorkload } from './errors';
 import { builtInBackingNames, builtInBackings, findBacking, type BackingHost } from './host/backings';
 import { loadPlugin, type LoadedPlugin } from './plugin-loader';
@@ -91,6 +91,11 @@ export class Registry {
   plugins(): readonly PluginSummary[] {
     const kinds = [this.backendsByName, this.workloadsByName, this.backingsByName];
     return [...this.loaded.values()].map(({ name, path }) => ({ name, path, brings: kinds.flatMap(kind => kind.broughtBy(name)) }));
+  }
+
+  /** The plugins' modules: what else they bind than contributions is there for the classes of a run. */
+  modules(): readonly ContainerModule[] {
+    return [...this.loaded.values()].map(({ module }) => module);
   }
 
   /** @throws CONFIG_UNKNOWN_BACKEND */

@@ -12,7 +12,12 @@ const PUD_PAGES = 2 ** 18;
 type Counts = Readonly<Record<string, number>>;
 
 /** Counters of the test memslot by phase. */
-function phasesOf(kernel: string, command: string, options: Readonly<Record<string, string | number>> = {}, host: Readonly<Record<string, string>> = {}): Readonly<Record<string, Counts>> {
+function phasesOf(
+  kernel: string,
+  command: string,
+  options: Readonly<Record<string, string | number>> = {},
+  host: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, Counts>> {
   const [result] = run({ backend: { name: 'arm64-stage2', kernel, options }, host, workload: command }, { plugins, from: __dirname });
   return Object.fromEntries((result?.phases ?? []).map(phase => [phase.phase, phase.slots?.['1']?.counters ?? {}]));
 }
@@ -37,7 +42,14 @@ describe.each(KERNELS)('kvm_page_table_test with one vCPU on %s', kernel => {
     const phases = phasesOf(kernel, 'kvm_page_table_test -s anonymous -b 4M');
     expect(pick(phases['create_mappings'], 'guest_abort', 'leaf.install.4k', ...CMO, 'table.alloc')).toEqual([N, N, N, N * PAGE, 4]);
     expect(pick(phases['enable_log'], 'stage2.wrprotect', 'tlbi.vmid')).toEqual([1, 1]);
-    expect(pick(phases['update_mappings'], 'guest_abort', 'stage2.relax_perms', 'tlbi.ipa', 'tlbi.ipa_local', ...CMO)).toEqual([N, N, N, local ? N : 0, 0, 0]);
+    expect(pick(phases['update_mappings'], 'guest_abort', 'stage2.relax_perms', 'tlbi.ipa', 'tlbi.ipa_local', ...CMO)).toEqual([
+      N,
+      N,
+      N,
+      local ? N : 0,
+      0,
+      0,
+    ]);
     expect(pick(phases['adjust_mappings'], 'guest_abort', ...CMO)).toEqual([0, 0, 0]);
   });
 
@@ -46,7 +58,14 @@ describe.each(KERNELS)('kvm_page_table_test with one vCPU on %s', kernel => {
     const phases = phasesOf(kernel, `kvm_page_table_test -s ${backing} -b 8M`);
     const updated = (before ? 256 : 257) * n;
     expect(pick(phases['create_mappings'], 'guest_abort', 'leaf.install.2m', ...CMO, 'table.alloc')).toEqual([n, n, n, n * PMD_PAGES * PAGE, 1]);
-    expect(pick(phases['update_mappings'], 'guest_abort', 'split.2m', ...CMO, 'tlbi.ipa', 'table.alloc')).toEqual([257 * n, n, updated, updated * PAGE, n, n]);
+    expect(pick(phases['update_mappings'], 'guest_abort', 'split.2m', ...CMO, 'tlbi.ipa', 'table.alloc')).toEqual([
+      257 * n,
+      n,
+      updated,
+      updated * PAGE,
+      n,
+      n,
+    ]);
     expect(pick(phases['adjust_mappings'], 'guest_abort', 'coalesce.2m', ...CMO, 'tlbi.vmid')).toEqual([n, n, n, n * PMD_PAGES * PAGE, n]);
     const freed = (phases['adjust_mappings']?.['table.free'] ?? 0) + (phases['destroy_vm']?.['table.free'] ?? 0);
     expect(freed).toBe(n + 1);
@@ -56,7 +75,15 @@ describe.each(KERNELS)('kvm_page_table_test with one vCPU on %s', kernel => {
     const phases = phasesOf(kernel, 'kvm_page_table_test -s anonymous_hugetlb_1gb -b 1G');
     const updated = before ? 131072 : 131073;
     expect(pick(phases['create_mappings'], 'guest_abort', 'leaf.install.1g', ...CMO, 'table.alloc')).toEqual([1, 1, 1, PUD_PAGES * PAGE, 0]);
-    expect(pick(phases['update_mappings'], 'guest_abort', 'split.1g', 'split.2m', ...CMO, 'tlbi.ipa', 'table.alloc')).toEqual([131073, 1, 0, updated, updated * PAGE, 1, 258]);
+    expect(pick(phases['update_mappings'], 'guest_abort', 'split.1g', 'split.2m', ...CMO, 'tlbi.ipa', 'table.alloc')).toEqual([
+      131073,
+      1,
+      0,
+      updated,
+      updated * PAGE,
+      1,
+      258,
+    ]);
     expect(pick(phases['adjust_mappings'], 'guest_abort', 'coalesce.1g', ...CMO, 'tlbi.vmid')).toEqual([1, 1, 1, PUD_PAGES * PAGE, 1]);
   });
 

@@ -77,7 +77,8 @@ describe('the laws of measured counts', () => {
   });
 
   it('hold with FWB and range invalidation', () => {
-    for (const kernel of KERNELS) checkRun(runTest(kernel, 'kvm_page_table_test -s anonymous_hugetlb_2mb -b 4M -v 3', 1, { cpu: 'max' }), kernel < '5.14', true);
+    for (const kernel of KERNELS)
+      checkRun(runTest(kernel, 'kvm_page_table_test -s anonymous_hugetlb_2mb -b 4M -v 3', 1, { cpu: 'max' }), kernel < '5.14', true);
   });
 
   it('5: rights are relaxed with one invalidation each, local from 6.5 on, one for a lost race too in 6.12', () => {
@@ -108,7 +109,11 @@ describe('several vCPUs on the same memory', () => {
 
   it('after: cleans equal leaves, 4 blocks, 257 pages per block, 4 blocks', () => {
     for (const result of [after, parallel] as RunResult[]) {
-      expect(['create', 'update', 'adjust'].map(stage => of(phaseOf(result, `${stage}_mappings`), 'dcache_clean_inval_poc'))).toEqual([4, 4 * 257, 4]);
+      expect(['create', 'update', 'adjust'].map(stage => of(phaseOf(result, `${stage}_mappings`), 'dcache_clean_inval_poc'))).toEqual([
+        4,
+        4 * 257,
+        4,
+      ]);
     }
   });
 

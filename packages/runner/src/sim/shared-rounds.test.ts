@@ -7,11 +7,18 @@ const { Read, Write } = AccessKind;
 const events: readonly EventDef[] = [{ name: 'fault', unit: 'events', gauge: false, doc: 'Faults.' }];
 const MANY = 2 ** 19;
 
-const access = (vfn: number, count: number, kind: AccessKind = Read, stride = 1): VcpuStep => ({ op: 'access', run: { vfn, count, stride, kind, writeEvery: 0 } });
+const access = (vfn: number, count: number, kind: AccessKind = Read, stride = 1): VcpuStep => ({
+  op: 'access',
+  run: { vfn, count, stride, kind, writeEvery: 0 },
+});
 const exit: VcpuStep = { op: 'exit' };
 
 /** Performs a pass on a backend that keeps the rounds; the scheduler notes what it is asked for. */
-function performed(programs: readonly VcpuProgram[]): { readonly rounds: SharedRounds; readonly asked: (readonly VcpuProgram[])[]; readonly counters: RunCounters } {
+function performed(programs: readonly VcpuProgram[]): {
+  readonly rounds: SharedRounds;
+  readonly asked: (readonly VcpuProgram[])[];
+  readonly counters: RunCounters;
+} {
   const kept: SharedRounds[] = [];
   const asked: (readonly VcpuProgram[])[] = [];
   const note = (given: readonly VcpuProgram[]): void => void asked.push(given);
@@ -29,7 +36,12 @@ describe('a pass over shared memory', () => {
     expect(SharedPass.of([[access(0, MANY)], [access(1, MANY)]])).toBeUndefined();
     expect(SharedPass.of([[access(0, MANY)], [access(0, MANY, Read, 2)]])).toBeUndefined();
     expect(SharedPass.of([[access(0, MANY)], [exit]])).toBeUndefined();
-    expect(SharedPass.of([[exit, access(0, MANY)], [exit, access(0, MANY)]])).toBeUndefined();
+    expect(
+      SharedPass.of([
+        [exit, access(0, MANY)],
+        [exit, access(0, MANY)],
+      ]),
+    ).toBeUndefined();
     expect(SharedPass.of([[access(0, MANY / 2)], [access(0, MANY / 2, Write)]])).toBeDefined();
   });
 
