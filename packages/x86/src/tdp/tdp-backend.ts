@@ -1,24 +1,21 @@
 /**
  * The `x86-tdp` backend: one VM on the TDP MMU.
  *
- * A vCPU enters (requests are served, a root is loaded when it has none), touches guest frames through the guest's own page tables — whose pages the hardware
- * writes on its way, to set A and D bits — and faults along the stages of fault.ts. Runs of accesses are cut at memslot borders, their table pages are
- * touched as a run of their own, and the data is lifted by the engine. Host operations go over all roots.
+ * A vCPU enters (requests are served, a root is loaded when it has none), touches guest frames through the guest's own page tables (guest-accesses.ts) and faults
+ * along the stages of fault.ts. Host operations go over all roots. This class puts the parts together and hands each call to the one that knows.
  *
  * Models: Linux arch/x86/kvm (mmu/tdp_mmu.c, mmu/mmu.c, x86.c). Hot path: `touch`, `begin`, `advance`.
  */
-import { ACCESS_DONE as DONE_CODE, AccessKind, ENTRIES_PER_TABLE, BackendOptions, CountersToken, HostOptions } from '@mmulab/api';
+import { AccessKind, BackendOptions, CountersToken, EntryKind, HostOptions } from '@mmulab/api';
 import type { AccessRun, BackendMemory, ControlWrite, Counters, HostOp, MmuBackend, OptionValues, Translation, Vfn, VmLayout } from '@mmulab/api';
-import { EntryKind } from '@mmulab/api';
 import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
-import { badPagingMode, nestedSplitNeedsCache } from '../errors';
+import { nestedSplitNeedsCache } from '../errors';
 import { planesKey } from '../content-hash';
 import { Ev } from '../events';
 import { GuestWalker } from '../guest-walker';
 import { Memslots } from '../memslots';
 import type { Memslot } from '../memslots';
-import { SeenTables } from '../seen-tables';
 import { readPolicy } from '../policy';
 import type { X86Policy } from '../policy';
 import { ControlRegisters } from '../roots/control';
@@ -36,46 +33,19 @@ import type { ShadowPolicy } from '../shadow/shadow-policy';
 import { Spte, SpteAttrs } from '../spte';
 import { VcpuStates } from '../vcpu-state';
 import { VmJournal } from '../vm-journal';
-import { AccessProgram } from './access-program';
-import type { AccessPattern } from './access-program';
 import { TdpDirtyLog } from './dirty-log';
 import { TdpFaultPath, tdpStages } from './fault';
 import type { FaultWorld } from './fault';
+import { GuestAccesses } from './guest-accesses';
+import type { AccessWorld } from './guest-accesses';
 import { NxRecovery } from './nx-recovery';
 import { TdpMmu } from './tdp-mmu';
 import type { TdpRoot } from './tdp-mmu';
 import { TdpRoots } from './tdp-roots';
-
-// Bound here: a name that another package re-exports is a call of a getter.
-const ACCESS_DONE: number = DONE_CODE;
-const { Write } = AccessKind;
-const BLOCK_PAGES = ENTRIES_PER_TABLE;
-const INVERSE_BLOCK = 1 / BLOCK_PAGES;
-/** Frames that a guest table of a level covers. */
-const SPANS: readonly number[] = [1, 2, 3, 4, 5].reduce((spans, level) => [...spans, 512 ** level], [1]);
-
-/** Stages of guest-table touches come before those of the data access; the scheduler sees the same ones. */
-const NO_ACCESS = -1;
-/** Neighbouring guest table pages that are worth a run of their own. */
-const MIN_LIFTED_TABLES = 16;
-
-/** What a vCPU walks: its root, and its guest's tables (undefined while its paging mode does not fit them). */
-class VcpuContext {
-  epoch = 0;
-  /** Root and address space as one number. */
-  key = -1;
-  root: TdpRoot | undefined = undefined;
-  walker: GuestWalker | undefined = undefined;
-  seen: SeenTables | undefined = undefined;
-  /** The 2 MiB block of guest addresses touched last, if none of its table pages needed a touch in epoch `blockEpoch`; else -1. */
-  block = -1;
-  blockEpoch = 0;
-  /** From its guest virtual to its guest frames. */
-  shift = 0;
-}
+import { VcpuContexts } from './vcpu-contexts';
 
 @injectable()
-export class TdpBackend implements MmuBackend, FaultWorld {
+export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
   readonly stages = tdpStages;
   pmlActive = false;
   private readonly policy: X86Policy;
@@ -94,25 +64,12 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   private dirtyLog!: TdpDirtyLog;
   private nxRecovery!: NxRecovery;
   private readonly nxList = new RunList();
-  /** One per address space, then one for a guest without paging. */
-  private walkers: GuestWalker[] = [];
   private cpus: readonly GuestCpu[] = [];
   private tdpRoots!: TdpRoots;
   private roots!: VcpuRoots;
   private registers!: ControlRegisters;
-  /** What each vCPU walks now, found again after `contextEpoch` has moved. */
-  private contexts: VcpuContext[] = [];
-  private contextEpoch = 1;
-  /** Root and address space that `tableSeen` speaks of. */
-  private seenKey = -1;
-  private readonly keys = new Map<string, number>();
-  /** Per address space: the guest table pages that need no touch. Forgotten whenever a mapping of one may have gone or lost rights. */
-  private tableSeen: SeenTables[] = [];
-  // The access each vCPU has begun: remaining guest-table levels, then the data.
-  private pendingVfn!: Float64Array;
-  private pendingKind!: Uint8Array;
-  private pendingLevel!: Int8Array;
-  private pendingStage!: Int8Array;
+  private contexts!: VcpuContexts;
+  private accesses!: GuestAccesses;
 
   constructor(
     @inject(BackendOptions) options: OptionValues,
@@ -121,7 +78,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     @inject(EngineWorld) @optional() private readonly world: EngineWorld = tableWorld,
   ) {
     this.policy = readPolicy(options, host);
-    this.tableAccess = this.policy.ept && !this.policy.adBits ? AccessKind.Read : Write;
+    this.tableAccess = this.policy.ept && !this.policy.adBits ? AccessKind.Read : AccessKind.Write;
     this.rootPolicy = readRootPolicy(options, host, this.policy);
     this.shadowPolicy = readShadowPolicy(options, this.policy);
   }
@@ -136,17 +93,23 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     const spte = new SpteAttrs(policy.adBits, policy.nxHugePages);
     this.mmu = new TdpMmu(this.world, spte, this.slots, this.counters, this.journal, policy, policy.levels);
     this.path = new TdpFaultPath(vm.vcpus, this.mmu, this.slots, this.counters, this.journal, this, policy);
-    this.walkers = guestSpaces(vm).map(space => new GuestWalker(space));
-    this.tableSeen = this.walkers.map(walker => new SeenTables(walker));
     this.createRoots(vm);
+    const walkers = guestSpaces(vm).map(space => new GuestWalker(space));
+    this.contexts = new VcpuContexts(walkers, this.cpus, this.roots, this.tdpRoots);
+    this.accesses = new GuestAccesses(
+      this.vcpus,
+      this.contexts,
+      this.slots,
+      this.mmu,
+      this.path,
+      this.journal,
+      this.counters,
+      this,
+      this.tableAccess,
+    );
     const tables = this.nested === undefined ? this.mmu : new BothTables(this.mmu, this.nested.engine);
     this.dirtyLog = new TdpDirtyLog(tables, this.slots, policy);
     this.nxRecovery = new NxRecovery(this.nxList, tables, this.slots, this.journal, this.counters, policy.nxRecovery);
-    this.contexts = this.cpus.map(() => new VcpuContext());
-    this.pendingVfn = new Float64Array(vm.vcpus);
-    this.pendingKind = new Uint8Array(vm.vcpus);
-    this.pendingLevel = new Int8Array(vm.vcpus);
-    this.pendingStage = new Int8Array(vm.vcpus).fill(NO_ACCESS);
     for (const spec of vm.memslots) this.slots.add(spec, this.holdsTables(spec.baseGfn, spec.npages), 2 ** (vm.physBits - 12));
   }
 
@@ -158,7 +121,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
   }
 
   reenter(vcpu: number): void {
-    if (this.roots.requests[vcpu] === 0 && this.vcpus.flushPending[vcpu] === 0 && this.context(vcpu).root !== undefined) return;
+    if (this.roots.requests[vcpu] === 0 && this.vcpus.flushPending[vcpu] === 0 && this.contexts.get(vcpu).root !== undefined) return;
     this.roots.serve(vcpu);
   }
 
@@ -172,64 +135,44 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     );
   }
 
+  get hasNested(): boolean {
+    return this.nested !== undefined;
+  }
+
   root(vcpu: number): TdpRoot {
-    return this.context(vcpu).root as TdpRoot;
+    return this.contexts.root(vcpu);
   }
 
   run(vcpu: number, run: AccessRun): void {
     this.select(vcpu);
     const nested = this.nestedGuest(vcpu);
-    if (nested !== undefined) return nested.run(vcpu, run);
-    const walker = this.walker(vcpu);
-    let index = 0;
-    while (index < run.count) {
-      const vfn = run.vfn + index * run.stride;
-      const guest = walker.runAt(vfn);
-      const inGuest = Math.min(run.count - index, Math.ceil((guest.vfn + guest.npages - vfn) / run.stride));
-      const gfn = guest.gfn + (vfn - guest.vfn);
-      const slot = this.slots.find(gfn);
-      const inSlot = slot === undefined ? 1 : Math.min(inGuest, Math.ceil((slot.end - gfn) / run.stride));
-      if (slot === undefined || inSlot < 8 || this.path.shadowed !== undefined) this.runSingly(vcpu, run, index, inSlot);
-      else this.runLifted(vcpu, run, index, inSlot, gfn, slot);
-      index += inSlot;
-    }
-    this.settlePml(vcpu);
+    if (nested !== undefined) nested.run(vcpu, run);
+    else this.accesses.run(vcpu, run);
   }
 
   touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
     this.select(vcpu);
     const nested = this.nestedGuest(vcpu);
-    if (nested !== undefined) return nested.touch(vcpu, vfn, kind);
-    this.access(vcpu, vfn, kind);
-    if (this.pmlActive) this.settlePml(vcpu);
+    if (nested !== undefined) nested.touch(vcpu, vfn, kind);
+    else this.accesses.touch(vcpu, vfn, kind);
   }
 
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
     this.select(vcpu);
     const nested = this.nestedGuest(vcpu);
-    if (nested !== undefined) return nested.begin(vcpu, vfn, kind);
-    this.pendingVfn[vcpu] = vfn;
-    this.pendingKind[vcpu] = kind;
-    this.pendingLevel[vcpu] = this.walker(vcpu).space.levels;
-    return this.proceed(vcpu);
+    return nested !== undefined ? nested.begin(vcpu, vfn, kind) : this.accesses.begin(vcpu, vfn, kind);
   }
 
   advance(vcpu: number): number {
     this.select(vcpu);
     const nested = this.nestedGuest(vcpu);
-    if (nested !== undefined) return nested.advance(vcpu);
-    const next = this.path.stage(vcpu, this.pendingStage[vcpu]);
-    if (next !== ACCESS_DONE) {
-      this.pendingStage[vcpu] = next;
-      return next;
-    }
-    return this.proceed(vcpu);
+    return nested !== undefined ? nested.advance(vcpu) : this.accesses.advance(vcpu);
   }
 
   control(vcpu: number, write: ControlWrite): void {
     this.select(vcpu);
     this.registers.write(vcpu, write);
-    this.contextEpoch++;
+    this.contexts.registersChanged();
     this.roots.serve(vcpu);
   }
 
@@ -282,14 +225,14 @@ export class TdpBackend implements MmuBackend, FaultWorld {
         this.destroy();
         break;
     }
-    this.rootsChanged();
+    this.contexts.rootsChanged();
   }
 
   invalidate(slot: Memslot, start: number, end: number): void {
     const nestedGone = this.nested?.engine.tables.unmap(start, end) ?? false;
     if (this.mmu.unmap(start, end) || nestedGone) this.mmu.book.flush(1);
     this.slots.notifierSeq++;
-    if (slot.holdsGuestTables) this.forgetTables();
+    if (slot.holdsGuestTables) this.contexts.forgetTables();
   }
 
   translate(gfn: number): Translation | undefined {
@@ -323,156 +266,6 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     let tables = 0;
     for (const root of this.mmu.roots) tables += this.mmu.tableCount(root);
     return { tableBytesReal: tables * 4096 + (this.nested?.engine.tableBytes() ?? 0) };
-  }
-
-  /** One access: the table pages of the guest's walk from the top down, then the page itself. */
-  private access(vcpu: number, vfn: number, kind: number): void {
-    const context = this.context(vcpu);
-    const { walker, seen } = context;
-    if (walker === undefined || seen === undefined) throw this.wrongMode(vcpu);
-    const block = (vfn * INVERSE_BLOCK) | 0;
-    if (block !== context.block || seen.epoch !== context.blockEpoch) this.enterBlock(vcpu, context, walker, seen, vfn, block);
-    this.path.access(vcpu, vfn + context.shift, kind, 0);
-  }
-
-  /** Finds where a 2 MiB block of guest addresses lies, after the hardware has walked to it. It is kept where it lies in one piece. */
-  private enterBlock(vcpu: number, context: VcpuContext, walker: GuestWalker, seen: SeenTables, vfn: number, block: number): void {
-    const run = walker.find(vfn);
-    const number = walker.blockOf(run, vfn);
-    let isSeen = seen.isWalkSeen(number);
-    if (!isSeen) {
-      this.touchWalk(vcpu, walker, vfn, number);
-      isSeen = seen.isWalkSeen(number);
-    }
-    const isWhole = block * BLOCK_PAGES >= run.vfn && (block + 1) * BLOCK_PAGES <= run.end;
-    context.shift = run.gfn - run.vfn;
-    context.block = isSeen && isWhole ? block : -1;
-    context.blockEpoch = seen.epoch;
-  }
-
-  /** The hardware walks through the guest's tables. */
-  private touchWalk(vcpu: number, walker: GuestWalker, vfn: number, block: number): void {
-    const seen = this.seen(vcpu);
-    const { epoch } = seen;
-    for (let level = walker.space.levels; level >= 1; level--) this.touchTable(vcpu, level, Math.floor(vfn / SPANS[level]));
-    seen.noteWalk(block, epoch);
-  }
-
-  /** The hardware walks through one guest table page. */
-  private touchTable(vcpu: number, level: number, index: number): void {
-    const frame = this.seen(vcpu).take(level, index);
-    if (frame >= 0) this.path.access(vcpu, frame, this.tableAccess, 1);
-  }
-
-  private runSingly(vcpu: number, run: AccessRun, first: number, count: number): void {
-    for (let i = first; i < first + count; i++) this.access(vcpu, run.vfn + i * run.stride, kindOf(run, i));
-  }
-
-  private runLifted(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
-    const walker = this.walker(vcpu);
-    const { stride } = run;
-    let done = 0;
-    while (done < count) {
-      const vfn = run.vfn + (first + done) * stride;
-      let here = count - done;
-      // Table pages in between the data matter to a log that fills: then one guest table's worth of data at a time.
-      if (this.pmlActive && !this.tablesSettled(vcpu, walker, vfn, vfn + (here - 1) * stride))
-        here = Math.min(here, Math.ceil((512 - (vfn % 512)) / stride));
-      this.touchTables(vcpu, walker, vfn, vfn + (here - 1) * stride, stride);
-      this.runData(vcpu, run, first + done, here, gfn + done * stride, slot);
-      done += here;
-    }
-  }
-
-  private runData(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
-    const pattern = { gfn, count, stride: run.stride, kind: run.kind, writeEvery: run.writeEvery, firstIndex: first };
-    this.runPattern(vcpu, pattern, slot, 0);
-  }
-
-  /** Runs accesses to frames of one slot, lifted. @param guestTable 1 when they are the hardware's to guest table pages */
-  private runPattern(vcpu: number, pattern: AccessPattern, slot: Memslot, guestTable: number): void {
-    const { gfn, count, stride, kind, writeEvery } = pattern;
-    const key = this.key(`${kind}/${stride}/${writeEvery}/${slot.index}/${slot.logged}/${this.pmlActive}/${guestTable}`);
-    const alone = this.mmu.roots.length === 1 && this.nested === undefined;
-    const program = new AccessProgram(key, this.journal, vcpu, pattern, slot, this.slots, this.path, this.mmu.spte, guestTable, alone);
-    this.mmu.run(program, this.root(vcpu), gfn, gfn + (count - 1) * stride + 1);
-  }
-
-  /** Touches the table pages of all walks of a run, level by level. */
-  private touchTables(vcpu: number, walker: GuestWalker, vfn: number, lastVfn: number, stride: number): void {
-    for (let level = walker.space.levels; level >= 1; level--) {
-      const span = SPANS[level];
-      if (stride > span) {
-        for (let at = vfn; at <= lastVfn; at += stride) this.touchTable(vcpu, level, Math.floor(at / span));
-      } else {
-        this.touchTableRange(vcpu, walker, level, Math.floor(vfn / span), Math.floor(lastVfn / span) + 1);
-      }
-    }
-  }
-
-  /** Touches the table pages of a level with numbers in [first, end), those of one run of frames at once. */
-  private touchTableRange(vcpu: number, walker: GuestWalker, level: number, first: number, end: number): void {
-    const seen = this.seen(vcpu);
-    let index = walker.nextTable(level, first);
-    while (index < end) {
-      const frame = walker.tableFrame(level, index);
-      const slot = this.slots.find(frame);
-      const inSlot = slot === undefined ? 1 : slot.end - frame;
-      const count = Math.min(walker.tableRunEnd(level, index), end, index + inSlot) - index;
-      if (slot === undefined || count < MIN_LIFTED_TABLES) {
-        for (let i = 0; i < count; i++) this.touchTable(vcpu, level, index + i);
-      } else if (!seen.areSeen(level, index, count)) {
-        const { epoch } = seen;
-        this.runPattern(vcpu, { gfn: frame, count, stride: 1, kind: this.tableAccess, writeEvery: 0, firstIndex: 0 }, slot, 1);
-        seen.noteTables(level, index, count, epoch);
-      }
-      index = walker.nextTable(level, index + count);
-    }
-  }
-
-  /** Whether no table page on the way to a range of frames has to be touched, or a touch changes nothing. */
-  private tablesSettled(vcpu: number, walker: GuestWalker, vfn: number, lastVfn: number): boolean {
-    const seen = this.seen(vcpu);
-    for (let level = walker.space.levels; level >= 1; level--) {
-      const span = SPANS[level];
-      const end = Math.floor(lastVfn / span) + 1;
-      let index = walker.nextTable(level, Math.floor(vfn / span));
-      while (index < end) {
-        const count = Math.min(walker.tableRunEnd(level, index), end) - index;
-        if (!seen.areSeen(level, index, count) && !this.framesSettled(vcpu, walker.tableFrame(level, index), count)) return false;
-        index = walker.nextTable(level, index + count);
-      }
-    }
-    return true;
-  }
-
-  /** Whether the hardware's access to each of the frames passes and leaves its entry as it is. */
-  private framesSettled(vcpu: number, gfn: number, count: number): boolean {
-    const root = this.root(vcpu);
-    for (let i = 0; i < count; i++) {
-      const entry = this.mmu.lookup(root, gfn + i);
-      if (entry.kind !== EntryKind.Leaf || !this.mmu.spte.isSettled(entry.attr, this.tableAccess)) return false;
-    }
-    return true;
-  }
-
-  /** Goes on with a begun access until a fault's stage is due. */
-  private proceed(vcpu: number): number {
-    const walker = this.walker(vcpu);
-    const vfn = this.pendingVfn[vcpu];
-    while (this.pendingLevel[vcpu] >= 0) {
-      const level = this.pendingLevel[vcpu];
-      this.pendingLevel[vcpu] = level - 1;
-      const frame = level === 0 ? walker.gfnOf(vfn) : this.seen(vcpu).take(level, Math.floor(vfn / SPANS[level]));
-      if (frame < 0) continue;
-      const stage = this.path.begin(vcpu, frame, level === 0 ? this.pendingKind[vcpu] : this.tableAccess, level === 0 ? 0 : 1);
-      if (stage !== ACCESS_DONE) {
-        this.pendingStage[vcpu] = stage;
-        return stage;
-      }
-    }
-    this.settlePml(vcpu);
-    return ACCESS_DONE;
   }
 
   private setDirtyLog(slot: Memslot, on: boolean): void {
@@ -515,7 +308,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
       if (this.policy.eagerPageSplit && !shadowPolicy.eagerSplit) throw nestedSplitNeedsCache();
       this.nested = new NestedGuests(vm, vm.nested, this.cpus, shadowPolicy, this.slots, counters, this.journal, this.nestedHost());
     }
-    this.tdpRoots = new TdpRoots(this.mmu, rootPolicy.lifetime, counters, () => this.rootsChanged());
+    this.tdpRoots = new TdpRoots(this.mmu, rootPolicy.lifetime, counters, () => this.contexts.rootsChanged());
     const source = {
       pgd: (vcpu: number) => pgdOf(vm, this.cpus[vcpu]),
       nestedLevels: vm.nested?.levels ?? 0,
@@ -533,7 +326,7 @@ export class TdpBackend implements MmuBackend, FaultWorld {
       invalidate: (slot, start, end) => this.invalidate(slot, start, end),
       rootsObsolete: () => this.roots.invalidateAll(),
       writeProtectElsewhere: gfn => {
-        this.forgetTables();
+        this.contexts.forgetTables();
         this.path.shadowed = this.nested;
         return this.mmu.writeProtectFrame(gfn);
       },
@@ -545,97 +338,14 @@ export class TdpBackend implements MmuBackend, FaultWorld {
     return this.nested !== undefined && this.cpus[vcpu].guestMode ? this.nested : undefined;
   }
 
-  /** Number of the address space a vCPU is in: the last one without paging. */
-  private space(vcpu: number): number {
-    const cpu = this.cpus[vcpu];
-    return cpu.paging ? cpu.space : this.walkers.length - 1;
-  }
-
-  private seen(vcpu: number): SeenTables {
-    return this.context(vcpu).seen as SeenTables;
-  }
-
-  /** The page tables a vCPU walks now. */
-  private walker(vcpu: number): GuestWalker {
-    const { walker } = this.context(vcpu);
-    if (walker === undefined) throw this.wrongMode(vcpu);
-    return walker;
-  }
-
-  private wrongMode(vcpu: number): Error {
-    const { space } = this.walkers[this.space(vcpu)];
-    return badPagingMode(space.name, space.levels, this.cpus[vcpu].levels);
-  }
-
-  private context(vcpu: number): VcpuContext {
-    const context = this.contexts[vcpu];
-    if (context.epoch !== this.contextEpoch) this.resolve(vcpu, context);
-    return context;
-  }
-
-  private resolve(vcpu: number, context: VcpuContext): void {
-    const space = this.space(vcpu);
-    const walker = this.walkers[space];
-    const root = this.roots.cache(vcpu, 'main').current;
-    context.epoch = this.contextEpoch;
-    context.block = -1;
-    context.key = root * this.walkers.length + space;
-    context.root = root === INVALID_ROOT ? undefined : this.tdpRoots.get(root);
-    context.seen = this.tableSeen[space];
-    context.walker = walker.space.levels === this.cpus[vcpu].levels ? walker : undefined;
-  }
-
   private select(vcpu: number): void {
     this.counters.select(vcpu);
     this.journal.vcpu = vcpu;
-    const { key } = this.context(vcpu);
-    if (key !== this.seenKey) this.otherRoot(key);
-  }
-
-  private otherRoot(key: number): void {
-    this.seenKey = key;
-    this.forgetTables();
-  }
-
-  private rootsChanged(): void {
-    this.contextEpoch++;
-    this.forgetTables();
-  }
-
-  /** Counts the overflow exits of the vCPU's log. */
-  private settlePml(vcpu: number): void {
-    const fulls = this.vcpus.pmlFulls[vcpu];
-    if (fulls === 0) return;
-    this.vcpus.pmlFulls[vcpu] = 0;
-    this.count(Ev.pmlFull, fulls);
-    this.count(Ev.exit, fulls);
-  }
-
-  private forgetTables(): void {
-    for (const seen of this.tableSeen) seen.forget();
+    this.contexts.act(vcpu);
   }
 
   private holdsTables(baseGfn: number, npages: number): boolean {
     const inside = (gfn: number): boolean => gfn >= baseGfn && gfn < baseGfn + npages;
     return this.vm.spaces.some(space => inside(space.root) || space.tables.some(run => inside(run.gfn)));
   }
-
-  private key(text: string): number {
-    let key = this.keys.get(text);
-    if (key === undefined) {
-      key = this.keys.size;
-      this.keys.set(text, key);
-    }
-    return key;
-  }
-
-  private count(index: number, amount: number): void {
-    const now = this.counters.now;
-    now[index] = now[index] + amount;
-  }
-}
-
-/** Kind of access number `index` of a run. */
-function kindOf(run: AccessRun, index: number): AccessKind {
-  return run.writeEvery > 0 && index % run.writeEvery === 0 ? Write : run.kind;
 }

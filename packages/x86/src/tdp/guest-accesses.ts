@@ -1,0 +1,287 @@
+/**
+ * A vCPU's accesses through its guest's own page tables.
+ *
+ * The hardware walks those tables first, from the top down, and their pages need second-stage mappings of their own; then it touches the page itself.
+ * Runs are cut at memslot borders; their table pages are touched as a run of their own, and the data is lifted by the engine. An access that may interleave
+ * with others goes on stage by stage.
+ *
+ * Models: Linux arch/x86/kvm/mmu: what reaches KVM of a two-dimensional walk. Hot path.
+ */
+import { ACCESS_DONE as DONE_CODE, AccessKind, ENTRIES_PER_TABLE, EntryKind } from '@mmulab/api';
+import type { AccessRun, Counters } from '@mmulab/api';
+import { Ev } from '../events';
+import type { GuestWalker } from '../guest-walker';
+import type { Memslot, Memslots } from '../memslots';
+import type { SeenTables } from '../seen-tables';
+import type { VcpuStates } from '../vcpu-state';
+import type { VmJournal } from '../vm-journal';
+import { AccessProgram } from './access-program';
+import type { AccessPattern } from './access-program';
+import type { TdpFaultPath } from './fault';
+import type { TdpMmu } from './tdp-mmu';
+import type { VcpuContext, VcpuContexts } from './vcpu-contexts';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const ACCESS_DONE: number = DONE_CODE;
+const { Write } = AccessKind;
+const BLOCK_PAGES = ENTRIES_PER_TABLE;
+const INVERSE_BLOCK = 1 / BLOCK_PAGES;
+/** Frames that a guest table of a level covers. */
+const SPANS: readonly number[] = [1, 2, 3, 4, 5].reduce((spans, level) => [...spans, 512 ** level], [1]);
+
+/** Stages of guest-table touches come before those of the data access; the scheduler sees the same ones. */
+const NO_ACCESS = -1;
+/** Neighbouring guest table pages that are worth a run of their own. */
+const MIN_LIFTED_TABLES = 16;
+/** Shorter runs are not worth lifting. */
+const MIN_LIFTED_PAGES = 8;
+
+/** What the accesses need to know of the VM around them. */
+export interface AccessWorld {
+  /** Whether the vCPU's dirty pages are logged by hardware now. */
+  readonly pmlActive: boolean;
+  /** Whether a nested guest has tables of its own over the same memory. */
+  readonly hasNested: boolean;
+}
+
+/** Accesses of all vCPUs of one VM. */
+export class GuestAccesses {
+  private readonly keys = new Map<string, number>();
+  // The access each vCPU has begun: remaining guest-table levels, then the data.
+  private readonly pendingVfn: Float64Array;
+  private readonly pendingKind: Uint8Array;
+  private readonly pendingLevel: Int8Array;
+  private readonly pendingStage: Int8Array;
+
+  /** @param tableAccess what the hardware's walk does to guest table pages */
+  constructor(
+    private readonly vcpus: VcpuStates,
+    private readonly contexts: VcpuContexts,
+    private readonly slots: Memslots,
+    private readonly mmu: TdpMmu,
+    private readonly path: TdpFaultPath,
+    private readonly journal: VmJournal,
+    private readonly counters: Counters,
+    private readonly world: AccessWorld,
+    private readonly tableAccess: AccessKind,
+  ) {
+    this.pendingVfn = new Float64Array(vcpus.count);
+    this.pendingKind = new Uint8Array(vcpus.count);
+    this.pendingLevel = new Int8Array(vcpus.count);
+    this.pendingStage = new Int8Array(vcpus.count).fill(NO_ACCESS);
+  }
+
+  /** A run of accesses, all their faults included. */
+  run(vcpu: number, run: AccessRun): void {
+    const walker = this.contexts.walker(vcpu);
+    let index = 0;
+    while (index < run.count) {
+      const vfn = run.vfn + index * run.stride;
+      const guest = walker.runAt(vfn);
+      const inGuest = Math.min(run.count - index, Math.ceil((guest.vfn + guest.npages - vfn) / run.stride));
+      const gfn = guest.gfn + (vfn - guest.vfn);
+      const slot = this.slots.find(gfn);
+      const inSlot = slot === undefined ? 1 : Math.min(inGuest, Math.ceil((slot.end - gfn) / run.stride));
+      if (slot === undefined || inSlot < MIN_LIFTED_PAGES || this.path.shadowed !== undefined) this.runSingly(vcpu, run, index, inSlot);
+      else this.runLifted(vcpu, run, index, inSlot, gfn, slot);
+      index += inSlot;
+    }
+    this.settlePml(vcpu);
+  }
+
+  /** One access, all its faults included. */
+  touch(vcpu: number, vfn: number, kind: number): void {
+    this.access(vcpu, vfn, kind);
+    if (this.world.pmlActive) this.settlePml(vcpu);
+  }
+
+  /** Starts one access that may interleave. @returns the stage to run next, or ACCESS_DONE */
+  begin(vcpu: number, vfn: number, kind: number): number {
+    this.pendingVfn[vcpu] = vfn;
+    this.pendingKind[vcpu] = kind;
+    this.pendingLevel[vcpu] = this.contexts.walker(vcpu).space.levels;
+    return this.proceed(vcpu);
+  }
+
+  /** Runs the pending stage. @returns the next one, or ACCESS_DONE */
+  advance(vcpu: number): number {
+    const next = this.path.stage(vcpu, this.pendingStage[vcpu]);
+    if (next === ACCESS_DONE) return this.proceed(vcpu);
+    this.pendingStage[vcpu] = next;
+    return next;
+  }
+
+  /** One access: the table pages of the guest's walk from the top down, then the page itself. */
+  private access(vcpu: number, vfn: number, kind: number): void {
+    const context = this.contexts.get(vcpu);
+    const { walker, seen } = context;
+    if (walker === undefined || seen === undefined) throw this.contexts.wrongMode(vcpu);
+    const block = (vfn * INVERSE_BLOCK) | 0;
+    if (block !== context.block || seen.epoch !== context.blockEpoch) this.enterBlock(vcpu, context, walker, seen, vfn, block);
+    this.path.access(vcpu, vfn + context.shift, kind, 0);
+  }
+
+  /** Finds where a 2 MiB block of guest addresses lies, after the hardware has walked to it. It is kept where it lies in one piece. */
+  private enterBlock(vcpu: number, context: VcpuContext, walker: GuestWalker, seen: SeenTables, vfn: number, block: number): void {
+    const run = walker.find(vfn);
+    const number = walker.blockOf(run, vfn);
+    let isSeen = seen.isWalkSeen(number);
+    if (!isSeen) {
+      this.touchWalk(vcpu, walker, vfn, number);
+      isSeen = seen.isWalkSeen(number);
+    }
+    const isWhole = block * BLOCK_PAGES >= run.vfn && (block + 1) * BLOCK_PAGES <= run.end;
+    context.shift = run.gfn - run.vfn;
+    context.block = isSeen && isWhole ? block : -1;
+    context.blockEpoch = seen.epoch;
+  }
+
+  /** The hardware walks through the guest's tables. */
+  private touchWalk(vcpu: number, walker: GuestWalker, vfn: number, block: number): void {
+    const seen = this.contexts.seen(vcpu);
+    const { epoch } = seen;
+    for (let level = walker.space.levels; level >= 1; level--) this.touchTable(vcpu, level, Math.floor(vfn / SPANS[level]));
+    seen.noteWalk(block, epoch);
+  }
+
+  /** The hardware walks through one guest table page. */
+  private touchTable(vcpu: number, level: number, index: number): void {
+    const frame = this.contexts.seen(vcpu).take(level, index);
+    if (frame >= 0) this.path.access(vcpu, frame, this.tableAccess, 1);
+  }
+
+  private runSingly(vcpu: number, run: AccessRun, first: number, count: number): void {
+    for (let i = first; i < first + count; i++) this.access(vcpu, run.vfn + i * run.stride, kindOf(run, i));
+  }
+
+  private runLifted(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
+    const walker = this.contexts.walker(vcpu);
+    const { stride } = run;
+    let done = 0;
+    while (done < count) {
+      const vfn = run.vfn + (first + done) * stride;
+      let here = count - done;
+      // Table pages in between the data matter to a log that fills: then one guest table's worth of data at a time.
+      if (this.world.pmlActive && !this.tablesSettled(vcpu, walker, vfn, vfn + (here - 1) * stride))
+        here = Math.min(here, Math.ceil((512 - (vfn % 512)) / stride));
+      this.touchTables(vcpu, walker, vfn, vfn + (here - 1) * stride, stride);
+      this.runData(vcpu, run, first + done, here, gfn + done * stride, slot);
+      done += here;
+    }
+  }
+
+  private runData(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
+    const pattern = { gfn, count, stride: run.stride, kind: run.kind, writeEvery: run.writeEvery, firstIndex: first };
+    this.runPattern(vcpu, pattern, slot, 0);
+  }
+
+  /** Runs accesses to frames of one slot, lifted. @param guestTable 1 when they are the hardware's to guest table pages */
+  private runPattern(vcpu: number, pattern: AccessPattern, slot: Memslot, guestTable: number): void {
+    const { gfn, count, stride, kind, writeEvery } = pattern;
+    const key = this.key(`${kind}/${stride}/${writeEvery}/${slot.index}/${slot.logged}/${this.world.pmlActive}/${guestTable}`);
+    const alone = this.mmu.roots.length === 1 && !this.world.hasNested;
+    const program = new AccessProgram(key, this.journal, vcpu, pattern, slot, this.slots, this.path, this.mmu.spte, guestTable, alone);
+    this.mmu.run(program, this.contexts.root(vcpu), gfn, gfn + (count - 1) * stride + 1);
+  }
+
+  /** Touches the table pages of all walks of a run, level by level. */
+  private touchTables(vcpu: number, walker: GuestWalker, vfn: number, lastVfn: number, stride: number): void {
+    for (let level = walker.space.levels; level >= 1; level--) {
+      const span = SPANS[level];
+      if (stride > span) {
+        for (let at = vfn; at <= lastVfn; at += stride) this.touchTable(vcpu, level, Math.floor(at / span));
+      } else {
+        this.touchTableRange(vcpu, walker, level, Math.floor(vfn / span), Math.floor(lastVfn / span) + 1);
+      }
+    }
+  }
+
+  /** Touches the table pages of a level with numbers in [first, end), those of one run of frames at once. */
+  private touchTableRange(vcpu: number, walker: GuestWalker, level: number, first: number, end: number): void {
+    const seen = this.contexts.seen(vcpu);
+    let index = walker.nextTable(level, first);
+    while (index < end) {
+      const frame = walker.tableFrame(level, index);
+      const slot = this.slots.find(frame);
+      const inSlot = slot === undefined ? 1 : slot.end - frame;
+      const count = Math.min(walker.tableRunEnd(level, index), end, index + inSlot) - index;
+      if (slot === undefined || count < MIN_LIFTED_TABLES) {
+        for (let i = 0; i < count; i++) this.touchTable(vcpu, level, index + i);
+      } else if (!seen.areSeen(level, index, count)) {
+        const { epoch } = seen;
+        this.runPattern(vcpu, { gfn: frame, count, stride: 1, kind: this.tableAccess, writeEvery: 0, firstIndex: 0 }, slot, 1);
+        seen.noteTables(level, index, count, epoch);
+      }
+      index = walker.nextTable(level, index + count);
+    }
+  }
+
+  /** Whether no table page on the way to a range of frames has to be touched, or a touch changes nothing. */
+  private tablesSettled(vcpu: number, walker: GuestWalker, vfn: number, lastVfn: number): boolean {
+    const seen = this.contexts.seen(vcpu);
+    for (let level = walker.space.levels; level >= 1; level--) {
+      const span = SPANS[level];
+      const end = Math.floor(lastVfn / span) + 1;
+      let index = walker.nextTable(level, Math.floor(vfn / span));
+      while (index < end) {
+        const count = Math.min(walker.tableRunEnd(level, index), end) - index;
+        if (!seen.areSeen(level, index, count) && !this.framesSettled(vcpu, walker.tableFrame(level, index), count)) return false;
+        index = walker.nextTable(level, index + count);
+      }
+    }
+    return true;
+  }
+
+  /** Whether the hardware's access to each of the frames passes and leaves its entry as it is. */
+  private framesSettled(vcpu: number, gfn: number, count: number): boolean {
+    const root = this.contexts.root(vcpu);
+    for (let i = 0; i < count; i++) {
+      const entry = this.mmu.lookup(root, gfn + i);
+      if (entry.kind !== EntryKind.Leaf || !this.mmu.spte.isSettled(entry.attr, this.tableAccess)) return false;
+    }
+    return true;
+  }
+
+  /** Goes on with a begun access until a fault's stage is due. */
+  private proceed(vcpu: number): number {
+    const walker = this.contexts.walker(vcpu);
+    const vfn = this.pendingVfn[vcpu];
+    while (this.pendingLevel[vcpu] >= 0) {
+      const level = this.pendingLevel[vcpu];
+      this.pendingLevel[vcpu] = level - 1;
+      const frame = level === 0 ? walker.gfnOf(vfn) : this.contexts.seen(vcpu).take(level, Math.floor(vfn / SPANS[level]));
+      if (frame < 0) continue;
+      const stage = this.path.begin(vcpu, frame, level === 0 ? this.pendingKind[vcpu] : this.tableAccess, level === 0 ? 0 : 1);
+      if (stage !== ACCESS_DONE) {
+        this.pendingStage[vcpu] = stage;
+        return stage;
+      }
+    }
+    this.settlePml(vcpu);
+    return ACCESS_DONE;
+  }
+
+  /** Counts the overflow exits of the vCPU's log. */
+  private settlePml(vcpu: number): void {
+    const fulls = this.vcpus.pmlFulls[vcpu];
+    if (fulls === 0) return;
+    this.vcpus.pmlFulls[vcpu] = 0;
+    const now = this.counters.now;
+    now[Ev.pmlFull] += fulls;
+    now[Ev.exit] += fulls;
+  }
+
+  private key(text: string): number {
+    let key = this.keys.get(text);
+    if (key === undefined) {
+      key = this.keys.size;
+      this.keys.set(text, key);
+    }
+    return key;
+  }
+}
+
+/** Kind of access number `index` of a run. */
+function kindOf(run: AccessRun, index: number): AccessKind {
+  return run.writeEvery > 0 && index % run.writeEvery === 0 ? Write : run.kind;
+}

@@ -1,0 +1,120 @@
+/**
+ * What each vCPU walks now: its root, its guest's page tables, and which pages of them need no touch.
+ *
+ * A context is found once and holds until roots, registers or paging modes change; then all are found again on demand. The pages seen belong to
+ * one root and address space at a time. Hot path.
+ */
+import { badPagingMode } from '../errors';
+import type { GuestWalker } from '../guest-walker';
+import type { GuestCpu } from '../roots/guest-state';
+import { INVALID_ROOT } from '../roots/root-cache';
+import type { VcpuRoots } from '../roots/vcpu-roots';
+import { SeenTables } from '../seen-tables';
+import type { TdpRoot } from './tdp-mmu';
+import type { TdpRoots } from './tdp-roots';
+
+/** What a vCPU walks: its root, and its guest's tables (undefined while its paging mode does not fit them). */
+export class VcpuContext {
+  epoch = 0;
+  /** Root and address space as one number. */
+  key = -1;
+  root: TdpRoot | undefined = undefined;
+  walker: GuestWalker | undefined = undefined;
+  seen: SeenTables | undefined = undefined;
+  /** The 2 MiB block of guest addresses touched last, if none of its table pages needed a touch in epoch `blockEpoch`; else -1. */
+  block = -1;
+  blockEpoch = 0;
+  /** From its guest virtual to its guest frames. */
+  shift = 0;
+}
+
+/** Contexts of all vCPUs of a VM. */
+export class VcpuContexts {
+  private readonly contexts: readonly VcpuContext[];
+  private epoch = 1;
+  /** Root and address space that `tableSeen` speaks of. */
+  private seenKey = -1;
+  /** Per address space: the guest table pages that need no touch. Forgotten whenever a mapping of one may have gone or lost rights. */
+  private readonly tableSeen: readonly SeenTables[];
+
+  /** @param walkers one per address space, then one for a guest without paging */
+  constructor(
+    private readonly walkers: readonly GuestWalker[],
+    private readonly cpus: readonly GuestCpu[],
+    private readonly roots: VcpuRoots,
+    private readonly tdpRoots: TdpRoots,
+  ) {
+    this.contexts = cpus.map(() => new VcpuContext());
+    this.tableSeen = walkers.map(walker => new SeenTables(walker));
+  }
+
+  get(vcpu: number): VcpuContext {
+    const context = this.contexts[vcpu];
+    if (context.epoch !== this.epoch) this.resolve(vcpu, context);
+    return context;
+  }
+
+  root(vcpu: number): TdpRoot {
+    return this.get(vcpu).root as TdpRoot;
+  }
+
+  seen(vcpu: number): SeenTables {
+    return this.get(vcpu).seen as SeenTables;
+  }
+
+  /** The page tables a vCPU walks now. */
+  walker(vcpu: number): GuestWalker {
+    const { walker } = this.get(vcpu);
+    if (walker === undefined) throw this.wrongMode(vcpu);
+    return walker;
+  }
+
+  /** The guest's paging mode does not fit its tables. */
+  wrongMode(vcpu: number): Error {
+    const { space } = this.walkers[this.space(vcpu)];
+    return badPagingMode(space.name, space.levels, this.cpus[vcpu].levels);
+  }
+
+  /** A vCPU acts: pages seen under another root or address space say nothing to it. */
+  act(vcpu: number): void {
+    const { key } = this.get(vcpu);
+    if (key !== this.seenKey) {
+      this.seenKey = key;
+      this.forgetTables();
+    }
+  }
+
+  /** Registers have changed: contexts are found again. */
+  registersChanged(): void {
+    this.epoch++;
+  }
+
+  /** Roots have changed, or what they map. */
+  rootsChanged(): void {
+    this.epoch++;
+    this.forgetTables();
+  }
+
+  /** A mapping of a guest table page may have gone. */
+  forgetTables(): void {
+    for (const seen of this.tableSeen) seen.forget();
+  }
+
+  /** Number of the address space a vCPU is in: the last one without paging. */
+  private space(vcpu: number): number {
+    const cpu = this.cpus[vcpu];
+    return cpu.paging ? cpu.space : this.walkers.length - 1;
+  }
+
+  private resolve(vcpu: number, context: VcpuContext): void {
+    const space = this.space(vcpu);
+    const walker = this.walkers[space];
+    const root = this.roots.cache(vcpu, 'main').current;
+    context.epoch = this.epoch;
+    context.block = -1;
+    context.key = root * this.walkers.length + space;
+    context.root = root === INVALID_ROOT ? undefined : this.tdpRoots.get(root);
+    context.seen = this.tableSeen[space];
+    context.walker = walker.space.levels === this.cpus[vcpu].levels ? walker : undefined;
+  }
+}
