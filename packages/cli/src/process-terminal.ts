@@ -20,8 +20,10 @@ export class ProcessTerminal implements Terminal {
 
   constructor() {
     const { stdout, env } = process;
-    this.columns = stdout.isTTY ? stdout.columns : PIPE_COLUMNS;
-    this.color = isSet(env['NO_COLOR']) ? false : isSet(env['FORCE_COLOR']) || (stdout.isTTY && env['TERM'] !== 'dumb');
+    // No terminal has no `isTTY` at all, whatever its type says.
+    const isTerminal = Boolean(stdout.isTTY);
+    this.columns = isTerminal ? stdout.columns : PIPE_COLUMNS;
+    this.color = isSet(env['NO_COLOR']) ? false : isSet(env['FORCE_COLOR']) || (isTerminal && env['TERM'] !== 'dumb');
   }
 
   out(text: string): void {

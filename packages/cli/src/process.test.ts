@@ -41,9 +41,11 @@ describe('the process', () => {
     expect(stderr).not.toContain('░');
   });
 
-  it('writes no escape sequences into a pipe', () => {
-    expect(run('run', '--', 'dirty_log_perf_test', '-b', '4M').stdout).not.toContain('\u001b');
-    expect(run('list').stdout).not.toContain('\u001b');
+  it.each(['', '1'])('writes no escape sequences into a pipe, with CI=%j', CI => {
+    const { FORCE_COLOR: _forced, ...env } = process.env;
+    const plain = (...argv: string[]): string => spawnSync(process.execPath, [BIN, ...argv], { encoding: 'utf8', env: { ...env, CI } }).stdout;
+    expect(plain('run', '--', 'dirty_log_perf_test', '-b', '4M')).not.toContain('\u001b');
+    expect(plain('list')).not.toContain('\u001b');
   });
 
   it('ends with 130 when it is interrupted in the middle of a computation', async () => {
