@@ -8,14 +8,16 @@
  * Models: Linux arch/arm64/kvm/mmu.c kvm_mmu_wp_memory_region(), kvm_mmu_split_memory_region(), kvm_arch_mmu_enable_log_dirty_pt_masked(), kvm_arch_commit_memory_region();
  * virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect().
  */
-import type { Journal, RunProgram } from '@mmulab/pgtable';
+import { BitmapWords, WORD_PAGES } from '@mmulab/pgtable';
 import type { Memslot, Memslots } from './memslots';
 import type { Stage2Policy } from './policy';
 import { eachChunk } from './stage2-tables';
 import type { Stage2Tables } from './stage2-tables';
 
-/** Bits of one word of a dirty bitmap. */
-const WORD_PAGES = 64;
+/** Keys of bitmap programs, apart from those of accesses. */
+const BITMAP_KEYS = 1 << 24;
+/** The bitmap, and what user space read of it, by their number in the engine. */
+const BITMAP_PLANES = 0b110;
 /** Pages of the stretches tried at once, the longest first. */
 const STRETCHES = [2 ** 18, 2 ** 12];
 
@@ -63,13 +65,18 @@ export class Stage2DirtyLog {
   }
 
   /** Protects the span of one word. */
-  protectSpan(first: number, last: number): void {
+  private protectSpan(first: number, last: number): void {
     this.tables.writeProtect(first, last + 1);
     if (this.manualProtect && this.initiallySet) this.split(first, last + 1);
   }
 
   private takeWords(slot: Memslot, start: number, end: number): void {
-    const program = new BitmapProgram(slot, this.slots, this, this.manualProtect && this.initiallySet);
+    const initiallySet = this.manualProtect && this.initiallySet;
+    const { dirtyPlane, readPlane } = this.slots;
+    const key = BITMAP_KEYS | (slot.index << 1) | (initiallySet ? 1 : 0);
+    const program = new BitmapWords(key, slot.spec.baseGfn, dirtyPlane, readPlane, BITMAP_PLANES, {
+      word: (first, last) => this.protectSpan(first, last),
+    });
     // A word that crosses a block's end is one call all the same: then words go one by one.
     if (slot.spec.baseGfn % WORD_PAGES === 0 && start % WORD_PAGES === 0) this.tables.run(program, start, end);
     else this.takeStretches(program, start, end);
@@ -77,7 +84,7 @@ export class Stage2DirtyLog {
   }
 
   /** Words one by one, but stretches in which all bits are clear or all are set at once: there each word is a call over its 64 pages. */
-  private takeStretches(program: BitmapProgram, start: number, end: number): void {
+  private takeStretches(program: BitmapWords, start: number, end: number): void {
     const { dirtyPlane, readPlane } = this.slots;
     const splits = this.policy.eagerSplitChunk !== 0 && this.manualProtect && this.initiallySet;
     for (let at = start; at < end;) {
@@ -105,79 +112,5 @@ export class Stage2DirtyLog {
     const { eagerSplitChunk, granuleBytes } = this.policy;
     if (eagerSplitChunk === 0) return;
     eachChunk(start, end, eagerSplitChunk / granuleBytes, (from, to) => this.tables.split(from, to));
-  }
-}
-
-/** The words of a slot's bitmap as a program the engine may lift. */
-class BitmapProgram implements RunProgram, Journal {
-  readonly key: number;
-  readonly origin: number;
-  readonly period = 1;
-  readonly stride = 1;
-  readonly journal = this;
-  /** The bitmap, and what user space read of it. */
-  readonly planes = 0b110;
-  /** Whether any bit was taken. */
-  any = false;
-  private readonly recordings: boolean[] = [];
-
-  constructor(
-    slot: Memslot,
-    private readonly slots: Memslots,
-    private readonly log: Stage2DirtyLog,
-    initiallySet: boolean,
-  ) {
-    this.origin = slot.spec.baseGfn;
-    this.key = (1 << 24) | (slot.index << 1) | (initiallySet ? 1 : 0);
-  }
-
-  block(from: number, to: number): void {
-    const firstWord = Math.floor((from - this.origin) / WORD_PAGES);
-    for (let start = this.origin + firstWord * WORD_PAGES; start < to; start += WORD_PAGES) {
-      this.word(Math.max(start, from), Math.min(start + WORD_PAGES, to));
-    }
-  }
-
-  settled(): boolean {
-    return false;
-  }
-
-  context(): number {
-    return 0;
-  }
-
-  isIdle(from: number, to: number): boolean {
-    return this.slots.dirtyPlane.isUniform(from, to - from, 0);
-  }
-
-  open(): void {
-    this.recordings.push(this.any);
-    this.any = false;
-  }
-
-  close(): unknown {
-    const happened = this.any;
-    this.any = (this.recordings.pop() as boolean) || happened;
-    return happened ? true : undefined;
-  }
-
-  replay(): void {
-    this.any = true;
-  }
-
-  /** One word, or the part of one that lies in [start, end). */
-  private word(start: number, end: number): void {
-    const { dirtyPlane, readPlane } = this.slots;
-    let first = -1;
-    let last = -1;
-    for (let gfn = start; gfn < end; gfn++) {
-      if (dirtyPlane.get(gfn) === 0 || readPlane.get(gfn) === 0) continue;
-      if (first < 0) first = gfn;
-      last = gfn;
-      dirtyPlane.set(gfn, 0);
-    }
-    if (first < 0) return;
-    this.any = true;
-    this.log.protectSpan(first, last);
   }
 }

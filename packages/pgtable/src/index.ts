@@ -19,3 +19,5 @@ export type { EntryVisitor, SharedTablesParts } from './interleave-tables';
 export { WalkFrame } from './interleave-frame';
 export { PageWalk, RangeWalk, WALK_AGAIN } from './interleave';
 export type { PageWalkOptions } from './interleave';
+export { BitmapWords, WORD_PAGES } from './bitmap-words';
+export type { WordTaker } from './bitmap-words';

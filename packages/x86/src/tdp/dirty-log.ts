@@ -9,7 +9,7 @@
  * virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect().
  */
 import { ENTRIES_PER_TABLE } from '@mmulab/api';
-import type { Journal, RunProgram } from '@mmulab/pgtable';
+import { BitmapWords } from '@mmulab/pgtable';
 import type { Memslot, Memslots } from '../memslots';
 import type { TdpMmu } from './tdp-mmu';
 
@@ -28,7 +28,10 @@ export interface DirtyLogPolicy {
   readonly splitEndExclusive: boolean;
 }
 
-const WORD_PAGES = 64;
+/** Keys of bitmap programs, apart from those of accesses. */
+const BITMAP_KEYS = 1 << 24;
+/** The bitmap, and what user space read of it, by their number in the engine. */
+const BITMAP_PLANES = 0b110;
 /** Pages of a 2 MiB block. */
 const PAGES_PER_BLOCK = ENTRIES_PER_TABLE;
 
@@ -86,7 +89,14 @@ export class TdpDirtyLog {
   /** Takes the bits of [start, end) and protects their pages. @returns whether there was any */
   private protectRange(slot: Memslot, start: number, end: number): boolean {
     const initiallySet = this.manualProtect && this.initiallySet;
-    const program = new BitmapProgram(slot, this.mmu, this.slots, this.policy, initiallySet);
+    const { dirtyPlane, readPlane } = this.slots;
+    const key = BITMAP_KEYS | (slot.index << 1) | (initiallySet ? 1 : 0);
+    const program = new BitmapWords(key, slot.spec.baseGfn, dirtyPlane, readPlane, BITMAP_PLANES, {
+      word: (first, last) => {
+        if (initiallySet) this.protectHuge(first, last);
+      },
+      page: gfn => this.mmu.clearDirtyPage(gfn, !this.policy.pml),
+    });
     const roots = this.mmu.roots.filter(root => root.valid);
     // Words that cross a block's end are cut there; that shows only where huge leaves are handled by the word.
     const [root] = roots;
@@ -94,85 +104,6 @@ export class TdpDirtyLog {
     if (liftable && root !== undefined) this.mmu.run(program, root, start, end);
     else program.block(start, end);
     return program.any;
-  }
-}
-
-/** The words of a slot's bitmap as a program the engine may lift. */
-class BitmapProgram implements RunProgram, Journal {
-  readonly key: number;
-  readonly origin: number;
-  readonly period = 1;
-  readonly stride = 1;
-  readonly journal = this;
-  /** The bitmap, and what user space read of it. */
-  readonly planes = 0b110;
-  /** Whether any bit was taken. */
-  any = false;
-  private readonly recordings: boolean[] = [];
-
-  constructor(
-    slot: Memslot,
-    private readonly mmu: LoggedTables,
-    private readonly slots: Memslots,
-    private readonly policy: DirtyLogPolicy,
-    private readonly initiallySet: boolean,
-  ) {
-    this.origin = slot.spec.baseGfn;
-    this.key = (1 << 24) | (slot.index << 1) | (initiallySet ? 1 : 0);
-  }
-
-  block(from: number, to: number): void {
-    const firstWord = Math.floor((from - this.origin) / WORD_PAGES);
-    for (let start = this.origin + firstWord * WORD_PAGES; start < to; start += WORD_PAGES) {
-      this.word(Math.max(start, from), Math.min(start + WORD_PAGES, to));
-    }
-  }
-
-  settled(): boolean {
-    return false;
-  }
-
-  context(): number {
-    return 0;
-  }
-
-  isIdle(from: number, to: number): boolean {
-    return this.slots.dirtyPlane.isUniform(from, to - from, 0);
-  }
-
-  open(): void {
-    this.recordings.push(this.any);
-    this.any = false;
-  }
-
-  close(): unknown {
-    const happened = this.any;
-    this.any = (this.recordings.pop() as boolean) || happened;
-    return happened ? true : undefined;
-  }
-
-  replay(): void {
-    this.any = true;
-  }
-
-  /** One word, or the part of one that lies in [start, end). */
-  private word(start: number, end: number): void {
-    const { dirtyPlane, readPlane } = this.slots;
-    let first = -1;
-    let last = -1;
-    for (let gfn = start; gfn < end; gfn++) {
-      if (dirtyPlane.get(gfn) === 0 || readPlane.get(gfn) === 0) continue;
-      if (first < 0) first = gfn;
-      last = gfn;
-    }
-    if (first < 0) return;
-    this.any = true;
-    if (this.initiallySet) this.protectHuge(first, last);
-    for (let gfn = first; gfn <= last; gfn++) {
-      if (dirtyPlane.get(gfn) === 0 || readPlane.get(gfn) === 0) continue;
-      dirtyPlane.set(gfn, 0);
-      this.mmu.clearDirtyPage(gfn, !this.policy.pml);
-    }
   }
 
   /** Huge leaves under a word: split, or protected at its two ends. */
