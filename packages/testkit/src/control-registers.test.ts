@@ -31,6 +31,8 @@ const sizes = [
   [4, 8],
   [16, 16],
   [60, 64],
+  // Long enough to be recognised as steady.
+  [1000, 16],
 ] as const;
 
 describe.each(sizes)('%i changes with %i pages each', (n, p) => {

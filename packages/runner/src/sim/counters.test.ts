@@ -53,6 +53,21 @@ describe('the counters of a run', () => {
     expect(waiting.toValues(waiting.endPhase().all)).toEqual({ fault: 7, pages: 0 });
   });
 
+  it('call in what is held back before a snapshot: what repeats is the whole difference', () => {
+    const waiting = new RunCounters(events, 1);
+    waiting.select(0);
+    const { now } = waiting;
+    let held = 0;
+    waiting.holdBack(() => {
+      now[0] += held;
+      held = 0;
+    });
+    const before = waiting.snapshot();
+    held = 5;
+    waiting.repeat(before, waiting.snapshot(), 3);
+    expect(waiting.toValues(waiting.endPhase().all)).toEqual({ fault: 20, pages: 0 });
+  });
+
   it('keep the vector of an actor', () => {
     counters.select(0);
     const vector = counters.now;

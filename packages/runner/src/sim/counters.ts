@@ -65,7 +65,7 @@ export class RunCounters implements Counters {
 
   /** Ends a phase. What is counted from now on belongs to the next. */
   endPhase(): PhaseCounts {
-    for (const settle of this.settlers) settle();
+    this.settle();
     const all = this.emptyVector();
     const vcpus = Array.from({ length: this.vcpus }, () => this.emptyVector());
     const slots = new Map<number, Float64Array>();
@@ -92,6 +92,7 @@ export class RunCounters implements Counters {
 
   /** What all actors have counted so far. */
   snapshot(): readonly CounterSnapshot[] {
+    this.settle();
     return this.scopes().flatMap(scope => scope.vectors.flatMap(vector => (vector === undefined ? [] : [{ vector, values: vector.slice() }])));
   }
 
@@ -108,11 +109,17 @@ export class RunCounters implements Counters {
     this.events.forEach((event, i) => (totals[i] = (event.gauge ? 0 : (totals[i] ?? 0)) + (phase[i] ?? 0)));
   }
 
-  /** All vectors there are, but the host's of no scope. */
+  /** All vectors there are, but the host's of no scope, everything counted in them. */
   recorded(): readonly Float64Array[] {
+    this.settle();
     return [this.unscoped, ...this.slots.values()].flatMap(scope =>
       scope.vectors.flatMap((vector, index) => (vector === undefined || (scope === this.unscoped && index === 0) ? [] : [vector])),
     );
+  }
+
+  /** Adds what was held back: before vectors are read. */
+  private settle(): void {
+    for (const settle of this.settlers) settle();
   }
 
   private scopes(): readonly Scope[] {
