@@ -7,6 +7,7 @@
  */
 import type { AccessKind, AccessRun } from './access';
 import type { EventDef } from './events';
+import type { KernelSwitch } from './kernel-releases';
 import type { KernelProfile, OptionSpec, OptionValues } from './options';
 import type { ExportDef } from './trace-export';
 import type { Gfn, Level, Vfn } from './units';
@@ -109,6 +110,8 @@ export interface BackendDefinition {
   readonly models: string;
   /** In order of release; the last one is the default. */
   readonly profiles: readonly KernelProfile[];
+  /** In which release each option changed (kernel-releases.ts). Absent: nothing is known between the profiles. */
+  readonly switches?: readonly KernelSwitch[];
   /** Policy switches and module parameters. */
   readonly options: readonly OptionSpec[];
   /** Facts about the host machine. */

@@ -24,6 +24,8 @@ export type {
   SwitchOption,
   TextOption,
 } from './options';
+export { compareReleases, kernelValues, newestProfile, parseRelease, profilesOf } from './kernel-releases';
+export type { KernelSwitch, KernelTable, KernelValues, SwitchChange } from './kernel-releases';
 export { ACCESS_DONE, BackendOptions, CountersToken, HostOptions, MmuBackend } from './backend';
 export type { BackendDefinition, BackendMemory, SharedPart, SharedRounds, StageDef, Translation } from './backend';
 export { TraceExport } from './trace-export';

@@ -1,7 +1,7 @@
 /**
  * What ran, in one line: backend, kernel, workload, and the options that neither the kernel nor a default explains.
  */
-import type { BackendDefinition, OptionSpec, OptionValues, RunResult, WorkloadDefinition } from '@mmulab/api';
+import { kernelValues, type BackendDefinition, type OptionSpec, type OptionValues, type RunResult, type WorkloadDefinition } from '@mmulab/api';
 import { configValue, isRecord, settingText } from './settings';
 
 /** What is known of backends and workloads: a value that a run has by default need not be said. */
@@ -55,9 +55,9 @@ function backendOf(config: Config, backends: Catalog['backends']): BackendDefini
 }
 
 /** Options as the kernel of a run has them. */
-function kernelOptions(config: Config, { options, profiles }: BackendDefinition): OptionValues {
-  const profile = profiles.find(candidate => candidate.name === textAt(config, 'backend', 'kernel'));
-  return { ...defaultsOf(options), ...profile?.values };
+function kernelOptions(config: Config, backend: BackendDefinition): OptionValues {
+  const kernel = kernelValues(backend, textAt(config, 'backend', 'kernel'));
+  return { ...defaultsOf(backend.options), ...(typeof kernel === 'string' ? {} : kernel.values) };
 }
 
 /** What is not as the kernel profile has it, and what is not as on the usual host. */

@@ -7,7 +7,7 @@
  * of the test; MMULAB_SEED sets another one. A failure prints the shortest sequence that still fails.
  */
 import { deepStrictEqual, ok } from 'node:assert';
-import { MmulabError } from '@mmulab/api';
+import { MmulabError, parseRelease } from '@mmulab/api';
 import type { BackendDefinition, ControlWrite, OptionSpec, OptionValue, OptionValues } from '@mmulab/api';
 import { Registry } from '@mmulab/runner';
 import type * as FastCheck from 'fast-check';
@@ -120,6 +120,18 @@ function describeDefinition(definition: BackendDefinition): void {
         ok(isValueOf(spec, value), `profile ${profile.name} sets ${name} to ${value}`);
       }
       definition.check({ ...defaultsOf(definition.options), ...profile.values }, defaultsOf(definition.hostOptions));
+    }
+  });
+
+  it('has switches of known options, each changing at releases to values it can have', () => {
+    const { switches = [] } = definition;
+    deepStrictEqual(repeated(switches.map(({ option }) => option)), []);
+    for (const { option, first, changes } of switches) {
+      const spec = definition.options.find(({ name }) => name === option);
+      ok(spec !== undefined, `a switch of ${option}, which is no option`);
+      for (const value of [first, ...changes.map(change => change.value)]) ok(isValueOf(spec, value), `${option} becomes ${value}`);
+      const releases = changes.flatMap(({ since, backports = [] }) => [...(since === undefined ? [] : [since]), ...backports]);
+      for (const release of releases) ok(parseRelease(release) !== undefined, `${option} changes in ${release}, which is no release`);
     }
   });
 

@@ -10,7 +10,7 @@ import { renderPage } from './page';
 const INTRODUCTION = [
   'A config is YAML or JSON. Sizes take the suffixes K, M, G and T, times ns, us, ms and s. `mmulab init` writes one to start from, `mmulab validate` checks one, and the first line of a config tells an editor where its schema is:',
   '```yaml\n# yaml-language-server: $schema=./node_modules/@mmulab/cli/schema/config.v1.json\nbackend: { name: x86-tdp, kernel: 6.1.192, options: { eager_page_split: N } }\nworkload: dirty_log_perf_test -v 2 -b 16M -s anonymous_hugetlb_2mb -g -f 20\nvary: { huge_page_fault: [zap, split] }\n```',
-  'Option defaults are those of the kernel: first the default below, then what the kernel profile says, then what the config or `--set` says. A release that is no profile means the nearest earlier one, a series (6.12) its first profile; a note says so. In `vary`, `zip` and `--set` the bare name of an option does where only one has it; a dotted path always does.',
+  'Option defaults are those of the kernel: first the default below, then what the kernel profile says, then what the config or `--set` says. A release between two profiles takes each switch at the release it changed in; one outside those known counts as the first or last profile, and its name says so (`8.1 (as 7.3)`). In `vary`, `zip` and `--set` the bare name of an option does where only one has it; a dotted path always does.',
   'Thresholds name a place in the result, `phases.dirty_1.counters.page_fault`, `phases.dirty_1.vcpus.0.counters.page_fault`, `totals.counters.page_fault`, `memory.tableBytesReal` or `wallMs`, and what must hold there: `<=`, `>=`, `<`, `>`, `==` or `!=` and a number, or a list of such conditions. One that does not hold ends `mmulab run` with 1.',
 ];
 

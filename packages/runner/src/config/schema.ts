@@ -40,7 +40,7 @@ function ifBackend(definition: BackendDefinition, isDefault: boolean): JsonSchem
   };
   const unnamed: JsonSchema = { not: { anyOf: [{ required: ['extends'] }, { required: ['backend'] }] } };
   const kernel = {
-    description: `Profiles of ${name}; other releases mean the nearest earlier one.`,
+    description: `Profiles of ${name}; any other release number takes each switch at its own release.`,
     anyOf: [{ enum: profiles.map(profile => profile.name) }, {}],
   };
   return {

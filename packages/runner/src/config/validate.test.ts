@@ -58,11 +58,12 @@ describe('option values', () => {
     expect(codeOf(() => resolve({ workload, backend: { options: { npt: 'N' } }, host: { vendor: 'amd' } }))).toBe('TOY_COMBINATION');
   });
 
-  it('of an unknown point release are those of the nearest earlier one, and a note says so', () => {
+  it('of an unknown point release are those of the nearest earlier one, and name and note say so', () => {
     const { backend, notes } = one({ workload, backend: { kernel: '6.1.200' } });
-    expect([backend.kernel, notes]).toEqual([
-      '6.1.192',
-      ['backend.kernel: 6.1.200 is no profile of toy-mmu: taken as 6.1.192, the nearest earlier one'],
+    expect([backend.kernel, backend.options.ratio, notes]).toEqual([
+      '6.1.200 (as 6.1.192)',
+      50,
+      ['backend.kernel: 6.1.200 is no profile of toy-mmu: counted as 6.1.192'],
     ]);
   });
 });
@@ -91,7 +92,7 @@ describe('bad input', () => {
     ['an unknown workload option', { workload: { name: workload, options: { vcpu: 2 } } }, 'CONFIG_UNKNOWN_OPTION'],
     ['an unknown backend', { workload, backend: 'toy-mmv' }, 'CONFIG_UNKNOWN_BACKEND'],
     ['an unknown kernel', { workload, backend: { kernel: 'newest' } }, 'CONFIG_UNKNOWN_KERNEL'],
-    ['a kernel before all profiles', { workload, backend: { kernel: 4.19 } }, 'CONFIG_UNKNOWN_KERNEL'],
+    ['a kernel that is no release', { workload, backend: { kernel: 'newest' } }, 'CONFIG_UNKNOWN_KERNEL'],
     ['an unknown workload', { workload: 'toy_tests' }, 'CONFIG_UNKNOWN_WORKLOAD'],
     ['no workload', {}, 'CONFIG_MISSING'],
     ['an empty command line', { workload: '' }, 'WORKLOAD_COMMAND'],

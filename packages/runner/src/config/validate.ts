@@ -41,8 +41,8 @@ export function resolvedConfig(run: ResolvedRun): Readonly<Record<string, unknow
 
 function resolveRun(config: NormalConfig, variation: string, registry: Registry): ResolvedRun {
   const definition = backendOf(config, registry);
-  const { profile, note } = resolveKernel(definition, config.backend.kernel, 'backend.kernel');
-  const options = readOptions(definition.options, profile.values, config.backend.options ?? {}, definition.name, 'backend.options');
+  const { name: kernel, values, note } = resolveKernel(definition, config.backend.kernel, 'backend.kernel');
+  const options = readOptions(definition.options, values, config.backend.options ?? {}, definition.name, 'backend.options');
   const host = readOptions(hostOptionSpecs(definition), {}, config.host ?? {}, `the host of ${definition.name}`, 'host');
   const workload = resolveWorkload(config, registry);
   if (config.time?.model !== undefined) throw unknownModel('time.model', config.time.model);
@@ -52,7 +52,7 @@ function resolveRun(config: NormalConfig, variation: string, registry: Registry)
   return {
     name: config.name ?? workload.name,
     variation,
-    backend: { name: definition.name, kernel: profile.name, options },
+    backend: { name: definition.name, kernel, options },
     host,
     workload,
     seed: readOption(seedOption, config.seed ?? DEFAULT_SEED, 'seed') as number,
