@@ -5,15 +5,16 @@
  */
 export { Geometry } from './geometry';
 export { AttrTable } from './attr-table';
+export type { Plane } from './plane';
 export { PagePlane } from './page-plane';
 export { AskedPlane, PageMemo, PageMemory, PageReplayer } from './page-memo';
 export { RunList } from './run-list';
 export type { Bookkeeper, MmOps } from './mm-ops';
 export { EngineWorld } from './engine';
-export type { Engine, EngineClass, EngineParts, Plane, RangeOptions } from './engine';
+export type { Engine, EngineClass, EngineParts, RangeOptions } from './engine';
 export { makeEngine } from './make-engine';
 export { tableWorld } from './table-world';
-export type { Journal, RunProgram } from './lift';
+export type { Journal, RunProgram } from './run-program';
 export { SharedTables } from './interleave-tables';
 export type { EntryVisitor, SharedTablesParts } from './interleave-tables';
 export { WalkFrame } from './interleave-frame';

@@ -9,7 +9,7 @@ import { Action, Change, Effect, EntryKind, Step, verdictAttr, verdictTableAttr 
 import type { Protocol } from '@mmulab/api';
 import { badStep } from './errors';
 import { callOut, isFlushStep, isPrivateStep, stepName } from './interleave-steps';
-import type { EntryVisitor, SharedTables } from './interleave-tables';
+import type { EntryVisitor, SharedTables, SharedWalk } from './interleave-tables';
 
 /** Program counter of a frame whose next step reads an entry. */
 const READ = -1;
@@ -19,7 +19,7 @@ const NOTHING = -1;
 const NO_PROTOCOL: Protocol = { name: 'effects', change: Change.SetLeaf, steps: [] };
 
 /** Frame of one walk. Subclasses say where it goes. */
-export abstract class WalkFrame {
+export abstract class WalkFrame implements SharedWalk {
   /** The entry the walk stands on: its level, and a frame of it. */
   level: number;
   gfn = 0;

@@ -11,7 +11,6 @@
 import { EntryKind } from '@mmulab/api';
 import type { EngineParts } from './engine';
 import { freedInUse, readFreed, tableGone, wroteRemoved } from './errors';
-import type { WalkFrame } from './interleave-frame';
 import { INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, EMPTY_SLOT, leafSlot } from './slot';
 import { TableTree } from './table-tree';
 
@@ -25,6 +24,38 @@ export interface SharedTablesParts extends Pick<EngineParts, 'geometry' | 'attrs
 export const LimboStage = { Unlinked: 0, Removed: 1, Deferred: 2 } as const;
 export type LimboStage = (typeof LimboStage)[keyof typeof LimboStage];
 
+/** Sees one entry. Tables come before what they hold. */
+export type EntryVisitor = (level: number, gfn: number, kind: EntryKind, attr: number, tableAttr: number) => void;
+
+/** What the tables know of a walk under way in them (interleave-frame.ts). */
+export interface SharedWalk {
+  /** The entry it stands on: level, and a frame of it. */
+  readonly level: number;
+  readonly gfn: number;
+  /** Root under which it found the table of each level; kept up to date when a table moves to limbo. */
+  readonly roots: Int32Array;
+  /** Whether unlinked tables wait for its end before they are freed. */
+  readonly isReader: boolean;
+  /** A table page is taken and not yet linked. */
+  readonly hasPending: boolean;
+  /** The entry is frozen by this walk. */
+  readonly hasFrozen: boolean;
+  /** A table has taken a split leaf's place and lacks its parts. */
+  readonly hasUnfilled: boolean;
+  /** Whether the protocol under way has a flush or invalidation before it. */
+  readonly owesFlushStep: boolean;
+  /** What its next step is, for schedules. */
+  readonly nextName: string;
+  /** Set when another walk replaces the table at its entry. */
+  isReplaced: boolean;
+  /** Set to the root of the limbo that holds what it unlinked. */
+  unlinked: number;
+  /** Whether it stands in a table under a root. */
+  standsIn(root: number): boolean;
+  /** Shows the leaf it has frozen and not yet accounted for, if there is one. */
+  visitFrozen(visit: EntryVisitor): void;
+}
+
 /** An unlinked table with all below it. */
 interface Limbo {
   readonly root: number;
@@ -35,17 +66,14 @@ interface Limbo {
   /** Tables in it, once they are accounted for. */
   tables: number;
   /** Walks whose end it waits for. */
-  readonly readers: Set<WalkFrame>;
+  readonly readers: Set<SharedWalk>;
 }
-
-/** Sees one entry. Tables come before what they hold. */
-export type EntryVisitor = (level: number, gfn: number, kind: EntryKind, attr: number, tableAttr: number) => void;
 
 /** Tables of one kind, the walks under way in them, and what became of tables that were unlinked. */
 export class SharedTables {
   readonly tree: TableTree;
   /** Walks under way, in order of their start. */
-  readonly walks: WalkFrame[] = [];
+  readonly walks: SharedWalk[] = [];
   /** Table pages taken, and given back, so far. */
   taken = 0;
   freed = 0;
@@ -65,18 +93,18 @@ export class SharedTables {
   }
 
   /** A walk begins. Read-side walks keep unlinked tables from being freed until they end. */
-  begin(walk: WalkFrame): void {
+  begin(walk: SharedWalk): void {
     this.walks.push(walk);
   }
 
   /** A walk ends: tables that waited for it alone are freed. */
-  end(walk: WalkFrame): void {
+  end(walk: SharedWalk): void {
     this.walks.splice(this.walks.indexOf(walk), 1);
     for (const entry of [...this.limbo]) if (entry.readers.delete(walk) && entry.readers.size === 0) this.free(entry);
   }
 
   /** Puts the tree's cursor on the entry a walk stands on; entries of removed tables read as locked. */
-  enter(walk: WalkFrame): void {
+  enter(walk: SharedWalk): void {
     const { level, gfn } = walk;
     const root = walk.roots[level];
     if (this.isRemoved(root)) {
@@ -88,7 +116,7 @@ export class SharedTables {
   }
 
   /** Stores a leaf, a special attribute or nothing (0) at a walk's entry. A table that stood there is unlinked. */
-  storeAttr(walk: WalkFrame, attr: number): void {
+  storeAttr(walk: SharedWalk, attr: number): void {
     this.enterToWrite(walk);
     if (this.tree.kind === EntryKind.Table) this.unlink(walk);
     this.tree.writeAttr(attr);
@@ -96,7 +124,7 @@ export class SharedTables {
   }
 
   /** Links a table whose entries all hold `childAttr` at a walk's entry. */
-  storeTable(walk: WalkFrame, childAttr: number, tableAttr: number): void {
+  storeTable(walk: SharedWalk, childAttr: number, tableAttr: number): void {
     this.enterToWrite(walk);
     if (this.tree.kind === EntryKind.Table) this.unlink(walk);
     this.tree.writeTable(childAttr, tableAttr);
@@ -104,7 +132,7 @@ export class SharedTables {
   }
 
   /** Stores `childAttr` in every entry of the table below a walk's entry, which others may have seen already. */
-  fillLinked(walk: WalkFrame, childAttr: number): void {
+  fillLinked(walk: SharedWalk, childAttr: number): void {
     this.enterToWrite(walk);
     if (this.tree.kind === EntryKind.Table) this.tree.writeTable(childAttr, this.tree.tableAttr);
     this.version++;
@@ -193,13 +221,13 @@ export class SharedTables {
     return entry !== undefined && entry.stage !== LimboStage.Unlinked;
   }
 
-  private enterToWrite(walk: WalkFrame): void {
+  private enterToWrite(walk: SharedWalk): void {
     this.enter(walk);
     if (this.isRemoved(walk.roots[walk.level])) throw wroteRemoved(walk.gfn, walk.level, this.dump());
   }
 
   /** Moves the table below a walk's entry, the cursor's, to limbo, with the walks that stand in it. Leaves the cursor where it was. */
-  private unlink(by: WalkFrame): void {
+  private unlink(by: SharedWalk): void {
     const { tree } = this;
     const { level } = by;
     const from = by.roots[level];

@@ -12,12 +12,12 @@ import type { Entry, Protocol, Rule } from '@mmulab/api';
 import type { Engine, EngineClass, EngineParts, RangeOptions } from './engine';
 import type { Geometry } from './geometry';
 import { RunLifter } from './lift';
-import type { RunProgram } from './lift';
 import type { Bookkeeper } from './mm-ops';
 import { PageReplayer } from './page-memo';
 import type { PagePlane } from './page-plane';
 import { ProtocolRunner } from './protocol-runner';
 import { RangeWalker } from './range-walk';
+import type { RunProgram } from './run-program';
 import { EMPTY_SLOT } from './slot';
 import { TableTree } from './table-tree';
 

@@ -5,8 +5,8 @@
  * blocks that compare by content, so that operations lift over page tables and planes together. Hot path.
  */
 import { AttrTable } from './attr-table';
-import type { Plane } from './engine';
 import type { Geometry } from './geometry';
+import type { Plane } from './plane';
 import { INDEX_MASK, KIND_MASK, LEAF_TABLE, UNIFORM, slotAttr, uniformSlot } from './slot';
 import { TableTree } from './table-tree';
 

@@ -6,9 +6,8 @@
  * agent whose whole attempt met a world in which nobody stored anything would meet the same again: it waits until somebody does.
  */
 import { PageWalk } from '@mmulab/pgtable';
-import type { WalkFrame } from '@mmulab/pgtable';
-import type { Agent } from './explorer';
-import type { TablesWorld } from './explorer-world';
+import type { SharedTables, WalkFrame } from '@mmulab/pgtable';
+import type { Agent } from './explored-world';
 
 /** What a phase answers when the agent is done. */
 export const DONE = -1;
@@ -49,6 +48,14 @@ export class ReadWriteLock {
   }
 }
 
+/** What agents do to the world they share. */
+export interface AgentWorld {
+  readonly lock: ReadWriteLock;
+  readonly tables: SharedTables;
+  /** A flush of all vCPUs' translations. */
+  flushAll(): void;
+}
+
 /** Runs phases. */
 export class PhaseAgent implements Agent {
   isDone = false;
@@ -63,7 +70,7 @@ export class PhaseAgent implements Agent {
 
   constructor(
     readonly name: string,
-    private readonly world: TablesWorld,
+    private readonly world: AgentWorld,
     private readonly phases: readonly Phase[],
   ) {
     this.attemptVersion = world.tables.version;

@@ -2,7 +2,7 @@
  * Errors of the interleaving explorer, by code: what a user got wrong, and the invariants a world may break.
  */
 import { InvariantError, MmulabError } from '@mmulab/api';
-import type { ExploredWorld } from './explorer';
+import type { ExploredWorld } from './explored-world';
 
 /** EXPLORER_SCHEDULE: a schedule that cannot be read, or that names an agent that is not there or cannot go on. */
 export function badSchedule(text: string, why: string): MmulabError {

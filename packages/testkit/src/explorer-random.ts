@@ -5,7 +5,8 @@
  * others. A bug that needs d steps in a certain order is found by one run with a probability of at least 1 / (n · k^(d-1)), with n agents and at
  * most k steps. A run is known by its seed.
  */
-import type { ExploredWorld, Violation } from './explorer';
+import type { ExploredWorld } from './explored-world';
+import type { Violation } from './explorer';
 import { stepAndCheck, violationOf } from './explorer';
 
 /** Agents that retry take more steps than in the first run. */

@@ -12,7 +12,7 @@
 import { EntryKind } from '@mmulab/api';
 import { SharedTables } from '@mmulab/pgtable';
 import type { MmOps, SharedTablesParts } from '@mmulab/pgtable';
-import type { ExploredWorld } from './explorer';
+import type { ExploredWorld } from './explored-world';
 import {
   countersDiffer,
   entryLocked,

@@ -3,7 +3,7 @@
  */
 import { InvariantError, MmulabError } from '@mmulab/api';
 import { explore, formatSchedule, formatViolation, parseSchedule, replay } from './explorer';
-import type { Agent, ExploredWorld } from './explorer';
+import type { Agent, ExploredWorld } from './explored-world';
 import { exploreRandomly, formatBound, randomNumbers } from './explorer-random';
 
 /** One step: its name and what it does to the shared numbers; a step that answers false was not ready. */
