@@ -6,7 +6,7 @@ export { ENTRIES_PER_TABLE, PAGES_PER_LEVEL, PAGE_SIZE_BYTES, formatSize, parseS
 export type { Gfn, Hvf, Level, Pfn, Vfn } from './units';
 export { AccessKind } from './access';
 export type { AccessRun, GuestRun, GuestTableRun, GuestTables, RandomRun } from './access';
-export type { HostBacking, HostFault, HostNotification, HostState, MemslotSpec, PopulatedRun } from './memslot';
+export type { DroppedPages, HostBacking, HostFault, HostNotification, HostState, MemslotSpec, PopulatedRun } from './memslot';
 export { EntryKind } from './entry';
 export type { Entry } from './entry';
 export { Action, Change, Effect, Step, makeVerdict, verdictAction, verdictAttr, verdictEffects, verdictOutcome, verdictTableAttr } from './rule';
@@ -32,6 +32,7 @@ export { TraceExport } from './trace-export';
 export type { ExportDef } from './trace-export';
 export { Workload } from './workload';
 export type {
+  BackingUse,
   ControlWrite,
   GuestCpuState,
   HostOp,

@@ -44,12 +44,24 @@ export interface HostState {
   readonly thp: boolean;
 }
 
+/** What the host leaves behind where it drops pages (MADV_DONTNEED). All lists are indexed by the state before. */
+export interface DroppedPages {
+  /** State of the pages of a block of `pageLevel` that goes as a whole, by that of its first page. */
+  readonly block: readonly number[];
+  /** State of a page that goes while others of its block stay. */
+  readonly page: readonly number[];
+  /** State of a page that stays while others of its block go. Where it differs from the state before, the host breaks a huge page up. */
+  readonly kept: readonly number[];
+}
+
 /** A kind of host memory (`-s` of the selftests). State 0 is "untouched". */
 export interface HostBacking {
   readonly name: string;
   readonly doc: string;
   /** Size of the pages the test asks for, as a level: alignment of region and slot, and step of tests that touch large pages. */
   readonly pageLevel: Level;
+  /** Neighbouring entries of `pageLevel` that make up one page (contiguous hugetlb pages): a fault brings them together. Absent: 1. */
+  readonly contiguous?: number;
   /** hugetlb: the size is that of the mapping itself (a VMA property), whatever is present. */
   readonly hugetlb: boolean;
   /** Device memory mapped into user space (PFNMAP) instead of pages of RAM: never in blocks, never executable, not cached. Absent: RAM. */
@@ -61,6 +73,12 @@ export interface HostBacking {
   readonly faults: readonly HostFault[];
   /** The same for pages whose block of `pageLevel` does not lie wholly inside the slot, or is not congruent with it: small pages only. */
   readonly edgeFaults?: readonly HostFault[];
+  /** What is left where the host drops pages. Absent: every page is untouched again. */
+  readonly dropped?: DroppedPages;
+  /** False where the kernel refuses to drop pages of this kind (MADV_DONTNEED on hugetlb, before 5.18). */
+  readonly droppable?: boolean;
+  /** State of a page that a userfaultfd handler has copied in. Absent: that of `populated`. */
+  readonly copied?: number;
 }
 
 /** Memory that the host filled before the guest started (images, page tables, `-H`). */

@@ -8,7 +8,7 @@
 import type { AccessRun, GuestTables, RandomRun } from './access';
 import type { HostBacking, MemslotSpec } from './memslot';
 import type { OptionSpec, OptionValues } from './options';
-import type { Gfn, Vfn } from './units';
+import type { Gfn, Level, Vfn } from './units';
 
 /** A guest write to a register that concerns the MMU. `toggle` flips the bit's present value. */
 export type ControlWrite =
@@ -123,6 +123,14 @@ export interface Machine {
   maxGfn(physBits: number): Gfn;
   /** Guest physical address bits without a guest mode that says otherwise. */
   readonly physBits: number;
+  /** Neighbouring entries the host's tables can treat as one (contiguous hugetlb pages), by level. Absent: none. */
+  readonly contiguous?: Readonly<Partial<Record<Level, number>>>;
+}
+
+/** How a test uses the host memory it asks for. */
+export interface BackingUse {
+  /** A userfaultfd in missing mode watches it: a handler copies pages in one by one. */
+  readonly userfaultfd?: 'missing';
 }
 
 /** What a workload is planned from. */
@@ -130,8 +138,10 @@ export interface WorkloadRequest {
   /** Validated values of the workload's options, all of them. */
   readonly options: OptionValues;
   readonly machine: Machine;
-  /** The backing registered under a name; throws a typed error for unknown names. */
-  backing(name: string): HostBacking;
+  /** The backing registered under a name, as used; throws a typed error for unknown names. */
+  backing(name: string, use?: BackingUse): HostBacking;
+  /** Kernel release of the run, as results name it; absent where there is none. */
+  readonly kernel?: string;
 }
 
 /** A workload the runner can run. */

@@ -69,8 +69,7 @@ export class AccessProgram implements RunProgram {
   }
 
   context(gfn: number, level: number): number {
-    const { backing } = this.slot.spec;
-    if (backing.pageLevel > level && !this.hostSettled(gfn, level)) return -1;
+    if (this.slot.hostReach > level && !this.hostSettled(gfn, level)) return -1;
     return this.slot.maxLevel(gfn);
   }
 

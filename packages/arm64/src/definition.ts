@@ -5,7 +5,8 @@ import type { BackendDefinition } from '@mmulab/api';
 import { CASEMATE } from './casemate-export';
 import { stage2Events } from './events';
 import { checkOptions, granuleOf, readPolicy } from './policy';
-import { stage2HostOptions, stage2Options, stage2Profiles } from './profiles';
+import { contiguousEntries } from './stage2-geometry';
+import { stage2HostOptions, stage2Options, stage2Profiles, stage2Switches } from './profiles';
 
 /** Guest physical address bits of a VM of type 0. */
 const DEFAULT_IPA_BITS = 40;
@@ -16,6 +17,7 @@ export const stage2Definition: BackendDefinition = {
   arch: 'arm64',
   models: 'Linux arch/arm64/kvm (mmu.c, hyp/pgtable.c)',
   profiles: stage2Profiles,
+  switches: stage2Switches,
   options: stage2Options,
   hostOptions: stage2HostOptions,
   events: stage2Events,
@@ -28,6 +30,12 @@ export const stage2Definition: BackendDefinition = {
   },
   machine: host => {
     const pageSizeBytes = granuleOf(host);
-    return { arch: 'arm64', pageSizeBytes, physBits: DEFAULT_IPA_BITS, maxGfn: bits => 2 ** bits / pageSizeBytes - 1 };
+    return {
+      arch: 'arm64',
+      pageSizeBytes,
+      physBits: DEFAULT_IPA_BITS,
+      maxGfn: bits => 2 ** bits / pageSizeBytes - 1,
+      contiguous: contiguousEntries(pageSizeBytes),
+    };
   },
 };

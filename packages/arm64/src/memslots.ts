@@ -17,6 +17,8 @@ export class Memslot {
   readonly end: number;
   /** Dirty logging is on. */
   logged = false;
+  /** Largest level at which pages of the backing lie: a host fault changes nothing beyond a block of it. */
+  readonly hostReach: number;
   /** Largest level at which guest and host frames are congruent. */
   private readonly congruentLevel: number;
 
@@ -30,6 +32,7 @@ export class Memslot {
     maxLeafLevel: number,
   ) {
     this.end = spec.baseGfn + spec.npages;
+    this.hostReach = spec.backing.pageLevel + (spec.backing.contiguous === undefined ? 0 : 1);
     let level = 1;
     while (level < maxLeafLevel && (spec.baseGfn - spec.hvf) % geometry.pagesAt(level + 1) === 0) level++;
     this.congruentLevel = level;
@@ -146,11 +149,12 @@ export class Memslots {
 
   /** Stores what a host fault left behind, over the block it concerns within the slot. */
   setHostState(slot: Memslot, gfn: number, level: number, state: number): void {
-    if (level === 1) {
+    const { pageLevel, contiguous = 1 } = slot.spec.backing;
+    const span = this.geometry.pagesAt(level) * (level === pageLevel ? contiguous : 1);
+    if (span === 1) {
       this.hostPlane.set(gfn, state);
       return;
     }
-    const span = this.geometry.pagesAt(level);
     const base = gfn - (gfn % span);
     const start = Math.max(slot.spec.baseGfn, base);
     this.hostPlane.setRange(start, Math.min(slot.end, base + span) - start, state);

@@ -1,9 +1,10 @@
 /**
  * Options of the arm64 backend, and kernel releases as tables of switches.
  *
- * Behaviour before and after a kernel patch is one option value. A profile only names values; every one of them can be overridden.
+ * Behaviour before and after a kernel patch is one option value. A release takes each switch at the release it changed in; every one can be overridden.
  */
-import type { FlagOption, KernelProfile, OptionSpec, OptionValues } from '@mmulab/api';
+import { profilesOf } from '@mmulab/api';
+import type { FlagOption, KernelProfile, KernelSwitch, OptionSpec, OptionValue, SwitchChange } from '@mmulab/api';
 import { CPUS, DEFAULT_CPU } from './cpus';
 
 const MAX_CHUNK_BYTES = 2 ** 40;
@@ -51,7 +52,7 @@ export const stage2Options: readonly OptionSpec[] = [
   flag('perm_keeps_granule', 'Y', 'A permission fault on a block maps a block of that size again (6.1).'),
   choice('range_chunk', ['start_level', 'block'], 'What a range operation does at a time: one entry of the start level, or one largest block (6.1).'),
   choice('relax_tlbi', ['broadcast', 'local'], 'TLB invalidation after adding rights: broadcast, or local (6.5).'),
-  flag('relax_tlbi_on_eagain', 'Y', 'It is done for a call that answered -EAGAIN too (6.12).'),
+  flag('relax_tlbi_on_eagain', 'Y', 'It is done for a call that answered -EAGAIN too (6.7).'),
   flag('attr_eagain', 'Y', 'The attribute walker answers -EAGAIN where nothing is mapped (6.2).'),
   choice('table_flush', ['vmid', 'range'], 'TLB invalidation when a block takes a table’s place: the whole VMID, or the block’s range (6.6).'),
   choice('slot_flush', ['vmid', 'range'], 'TLB invalidation for a memslot: the whole VMID, or the slot’s range (6.6).'),
@@ -88,35 +89,61 @@ export const stage2HostOptions: readonly OptionSpec[] = [
   { kind: 'text', name: 'arch', default: 'arm64', pattern: 'arm64', expected: 'arm64', doc: 'Architecture of the host, as records state it.' },
 ];
 
-/** What 6.12 does, by switch: the base the older profiles differ from. */
-const newest: OptionValues = {};
+/** A switch that goes from one value to another once. */
+const since = (
+  option: string,
+  release: string,
+  first: OptionValue,
+  value: OptionValue,
+  basis: SwitchChange['basis'] = 'reference',
+): KernelSwitch => ({
+  option,
+  first,
+  changes: [{ since: release, value, basis }],
+});
 
-const v6_5: OptionValues = {
-  ...newest,
-  relax_tlbi_on_eagain: 'N',
-  table_flush: 'vmid',
-  slot_flush: 'vmid',
-  unmap_flush_once: 'N',
-  change_pte: 'Y',
-  lpa2: 'N',
-};
-const v6_2: OptionValues = { ...v6_5, relax_tlbi: 'broadcast', eager_split: 'N' };
-const v6_1: OptionValues = { ...v6_2, mmu_lock: 'rwlock', attr_eagain: 'N', deferred_free: 'N' };
-const v5_14: OptionValues = { ...v6_1, mmu_lock: 'spinlock', thp_adjust: 'thp', perm_keeps_granule: 'N', range_chunk: 'start_level' };
-const v5_13: OptionValues = { ...v5_14, cmo: 'abort' };
-const v5_10: OptionValues = { ...v5_13, map_eagain: 'N', dirty_on_success: 'N' };
+/** In which release each switch changed. The stage-2 code of 6.16, 6.18 and 7.3 was measured to count as that of 6.12. */
+export const stage2Switches: readonly KernelSwitch[] = [
+  since('map_eagain', '5.12', 'N', 'Y'),
+  since('dirty_on_success', '5.12', 'N', 'Y'),
+  since('cmo', '5.14', 'abort', 'walker'),
+  since('thp_adjust', '5.15', 'thp', 'host_leaf', 'judgement'),
+  {
+    option: 'mmu_lock',
+    first: 'spinlock',
+    changes: [
+      { since: '5.18', value: 'rwlock', basis: 'reference' },
+      { since: '6.2', value: 'shared', basis: 'reference' },
+    ],
+  },
+  since('perm_keeps_granule', '6.1', 'N', 'Y', 'measured'),
+  since('range_chunk', '6.1', 'start_level', 'block', 'measured'),
+  since('attr_eagain', '6.2', 'N', 'Y', 'judgement'),
+  since('deferred_free', '6.2', 'N', 'Y'),
+  since('relax_tlbi', '6.5', 'broadcast', 'local'),
+  since('eager_split', '6.5', 'N', 'Y'),
+  since('table_flush', '6.6', 'vmid', 'range'),
+  since('slot_flush', '6.6', 'vmid', 'range'),
+  since('unmap_flush_once', '6.6', 'N', 'Y'),
+  // 6.5 does not, 6.12 does.
+  since('relax_tlbi_on_eagain', '6.7', 'N', 'Y', 'judgement'),
+  since('lpa2', '6.8', 'N', 'Y', 'judgement'),
+  since('change_pte', '6.10', 'Y', 'N'),
+];
 
 /** Releases in order; the last one is the default. */
-export const stage2Profiles: readonly KernelProfile[] = [
-  { name: '5.10.223', doc: 'Stable 5.10: maintenance in the abort handler, no -EAGAIN, one spinlock.', values: v5_10 },
-  { name: '5.13', doc: 'Just before the series: maintenance in the abort handler, -EAGAIN where nothing is to be changed.', values: v5_13 },
-  { name: '5.14', doc: 'The series as merged: maintenance in the walkers, through mm_ops.', values: v5_14 },
-  {
-    name: '6.1.176',
-    doc: 'Stable 6.1: rights of single pages are relaxed under the shared lock while logging; ranges go by largest block.',
-    values: v6_1,
-  },
-  { name: '6.2', doc: 'Parallel faults: entries are locked while a walker breaks them, tables freed after a grace period.', values: v6_2 },
-  { name: '6.5', doc: 'Eager splitting, local TLB invalidation after adding rights.', values: v6_5 },
-  { name: '6.12.107', doc: 'Stable 6.12: range invalidation, no change_pte.', values: newest },
-];
+export const stage2Profiles: readonly KernelProfile[] = profilesOf(stage2Switches, [
+  { name: '5.10.223', doc: 'Stable 5.10: maintenance in the abort handler, no -EAGAIN, one spinlock.' },
+  { name: '5.13', doc: 'Just before the series: maintenance in the abort handler, -EAGAIN where nothing is to be changed.' },
+  { name: '5.14', doc: 'The series as merged: maintenance in the walkers, through mm_ops.' },
+  { name: '6.1.176', doc: 'Stable 6.1: rights of single pages are relaxed under the shared lock while logging; ranges go by largest block.' },
+  { name: '6.2', doc: 'Parallel faults: entries are locked while a walker breaks them, tables freed after a grace period.' },
+  { name: '6.5', doc: 'Eager splitting, local TLB invalidation after adding rights.' },
+  { name: '6.6', doc: 'TLB invalidation by range: a block that takes a table’s place, a whole slot, leaves of one unmap call.' },
+  { name: '6.8', doc: '52-bit addresses with 4 KiB and 16 KiB granules; TLB invalidation also where adding rights lost a race (6.7).' },
+  { name: '6.12.107', doc: 'Stable 6.12: no change_pte (6.10).' },
+  { name: '6.13', doc: 'Stage 2 as 6.12; the host brings a huge page where the huge zero page is written.' },
+  { name: '6.16', doc: 'Stage 2 and host as 6.13.' },
+  { name: '6.18', doc: 'Stage 2 and host as 6.13.' },
+  { name: '7.3', doc: 'Stage 2 as 6.12; the host frees empty page tables of memory it drops (7.0).' },
+]);

@@ -103,7 +103,7 @@ export class SharedProgram implements RunProgram, Journal {
   context(gfn: number, level: number): number {
     const { slot } = this;
     if (slot === undefined) return -1;
-    if (slot.spec.backing.pageLevel > level && !this.hostSettled(slot, gfn, level)) return -1;
+    if (slot.hostReach > level && !this.hostSettled(slot, gfn, level)) return -1;
     return slot.maxLevel(gfn);
   }
 

@@ -11,6 +11,8 @@ import { formatSize } from '@mmulab/api';
 import { Geometry } from '@mmulab/pgtable';
 import { badGranule, badIpaBits } from './errors';
 
+/** Pages, and blocks of level 2, that a contiguous page of the host is made of, by page shift. */
+const CONTIGUOUS: Readonly<Record<number, readonly [pages: number, blocks: number]>> = { 12: [16, 16], 14: [128, 32], 16: [32, 32] };
 const GRANULES = [4096, 16384, 65536];
 /** Bits one level's index and the page offset never cover: 2^b is reached with at most 16 concatenated start tables. */
 const CONCATENATION_BITS = 4;
@@ -49,6 +51,15 @@ export function maxLeafLevelOf(granuleBytes: number): number {
 /** Bytes a leaf of a level (counted from 1) maps. */
 export function leafBytes(granuleBytes: number, level: number): number {
   return granuleBytes * (granuleBytes / 8) ** (level - 1);
+}
+
+/**
+ * Entries of a contiguous page of the host, by level (CONT_PTES, CONT_PMDS). Stage 2 itself has no contiguous entries.
+ * @throws STAGE2_GRANULE
+ */
+export function contiguousEntries(granuleBytes: number): Readonly<Record<1 | 2, number>> {
+  const [pages, blocks] = CONTIGUOUS[pageShiftOf(granuleBytes)] ?? [1, 1];
+  return { 1: pages, 2: blocks };
 }
 
 /**

@@ -22,7 +22,7 @@ import type {
   Vfn,
   VmLayout,
 } from '@mmulab/api';
-import { EngineWorld, tableWorld } from '@mmulab/pgtable';
+import { EngineWorld, dropPages, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { abortStages } from './abort-stages';
 import { AccessProgram } from './access-program';
@@ -422,9 +422,13 @@ export class Stage2Mmu implements MmuBackend {
   }
 
   private unmapByHost(id: number, firstPage: number, npages: number | undefined): void {
-    const { start, end } = this.framesOf(id, firstPage, npages);
-    this.notifier.start(start, end);
-    this.slots.hostPlane.setRange(start, end - start, 0);
+    const slot = this.slots.byId(id);
+    const range = this.framesOf(id, firstPage, npages);
+    this.notifier.start(range.start, range.end);
+    for (const broken of dropPages(this.slots.hostPlane, this.shape.geometry, slot.spec, range)) {
+      this.notifier.start(broken.start, broken.end);
+      this.notifier.end();
+    }
     this.notifier.end();
     this.tableEpoch++;
   }

@@ -22,3 +22,5 @@ export { PageWalk, RangeWalk, WALK_AGAIN } from './interleave';
 export type { PageWalkOptions } from './interleave';
 export { BitmapWords, WORD_PAGES } from './bitmap-words';
 export type { WordTaker } from './bitmap-words';
+export { dropPages } from './drop-pages';
+export type { FrameRange } from './drop-pages';

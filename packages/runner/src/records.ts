@@ -35,6 +35,9 @@ export function readRecordFile(path: string): RecordFile {
   return file as unknown as RecordFile;
 }
 
+/** What was recorded did happen: hugetlb memory that MADV_DONTNEED does not drop was taken away by mapping over it. */
+const RECORDED_HOST = { hugetlb_dontneed: 'Y' };
+
 /**
  * Resolves a record to a run.
  * @throws RECORD_UNKNOWN_BACKEND, RECORD_UNKNOWN_WORKLOAD, RECORD_UNKNOWN_COUNTER with the nearest name, RECORD_ARCH, and what is wrong with its options
@@ -60,7 +63,7 @@ export function resolveRecord(record: KernelRecord, file: string, registry: Regi
     {
       name: record.id,
       backend: { name: record.backend, kernel: record.kernel, options: record.options },
-      host,
+      host: { ...RECORDED_HOST, ...host },
       workload: { command: record.command, options: record.workload_options },
     },
     registry,

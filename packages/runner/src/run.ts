@@ -7,6 +7,7 @@
 import { dirname, resolve } from 'node:path';
 import {
   RESULT_SCHEMA,
+  type BackingUse,
   type CounterValues,
   type HostBacking,
   type MmuBackend,
@@ -22,6 +23,8 @@ import { compose, type Composition } from './compose';
 import { loadConfigFile } from './config/load';
 import type { RawConfig, ResolvedRun } from './config/types';
 import { resolveRuns, resolvedConfig } from './config/validate';
+import { backingHost } from './host/backings';
+import { copiedIn } from './host/userfaultfd';
 import { Registry } from './registry';
 import { HOST_ACTOR, type PhaseCounts, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
@@ -90,14 +93,14 @@ export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHook
 
 function planOf({ definition, workload }: Composition, run: ResolvedRun, registry: Registry): WorkloadPlan {
   const machine = definition.machine(run.host);
-  const host = { pageSizeBytes: machine.pageSizeBytes, thp: String(run.host['thp']) };
+  const host = backingHost(machine, run.host);
   const backings = new Map<string, HostBacking>();
-  const backing = (name: string): HostBacking => {
+  const backing = (name: string, { userfaultfd }: BackingUse = {}): HostBacking => {
     const found = backings.get(name) ?? registry.backing(name, host);
     backings.set(name, found);
-    return found;
+    return userfaultfd === undefined ? found : copiedIn(found);
   };
-  return workload.plan({ options: run.workload.options, machine, backing });
+  return workload.plan({ options: run.workload.options, machine, backing, kernel: run.backend.kernel });
 }
 
 /** What performing the phases gives. */

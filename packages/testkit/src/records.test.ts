@@ -11,8 +11,14 @@ const files = readdirSync(records).filter(name => name.endsWith('.json'));
 const plugins = ['@mmulab/workloads', '@mmulab/x86', '@mmulab/arm64'];
 
 describe('the shipped records', () => {
-  it('are nine families', () => {
+  it('are fifteen families', () => {
     expect(files.map(name => name.replace('.json', ''))).toEqual([
+      'arm64-2-aging',
+      'arm64-2-demand-paging',
+      'arm64-2-dirty-log',
+      'arm64-2-eager',
+      'arm64-2-page-table-test',
+      'arm64-2-rounds',
       'arm64-dlpt',
       'arm64-eager',
       'arm64-kpt',
@@ -54,6 +60,12 @@ describe('records of arm64', () => {
   const registry = Registry.load(plugins, __dirname);
 
   it.each([
+    ['arm64-2-aging.json', 3111],
+    ['arm64-2-demand-paging.json', 780],
+    ['arm64-2-dirty-log.json', 7371],
+    ['arm64-2-eager.json', 5843],
+    ['arm64-2-page-table-test.json', 6111],
+    ['arm64-2-rounds.json', 70524],
     ['arm64-kpt.json', 1965],
     ['arm64-dlpt.json', 1457],
     ['arm64-eager.json', 546],

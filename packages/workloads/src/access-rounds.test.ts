@@ -1,11 +1,11 @@
 import { AccessRounds, accessRoundsDefinition } from './access-rounds';
 import { codeOf } from './fixtures/code-of';
 import { NaiveVm, phaseOf } from './fixtures/naive-vm';
-import { AMD, arm64, planOf } from './fixtures/plan-of';
+import { AMD, arm64, backing, planOf, type PlanContext } from './fixtures/plan-of';
 import { NestedRounds, nestedRoundsDefinition } from './nested-rounds';
 
-const rounds = (command: string, machine = AMD): ReturnType<typeof planOf> =>
-  planOf({ definition: accessRoundsDefinition, implementation: AccessRounds }, command, machine);
+const rounds = (command: string, machine = AMD, context: PlanContext = {}): ReturnType<typeof planOf> =>
+  planOf({ definition: accessRoundsDefinition, implementation: AccessRounds }, command, machine, {}, context);
 const nested = (command: string, machine = AMD): ReturnType<typeof planOf> =>
   planOf({ definition: nestedRoundsDefinition, implementation: NestedRounds }, command, machine);
 
@@ -72,6 +72,12 @@ describe('access_rounds', () => {
 
   it.each(['w,G', 'D,U,G', 'D,K', 'D,G,K'])('refuses rounds %s without -M, as the kernel would', list => {
     expect(codeOf(() => rounds(`-b 16M -p ${list}`))).toBe('WORKLOAD_ROUND_INVALID');
+  });
+
+  it('refuses Z on hugetlb memory that the kernel cannot drop, and names the way round', () => {
+    const hugetlb = { ...backing('anonymous_hugetlb_2mb'), droppable: false };
+    expect(codeOf(() => rounds('-b 16M -s anonymous_hugetlb_2mb -p w,Z', AMD, { of: hugetlb }))).toBe('WORKLOAD_ROUND_INVALID');
+    expect(rounds('-b 16M -s anonymous_hugetlb_2mb -p w', AMD, { of: hugetlb }).phases).toHaveLength(3);
   });
 
   it('takes lists of rounds only: the option accepts w,x512 and not wx, w0, D5 or an empty one', () => {

@@ -47,6 +47,7 @@ export class AccessRounds implements Workload {
     if (bytes % mode.pageSizeBytes !== 0) throw sizeUnaligned(NAME, 'bytes', bytes, mode.pageSizeBytes);
     const totalBytes = overlap ? bytes : bytes * vcpus;
     if (totalBytes > MAX_TEST_MEMORY_BYTES) throw memoryTooLarge(NAME, totalBytes, MAX_TEST_MEMORY_BYTES);
+    const backing = request.backing(textValue(values, 'backing'));
     const layout = layOutGuest(request, {
       workload: NAME,
       program: 'rounds',
@@ -54,7 +55,7 @@ export class AccessRounds implements Workload {
       mode,
       vcpus,
       npages: totalBytes / machine.pageSizeBytes,
-      backing: request.backing(textValue(values, 'backing')),
+      backing,
       populated: switchValue(values, 'prefilled'),
       hugeEntries: switchValue(values, 'huge_guest_entries'),
     });
@@ -79,7 +80,7 @@ export class AccessRounds implements Workload {
     );
     const phases = [
       phase('noop', [...protectSteps(manualProtect), noop]),
-      ...roundPhases({ workload: NAME, rounds, manualProtect, slot, pass }),
+      ...roundPhases({ workload: NAME, rounds, manualProtect, slot, backing, pass }),
       destroyVmPhase(),
     ];
     return { vm: layout.vm, phases, notes: layout.notes };

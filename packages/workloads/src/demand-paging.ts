@@ -1,11 +1,11 @@
 /**
  * demand_paging_test: every vCPU writes all its memory once. With a userfaultfd (-u) the host's page comes from a handler thread instead of the
- * kernel; the MMU sees one fault per backing page either way.
+ * kernel: a missing page is copied in, so that memory that could be huge is small; a minor one is there already. The MMU sees one fault per page of the host.
  *
  * Models: Linux 6.1 and 6.12 tools/testing/selftests/kvm/demand_paging_test.c, run_test().
  */
 import 'reflect-metadata';
-import type { OptionSpec, Workload, WorkloadDefinition, WorkloadPlan, WorkloadRequest } from '@mmulab/api';
+import type { BackingUse, OptionSpec, Workload, WorkloadDefinition, WorkloadPlan, WorkloadRequest } from '@mmulab/api';
 import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
 import { optionConflict } from './errors';
@@ -34,7 +34,6 @@ import { destroyVmPhase, guestStep, phase } from './steps';
 const NAME = 'demand_paging_test';
 /** Backings whose pages other mappings share: minor faults exist for these only. */
 const SHARED_BACKINGS = ['shmem', 'shared_hugetlb'];
-const THP = 'anonymous_thp';
 
 const options: readonly OptionSpec[] = [
   selftestOption,
@@ -113,11 +112,9 @@ export class DemandPaging implements Workload {
     if (uffd === 'minor' && !SHARED_BACKINGS.includes(backing)) {
       throw optionConflict(NAME, 'uffd', `minor faults need shared memory (${SHARED_BACKINGS.join(', ')}), not ${backing}`);
     }
-    const test = planMemstress(NAME, request, { generation: generationValue(NAME, request.options, OWN_OPTIONS) });
+    const use: BackingUse = uffd === 'missing' ? { userfaultfd: 'missing' } : {};
+    const test = planMemstress(NAME, request, { generation: generationValue(NAME, request.options, OWN_OPTIONS), use });
     const phases = [phase('guest_execution', [guestStep(test.start(WRITE_ALL), test.shared)], 'Total guest execution time'), destroyVmPhase()];
-    const copied = uffd === 'missing' && backing === THP;
-    return { vm: test.layout.vm, phases, notes: [...test.layout.notes, ...(copied ? [COPIED_NOTE] : [])] };
+    return { vm: test.layout.vm, phases, notes: test.layout.notes };
   }
 }
-
-const COPIED_NOTE = 'A userfaultfd handler copies small pages into memory that could be huge; here such memory is huge from the first touch.';

@@ -99,6 +99,11 @@ export function pagesAtLevel(machine: Machine, level: number): number {
   return (machine.pageSizeBytes / 8) ** (level - 1);
 }
 
+/** Frames in one page of a backing. */
+export function backingFrames(machine: Machine, { pageLevel, contiguous = 1 }: HostBacking): number {
+  return pagesAtLevel(machine, pageLevel) * contiguous;
+}
+
 /**
  * Lays out the VM.
  * @throws MmulabError WORKLOAD_NO_ROOM, WORKLOAD_HUGE_ENTRIES_UNALIGNED
@@ -115,7 +120,7 @@ export function layOutGuest(request: WorkloadRequest, spec: GuestLayoutSpec): Gu
 function topOfMemory(machine: Machine, { mode, npages, backing, alignFrames = 1 }: GuestLayoutSpec): Gfn {
   const guestPages = Math.floor((machine.maxGfn(mode.physBits) + 1) / mode.pageFrames);
   const highest = (guestPages - 1) * mode.pageFrames - npages;
-  const align = Math.max(pagesAtLevel(machine, backing.pageLevel), mode.pageFrames, alignFrames);
+  const align = Math.max(backingFrames(machine, backing), mode.pageFrames, alignFrames);
   return Math.floor(highest / align) * align;
 }
 
@@ -233,7 +238,7 @@ class GuestBuilder {
 
   private memslots(slotZeroSize: number): MemslotSpec[] {
     const { backing, npages, populated, slots = 1 } = this.spec;
-    const alignment = Math.max(pagesAtLevel(this.request.machine, 2), pagesAtLevel(this.request.machine, backing.pageLevel));
+    const alignment = Math.max(pagesAtLevel(this.request.machine, 2), backingFrames(this.request.machine, backing));
     const align = (frame: number): number => Math.ceil(frame / alignment) * alignment;
     let hvf = align(HOST_BASE_BYTES / this.request.machine.pageSizeBytes);
     const small = this.request.backing('anonymous');

@@ -65,6 +65,26 @@ describe('the update stage', () => {
   });
 });
 
+describe('a guest with larger pages than the host', () => {
+  it.each(['P40V48_16K', 'P40V48_64K'])(
+    '%s is touched page by page of the host: 1,024 accesses for 4 MiB, 256 in the upper half of a block',
+    mode => {
+      const counts = (name: string, stage: string): unknown => {
+        const step = phaseOf(plan(`-m ${mode} -b 4M -s ${name}`, arm64()), stage)?.steps.find(({ kind }) => kind === 'guest');
+        const first = step?.kind === 'guest' ? step.programs[0]?.[0] : undefined;
+        if (first?.op === 'repeat') return first.steps.map(inner => inner.op === 'access' && [inner.run.count, inner.run.stride]);
+        return first?.op === 'access' && [first.run.count, first.run.stride];
+      };
+      for (const stage of ['create_mappings', 'update_mappings', 'adjust_mappings']) expect(counts('anonymous', stage)).toEqual([1024, 1]);
+      expect(counts('anonymous_thp', 'create_mappings')).toEqual([2, 512]);
+      expect(counts('anonymous_thp', 'update_mappings')).toEqual([
+        [1, 1],
+        [256, 1],
+      ]);
+    },
+  );
+});
+
 describe('vCPUs', () => {
   it('write when even and read when odd while creating, all over the same memory', () => {
     const kinds = programs('-b 4M -v 4', 'create_mappings').map(([step]) => (step?.op === 'access' ? [step.run.vfn, step.run.kind] : []));

@@ -24,8 +24,8 @@ import {
 import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
 import { memoryTooLarge, sizeUnaligned } from './errors';
-import { layOutGuest, pagesAtLevel, type GuestLayout } from './guest-layout';
-import { guestModeOption, resolveGuestMode, type GuestMode } from './guest-mode';
+import { backingFrames, layOutGuest, type GuestLayout } from './guest-layout';
+import { guestModeOption, resolveGuestMode } from './guest-mode';
 import {
   MAX_TEST_MEMORY_BYTES,
   backingFlag,
@@ -74,9 +74,8 @@ export const kvmPageTableDefinition: WorkloadDefinition = defineWorkload({
   flags,
 });
 
-/** Sizes of a run, in frames. */
+/** Sizes of a run, in frames: the test steps by pages of the host, whatever the guest's are. */
 interface Sizes {
-  readonly mode: GuestMode;
   /** One page of the backing. */
   readonly large: number;
   readonly npages: number;
@@ -91,8 +90,8 @@ export class KvmPageTable implements Workload {
     const generation = generationValue(NAME, values);
     const mode = resolveGuestMode(NAME, textValue(values, 'guest_mode'), generation, machine);
     const backing = request.backing(textValue(values, 'backing'));
-    const large = Math.max(pagesAtLevel(machine, backing.pageLevel), mode.pageFrames);
-    const sizes = { mode, large, npages: regionPages(numberValue(values, 'bytes'), large, machine.pageSizeBytes) };
+    const large = backingFrames(machine, backing);
+    const sizes = { large, npages: regionPages(numberValue(values, 'bytes'), Math.max(large, mode.pageFrames), machine.pageSizeBytes) };
     const vcpus = numberValue(values, 'vcpus');
     const baseGfn = regionStart(textValue(values, 'phys_offset'), mode.pageSizeBytes, machine.pageSizeBytes);
     const place = baseGfn === undefined ? {} : { baseGfn };
@@ -103,8 +102,8 @@ export class KvmPageTable implements Workload {
   }
 }
 
-function regionPages(bytes: number, large: number, pageSizeBytes: number): number {
-  const npages = Math.ceil(bytes / pageSizeBytes / large) * large;
+function regionPages(bytes: number, alignFrames: number, pageSizeBytes: number): number {
+  const npages = Math.ceil(bytes / pageSizeBytes / alignFrames) * alignFrames;
   if (npages * pageSizeBytes > MAX_TEST_MEMORY_BYTES) throw memoryTooLarge(NAME, npages * pageSizeBytes, MAX_TEST_MEMORY_BYTES);
   return npages;
 }
@@ -148,15 +147,15 @@ function createStage(baseVfn: number, { large, npages }: Sizes, vcpu: number): V
 }
 
 function updateStage(baseVfn: number, sizes: Sizes, backing: HostBacking): VcpuProgram {
-  const { mode, large, npages } = sizes;
+  const { large, npages } = sizes;
   if (backing.name === ANONYMOUS) return eachPage(baseVfn, sizes, AccessKind.Write);
-  const half = large / mode.pageFrames / 2;
+  const half = large / 2;
   if (half < 1) return [accesses(baseVfn, Math.ceil(npages / large / 2), AccessKind.Write, { stride: large })];
-  const block = [accesses(baseVfn, 1, AccessKind.Write), accesses(baseVfn + large / 2, half, AccessKind.Read, { stride: mode.pageFrames })];
+  const block = [accesses(baseVfn, 1, AccessKind.Write), accesses(baseVfn + half, half, AccessKind.Read)];
   return [{ op: 'repeat', times: npages / large, shift: large, steps: block }];
 }
 
-/** Every page of the guest. */
-function eachPage(baseVfn: number, { mode, npages }: Sizes, kind: AccessKind): VcpuProgram {
-  return [accesses(baseVfn, npages / mode.pageFrames, kind, { stride: mode.pageFrames })];
+/** Every page of the host. */
+function eachPage(baseVfn: number, { npages }: Sizes, kind: AccessKind): VcpuProgram {
+  return [accesses(baseVfn, npages, kind)];
 }

@@ -7,7 +7,7 @@
  *
  * Models: Linux 6.1 tools/testing/selftests/kvm/lib/perf_test_util.c; 6.12 lib/memstress.c.
  */
-import { AccessKind, type VcpuProgram, type WorkloadRequest } from '@mmulab/api';
+import { AccessKind, type BackingUse, type VcpuProgram, type WorkloadRequest } from '@mmulab/api';
 import { memoryTooLarge, sizeUnaligned, slotsUneven, unsupportedMode } from './errors';
 import { layOutGuest, type GuestLayout } from './guest-layout';
 import { resolveGuestMode, type Generation, type GuestMode } from './guest-mode';
@@ -55,13 +55,14 @@ export interface MemstressOptions {
   readonly generation: Generation;
   /** Memslots of equal size. */
   readonly slots?: number;
+  readonly use?: BackingUse;
 }
 
 /**
  * Lays out a test from its options `vcpus`, `bytes` (per vCPU), `backing`, `overlap`, `guest_mode`.
  * @throws MmulabError for sizes that do not fit together
  */
-export function planMemstress(workload: string, request: WorkloadRequest, { generation, slots = 1 }: MemstressOptions): Memstress {
+export function planMemstress(workload: string, request: WorkloadRequest, { generation, slots = 1, use }: MemstressOptions): Memstress {
   const { options, machine } = request;
   const mode = resolveGuestMode(workload, textValue(options, 'guest_mode'), generation, machine);
   const vcpus = numberValue(options, 'vcpus');
@@ -72,7 +73,7 @@ export function planMemstress(workload: string, request: WorkloadRequest, { gene
   const sharePages = bytes / machine.pageSizeBytes;
   const npages = sharePages * vcpus;
   if ((npages / mode.pageFrames) % slots !== 0) throw slotsUneven(workload, npages / mode.pageFrames, slots);
-  const backing = request.backing(textValue(options, 'backing'));
+  const backing = request.backing(textValue(options, 'backing'), use);
   const layout = layOutGuest(request, { workload, program: 'perf', generation, mode, vcpus, npages, backing, slots });
   const overlap = switchValue(options, 'overlap');
   return memstress({ layout, generation, mode, vcpus, sharePages, overlap });

@@ -52,6 +52,7 @@ export class NestedRounds implements Workload {
     if (bytes % mode.pageSizeBytes !== 0) throw sizeUnaligned(NAME, 'bytes', bytes, mode.pageSizeBytes);
     const [npages, baseGfn] = [bytes / mode.pageSizeBytes, BASE_BYTES / mode.pageSizeBytes];
     if (baseGfn + npages > NPT12_FRAMES) throw noRoom(NAME, mode.physBits, 'the NPT12 maps 512 GiB, and test memory begins at 8 GiB');
+    const backing = request.backing(textValue(values, 'backing'));
     const layout = layOutGuest(request, {
       workload: NAME,
       program: 'nested',
@@ -60,7 +61,7 @@ export class NestedRounds implements Workload {
       vcpus: 1,
       npages,
       baseGfn,
-      backing: request.backing(textValue(values, 'backing')),
+      backing,
       populated: switchValue(values, 'prefilled'),
       hugeEntries: switchValue(values, 'huge_guest_entries'),
       extraSystemPages: SVM_PAGES,
@@ -73,7 +74,7 @@ export class NestedRounds implements Workload {
     const [rounds, slot] = [textValue(values, 'rounds'), layout.testSlots[0] ?? 1];
     const phases = [
       phase('noop', [...protectSteps(manualProtect), guestStep([startNested(layout)], false)]),
-      ...roundPhases({ workload: NAME, rounds, manualProtect, slot, pass }),
+      ...roundPhases({ workload: NAME, rounds, manualProtect, slot, backing, pass }),
       destroyVmPhase(),
     ];
     return { vm: { ...layout.vm, nested: npt12(layout.extraTables) }, phases, notes: layout.notes };

@@ -73,8 +73,13 @@ describe('demand_paging_test', () => {
     expect(() => planOf(paging, '-u MINOR -s shmem')).not.toThrow();
   });
 
-  it('says where it is approximate: copied small pages in memory that could be huge', () => {
-    expect(planOf(paging, '-u MISSING -s anonymous_thp').notes).toHaveLength(1);
-    expect(planOf(paging, '-s anonymous_thp').notes).toEqual([]);
+  it('asks for memory that a userfaultfd watches with -u MISSING alone', () => {
+    const usesOf = (command: string): unknown => {
+      const uses: unknown[] = [];
+      planOf(paging, command, INTEL, {}, { onBacking: (_name, use) => uses.push(use ?? {}) });
+      return uses[0];
+    };
+    expect(usesOf('-u MISSING -s anonymous_thp')).toEqual({ userfaultfd: 'missing' });
+    expect([usesOf('-s anonymous_thp'), usesOf('-u MINOR -s shmem')]).toEqual([{}, {}]);
   });
 });

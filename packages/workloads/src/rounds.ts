@@ -4,7 +4,16 @@
  * A letter is a pass over memory (`w`, `r`, `x`, with an optional stride in pages) or a host operation on the test memory (`D` and `U` dirty log
  * on and off, `G` get, `K` clear, `Z` notifier unmap, `A` aging, `N` NX recovery).
  */
-import { AccessKind, type HostOp, type OptionSpec, type SwitchOption, type TextOption, type ChoiceOption, type WorkloadPhase } from '@mmulab/api';
+import {
+  AccessKind,
+  type HostBacking,
+  type HostOp,
+  type OptionSpec,
+  type SwitchOption,
+  type TextOption,
+  type ChoiceOption,
+  type WorkloadPhase,
+} from '@mmulab/api';
 import type { CommandFlag } from './command-line';
 import { invalidRound } from './errors';
 import { backingFlag, backingOption, bytesFlag, bytesOption, switchOption } from './option-values';
@@ -69,6 +78,9 @@ export const roundFlags: readonly CommandFlag[] = [
   { letter: 'L', option: 'huge_guest_entries', value: true, doc: 'the guest maps the memory with 2 MiB entries' },
 ];
 
+const NOT_DROPPABLE =
+  'this kernel does not drop hugetlb memory (MADV_DONTNEED answers EINVAL before 5.18); the host option hugetlb_dontneed=Y has it go all the same, as when it is mapped over';
+
 /** What the rounds need to know of their test. */
 export interface RoundContext {
   readonly workload: string;
@@ -76,6 +88,7 @@ export interface RoundContext {
   /** `0`, `1` or `3`. */
   readonly manualProtect: string;
   readonly slot: number;
+  readonly backing: HostBacking;
   /** The guest part of a pass. */
   readonly pass: (round: PassRound) => WorkloadPhase['steps'];
 }
@@ -99,6 +112,7 @@ export function roundPhases(context: RoundContext): WorkloadPhase[] {
     if (op === undefined) throw invalidRound(context.workload, name, 'no such round');
     if (round === 'K' && context.manualProtect === '0')
       throw invalidRound(context.workload, name, 'clearing needs manual dirty log protection (-M 1 or -M 3)');
+    if (round === 'Z' && context.backing.droppable === false) throw invalidRound(context.workload, name, NOT_DROPPABLE);
     if (round === 'D' || round === 'U') isLogging = round === 'D';
     else if ((round === 'G' || round === 'K') && !isLogging) throw invalidRound(context.workload, name, 'dirty logging is off at that point');
     return phase(name, hostSteps([op(context.slot)]));

@@ -82,7 +82,7 @@ export class Memslots {
 
   constructor(
     world: EngineWorld,
-    geometry: Geometry,
+    readonly geometry: Geometry,
     private readonly counters: Counters,
   ) {
     this.hostPlane = world.makePlane(geometry);

@@ -2,6 +2,7 @@
  * Facts about the host that no backend has to declare: its memory policy and the size of the machine. A backend's own option of the same name wins.
  */
 import type { BackendDefinition, OptionSpec } from '@mmulab/api';
+import { hostMemoryOptions } from '../host/releases';
 
 const MAX_CPUS = 65536;
 
@@ -13,6 +14,7 @@ const commonHostOptions: readonly OptionSpec[] = [
     default: 'madvise',
     doc: 'Transparent huge pages. The tests ask for them or refuse them, so only never makes a difference: anonymous_thp then has small pages.',
   },
+  ...hostMemoryOptions,
   { kind: 'number', name: 'sockets', default: 1, min: 1, max: 1024, integer: true, doc: 'CPU sockets of the host; counts do not depend on it.' },
   {
     kind: 'number',

@@ -21,7 +21,16 @@ describe('a config with a workload alone', () => {
         kernel: '6.10',
         options: { cmo: 'walker', npt: 'Y', ratio: 40, period: 0, chunk: 0, slot_scope: 'N', shared_name: 'N' },
       },
-      host: { vendor: 'intel', thp: 'madvise', sockets: 1, cores: 1, threads: 1 },
+      host: {
+        vendor: 'intel',
+        thp: 'madvise',
+        sockets: 1,
+        cores: 1,
+        huge_zero_write: 'split',
+        hugetlb_dontneed: 'Y',
+        page_table_reclaim: 'N',
+        threads: 1,
+      },
       workload: {
         name: 'toy_test',
         options: {

@@ -4,6 +4,7 @@
 import { suggestName, type OptionSpec, type WorkloadDefinition } from '@mmulab/api';
 import { conflict, missingInConfig, noBackend, unknownModel, unknownOption } from '../errors';
 import type { Registry } from '../registry';
+import { hostMemoryValues } from '../host/releases';
 import { hostOptionSpecs } from './host-options';
 import { resolveKernel } from './kernel';
 import { expandMatrix } from './matrix';
@@ -43,7 +44,13 @@ function resolveRun(config: NormalConfig, variation: string, registry: Registry)
   const definition = backendOf(config, registry);
   const { name: kernel, values, note } = resolveKernel(definition, config.backend.kernel, 'backend.kernel');
   const options = readOptions(definition.options, values, config.backend.options ?? {}, definition.name, 'backend.options');
-  const host = readOptions(hostOptionSpecs(definition), {}, config.host ?? {}, `the host of ${definition.name}`, 'host');
+  const host = readOptions(
+    hostOptionSpecs(definition),
+    hostMemoryValues(definition, kernel),
+    config.host ?? {},
+    `the host of ${definition.name}`,
+    'host',
+  );
   const workload = resolveWorkload(config, registry);
   if (config.time?.model !== undefined) throw unknownModel('time.model', config.time.model);
   if (config.time?.solver !== undefined) throw unknownModel('time.solver', config.time.solver);

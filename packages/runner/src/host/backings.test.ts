@@ -1,10 +1,12 @@
 import type { HostBacking, HostFault } from '@mmulab/api';
 import { codeOf, messageOf } from '../fixtures/registry';
-import { builtInBackings, findBacking } from './backings';
+import { builtInBackings, findBacking, type BackingHost } from './backings';
+import { copiedIn } from './userfaultfd';
 
-const host = { pageSizeBytes: 4096, thp: 'madvise' };
+const host: BackingHost = { pageSizeBytes: 4096, thp: 'madvise' };
+const ARM64_CONTIGUOUS = { 4096: { 1: 16, 2: 16 }, 16384: { 1: 128, 2: 32 }, 65536: { 1: 32, 2: 32 } } as const;
 
-const find = (name: string, over: Partial<typeof host> = {}): HostBacking => findBacking(name, [], { ...host, ...over });
+const find = (name: string, over: Partial<BackingHost> = {}): HostBacking => findBacking(name, [], { ...host, ...over });
 
 function fault(backing: HostBacking, state: string, write: boolean, table: 'faults' | 'edgeFaults' = 'faults'): HostFault {
   const index = backing.states.findIndex(candidate => candidate.name === state);
@@ -20,7 +22,9 @@ const after = (backing: HostBacking, state: string, write: boolean, table?: 'edg
 
 describe('every backing', () => {
   const machines = [host, { ...host, thp: 'never' }, { pageSizeBytes: 16384, thp: 'always' }, { pageSizeBytes: 65536, thp: 'madvise' }];
-  const all = machines.flatMap(machine => builtInBackings(machine).map(backing => [machine.pageSizeBytes, backing] as const));
+  const all = machines.flatMap(machine =>
+    builtInBackings(machine).flatMap(backing => [backing, copiedIn(backing)].map(one => [machine.pageSizeBytes, one] as const)),
+  );
 
   it.each(all)('has a fault per state and kind of access (%d byte pages, %o)', (_pageSize, backing) => {
     for (const faults of [backing.faults, backing.edgeFaults ?? backing.faults]) {
@@ -56,13 +60,40 @@ describe('anonymous_thp', () => {
     expect(after(find('anonymous_thp'), 'none', true)).toEqual(['huge', 2, true]);
   });
 
-  it('leaves small zero pages when the huge zero page is written, and copies one', () => {
-    const written = fault(find('anonymous_thp'), 'huge_zero', true);
-    expect(after(find('anonymous_thp'), 'huge_zero', true)).toEqual(['own', 1, true]);
-    expect(written.notifications).toEqual([
+  it('leaves small zero pages before 6.13 when the huge zero page is written, and copies one', () => {
+    const old = find('anonymous_thp', { hugeZeroWrite: false });
+    expect(after(old, 'huge_zero', true)).toEqual(['own', 1, true]);
+    expect(fault(old, 'huge_zero', true).notifications).toEqual([
       { level: 2, state: 1, changePte: false },
       { level: 1, state: 2, changePte: true },
     ]);
+  });
+
+  it('brings a huge page when the huge zero page is written, with one notification and no change_pte', () => {
+    const huge = find('anonymous_thp');
+    expect(after(huge, 'huge_zero', true)).toEqual(['huge', 2, true]);
+    expect(fault(huge, 'huge_zero', true).notifications).toEqual([{ level: 2, state: 4, changePte: false }]);
+  });
+
+  it('keeps the table of a block that had fallen apart when it is dropped, until page tables are reclaimed (7.0)', () => {
+    const becomes = (pageTableReclaim: boolean): unknown => {
+      const { states, dropped } = find('anonymous_thp', { pageTableReclaim });
+      return states.map(({ name }, state) => `${name}: ${states[dropped?.block[state] ?? -1]?.name ?? ''}`);
+    };
+    expect(becomes(false)).toEqual(['none: none', 'zero: none_small', 'own: none_small', 'huge_zero: none', 'huge: none', 'none_small: none_small']);
+    expect(becomes(true)).toEqual(['none: none', 'zero: none', 'own: none', 'huge_zero: none', 'huge: none', 'none_small: none']);
+    expect(after(find('anonymous_thp'), 'none_small', false)).toEqual(['zero', 1, false]);
+    expect(after(find('anonymous_thp'), 'none_small', true)).toEqual(['own', 1, true]);
+  });
+
+  it('is copied in as small pages, a whole block at a time, where a userfaultfd watches it', () => {
+    const watched = copiedIn(find('anonymous_thp'));
+    for (const write of [false, true]) {
+      expect(after(watched, 'none', write)).toEqual(['own', 2, true]);
+      expect(watched.states[fault(watched, 'none', write).state]).toMatchObject({ level: 1, thp: false });
+    }
+    expect(after(copiedIn(find('anonymous')), 'none', false)).toEqual(['own', 1, true]);
+    expect(after(copiedIn(find('anonymous_hugetlb_2mb')), 'none', false)).toEqual(['rw', 2, true]);
   });
 
   it('has small pages at the edges of a slot', () => {
@@ -100,6 +131,29 @@ describe('hugetlb memory', () => {
     expect(sizes(65536)).toEqual(['anonymous_hugetlb_512mb']);
     expect(find('anonymous_hugetlb').doc).toContain('pages of 2M');
     expect(find('anonymous_hugetlb', { pageSizeBytes: 65536 }).doc).toContain('pages of 512M');
+  });
+
+  it.each([
+    [4096, ['64kb', '2mb', '32mb', '1gb']],
+    [16384, ['2mb', '32mb', '1gb']],
+    [65536, ['2mb', '512mb', '16gb']],
+  ] as const)('has sizes of contiguous entries on arm64 with pages of %i bytes: %j', (pageSizeBytes, sizes) => {
+    const machine = { ...host, pageSizeBytes, contiguous: ARM64_CONTIGUOUS[pageSizeBytes] };
+    const named = builtInBackings(machine).filter(({ name }) => name.startsWith('anonymous_hugetlb_'));
+    expect(named.map(({ name }) => name)).toEqual(sizes.map(size => `anonymous_hugetlb_${size}`));
+  });
+
+  it('of contiguous entries is mapped in leaves of one entry, but comes as a page', () => {
+    const machine = { contiguous: ARM64_CONTIGUOUS[4096] };
+    expect(find('anonymous_hugetlb_64kb', machine)).toMatchObject({ pageLevel: 1, contiguous: 16, hugetlb: true });
+    expect(find('anonymous_hugetlb_32mb', machine)).toMatchObject({ pageLevel: 2, contiguous: 16, hugetlb: true });
+    expect(find('anonymous_hugetlb_2mb', machine).contiguous).toBeUndefined();
+  });
+
+  it('cannot be dropped before 5.18', () => {
+    expect(find('anonymous_hugetlb_2mb', { hugetlbDontneed: false }).droppable).toBe(false);
+    expect(find('shared_hugetlb', { hugetlbDontneed: false }).droppable).toBe(false);
+    expect(find('anonymous_hugetlb_2mb').droppable).toBeUndefined();
   });
 
   it('of another size is refused', () => {

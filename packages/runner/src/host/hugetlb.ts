@@ -6,14 +6,13 @@
  *
  * Models: Linux 6.1 mm/hugetlb.c, hugetlb_no_page() and hugetlb_wp().
  */
-import { formatSize, type HostBacking, type Level } from '@mmulab/api';
+import { PAGE_SIZE_BYTES, formatSize, type HostBacking, type Level } from '@mmulab/api';
 import { hostFault } from './host-fault';
 
 const PrivateState = { None: 0, ReadOnly: 1, ReadWrite: 2 } as const;
 const SharedState = { None: 0, Own: 1 } as const;
 
 const BYTES_PER_ENTRY = 8;
-const DEFAULT_LEVEL = 2;
 
 /** Page sizes the selftests have names for (`anonymous_hugetlb_2mb`), in bytes by the name's last part. */
 export const HUGETLB_SIZES: Readonly<Record<string, number>> = {
@@ -37,23 +36,62 @@ export function levelSizeBytes(level: Level, pageSizeBytes: number): number {
   return pageSizeBytes * (pageSizeBytes / BYTES_PER_ENTRY) ** (level - 1);
 }
 
-/** The level whose entries map `sizeBytes`, 2 or 3; undefined when no table entry has that size (contiguous runs of entries included). */
-export function hugetlbLevel(sizeBytes: number, pageSizeBytes: number): Level | undefined {
-  return [2, 3].find(level => levelSizeBytes(level, pageSizeBytes) === sizeBytes);
+/** A size of hugetlb pages: neighbouring entries of a level that the host treats as one. */
+export interface HugetlbSize {
+  readonly level: Level;
+  /** Entries in a page: 1, unless the page is a contiguous one. */
+  readonly entries: number;
+}
+
+/** What of the host decides about hugetlb memory. */
+export interface HugetlbHost {
+  readonly pageSizeBytes: number;
+  /** Entries of a contiguous page, by level. */
+  readonly contiguous?: Readonly<Partial<Record<Level, number>>> | undefined;
+  /** MADV_DONTNEED drops hugetlb memory. Absent: it does. */
+  readonly hugetlbDontneed?: boolean;
+}
+
+/** The default size. */
+const DEFAULT_SIZE: HugetlbSize = { level: 2, entries: 1 };
+
+/** Sizes the pools of a host can have, the smallest first. Blocks of level 3 are 1 GiB, and hosts with other granules have none. */
+export function hugetlbSizes({ pageSizeBytes, contiguous = {} }: HugetlbHost): readonly HugetlbSize[] {
+  const blocks = (pageSizeBytes === PAGE_SIZE_BYTES ? [2, 3] : [2]).map(level => ({ level, entries: 1 }));
+  const runs = Object.entries(contiguous).map(([level, entries]) => ({ level: Number(level), entries: Number(entries) }));
+  return [...blocks, ...runs].sort((a, b) => hugetlbBytes(a, pageSizeBytes) - hugetlbBytes(b, pageSizeBytes));
+}
+
+/** Bytes of a page of that size. */
+export function hugetlbBytes({ level, entries }: HugetlbSize, pageSizeBytes: number): number {
+  return levelSizeBytes(level, pageSizeBytes) * entries;
+}
+
+/** What all hugetlb memory has in common. */
+function commonOf({ level, entries }: HugetlbSize, { hugetlbDontneed = true }: HugetlbHost): Pick<HostBacking, 'pageLevel' | 'hugetlb'> {
+  return { pageLevel: level, hugetlb: true, ...(entries === 1 ? {} : { contiguous: entries }), ...(hugetlbDontneed ? {} : { droppable: false }) };
+}
+
+/** How KVM maps pages of that size. */
+function mappedAs({ level, entries }: HugetlbSize, pageSizeBytes: number): string {
+  return entries === 1
+    ? ''
+    : ` (${entries} contiguous entries, which the second stage maps one by one, in leaves of ${formatSize(levelSizeBytes(level, pageSizeBytes))})`;
 }
 
 /**
  * Private hugetlb memory.
  * @param name as in `-s`
- * @param level of its pages: 2 is the kernel's default size
+ * @param size of its pages
  */
-export function privateHugetlb(name: string, pageSizeBytes: number, level: Level = DEFAULT_LEVEL): HostBacking {
+export function privateHugetlb(name: string, host: HugetlbHost, size = DEFAULT_SIZE): HostBacking {
   const { ReadOnly, ReadWrite } = PrivateState;
+  const { level } = size;
+  const { pageSizeBytes } = host;
   return {
     name,
-    doc: `Private hugetlb memory in pages of ${formatSize(levelSizeBytes(level, pageSizeBytes))}; a page that is read first is read-only until it is written.`,
-    pageLevel: level,
-    hugetlb: true,
+    doc: `Private hugetlb memory in pages of ${formatSize(hugetlbBytes(size, pageSizeBytes))}${mappedAs(size, pageSizeBytes)}; a page that is read first is read-only until it is written.`,
+    ...commonOf(size, host),
     states: [
       { name: 'none', present: false, writable: false, level, thp: false },
       { name: 'ro', present: true, writable: false, level, thp: false },
@@ -71,17 +109,18 @@ export function privateHugetlb(name: string, pageSizeBytes: number, level: Level
   };
 }
 
-/** Shared hugetlb memory of the default size. */
-export function sharedHugetlb(pageSizeBytes: number): HostBacking {
-  const toOwn = hostFault(SharedState.Own, DEFAULT_LEVEL, true);
+/** Shared hugetlb memory. @param name `shared_hugetlb`, or that of a memfd */
+export function sharedHugetlb(name: string, host: HugetlbHost, size = DEFAULT_SIZE): HostBacking {
+  const { level } = size;
+  const { pageSizeBytes } = host;
+  const toOwn = hostFault(SharedState.Own, level, true);
   return {
-    name: 'shared_hugetlb',
-    doc: `Shared hugetlb memory in pages of ${formatSize(levelSizeBytes(DEFAULT_LEVEL, pageSizeBytes))}, writable from the first access on.`,
-    pageLevel: DEFAULT_LEVEL,
-    hugetlb: true,
+    name,
+    doc: `Shared hugetlb memory in pages of ${formatSize(hugetlbBytes(size, pageSizeBytes))}${mappedAs(size, pageSizeBytes)}, writable from the first access on.`,
+    ...commonOf(size, host),
     states: [
-      { name: 'none', present: false, writable: false, level: DEFAULT_LEVEL, thp: false },
-      { name: 'own', present: true, writable: true, level: DEFAULT_LEVEL, thp: false },
+      { name: 'none', present: false, writable: false, level, thp: false },
+      { name: 'own', present: true, writable: true, level, thp: false },
     ],
     populated: SharedState.Own,
     faults: [toOwn, toOwn, toOwn, toOwn],

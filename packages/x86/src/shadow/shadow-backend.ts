@@ -21,7 +21,7 @@ import type {
   Vfn,
   VmLayout,
 } from '@mmulab/api';
-import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
+import { EngineWorld, Geometry, RunList, dropPages, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { nestedNeedsPaging } from '../errors';
 import { planesKey } from '../content-hash';
@@ -223,7 +223,8 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
       case 'unmap': {
         const { slot, start, end } = this.range(op);
         this.invalidate(slot, start, end);
-        this.slots.hostPlane.setRange(start, end - start, 0);
+        for (const broken of dropPages(this.slots.hostPlane, this.slots.geometry, slot.spec, { start, end }))
+          this.invalidate(slot, broken.start, broken.end);
         break;
       }
       case 'age': {

@@ -8,7 +8,7 @@
  */
 import { AccessKind, BackendOptions, CountersToken, EntryKind, HostOptions } from '@mmulab/api';
 import type { AccessRun, BackendMemory, ControlWrite, Counters, HostOp, MmuBackend, OptionValues, Translation, Vfn, VmLayout } from '@mmulab/api';
-import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
+import { EngineWorld, Geometry, RunList, dropPages, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { nestedSplitNeedsCache } from '../errors';
 import { planesKey } from '../content-hash';
@@ -199,7 +199,8 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
         const start = slot.spec.baseGfn + (op.firstPage ?? 0);
         const end = Math.min(slot.end, start + (op.npages ?? slot.spec.npages));
         this.invalidate(slot, start, end);
-        this.slots.hostPlane.setRange(start, end - start, 0);
+        for (const broken of dropPages(this.slots.hostPlane, this.slots.geometry, slot.spec, { start, end }))
+          this.invalidate(slot, broken.start, broken.end);
         break;
       }
       case 'age':

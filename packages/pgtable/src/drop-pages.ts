@@ -1,0 +1,72 @@
+/**
+ * What becomes of host pages when the host drops a range (MADV_DONTNEED): the same on every architecture.
+ *
+ * Blocks of the backing's page size that go as a whole change together, by the state of their first page; of those at the ends of the range that go in part,
+ * each page changes by its own state, and a huge page among them is broken up first, which is an MMU notification of its own.
+ *
+ * Models: Linux mm/memory.c zap_page_range_single(), zap_pmd_range(); mm/huge_memory.c __split_huge_pmd().
+ */
+import type { DroppedPages, MemslotSpec } from '@mmulab/api';
+import type { Plane } from './plane';
+import type { Geometry } from './geometry';
+
+/** A range of frames. */
+export interface FrameRange {
+  readonly start: number;
+  /** The first frame behind it. */
+  readonly end: number;
+}
+
+/**
+ * Drops the host pages of frames [start, end) of a slot.
+ * @param plane host states
+ * @returns blocks around the ends of the range whose huge page the host broke up, at most two
+ */
+export function dropPages(plane: Plane, geometry: Geometry, spec: MemslotSpec, { start, end }: FrameRange): readonly FrameRange[] {
+  const { dropped, pageLevel, contiguous = 1 } = spec.backing;
+  if (dropped === undefined) {
+    plane.setRange(start, end - start, 0);
+    return [];
+  }
+  const span = geometry.pagesAt(pageLevel) * contiguous;
+  const broken: FrameRange[] = [];
+  for (let at = start; at < end;) {
+    const base = at - (at % span);
+    if (at === base && base + span <= end) {
+      at = dropBlocks(plane, geometry, dropped.block, pageLevel, { start: at, end });
+      continue;
+    }
+    const block = { start: Math.max(base, spec.baseGfn), end: Math.min(base + span, spec.baseGfn + spec.npages) };
+    const part = { start: at, end: Math.min(block.end, end) };
+    // A block that the slot's edge cuts has small pages, whatever its state says.
+    if (dropPart(plane, dropped, block, part) && block.end - block.start === span) broken.push(block);
+    at = part.end;
+  }
+  return broken;
+}
+
+/** Drops the block at the beginning of a range, and with it as many as have the same state throughout. @returns where to go on */
+function dropBlocks(plane: Plane, geometry: Geometry, becomes: readonly number[], pageLevel: number, { start, end }: FrameRange): number {
+  let level = pageLevel;
+  while (level < geometry.levels && isWhole(plane, geometry, level + 1, start, end)) level++;
+  const npages = geometry.pagesAt(level);
+  plane.setRange(start, npages, becomes[plane.get(start)] ?? 0);
+  return start + npages;
+}
+
+function isWhole(plane: Plane, geometry: Geometry, level: number, start: number, end: number): boolean {
+  const npages = geometry.pagesAt(level);
+  return start % npages === 0 && start + npages <= end && plane.uniformValue(level, start) >= 0;
+}
+
+/** Drops pages of a block while others stay. @returns whether a huge page was broken up */
+function dropPart(plane: Plane, { page, kept }: DroppedPages, block: FrameRange, part: FrameRange): boolean {
+  let isBroken = false;
+  for (let gfn = block.start; gfn < block.end; gfn++) {
+    const state = plane.get(gfn);
+    const isDropped = gfn >= part.start && gfn < part.end;
+    if ((kept[state] ?? state) !== state) isBroken = true;
+    plane.set(gfn, (isDropped ? page[state] : kept[state]) ?? 0);
+  }
+  return isBroken;
+}
