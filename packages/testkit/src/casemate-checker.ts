@@ -2,43 +2,23 @@
  * Checks a trace against break-before-make and locking, as Casemate's checker does; one of our own, so that the project's tests need no other.
  *
  * What is a table follows from the trace alone: pages that were initialised, the root that a thread loads, and the tables its entries point to. Every entry of a live
- * table is valid, invalid, or unclean: invalid, and some TLB may still hold what it said. An unclean entry becomes clean by the thread that broke it, in its
- * section of the tree's lock, by DSB · TLBI · DSB, where an invalidation by IPA takes one of stage 1 and another DSB on top and reaches no table. Only
- * then may it become valid, and only then do the tables below it stop being live.
+ * table is valid, invalid, or unclean: invalid, and some TLB may still hold what it said (casemate-unclean.ts). Only when it is clean may it become valid, and only then do
+ * the tables below it stop being live. A valid leaf may change in place while its access flag is or becomes set: one that no TLB may keep has to be broken first.
  *
- * One rule goes further than Casemate's: a valid leaf may change its rights and its access flag in place, and nothing else.
+ * Some rules go further than Casemate's: a valid leaf changes its rights and its access flag in place, and nothing else; the level that an invalidation names has to be the
+ * entry's; a page is freed once; threads store to and invalidate trees they have loaded, and a trace without any is said to be unchecked.
  *
- * Models: Arm ARM D8.16 (break-before-make); the rules as numbered in `CasemateRule`.
+ * Models: Arm ARM D8.16 (break-before-make); the rules as named in `CasemateRule`.
  */
-import { TableForest } from './casemate-forest';
-import type { LiveTable } from './casemate-forest';
+import { TableForest, isReserved, isTable } from './casemate-forest';
+import type { LiveTable, TreeStage } from './casemate-forest';
 import { readCasemateTrace } from './casemate-reader';
 import type { CasemateRecord } from './casemate-reader';
-
-/** What a trace can break. */
-export const CasemateRule = {
-  /** A thread touches a tree it has not loaded, or loads one that is known under another VMID. */
-  Vttbr: 'vttbr',
-  /** A start table that is not a single one of level 0 to 2. */
-  StartTable: 'start-table',
-  /** A store to a live entry, or the taking of a lock, that the lock forbids. */
-  Lock: 'lock',
-  /** A plain store after another store with no DSB in between. */
-  PlainStore: 'plain-store',
-  /** An entry becomes valid while it is unclean. */
-  UncleanToValid: 'unclean-to-valid',
-  /** A table comes and goes, or the table above it, without the entry being broken. */
-  ValidToValid: 'valid-to-valid',
-  /** A leaf takes another leaf's place without the entry being broken. */
-  LeafForLeaf: 'leaf-for-leaf',
-  /** A store below an entry that is broken and not clean, or a break above entries that are unclean. */
-  BrokenParent: 'broken-parent',
-  /** A page that was not initialised since it was last free, is a table already, or is freed while it is one. */
-  TablePage: 'table-page',
-  /** A tree let go of while a thread uses it. */
-  Release: 'release',
-} as const;
-export type CasemateRule = (typeof CasemateRule)[keyof typeof CasemateRule];
+import { TranslationRegisters } from './casemate-registers';
+import type { TreeBase } from './casemate-registers';
+import { BrokenRule, CasemateRule, MAX_ROOTS, hex } from './casemate-rules';
+import { UncleanEntries } from './casemate-unclean';
+import type { Unclean } from './casemate-unclean';
 
 /** The outcome of a check. A trace in which no thread loads a root is not checked, whatever it holds. */
 export type CasemateVerdict =
@@ -46,42 +26,22 @@ export type CasemateVerdict =
   | { readonly verdict: 'unchecked' }
   | { readonly verdict: 'rejected'; readonly rule: CasemateRule; readonly line: number; readonly problem: string };
 
-/** How far an unclean entry is on its way to being clean. */
-const Progress = { Broken: 0, Dsb: 1, IpaTlbi: 2, IpaTlbiDsb: 3, Tlbi: 4 } as const;
-
-interface Unclean {
-  readonly table: LiveTable;
-  readonly index: number;
-  readonly tid: number;
-  readonly wasTable: boolean;
-  progress: number;
-}
-
 interface HeldLock {
   readonly tid: number;
   plainAllowed: boolean;
 }
 
 const VALID = 1n;
+const ACCESS_FLAG = 1n << 10n;
+const SOFTWARE = 15n << 55n;
 /** Rights, access flag, dirty modifier and software bits: what may change in a valid leaf. */
-const CHANGEABLE = (3n << 6n) | (1n << 10n) | (1n << 51n) | (3n << 53n) | (15n << 55n);
-const ADDRESS_BITS = (1n << 48n) - 1n;
-const FRAME_BITS = (1n << 44n) - 1n;
-const DEFAULT_T0SZ = 16;
-
-/** Thrown by a rule that is broken; caught where the check began. */
-class Broken extends Error {
-  constructor(
-    readonly rule: CasemateRule,
-    message: string,
-  ) {
-    super(message);
-  }
-}
+const CHANGEABLE = (3n << 6n) | ACCESS_FLAG | (1n << 51n) | (3n << 53n) | SOFTWARE;
+const LAST_LEVEL = 3;
+const BYTES = 0x0101_0101_0101_0101n;
 
 /**
  * Checks a trace.
- * @throws CASEMATE_SYNTAX for text that is none
+ * @throws CASEMATE_SYNTAX for text that is none, CASEMATE_ADDRESS for entries and pages that do not lie where such things lie
  */
 export function checkCasemateTrace(text: string): CasemateVerdict {
   const records = readCasemateTrace(text);
@@ -90,7 +50,7 @@ export function checkCasemateTrace(text: string): CasemateVerdict {
     try {
       machine.step(record);
     } catch (error) {
-      if (!(error instanceof Broken)) throw error;
+      if (!(error instanceof BrokenRule)) throw error;
       return { verdict: 'rejected', rule: error.rule, line: record.line, problem: error.message };
     }
   }
@@ -100,15 +60,17 @@ export function checkCasemateTrace(text: string): CasemateVerdict {
 class CheckedMachine {
   hasRoot = false;
   checkedStores = 0;
-  private readonly forest = new TableForest(problem => {
-    throw new Broken(CasemateRule.TablePage, problem);
-  });
-  private readonly vmids = new Map<number, number>();
-  private readonly loaded = new Map<number, number>();
-  private readonly t0sz = new Map<number, number>();
-  private readonly lockOfRoot = new Map<number, number>();
-  private readonly held = new Map<number, HeldLock>();
-  private readonly unclean = new Map<number, Unclean>();
+  private readonly forest = new TableForest();
+  private readonly registers = new TranslationRegisters();
+  /** Known roots by address. */
+  private readonly roots = new Map<number, { readonly stage: TreeStage; readonly id: number }>();
+  /** Root that each thread translates with, by stage. */
+  private readonly loaded = { 1: new Map<number, number>(), 2: new Map<number, number>() };
+  private readonly lockOfRoot = new Map<number, bigint>();
+  private readonly held = new Map<bigint, HeldLock>();
+  /** Threads that pages' entries were given to, by the entry's address. */
+  private readonly owners = new Map<number, number>();
+  private readonly unclean = new UncleanEntries((tid, entry) => this.isHeld(tid, entry));
 
   step(record: CasemateRecord): void {
     switch (record.kind) {
@@ -118,14 +80,18 @@ class CheckedMachine {
         return this.forest.initialise(record.address, record.size);
       case 'mem-free':
         return this.forest.free(record.address, record.size);
+      case 'mem-set':
+        for (let at = record.address; at < record.address + record.size; at += 8) this.store(record.tid, at, record.value * BYTES, false);
+        return;
       case 'mem-write':
         return this.store(record.tid, record.address, record.value, record.release);
       case 'dsb':
-        return this.dsb(record.tid, record.inner);
+        return this.dsb(record.tid, record.domain);
       case 'isb':
+      case 'mem-read':
         return;
       case 'tlbi':
-        return this.tlbi(record.tid, record.operation, record.value);
+        return this.unclean.invalidate(record.tid, record, UncleanEntries.needsTree(record) ? this.loadedBy(record.tid) : undefined);
       case 'hint':
         return this.hint(record.hint, record.location, record.value);
       case 'lock':
@@ -136,28 +102,27 @@ class CheckedMachine {
   }
 
   private writeRegister(tid: number, register: string, value: bigint): void {
-    if (register === 'vtcr_el2') this.t0sz.set(tid, Number(value & 63n));
-    if (register === 'vttbr_el2') this.load(tid, Number(value & ADDRESS_BITS), Number(value >> 48n));
+    const stage = this.registers.write(tid, register, value);
+    if (stage === undefined) return;
+    const tree = this.registers.tree(tid, stage);
+    if (tree === undefined) this.loaded[stage].delete(tid);
+    else this.load(tid, stage, tree);
   }
 
-  private load(tid: number, root: number, vmid: number): void {
-    const known = this.vmids.get(root);
-    if (known !== undefined && known !== vmid) throw new Broken(CasemateRule.Vttbr, `root ${hex(root)} has VMID ${known}, not ${vmid}`);
+  private load(tid: number, stage: TreeStage, { root, id }: TreeBase): void {
+    const [what, known] = [stage === 1 ? 'ASID' : 'VMID', this.roots.get(root)];
+    if (stage === 1 && id !== 0) throw new BrokenRule(CasemateRule.Vttbr, `ASID ${id}: expected 0, the only one of the hypervisor's own tree`);
+    if (known !== undefined && (known.stage !== stage || known.id !== id))
+      throw new BrokenRule(CasemateRule.Vttbr, `root ${hex(root)} is known by number ${known.id} of stage ${known.stage}, not ${what} ${id}`);
     if (known === undefined) {
-      if ([...this.vmids.values()].includes(vmid)) throw new Broken(CasemateRule.Vttbr, `VMID ${vmid} belongs to another root`);
-      this.forest.addRoot(root, this.startLevel(tid));
-      this.vmids.set(root, vmid);
+      for (const other of this.roots.values())
+        if (other.stage === stage && other.id === id) throw new BrokenRule(CasemateRule.Vttbr, `${what} ${id} belongs to another root`);
+      if (this.roots.size >= MAX_ROOTS) throw new BrokenRule(CasemateRule.Limit, `more than ${MAX_ROOTS} roots`);
+      this.forest.addRoot(root, this.registers.startLevel(tid, stage), stage);
+      this.roots.set(root, { stage, id });
     }
-    this.loaded.set(tid, root);
+    this.loaded[stage].set(tid, root);
     this.hasRoot = true;
-  }
-
-  private startLevel(tid: number): number {
-    const t0sz = this.t0sz.get(tid) ?? DEFAULT_T0SZ;
-    // One start table covers 39 to 48 bits at level 0, 30 to 39 at level 1; narrower ones are concatenated from the level below.
-    if (t0sz >= 16 && t0sz <= 20) return 0;
-    if (t0sz >= 25 && t0sz <= 29) return 1;
-    throw new Broken(CasemateRule.StartTable, `T0SZ ${t0sz}: concatenated start tables`);
   }
 
   private store(tid: number, address: number, value: bigint, release: boolean): void {
@@ -167,26 +132,35 @@ class CheckedMachine {
       return;
     }
     this.checkedStores++;
-    const lock = this.lockFor(tid, table.root);
     const index = (address - table.address) / 8;
     const old = table.values[index];
-    if (!lock.plainAllowed && !release && ((old | value) & VALID) !== 0n)
-      throw new Broken(CasemateRule.PlainStore, `plain store to ${hex(address)} after another store`);
-    lock.plainAllowed = false;
+    this.checkRight(tid, table, address, !release && ((old | value) & VALID) !== 0n);
     if (table.detached && old !== value && ((old | value) & VALID) !== 0n)
-      throw new Broken(CasemateRule.BrokenParent, `store to ${hex(address)}, whose parent is broken`);
+      throw new BrokenRule(CasemateRule.BrokenParent, `store to ${hex(address)}, whose parent is broken`);
     this.change(tid, table, index, old, value);
+  }
+
+  /** @throws BrokenRule Vttbr, Lock, PlainStore when the thread may not store to the entry now */
+  private checkRight(tid: number, table: LiveTable, address: number, plain: boolean): void {
+    const owner = this.owners.get(address);
+    if (owner === tid) return;
+    if (owner !== undefined) throw new BrokenRule(CasemateRule.Lock, `thread ${tid} stores to ${hex(address)}, which was given to thread ${owner}`);
+    if (this.loaded[table.stage].get(tid) !== table.root)
+      throw new BrokenRule(CasemateRule.Vttbr, `thread ${tid} stores to a tree it has not loaded`);
+    const lock = this.lockOf(table.root);
+    if (lock?.tid !== tid) throw new BrokenRule(CasemateRule.Lock, `thread ${tid} stores without the lock of ${hex(table.root)}`);
+    if (!lock.plainAllowed && plain) throw new BrokenRule(CasemateRule.PlainStore, `plain store to ${hex(address)} after another store`);
+    lock.plainAllowed = false;
   }
 
   private change(tid: number, table: LiveTable, index: number, old: bigint, value: bigint): void {
     const address = table.address + index * 8;
-    const isUnclean = this.unclean.has(address);
     if ((value & VALID) === 0n) {
       if ((old & VALID) !== 0n) this.break(tid, table, index);
-    } else if (isUnclean) {
-      throw new Broken(CasemateRule.UncleanToValid, `${hex(address)} becomes valid before the TLBs forgot it`);
+    } else if (this.unclean.has(address)) {
+      throw new BrokenRule(CasemateRule.UncleanToValid, `${hex(address)} becomes valid before the TLBs forgot it`);
     } else if ((old & VALID) !== 0n) {
-      this.checkInPlace(table, address, old, value);
+      checkInPlace(table.level, address, old, value);
     } else {
       this.forest.link(table, index, value);
     }
@@ -194,103 +168,89 @@ class CheckedMachine {
   }
 
   private break(tid: number, table: LiveTable, index: number): void {
-    const address = table.address + index * 8;
-    const child = table.children[index];
+    const [address, child] = [table.address + index * 8, table.children[index]];
     for (const below of child === undefined ? [] : this.forest.below(child)) {
-      if ([...this.unclean.values()].some(one => one.table === below))
-        throw new Broken(CasemateRule.BrokenParent, `${hex(address)} is broken above unclean entries`);
+      if (this.unclean.some(one => one.table === below))
+        throw new BrokenRule(CasemateRule.BrokenParent, `${hex(address)} is broken above unclean entries`);
+      if ([...this.owners.keys()].some(owned => this.forest.tableAt(owned) === below))
+        throw new BrokenRule(CasemateRule.BrokenParent, `${hex(address)} is broken above an entry that was given to a thread`);
       below.detached = true;
     }
-    this.unclean.set(address, { table, index, tid, wasTable: child !== undefined, progress: Progress.Broken });
+    this.unclean.add(tid, table, index);
   }
 
-  private checkInPlace(table: LiveTable, address: number, old: bigint, value: bigint): void {
-    if (old === value) return;
-    const isTable = (word: bigint): boolean => table.level < 3 && (word & 2n) !== 0n;
-    if (isTable(old) || isTable(value)) throw new Broken(CasemateRule.ValidToValid, `${hex(address)}: ${hex(old)} to ${hex(value)}`);
-    if (((old ^ value) & ~CHANGEABLE) !== 0n) throw new Broken(CasemateRule.LeafForLeaf, `${hex(address)}: ${hex(old)} to ${hex(value)}`);
-  }
-
-  private dsb(tid: number, inner: boolean): void {
+  private dsb(tid: number, domain: string): void {
+    for (const { table, index } of this.unclean.barrier(tid, domain)) this.forest.unlink(table, index);
     for (const lock of this.held.values()) if (lock.tid === tid) lock.plainAllowed = true;
-    for (const [address, entry] of this.unclean) {
-      if (entry.tid !== tid || !this.holdsLock(tid, entry.table.root)) continue;
-      if (entry.progress === Progress.Broken) entry.progress = Progress.Dsb;
-      else if (entry.progress === Progress.IpaTlbi && inner) entry.progress = Progress.IpaTlbiDsb;
-      else if (entry.progress === Progress.Tlbi && inner) this.clean(address, entry);
-    }
   }
 
-  private clean(address: number, { table, index }: Unclean): void {
-    this.unclean.delete(address);
-    this.forest.unlink(table, index);
-  }
-
-  private tlbi(tid: number, operation: string, value: bigint): void {
-    const root = this.loaded.get(tid);
-    if (root === undefined) throw new Broken(CasemateRule.Vttbr, `thread ${tid} invalidates, having loaded no root`);
-    for (const entry of this.unclean.values()) {
-      if (entry.tid !== tid || entry.table.root !== root || !this.holdsLock(tid, root)) continue;
-      if (operation === 'ipas2e1is') {
-        if (entry.progress === Progress.Dsb && isReached(entry, value)) entry.progress = Progress.IpaTlbi;
-      } else if (operation === 'vmalle1is') {
-        if (entry.progress === Progress.IpaTlbiDsb) entry.progress = Progress.Tlbi;
-      } else if (entry.progress === Progress.Dsb || entry.progress === Progress.IpaTlbiDsb) {
-        entry.progress = Progress.Tlbi;
-      }
-    }
-  }
-
-  private hint(hint: string, location: number, value: number): void {
-    if (hint === 'set_root_lock') this.lockOfRoot.set(location, value);
+  private hint(hint: string, location: number, value: bigint): void {
+    if (hint === 'set_root_lock') this.setLock(location, value);
     if (hint === 'release_table') this.release(location);
+    if (hint === 'set_pte_thread_owner') this.giveTo(location, Number(value));
   }
 
+  private setLock(root: number, lock: bigint): void {
+    if (this.lockOfRoot.size >= MAX_ROOTS && !this.lockOfRoot.has(root)) throw new BrokenRule(CasemateRule.Limit, `more than ${MAX_ROOTS} locks`);
+    this.lockOfRoot.set(root, lock);
+  }
+
+  /** An entry of the last level is a thread's own from now on. */
+  private giveTo(address: number, tid: number): void {
+    if (this.forest.tableAt(address)?.level !== LAST_LEVEL)
+      throw new BrokenRule(CasemateRule.Lock, `${hex(address)} is given to thread ${tid} and no entry of the last level`);
+    this.owners.set(address, tid);
+  }
+
+  /** A tree is let go of; the hint may also name a table that never was one. */
   private release(root: number): void {
-    if (!this.vmids.has(root)) throw new Broken(CasemateRule.Release, `${hex(root)} is no root`);
-    const user = [...this.loaded].find(([, loaded]) => loaded === root);
-    if (user !== undefined) throw new Broken(CasemateRule.Release, `thread ${user[0]} uses ${hex(root)}`);
-    if ([...this.unclean.values()].some(({ table }) => table.root === root))
-      throw new Broken(CasemateRule.Release, `entries below ${hex(root)} are unclean`);
-    this.forest.removeRoot(root);
-    this.vmids.delete(root);
     this.lockOfRoot.delete(root);
+    if (this.forest.tableAt(root) === undefined) return;
+    const known = this.roots.get(root);
+    if (known === undefined) throw new BrokenRule(CasemateRule.Release, `${hex(root)} is a table and no root`);
+    const user = [...this.loaded[known.stage]].find(([, loaded]) => loaded === root);
+    if (user !== undefined) throw new BrokenRule(CasemateRule.Release, `thread ${user[0]} uses ${hex(root)}`);
+    if (this.unclean.some(({ table }) => table.root === root)) throw new BrokenRule(CasemateRule.Release, `entries below ${hex(root)} are unclean`);
+    this.forest.removeRoot(root);
+    this.roots.delete(root);
+    for (const owned of this.owners.keys()) if (this.forest.tableAt(owned) === undefined) this.owners.delete(owned);
   }
 
-  private lock(tid: number, address: number): void {
+  private lock(tid: number, address: bigint): void {
     const holder = this.held.get(address);
-    if (holder !== undefined) throw new Broken(CasemateRule.Lock, `thread ${tid} takes a lock that thread ${holder.tid} holds`);
-    if (address === 0) throw new Broken(CasemateRule.Lock, 'a lock at address 0');
+    if (holder !== undefined) throw new BrokenRule(CasemateRule.Lock, `thread ${tid} takes a lock that thread ${holder.tid} holds`);
+    if (address === 0n) throw new BrokenRule(CasemateRule.Lock, 'a lock at address 0');
+    if (this.held.size >= MAX_ROOTS) throw new BrokenRule(CasemateRule.Limit, `more than ${MAX_ROOTS} locks are held`);
     this.held.set(address, { tid, plainAllowed: true });
   }
 
-  private unlock(tid: number, address: number): void {
-    if (this.held.get(address)?.tid !== tid) throw new Broken(CasemateRule.Lock, `thread ${tid} gives back a lock it does not hold`);
+  private unlock(tid: number, address: bigint): void {
+    if (this.held.get(address)?.tid !== tid) throw new BrokenRule(CasemateRule.Lock, `thread ${tid} gives back a lock it does not hold`);
     this.held.delete(address);
   }
 
-  private lockFor(tid: number, root: number): HeldLock {
-    if (this.loaded.get(tid) !== root) throw new Broken(CasemateRule.Vttbr, `thread ${tid} stores to a tree it has not loaded`);
-    const lock = this.held.get(this.lockOfRoot.get(root) ?? 0);
-    if (lock?.tid !== tid) throw new Broken(CasemateRule.Lock, `thread ${tid} stores without the lock of ${hex(root)}`);
-    return lock;
+  private loadedBy(tid: number): number {
+    const root = this.loaded[2].get(tid);
+    if (root === undefined) throw new BrokenRule(CasemateRule.Vttbr, `thread ${tid} invalidates, having loaded no root`);
+    return root;
   }
 
-  private holdsLock(tid: number, root: number): boolean {
-    return this.held.get(this.lockOfRoot.get(root) ?? 0)?.tid === tid;
+  private lockOf(root: number): HeldLock | undefined {
+    return this.held.get(this.lockOfRoot.get(root) ?? 0n);
+  }
+
+  private isHeld(tid: number, { address, table }: Unclean): boolean {
+    const owner = this.owners.get(address);
+    return owner === undefined ? this.lockOf(table.root)?.tid === tid : owner === tid;
   }
 }
 
-/** Whether an invalidation by IPA concerns an entry: its address, the level if it names one, and no table. */
-function isReached({ table, index, wasTable }: Unclean, value: bigint): boolean {
-  const hint = Number(value >> 44n) & 15;
-  if (wasTable || (hint >= 4 && (hint & 3) !== table.level)) return false;
-  const frame = Number(value & FRAME_BITS);
-  const span = 512 ** (3 - table.level);
-  const first = table.frame + index * span;
-  return frame >= first && frame < first + span;
-}
-
-function hex(value: number | bigint): string {
-  return `0x${value.toString(16)}`;
+/** A valid entry says something else and stays valid. @throws BrokenRule Encoding, ValidToValid, LeafForLeaf */
+function checkInPlace(level: number, address: number, old: bigint, value: bigint): void {
+  const change = `${hex(address)}: ${hex(old)} to ${hex(value)}`;
+  if (isReserved(level, value)) throw new BrokenRule(CasemateRule.Encoding, `${change}: no descriptor of level ${level}`);
+  if (isTable(level, old) || isTable(level, value)) throw new BrokenRule(CasemateRule.ValidToValid, change);
+  if (((old ^ value) & ~SOFTWARE) === 0n) return;
+  if (((old | value) & ACCESS_FLAG) === 0n) throw new BrokenRule(CasemateRule.ValidToValid, `${change}: neither has the access flag`);
+  if (((old ^ value) & ~CHANGEABLE) !== 0n) throw new BrokenRule(CasemateRule.LeafForLeaf, change);
 }

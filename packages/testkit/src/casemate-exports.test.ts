@@ -3,8 +3,9 @@
  */
 import { Registry, resolveRuns, runResolved } from '@mmulab/runner';
 import type { OptionValues, RunResult } from '@mmulab/api';
-import { CasemateRule, checkCasemateTrace } from './casemate-checker';
+import { checkCasemateTrace } from './casemate-checker';
 import { readCasemateTrace } from './casemate-reader';
+import { CasemateRule } from './casemate-rules';
 
 const KERNELS = ['5.10.223', '5.13', '5.14', '6.1.176', '6.2', '6.5', '6.12.107'];
 const registry = Registry.load(['@mmulab/workloads', '@mmulab/arm64'], __dirname);
