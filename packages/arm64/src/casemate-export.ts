@@ -5,6 +5,9 @@
  * on top, which translates the same. The tables are linked before any thread knows the tree; then every thread loads it. mmu_lock follows
  * the stages of the abort path and the host's operations.
  *
+ * Leaves are written down with their access flag set, whatever the run has made of it: the checker wants break-before-make between two leaves neither of which has it,
+ * where the architecture and the kernel only change rights.
+ *
  * Models: Linux arch/arm64/kvm/mmu.c kvm_init_stage2_mmu(), kvm_free_stage2_pgd(); the lock of each stage as in abort-stages.ts.
  */
 import type { Counters, StageDef, TraceExport } from '@mmulab/api';
@@ -30,7 +33,9 @@ const MAX_IPA_BITS = 48;
 /** Levels of a tree that begins with level 0. */
 const ALL_LEVELS = 4;
 const ENTRY_BYTES = 8;
+const VALID = 1n;
 const TABLE = 3n;
+const ACCESS_FLAG = 1n << 10n;
 const PMD = 2;
 /** Host frames of the zero page and of the huge zero page, which all VMs share. */
 const ZERO_FRAME = 0x8_0000;
@@ -143,6 +148,7 @@ export class CasemateExport {
       let word = known.get(key);
       if (word === undefined) {
         word = BigInt(attrs.descriptor(attr, level, 0, Number(PAGE_SHIFT), this.policy.fwb));
+        if ((word & VALID) !== 0n) word |= ACCESS_FLAG;
         known.set(key, word);
       }
       return word | (BigInt(frame) << PAGE_SHIFT);

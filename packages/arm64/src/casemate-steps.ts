@@ -5,8 +5,8 @@
  * a broken entry pointed to, so that breaks of tables are followed by one of the whole VMID.
  *
  * Three things are written down in another order than they are counted in. A table that a removed entry pointed to goes back after the invalidation. Leaves
- * whose invalidation waits for the end of a range are invalidated before the table that held them is withdrawn. And a block that is split down to pages at
- * once is replaced when the tables below it are filled, which takes two passes here.
+ * whose invalidation waits for the end of a range are invalidated before the table that held them is withdrawn, and whenever there are `MAX_UNFLUSHED` of them. And a
+ * block that is split down to pages at once is replaced when the tables below it are filled, which takes two passes here.
  *
  * Models: Linux arch/arm64/kvm/hyp/pgtable.c, as the protocols of protocols.ts describe it.
  */
@@ -20,6 +20,8 @@ import { archLevel } from './stage2-geometry';
 const VALID = 1n;
 const TABLE = 3n;
 const ENTRY_BYTES = 8;
+/** Broken leaves that may wait for their invalidation: builds of the checker follow no more than ten unclean entries at a time. */
+const MAX_UNFLUSHED = 8;
 
 /** What descriptors say, and where the host's pages are. */
 export interface Descriptors {
@@ -60,8 +62,8 @@ export class TracedSteps {
   private readonly taken = new Map<number, number>();
   /** Breaks and links that wait until the tables below are filled. */
   private held: (() => void)[] = [];
-  /** Leaves were withdrawn whose invalidation is still due. */
-  private unflushed = false;
+  /** Leaves that were withdrawn and whose invalidation is still due. */
+  private unflushed = 0;
 
   constructor(
     private readonly parts: EngineParts,
@@ -71,7 +73,7 @@ export class TracedSteps {
 
   /** The range flush that unmapped leaves waited for is done. */
   flushed(): void {
-    this.unflushed = false;
+    this.unflushed = 0;
   }
 
   /** Takes a protocol's steps one after the other. @returns the verdict's effects */
@@ -168,12 +170,17 @@ export class TracedSteps {
     if (breaks && withdraws && this.trace.leavesOutBreak(passage.oldTable !== undefined)) return;
     const value = attr !== 0 ? this.descriptors.leaf(attr, at.level, frame) : breaks && this.descriptors.keepsBits ? old & ~VALID : 0n;
     const isFlushed = passage.protocol.steps.some(step => step === Step.Tlbi || step === Step.Flush);
-    if (breaks && passage.oldTable !== undefined && this.unflushed) {
-      this.trace.flushVmid(src);
-      this.unflushed = false;
-    }
-    if (breaks && withdraws && !isFlushed) this.unflushed = true;
+    if (passage.oldTable !== undefined) this.flushLeaves(1, src);
     this.put(passage, () => this.trace.store(at.address, value, breaks && withdraws && isFlushed, src));
+    if (breaks && withdraws && !isFlushed) this.unflushed++;
+    this.flushLeaves(MAX_UNFLUSHED, src);
+  }
+
+  /** Invalidates leaves that wait for it, if so many do. */
+  private flushLeaves(count: number, src: string): void {
+    if (this.unflushed < count) return;
+    this.trace.flushVmid(src);
+    this.unflushed = 0;
   }
 
   private invalidate(passage: Passage, step: Step, src: string): void {

@@ -118,6 +118,25 @@ describe('invalidations', () => {
   });
 });
 
+describe('what was to be left out', () => {
+  it.each([
+    ['no-tlbi', 'leaves nothing out: the run invalidates after 0 breaks'],
+    ['no-tlbi:2', 'leaves nothing out: the run invalidates after 1 break'],
+    ['no-break', 'leaves nothing out'],
+    ['no-leaf-break', 'leaves nothing out'],
+  ])('has to be there: %s', (leaveOut, problem) => {
+    const { trace: one } = trace(leaveOut);
+    if (leaveOut !== 'no-tlbi') one.breakByVmid('a:1');
+    expect(() => one.releaseRoot([])).toThrow(`export casemate: ${leaveOut}: ${problem}`);
+  });
+
+  it('may be any of its kind', () => {
+    const { trace: one } = trace('no-tlbi');
+    one.flushVmid('a:1');
+    expect(() => one.releaseRoot([])).not.toThrow();
+  });
+});
+
 describe('table pages', () => {
   it('are used again, and those that wait go back when no vCPU walks', () => {
     const { trace: one, records } = trace();

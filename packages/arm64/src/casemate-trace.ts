@@ -11,7 +11,7 @@
  * Models: the trace format of Casemate 3.0 (rems-project); Linux arch/arm64/kvm/hyp/vhe/tlb.c __kvm_tlb_flush_vmid_ipa(), __kvm_tlb_flush_vmid().
  */
 import type { TraceExport } from '@mmulab/api';
-import { badOmission, lockOverlap } from './errors';
+import { badOmission, lockOverlap, nothingOmitted } from './errors';
 
 /** Threads the checker knows. */
 export const MAX_THREADS = 4;
@@ -65,6 +65,8 @@ export class CasemateTrace {
   /** Whether the section under way has stored nothing since its beginning or its last DSB. */
   private settled = true;
   private breaks = 0;
+  /** Steps left out so far. */
+  private omitted = 0;
   private nextPage = TABLES_AT;
   private readonly freePages: number[] = [];
   private waiting: number[] = [];
@@ -78,7 +80,7 @@ export class CasemateTrace {
 
   /** Whether the break of a leaf, or of a table, is to be left out. */
   leavesOutBreak(ofTable: boolean): boolean {
-    return ofTable ? this.omission.tableBreaks : this.omission.leafBreaks;
+    return this.omits(ofTable ? this.omission.tableBreaks : this.omission.leafBreaks);
   }
 
   /** The thread takes mmu_lock, or keeps it. It shows where it first matters. @throws EXPORT_LOCK when somebody holds it who excludes this */
@@ -152,12 +154,12 @@ export class CasemateTrace {
 
   /** An invalidation that follows no break, by IPA. */
   flushIpa(frame: number, level: number, src: string): void {
-    this.invalidateIpa(frame, level, this.omission.tlbis, src);
+    this.invalidateIpa(frame, level, this.omits(this.omission.tlbis), src);
   }
 
   /** An invalidation that follows no break, of the whole VMID. */
   flushVmid(src: string): void {
-    this.invalidateVmid(this.omission.tlbis, src);
+    this.invalidateVmid(this.omits(this.omission.tlbis), src);
   }
 
   /** The tree is known: its lock. To be called before tables are linked. */
@@ -172,8 +174,13 @@ export class CasemateTrace {
     this.onEveryThread(() => this.loadVttbr(VM_ID, this.root, 'vcpu_load:1'));
   }
 
-  /** The VM goes: every thread loads another tree, then this one is nobody's, and its pages go back. */
+  /**
+   * The VM goes: every thread loads another tree, then this one is nobody's, and its pages go back.
+   * @throws EXPORT_OMISSION when there was nothing of what was to be left out
+   */
   releaseRoot(pages: readonly number[]): void {
+    const { leaveOut } = this.sink;
+    if (leaveOut !== undefined && this.omitted === 0) throw nothingOmitted(leaveOut, this.breaks);
     const other = this.zallocPage('destroy_vm:1');
     this.record('hint', `(kind set_root_lock) (location ${hex(other)}) (value ${hex(LOCK_AT + 8)})`, 'destroy_vm:2');
     this.onEveryThread(() => this.loadVttbr(OTHER_VM_ID, other, 'destroy_vm:3'));
@@ -196,7 +203,12 @@ export class CasemateTrace {
   /** Counts a break; whether the invalidation after it is to be left out. */
   private isLeftOut(): boolean {
     this.breaks++;
-    return this.omission.tlbis || this.breaks === this.omission.single;
+    return this.omits(this.omission.tlbis || this.breaks === this.omission.single);
+  }
+
+  private omits(step: boolean): boolean {
+    if (step) this.omitted++;
+    return step;
   }
 
   private invalidateIpa(frame: number, level: number, without: boolean, src: string): void {

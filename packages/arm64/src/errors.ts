@@ -23,6 +23,14 @@ export function badOmission(text: string): MmulabError {
   return new MmulabError('EXPORT_OMISSION', `export casemate: ${text}: expected no-break, no-leaf-break, no-tlbi, or no-tlbi:N for the N-th break`);
 }
 
+/** EXPORT_OMISSION: the run has nothing of what was to be left out. */
+export function nothingOmitted(text: string, breaks: number): MmulabError {
+  return new MmulabError(
+    'EXPORT_OMISSION',
+    `export casemate: ${text}: leaves nothing out: the run invalidates after ${breaks} break${breaks === 1 ? '' : 's'}`,
+  );
+}
+
 /** EXPORT_UNKNOWN: a form in which the backend writes no traces. */
 export function unknownExport(name: string): MmulabError {
   return new MmulabError('EXPORT_UNKNOWN', `export ${name}: arm64-stage2 has casemate`);

@@ -46,6 +46,20 @@ describe.each(KERNELS)('exports of %s', kernel => {
     expect(result.phases).toEqual(plain.phases);
   });
 
+  it.each([{}, { cpu: 'max' }, { hafdbs: 'N' }])(
+    'whose leaves are aged and then written no more are accepted: the access flag stays set (%j)',
+    host => {
+      const { text, result, plain } = run({ kernel, workload: 'access_rounds -v 1 -b 4K -s anonymous -p w,A,D', host });
+      expect(checkCasemateTrace(text)).toMatchObject({ verdict: 'accepted' });
+      expect(result.phases).toEqual(plain.phases);
+      const leaves = readCasemateTrace(text).flatMap(record =>
+        record.kind === 'mem-write' && (record.value & 0x41n) === 0x41n ? [record.value] : [],
+      );
+      expect(leaves.filter(value => (value & 0x400n) === 0n)).toEqual([]);
+      expect(leaves.length).toBeGreaterThan(2);
+    },
+  );
+
   it('with a break left out: a table takes the place of a valid block', () => {
     expect([1, 2].map(vcpus => ruleBroken({ kernel, workload: HUGE(vcpus), leaveOut: 'no-break' }))).toEqual([
       CasemateRule.ValidToValid,
@@ -120,6 +134,30 @@ describe('an export', () => {
     expect(lines.slice(-6)).toEqual(['split:4', 'split:4', 'split:4', 'split:4', 'split:4', 'split:5']);
   });
 
+  it('of every operation of the rounds is accepted, on CPUs with and without FWB and range invalidation', () => {
+    const rounds = 'w,A,D,w2,G,A,K,x,r3,A,U,w,N,Z,x2,w,A,D,K,r,w,U,Z';
+    const hosts: OptionValues[] = [{}, { fwb: 'Y' }, { tlbi_range: 'Y' }, { fwb: 'Y', tlbi_range: 'Y' }];
+    const memories = ['-b 512K -s anonymous', '-b 2M -s anonymous_thp', '-b 2M -s anonymous_hugetlb_2mb'];
+    const verdicts = KERNELS.flatMap((kernel, i) =>
+      memories.map((memory, j) => ({
+        kernel,
+        workload: `access_rounds -v ${1 + ((i + j) % 3)} ${memory} -M 1 -p ${rounds}`,
+        host: hosts[(i + j) % 4],
+      })),
+    ).filter(one => ruleBroken(one) !== 'accepted');
+    expect(verdicts).toEqual([]);
+  });
+
+  it('lets no more than eight broken leaves of a range wait for their invalidation', () => {
+    const { text } = run({ kernel: '6.12.107', workload: 'access_rounds -v 1 -b 512K -s anonymous -p w,Z', host: { cpu: 'max' } });
+    const waiting = readCasemateTrace(text).map(record =>
+      record.kind === 'mem-write' ? (record.value === 0n ? 1 : 0) : record.kind === 'tlbi' ? -1 : 0,
+    );
+    let [now, most] = [0, 0];
+    for (const step of waiting) most = Math.max(most, (now = step < 0 ? 0 : now + step));
+    expect(most).toBe(8);
+  });
+
   it('is the same text for the same run', () => {
     const one: Case = { kernel: '6.2', workload: SMALL(2) };
     expect(run(one).text === run(one).text).toBe(true);
@@ -139,6 +177,7 @@ describe('an export', () => {
     ['EXPORT_VCPUS', { kernel: '6.1.176', workload: HUGE(4) }],
     ['EXPORT_GRANULE', { kernel: '6.1.176', workload: 'kvm_page_table_test -v 1 -b 4M -s anonymous', host: { granule: '16K' } }],
     ['EXPORT_OMISSION', { kernel: '6.1.176', workload: HUGE(1), leaveOut: 'no-lock' }],
+    ['EXPORT_OMISSION', { kernel: '6.1.176', workload: HUGE(1), leaveOut: 'no-tlbi:99999' }],
   ] satisfies readonly (readonly [string, Case])[])('has no words for everything: %s', (code, one) => {
     expect(() => run(one)).toThrow(`${code}:`);
   });
