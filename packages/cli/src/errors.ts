@@ -27,6 +27,11 @@ export function exportOfSeveral(runs: number): MmulabError {
   return new MmulabError('CLI_EXPORT_RUNS', `--export: ${runs} runs, and a file holds the trace of one`);
 }
 
+/** There is no trace to leave anything out of. */
+export function exportWithoutFile(what: string): MmulabError {
+  return new MmulabError('CLI_EXPORT_WITHOUT', `--export-without ${what}: expected --export NAME=FILE beside it`);
+}
+
 /** `init` would write over a file. */
 export function fileExists(path: string): MmulabError {
   return new MmulabError('CLI_FILE_EXISTS', `${path}: is there already (--force writes over it)`);
@@ -36,6 +41,11 @@ export function fileExists(path: string): MmulabError {
 export function nothingToRun(command: string): MmulabError {
   const forms = `a config, a .test file, or the command line of a test after --: mmulab ${command} -- dirty_log_perf_test -v 2 -b 16M`;
   return new MmulabError('CLI_NOTHING_TO_RUN', `${command}: expected ${forms}`);
+}
+
+/** An option that is given once was given twice. */
+export function repeatedOption(option: string, first: string, second: string): MmulabError {
+  return new MmulabError('CLI_REPEATED_OPTION', `${option} ${second}: given before, with ${first}; expected once`);
 }
 
 /** One run is no comparison. Found out before anything runs. */

@@ -47,6 +47,10 @@ describe('run --export casemate=FILE', () => {
     ['EXPORT_VCPUS', 'at most 3', [...ARM64, '--vcpus', '4', '--export', 'casemate=FILE']],
     ['EXPORT_GRANULE', '4096', [...ARM64, '--set', 'granule=64K', '--set', 'backing=anonymous', '--export', 'casemate=FILE']],
     ['EXPORT_OMISSION', 'no-tlbi', [...ARM64, '--export', 'casemate=FILE', '--export-without', 'locks']],
+    ['EXPORT_OMISSION', 'leaves nothing out', [...ARM64, '--export', 'casemate=FILE', '--export-without', 'no-tlbi:99999']],
+    ['CLI_EXPORT_WITHOUT', 'expected --export NAME=FILE beside it', [...ARM64, '--export-without', 'no-tlbi']],
+    ['CLI_REPEATED_OPTION', 'expected once', [...ARM64, '--export', 'casemate=FILE', '--export', 'casemate=FILE']],
+    ['CLI_REPEATED_OPTION', 'expected once', [...ARM64, '--export', 'casemate=FILE', '--export-without', 'no-tlbi', '--export-without', 'no-break']],
   ])('ends with 2 and leaves no file behind: %s', (errorCode, problem, options) => {
     const file = target();
     const { code, out, err } = record('run', ...options.map(option => option.replace('FILE', file)), '--', ...TEST);

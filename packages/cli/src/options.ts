@@ -3,7 +3,7 @@
  */
 import type { View } from '@mmulab/report';
 import { Option, type Command } from 'commander';
-import { badSetting } from './errors';
+import { badSetting, exportWithoutFile, repeatedOption } from './errors';
 import type { Terminal } from './terminal';
 
 /** How output is written. */
@@ -105,14 +105,25 @@ export function addRunSettings(command: Command): Command {
 
 /** Adds `--export`, and for tests of checkers, out of sight, `--export-without`. */
 export function addExportOption(command: Command): Command {
-  const read = (text: string): ExportSetting => {
+  const read = (text: string, before?: ExportSetting): ExportSetting => {
+    if (before !== undefined) throw repeatedOption('--export', `${before.key}=${before.value}`, text);
     const setting = pair('--export', 'NAME=FILE', text);
     if (setting.value === '') throw badSetting('--export', text, 'NAME=FILE');
     return setting;
   };
   return command
     .option('--export <name=file>', 'write a trace of the run for another tool: casemate, for its checker of break-before-make (arm64-stage2)', read)
-    .addOption(new Option('--export-without <what>', 'no-break, no-leaf-break, no-tlbi or no-tlbi:N').hideHelp());
+    .addOption(new Option('--export-without <what>', 'no-break, no-leaf-break, no-tlbi or no-tlbi:N').hideHelp().argParser(readOmission));
+}
+
+function readOmission(text: string, before?: string): string {
+  if (before !== undefined) throw repeatedOption('--export-without', before, text);
+  return text;
+}
+
+/** @throws CLI_EXPORT_WITHOUT when something is to be left out of a trace that nobody asked for */
+export function checkExportOptions({ export: wanted, exportWithout }: ExportOptions): void {
+  if (wanted === undefined && exportWithout !== undefined) throw exportWithoutFile(exportWithout);
 }
 
 /** What a reporter has to know. */

@@ -14,6 +14,7 @@ import {
   addPluginOption,
   addRunSettings,
   addSelectionOptions,
+  checkExportOptions,
   viewOf,
   type ExportOptions,
   type OutputOptions,
@@ -56,6 +57,7 @@ function run(files: readonly string[], options: Options, context: CommandContext
     return;
   }
   checkOperands({ command: 'run', files, commandLine });
+  checkExportOptions(options);
   const prepared = prepare(files, commandLine, options);
   if (options.export !== undefined) checkExport(options.export, prepared);
   if (options.out !== undefined) makeDirectory(options.out);
