@@ -1,12 +1,15 @@
 /**
  * Resolved options as the booleans and numbers the hot code branches on.
  */
+import { AccessKind } from '@mmulab/api';
 import type { OptionValues } from '@mmulab/api';
 
 /** Behaviour of one VM, fixed at construction. */
 export interface X86Policy {
   readonly ept: boolean;
   readonly adBits: boolean;
+  /** What the hardware's walk does to the guest's table pages: a write with A and D bits in EPT, and always with NPT; a read without. */
+  readonly tableAccess: AccessKind;
   /** The hardware logs dirty pages. */
   readonly pml: boolean;
   readonly levels: number;
@@ -48,6 +51,7 @@ export function readPolicy(options: OptionValues, host: OptionValues): X86Policy
   return {
     ept: !amd,
     adBits,
+    tableAccess: amd || adBits ? AccessKind.Write : AccessKind.Read,
     pml: !amd && adBits && host['pml'] === 'Y',
     levels: tdpLevels(host),
     maxLeafLevel: 3,

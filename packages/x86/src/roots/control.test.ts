@@ -1,3 +1,4 @@
+import type { ControlWrite } from '@mmulab/api';
 import { RootVm } from '../fixtures/root-vm';
 import { GuestCpu } from './guest-state';
 
@@ -81,6 +82,68 @@ describe('PCIDs', () => {
     const [syncs, flushes] = [vm.counters.of('mmu.sync_roots'), vm.counters.of('tlb_flush.hw')];
     vm.write({ register: 'cr3', space: 0, pcid: 0, noFlush: true });
     expect([vm.counters.of('mmu.sync_roots'), vm.counters.of('tlb_flush.hw')]).toEqual([syncs, flushes]);
+  });
+});
+
+describe('on VMX', () => {
+  // Reads never exit. EPT leaves CR4.PGE to the guest, and TS is its own in either case.
+  it.each([
+    ['cr0', 'ts', 'Y', 0],
+    ['cr0', 'ts', 'N', 0],
+    ['cr0', 'cd', 'Y', 10],
+    ['cr0', 'cd', 'N', 10],
+    ['cr0', 'wp', 'N', 10],
+    ['cr4', 'pge', 'Y', 0],
+    ['cr4', 'pge', 'N', 10],
+    ['cr4', 'smep', 'Y', 10],
+    ['cr4', 'smap', 'N', 10],
+    ['efer', 'nx', 'Y', 20],
+  ] as const)('ten changes of %s.%s with npt=%s exit %i times, from 5.10 to 6.12', (register, bit, npt, exits) => {
+    for (const kernel of ['5.10.262', '6.1.192', '6.12.117']) {
+      const vm = new RootVm(kernel, { npt }, INTEL);
+      for (let i = 0; i < 10; i++) vm.write({ register, bit, value: 'toggle' } as ControlWrite);
+      expect(vm.counters.of('exit')).toBe(exits);
+    }
+  });
+
+  it.each([['5.10.262'], ['6.1.192']])('CR4.PGE under EPT resets, flushes and loads nothing on %s', kernel => {
+    const vm = new RootVm(kernel, {}, INTEL);
+    const before = ['tlb_flush', 'tlb_flush.hw', 'mmu.load', 'mmu.reset_context'].map(name => vm.counters.of(name));
+    vm.write({ register: 'cr4', bit: 'pge', value: 'toggle' });
+    expect(['tlb_flush', 'tlb_flush.hw', 'mmu.load', 'mmu.reset_context'].map(name => vm.counters.of(name))).toEqual(before);
+  });
+
+  // Beside the load's own flush: the VMCS met for the first time, and on 6.12 what setting the registers left.
+  it.each([
+    ['6.1.192', 'Y', 1, 2],
+    ['6.1.192', 'N', 1, 2],
+    ['6.12.117', 'Y', 2, 3],
+  ])('the first entry on %s with npt=%s serves %i requests, in %i hardware flushes', (kernel, npt, served, hardware) => {
+    const vm = new RootVm(kernel, { npt }, INTEL);
+    expect([vm.counters.of('tlb_flush'), vm.counters.of('tlb_flush.hw')]).toEqual([served, hardware]);
+  });
+
+  it('the nested guest’s VMCS asks for one more flush the first time, and never again', () => {
+    const vm = new RootVm('6.1.192', {}, INTEL);
+    const flushes = (): number => vm.counters.of('tlb_flush');
+    const moves = (['vmrun', 'vmexit', 'vmrun', 'vmexit'] as const).map(value => {
+      const before = flushes();
+      vm.write({ register: 'nested', value });
+      return flushes() - before;
+    });
+    expect(moves).toEqual([2, 1, 1, 1]);
+  });
+
+  // Every switch misses, so the flush of the current root finds none; the load makes its own.
+  it.each([
+    ['npt=N', 'N', 10],
+    ['SVM', 'amd', 20],
+  ])('CR3 over five roots with %s: %i hardware flushes in ten switches', (_what, vendor, hardware) => {
+    const vm = new RootVm('6.1.192', { npt: 'N' }, vendor === 'amd' ? {} : INTEL);
+    for (let i = 1; i <= 5; i++) vm.write({ register: 'cr3', space: i % 5 });
+    const before = vm.counters.of('tlb_flush.hw');
+    for (let i = 1; i <= 10; i++) vm.write({ register: 'cr3', space: i % 5 });
+    expect(vm.counters.of('tlb_flush.hw') - before).toBe(hardware);
   });
 });
 

@@ -137,9 +137,11 @@ export class ControlRegisters {
     if (next < 0) return this.refuse(vcpu);
     const changed = cpu.cr4 ^ next;
     const set = changed & next;
-    // A read-modify-write under shadow paging exits for its read, too.
-    this.exits(vcpu, this.policy.tdp ? 1 : 2);
     cpu.cr4 = next;
+    // Left to the guest with EPT: nobody sees the change.
+    if (this.policy.vmx && this.policy.tdp && changed === Cr4.Pge) return;
+    // On SVM a read-modify-write under shadow paging exits for its read, too.
+    this.exits(vcpu, this.policy.tdp || this.policy.vmx ? 1 : 2);
     // SVM flushes the ASID inside set_cr4 when PGE changes under nested paging.
     if ((changed & Cr4.Pge) !== 0 && this.policy.tdp && !this.policy.vmx) this.count(Ev.tlbFlushHw);
     const isReset = (changed & this.cr4Role) !== 0 || (this.policy.resetOnPge && (changed & ~next & Cr4.Pcide) !== 0);
@@ -214,10 +216,13 @@ export class ControlRegisters {
     this.switchGuest(vcpu, cpu, false);
   }
 
-  /** Into or out of L2: requests for the old MMU first, then the other one's roles, then its top table. */
+  /** Into or out of L2: requests for the old MMU first, then the other one's VMCS and roles, then its top table. */
   private switchGuest(vcpu: number, cpu: GuestCpu, guestMode: boolean): void {
     this.exits(vcpu, 1);
-    if (this.policy.vmx) this.roots.serveLocalFlushes(vcpu);
+    if (this.policy.vmx) {
+      this.roots.serveLocalFlushes(vcpu);
+      this.roots.loadNestedVmcs(vcpu);
+    }
     cpu.guestMode = guestMode;
     this.roots.init(vcpu);
     this.roots.newPgd(vcpu);
@@ -225,9 +230,9 @@ export class ControlRegisters {
     this.roots.request(vcpu, this.policy.vmx ? Request.FlushGuest : Request.Sync | Request.FlushCurrent);
   }
 
-  /** Exits of a read-modify-write of CR0. */
+  /** Exits of a read-modify-write of CR0. VMX leaves TS (and WP where it may) to the guest and never exits for a read. */
   private cr0Exits(cpu: GuestCpu, changed: number): number {
-    if (this.policy.wpGuestOwned && (changed & ~Cr0.Wp) === 0) return 0;
+    if (this.policy.vmx) return (changed & ~(this.policy.wpGuestOwned ? Cr0.Ts | Cr0.Wp : Cr0.Ts)) === 0 ? 0 : 1;
     // While the guest's CR0 differs from the real one (WP without nested paging, CD), reads exit, and all writes do.
     const differs = (cpu.cr0 & Cr0.Cd) !== 0 || (!this.policy.tdp && !cpu.wp);
     if (differs) return 2;

@@ -50,6 +50,8 @@ class Mmu {
 /** Roots of all vCPUs. */
 export class VcpuRoots {
   readonly requests: Uint8Array;
+  /** 1 once the CPU has loaded the vCPU's second VMCS, for its nested guest. */
+  private readonly nestedVmcs: Uint8Array;
   private readonly main: Mmu[];
   private readonly nested: Mmu[];
 
@@ -68,12 +70,21 @@ export class VcpuRoots {
     private readonly source: PgdSource,
   ) {
     this.requests = new Uint8Array(cpus.length);
+    this.nestedVmcs = new Uint8Array(cpus.length);
     this.main = cpus.map(() => new Mmu());
     this.nested = cpus.map(() => new Mmu());
     for (let vcpu = 0; vcpu < cpus.length; vcpu++) {
       this.init(vcpu);
       if (policy.sregsFlush) this.request(vcpu, Request.FlushGuest);
+      // A VMCS that a CPU loads for the first time may meet what another guest has left in the TLB.
+      if (policy.vmx) vcpus.flushPending[vcpu] = 1;
     }
+  }
+
+  /** The VMCS of the nested guest is loaded; the first time that asks for a flush, as the vCPU's own did. */
+  loadNestedVmcs(vcpu: number): void {
+    if (this.nestedVmcs[vcpu] === 0) this.vcpus.flushPending[vcpu] = 1;
+    this.nestedVmcs[vcpu] = 1;
   }
 
   /** Whether the vCPU runs on the tables behind L1's own. */
@@ -206,7 +217,7 @@ export class VcpuRoots {
   key(): string {
     const parts = this.cpus.map((cpu, vcpu) => {
       const { cr0, cr4, efer, smm, guestMode, space, pcid } = cpu;
-      const owed = `${this.requests[vcpu]}/${this.vcpus.flushPending[vcpu]}/${this.vcpus.pmlFill[vcpu]}/${this.vcpus.pmlFulls[vcpu]}`;
+      const owed = `${this.requests[vcpu]}/${this.nestedVmcs[vcpu]}/${this.vcpus.flushPending[vcpu]}/${this.vcpus.pmlFill[vcpu]}/${this.vcpus.pmlFulls[vcpu]}`;
       return `${cr0}/${cr4}/${efer}/${smm}/${guestMode}/${space}/${pcid} ${owed} ${this.main[vcpu].key()} ${this.nested[vcpu].key()}`;
     });
     return parts.join(';');
@@ -229,8 +240,8 @@ export class VcpuRoots {
 
   private flushCurrent(vcpu: number): void {
     this.count(Ev.tlbFlush);
-    // INVEPT needs a root to name; SVM flushes the ASID.
-    if (!this.policy.vmx || !this.policy.tdp || this.root(vcpu) !== INVALID_ROOT) this.count(Ev.tlbFlushHw);
+    // VMX names a root's translations, and does nothing without a root; SVM flushes the ASID.
+    if (!this.policy.vmx || this.root(vcpu) !== INVALID_ROOT) this.count(Ev.tlbFlushHw);
   }
 
   /** A flush on behalf of the guest; shadow tables are brought in line too. */

@@ -3,74 +3,8 @@
  *
  * The records judge the same flows in full (x86-nested); here stand the differences that switches make.
  */
-import { AccessKind, type GuestTables, type HostBacking, type MmuBackend, type OptionValues, type VmLayout } from '@mmulab/api';
-import { TestCounters, hostOf, optionsOf } from '../fixtures/root-vm';
-import { DATA, PLAIN_BACKING, layoutOf, windowedSpace } from '../fixtures/shadow-vm';
-import { TdpBackend } from '../tdp/tdp-backend';
-import { ShadowBackend } from './shadow-backend';
-
-/** 2 MiB pages of the host, present and writable. */
-const HUGE: HostBacking = {
-  name: 'huge',
-  doc: 'Huge pages, present and writable.',
-  pageLevel: 2,
-  hugetlb: true,
-  states: [
-    { name: 'none', present: false, writable: false, level: 2, thp: false },
-    { name: 'huge', present: true, writable: true, level: 2, thp: false },
-  ],
-  populated: 1,
-  faults: [0, 1, 2, 3].map(() => ({ ok: true, state: 1, spanLevel: 2, writable: true, notifications: [] })),
-};
-
-/** Frames of test memory: 4 MiB. */
-const BASE = 2 ** 18;
-const PAGES = 1024;
-const RIGHTS = { writable: true, user: true, executable: true, accessed: true, dirty: true };
-const NPT12: GuestTables = {
-  name: 'npt12',
-  levels: 4,
-  root: 0x180,
-  runs: [{ vfn: 0, gfn: 0, npages: 2 ** 27, level: 3, ...RIGHTS }],
-  tables: [{ level: 3, first: 0, count: 1, gfn: 0x181 }],
-};
-
-function layout(): VmLayout {
-  const small = windowedSpace(1);
-  const test = { vfn: 0x800, gfn: BASE, npages: PAGES, level: 2, ...RIGHTS, user: false };
-  const space = { ...small, runs: [...small.runs, test] };
-  const slot = { id: 0, baseGfn: 0, npages: 1024, hvf: 2 ** 20, backing: PLAIN_BACKING, readonly: false, populated: [{ gfn: 0, npages: 1024 }] };
-  const memory = { id: 1, baseGfn: BASE, npages: PAGES, hvf: 2 ** 21, backing: HUGE, readonly: false, populated: [] };
-  return layoutOf(space, { memslots: [slot, memory], nested: NPT12 });
-}
-
-/** L2 running on a VM. */
-class NestedVm {
-  readonly counters = new TestCounters();
-  readonly backend: MmuBackend;
-
-  constructor(options: OptionValues = {}, kernel = '6.1.192') {
-    const values = optionsOf(kernel, options);
-    const Backend = values['tdp_mmu'] === 'Y' ? TdpBackend : ShadowBackend;
-    this.backend = new Backend(values, hostOf(), this.counters);
-    this.backend.create(layout());
-    this.backend.enter(0);
-    this.backend.touch(0, DATA, AccessKind.Exec);
-    this.backend.control(0, { register: 'nested', value: 'vmrun' });
-  }
-
-  /** Faults of a pass over all test memory. */
-  pass(kind: AccessKind): number {
-    const before = this.counters.of('page_fault');
-    this.backend.enter(0);
-    this.backend.run(0, { vfn: 0x800, count: PAGES, stride: 1, kind, writeEvery: 0 });
-    return this.counters.of('page_fault') - before;
-  }
-
-  log(on: boolean): void {
-    this.backend.host({ op: 'set_dirty_log', slot: 1, on });
-  }
-}
+import { AccessKind, type OptionValues } from '@mmulab/api';
+import { NESTED_PAGES as PAGES, NestedVm } from '../fixtures/nested-vm';
 
 describe('with NX huge pages, after a pass of writes and eager splitting', () => {
   it('executing takes no fault: the parts are executable again, because the guest’s rights were remembered', () => {
@@ -119,6 +53,40 @@ describe('eager splitting of the nested guest', () => {
     vm.log(true);
     expect(vm.counters.of('huge_split.2m')).toBe(0);
     expect(vm.pass(AccessKind.Write)).toBe(PAGES);
+  });
+});
+
+describe('on VMX without A and D bits', () => {
+  const HOST = { vendor: 'intel', ad_bits: 'N' };
+  const counts = (vm: NestedVm, names: readonly string[]): number[] => names.map(name => vm.counters.of(name));
+
+  // Per group of eight: one fault maps its page and seven more, access-tracked; each of the seven still faults. 64 groups per 2 MiB.
+  it.each([['Y'], ['N']])('tdp_mmu=%s: prefetch maps pages that each still fault: 512 faults and 960 entries per 2 MiB', tdp_mmu => {
+    const vm = new NestedVm({ nx_huge_pages: 'Y', tdp_mmu }, '6.1.192', HOST);
+    vm.pass(AccessKind.Write);
+    const before = vm.counters.of('shadow.set_spte');
+    expect(vm.pass(AccessKind.Exec)).toBe(PAGES);
+    expect(vm.counters.of('shadow.set_spte') - before).toBe(2 * (512 + 64 * 7));
+    expect(vm.pass(AccessKind.Exec)).toBe(0);
+  });
+
+  it('with A and D bits the same pass takes 64 faults per 2 MiB', () => {
+    const vm = new NestedVm({ nx_huge_pages: 'Y' }, '6.1.192', { vendor: 'intel' });
+    vm.pass(AccessKind.Write);
+    expect(vm.pass(AccessKind.Exec)).toBe(2 * 64);
+  });
+
+  // Only the data is written: what the hardware does to its guest's tables are reads.
+  it.each([['Y'], ['N']])('tdp_mmu=%s: walks of guest tables are no writes', tdp_mmu => {
+    const writes = (host: OptionValues): readonly number[] => {
+      const vm = new NestedVm({ tdp_mmu }, '6.1.192', host);
+      const before = counts(vm, ['page_fault.write', 'page_fault.guest_table']);
+      vm.pass(AccessKind.Write);
+      return counts(vm, ['page_fault.write', 'page_fault.guest_table']).map((count, i) => count - (before[i] ?? 0));
+    };
+    // Tables prefetched without A bits fault each; with them one fault brings all three.
+    expect(writes(HOST)).toEqual([2, 3]);
+    expect(writes({ vendor: 'intel' })).toEqual([2 + 1, 1]);
   });
 });
 

@@ -47,7 +47,7 @@ export class NestedGuests implements ShadowFaultWorld, ShadowedFrames {
     vm: VmLayout,
     private readonly nested: GuestTables,
     cpus: readonly GuestCpu[],
-    policy: ShadowPolicy,
+    private readonly policy: ShadowPolicy,
     slots: Memslots,
     counters: Counters,
     journal: VmJournal,
@@ -72,7 +72,7 @@ export class NestedGuests implements ShadowFaultWorld, ShadowedFrames {
   /** One access of L2: the hardware touches the pages of its tables, then its own page, all through the shadow of L1's tables. */
   touch(vcpu: number, vfn: number, kind: number): void {
     const steps = this.spaces.steps(vcpu, vfn);
-    for (let step = 0; step < steps; step++) this.path.access(vcpu, this.spaces.frame(step), AccessKind.Write, 1);
+    for (let step = 0; step < steps; step++) this.path.access(vcpu, this.spaces.frame(step), this.policy.tableAccess, 1);
     this.path.access(vcpu, this.spaces.dataFrame(vcpu, vfn), kind, 0);
   }
 
@@ -132,7 +132,7 @@ export class NestedGuests implements ShadowFaultWorld, ShadowedFrames {
       this.pendingStep[vcpu] = step + 1;
       const stage =
         step < steps
-          ? this.path.start(vcpu, this.spaces.frame(step), AccessKind.Write, 1)
+          ? this.path.start(vcpu, this.spaces.frame(step), this.policy.tableAccess, 1)
           : this.path.start(vcpu, this.spaces.dataFrame(vcpu, vfn), this.pendingKind[vcpu], 0);
       if (stage === ACCESS_DONE) continue;
       this.pendingStage[vcpu] = stage;

@@ -313,7 +313,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
   /** One access, with the hardware's own to guest tables before it. */
   private access(vcpu: number, vfn: number, kind: number): void {
     const steps = this.spaces.steps(vcpu, vfn);
-    for (let step = 0; step < steps; step++) this.path.access(vcpu, this.spaces.frame(step), AccessKind.Write, 1);
+    for (let step = 0; step < steps; step++) this.path.access(vcpu, this.spaces.frame(step), this.shadowPolicy.tableAccess, 1);
     this.path.access(vcpu, this.spaces.dataFrame(vcpu, vfn), kind, 0);
   }
 
@@ -326,7 +326,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
       this.pendingStep[vcpu] = step + 1;
       const stage =
         step < steps
-          ? this.path.start(vcpu, this.spaces.frame(step), AccessKind.Write, 1)
+          ? this.path.start(vcpu, this.spaces.frame(step), this.shadowPolicy.tableAccess, 1)
           : this.path.start(vcpu, this.spaces.dataFrame(vcpu, vfn), this.pendingKind[vcpu], 0);
       if (stage !== ACCESS_DONE) {
         this.pendingStage[vcpu] = stage;

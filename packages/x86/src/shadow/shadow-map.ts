@@ -61,7 +61,7 @@ export class ShadowMap {
   /** Maps a frame in direct pages below a root page (or one of the four of a PAE root). @returns a RetPf */
   mapDirect(root: number, fault: ShadowFault): number {
     this.adjustLevel(fault);
-    return this.finish(this.descendDirect(root, fault), fault);
+    return this.finish(this.descendDirect(root, fault), fault, this.mmu.leaf.adBits);
   }
 
   /** Maps what a guest walk found. @param vfn virtual frame, or frame of the nested guest; @returns a RetPf */
@@ -87,7 +87,8 @@ export class ShadowMap {
       page = childOf(pages.entry(page, index));
     }
     this.adjustLevel(fault);
-    return this.finish(this.descendBelowLeaf(page, vfn, fault), fault);
+    // Also without A bits: what is mapped in advance is then access-tracked, and each such page still faults.
+    return this.finish(this.descendBelowLeaf(page, vfn, fault), fault, true);
   }
 
   /** Whether a leaf of `level` may become executable and writable as it stands; else what is built is write-protected. */
@@ -203,10 +204,10 @@ export class ShadowMap {
   }
 
   /** Sets the leaf and prefetches around it. */
-  private finish(page: number, fault: ShadowFault): number {
+  private finish(page: number, fault: ShadowFault, prefetches: boolean): number {
     const { index } = this;
     const result = this.setLeaf(page, index, fault.access, fault.gfn, fault.hostWritable, fault.write, false, fault.mmio);
-    if (result !== RetPf.Spurious && !fault.mmio) this.prefetch(page, index);
+    if (prefetches && result !== RetPf.Spurious && !fault.mmio) this.prefetch(page, index);
     return result;
   }
 
@@ -260,9 +261,8 @@ export class ShadowMap {
   }
 
   private prefetch(page: number, index: number): void {
-    const { mmu } = this;
-    const role = mmu.pages.role[page];
-    if (roleLevel(role) > 1 || !mmu.leaf.adBits) return;
+    const role = this.mmu.pages.role[page];
+    if (roleLevel(role) > 1) return;
     if (isDirect(role)) this.prefetchDirect(page, index);
     else this.prefetchIndirect(page, index);
   }

@@ -1,7 +1,7 @@
 /**
  * Switches of the legacy MMU, read from options once.
  */
-import type { OptionValues } from '@mmulab/api';
+import type { AccessKind, OptionValues } from '@mmulab/api';
 import type { X86Policy } from '../policy';
 
 /** Behaviour of one VM's legacy MMU. */
@@ -9,6 +9,8 @@ export interface ShadowPolicy {
   /** Two-dimensional paging. */
   readonly tdp: boolean;
   readonly adBits: boolean;
+  /** What the hardware's walk does to the guest's table pages, with two-dimensional paging. */
+  readonly tableAccess: AccessKind;
   /** The hardware logs dirty pages of direct tables. */
   readonly pml: boolean;
   readonly maxLeafLevel: number;
@@ -33,6 +35,7 @@ export function readShadowPolicy(options: OptionValues, policy: X86Policy): Shad
     tdp,
     // Legacy paging has A and D bits always.
     adBits: tdp ? policy.adBits : true,
+    tableAccess: policy.tableAccess,
     pml: policy.pml && tdp,
     maxLeafLevel: policy.maxLeafLevel,
     nxHugePages: policy.nxHugePages,

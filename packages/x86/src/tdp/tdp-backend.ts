@@ -6,8 +6,8 @@
  *
  * Models: Linux arch/x86/kvm (mmu/tdp_mmu.c, mmu/mmu.c, x86.c). Hot path: `touch`, `begin`, `advance`.
  */
-import { AccessKind, BackendOptions, CountersToken, EntryKind, HostOptions } from '@mmulab/api';
-import type { AccessRun, BackendMemory, ControlWrite, Counters, HostOp, MmuBackend, OptionValues, Translation, Vfn, VmLayout } from '@mmulab/api';
+import { BackendOptions, CountersToken, EntryKind, HostOptions } from '@mmulab/api';
+import type { AccessKind, AccessRun, BackendMemory, ControlWrite, Counters, HostOp, MmuBackend, OptionValues, Translation, Vfn, VmLayout } from '@mmulab/api';
 import { EngineWorld, Geometry, RunList, dropPages, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { nestedSplitNeedsCache } from '../errors';
@@ -49,8 +49,6 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
   readonly stages = tdpStages;
   pmlActive = false;
   private readonly policy: X86Policy;
-  /** What the hardware's walk does to guest table pages: a write with A/D bits in EPT, and always with NPT; a read without. */
-  private readonly tableAccess: AccessKind;
   private readonly rootPolicy: RootPolicy;
   private readonly shadowPolicy: ShadowPolicy;
   /** The nested guest, where the workload has one. */
@@ -78,7 +76,6 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
     @inject(EngineWorld) @optional() private readonly world: EngineWorld = tableWorld,
   ) {
     this.policy = readPolicy(options, host);
-    this.tableAccess = this.policy.ept && !this.policy.adBits ? AccessKind.Read : AccessKind.Write;
     this.rootPolicy = readRootPolicy(options, host, this.policy);
     this.shadowPolicy = readShadowPolicy(options, this.policy);
   }
@@ -105,7 +102,7 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
       this.journal,
       this.counters,
       this,
-      this.tableAccess,
+      policy.tableAccess,
     );
     const tables = this.nested === undefined ? this.mmu : new BothTables(this.mmu, this.nested.engine);
     this.dirtyLog = new TdpDirtyLog(tables, this.slots, policy);
