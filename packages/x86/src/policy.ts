@@ -2,7 +2,7 @@
  * Resolved options as the booleans and numbers the hot code branches on.
  */
 import { AccessKind } from '@mmulab/api';
-import type { OptionValues } from '@mmulab/api';
+import type { OptionValue, OptionValues } from '@mmulab/api';
 
 /** Behaviour of one VM, fixed at construction. */
 export interface X86Policy {
@@ -19,10 +19,30 @@ export interface X86Policy {
   readonly splitHugePages: boolean;
   readonly nxHugePages: boolean;
   readonly nxPrecise: boolean;
-  readonly nxRecovery: { readonly enabled: boolean; readonly ratio: number; readonly periodMs: number; readonly unlistLogged: boolean };
+  readonly nxRecovery: {
+    readonly enabled: boolean;
+    readonly ratio: number;
+    readonly periodMs: number;
+    readonly unlistLogged: boolean;
+    readonly perMmu: boolean;
+  };
   readonly dirtyOnRefault: boolean;
-  readonly recoverOnLogStop: boolean;
+  /** Lowest levels that starting an initially set log protects: of the TDP MMU's leaves and of those in reverse maps; 0 for none. */
+  readonly initiallySetLevels: { readonly tdp: number; readonly rmap: number };
+  /** When starting a log asks for a flush; see the option. */
+  readonly logStartFlush: 'leaf' | 'change' | 'always';
+  readonly logStop: 'leaves' | 'zap' | 'recover';
+  /** Each leaf zapped at log stop asks for a flush. */
+  readonly logStopFlushEach: boolean;
+  /** Tables wholly inside a range that the host takes away go, too. */
+  readonly unmapTables: boolean;
+  /** Writable leaves mark their page dirty in slots that are not logged, too. */
+  readonly markUnloggedDirty: boolean;
+  /** A leaf that allows the access is left alone by a fault. */
+  readonly spuriousIfAllowed: boolean;
   readonly fastPageFault: boolean;
+  /** The lockless path is tried on all faults but those of execution on a present entry. */
+  readonly fastForAll: boolean;
   readonly fixedInHandler: boolean;
   readonly flushRemovedTable: boolean;
   readonly countRootAlloc: boolean;
@@ -48,11 +68,12 @@ export function readPolicy(options: OptionValues, host: OptionValues): X86Policy
   const on = (name: string): boolean => options[name] === 'Y';
   const amd = host['vendor'] === 'amd';
   const adBits = host['ad_bits'] === 'Y';
+  const pml = !amd && adBits && host['pml'] === 'Y';
   return {
     ept: !amd,
     adBits,
     tableAccess: amd || adBits ? AccessKind.Write : AccessKind.Read,
-    pml: !amd && adBits && host['pml'] === 'Y',
+    pml,
     levels: tdpLevels(host),
     maxLeafLevel: 3,
     eagerPageSplit: on('eager_page_split'),
@@ -65,13 +86,36 @@ export function readPolicy(options: OptionValues, host: OptionValues): X86Policy
       ratio: Number(options['nx_huge_pages_recovery_ratio']),
       periodMs: Number(options['nx_huge_pages_recovery_period_ms']),
       unlistLogged: on('nx_unlist_logged'),
+      perMmu: on('nx_recovery_per_mmu'),
     },
     dirtyOnRefault: on('d_bit_on_refault'),
-    recoverOnLogStop: options['log_stop'] === 'recover',
+    initiallySetLevels: initiallySetLevels(options, pml),
+    logStartFlush: logStartFlushOf(options['log_start_flush']),
+    logStop: logStopOf(options['log_stop']),
+    logStopFlushEach: on('log_stop_flush_each'),
+    unmapTables: on('unmap_tables'),
+    markUnloggedDirty: on('mark_unlogged_dirty'),
+    spuriousIfAllowed: on('spurious_if_allowed'),
     fastPageFault: on('fast_page_fault_tdp'),
+    fastForAll: on('fast_page_fault_any_ept') && !amd && on('npt'),
     fixedInHandler: on('pf_fixed_in_handler'),
     flushRemovedTable: on('flush_removed_table'),
     countRootAlloc: on('count_root_alloc'),
     sregsFlush: on('sregs_flush'),
   };
+}
+
+/** With PML only huge leaves are protected whatever the release: small ones have D. */
+function initiallySetLevels(options: OptionValues, pml: boolean): X86Policy['initiallySetLevels'] {
+  const given = options['initially_set_protects'];
+  if (given === 'nothing') return { tdp: 0, rmap: 0 };
+  return { tdp: given === 'all' && !pml ? 1 : 2, rmap: 2 };
+}
+
+function logStopOf(value: OptionValue | undefined): X86Policy['logStop'] {
+  return value === 'leaves' || value === 'recover' ? value : 'zap';
+}
+
+function logStartFlushOf(value: OptionValue | undefined): X86Policy['logStartFlush'] {
+  return value === 'leaf' || value === 'change' ? value : 'always';
 }

@@ -59,9 +59,26 @@ export const x86Options: readonly OptionSpec[] = [
     'What becomes of a TDP root when its last vCPU lets go: zapped at once (5.10), zapped by a worker (5.18), kept (6.4).',
   ),
   choice(
+    'initially_set_protects',
+    ['all', 'huge', 'nothing'],
+    'What starting a log that is set from the beginning protects all the same: every leaf of the TDP MMU and huge ones elsewhere (5.10), huge leaves (5.12), nothing (5.14).',
+  ),
+  choice(
+    'log_start_flush',
+    ['leaf', 'change', 'always'],
+    'When starting dirty logging asks for a TLB flush: when it met a leaf to protect, protected already or not (TDP MMU up to 5.12), when it changed one, or always (6.0).',
+  ),
+  choice(
     'log_stop',
-    ['zap', 'recover'],
-    'What stopping dirty logging does to tables that could be huge pages: zap them (up to 6.12), or put the huge leaf in place (6.13).',
+    ['leaves', 'zap', 'recover'],
+    'What stopping dirty logging does to tables that could be huge pages: zap the leaves in them one by one (up to 5.18), zap the tables (up to 6.12), put the huge leaf in place (6.13).',
+  ),
+  flag('log_stop_flush_each', 'Y', 'Each leaf zapped when dirty logging stops asks for a TLB flush (5.13); before, all of them for one.'),
+  flag('unmap_tables', 'N', 'A range the host takes away takes the tables along that lie wholly inside it (up to 5.17); after, leaves only.'),
+  flag(
+    'mark_unlogged_dirty',
+    'N',
+    'Marking a page dirty is called for whenever a leaf becomes writable (TDP MMU: small ones), its slot logged or not (up to 5.15); after, for logged slots.',
   ),
   flag(
     'nx_precise',
@@ -75,6 +92,17 @@ export const x86Options: readonly OptionSpec[] = [
     'Passes in which a dying root is zapped: one from the root (5.10), 1 GiB then root, or every level (6.9).',
   ),
   flag('fast_page_fault_tdp', 'Y', 'The lockless fault path works on the TDP MMU (5.15).'),
+  flag('fast_page_fault_any_ept', 'N', 'With EPT the lockless path is tried on every fault but those of execution on a present entry (up to 5.18).'),
+  flag(
+    'spurious_if_allowed',
+    'Y',
+    'A fault whose leaf allows the access already is spurious and changes nothing (6.13); before, the leaf was written anew.',
+  ),
+  flag(
+    'nx_recovery_per_mmu',
+    'Y',
+    'Recoverable tables are counted per MMU, and all that recovery takes are charged to the shadow MMU (6.18); before, one count per VM.',
+  ),
   flag('eager_split_end_exclusive', 'N', 'Clearing one 64-page word splits huge pages up to, not including, the page of its last bit (up to 6.1).'),
   flag('d_bit_on_refault', 'Y', 'A fault on an already writable leaf sets D again (6.13); before, D was left out.'),
   flag('flush_removed_table', 'N', 'Each removed table asks for a TLB flush of its own (5.10).'),
@@ -137,7 +165,8 @@ export const x86HostOptions: readonly OptionSpec[] = [
 /** What 6.13 does, by switch: the base the older profiles differ from. */
 const newest: OptionValues = {};
 
-const v6_12: OptionValues = { ...newest, log_stop: 'zap', d_bit_on_refault: 'N', flush_on_link: 'Y' };
+const v6_13: OptionValues = { ...newest, nx_recovery_per_mmu: 'N' };
+const v6_12: OptionValues = { ...v6_13, log_stop: 'zap', d_bit_on_refault: 'N', flush_on_link: 'Y', spurious_if_allowed: 'N' };
 const v6_4: OptionValues = {
   ...v6_12,
   root_zap_granularity: '1g-root',
@@ -156,7 +185,16 @@ const v6_2: OptionValues = {
 };
 const v6_1: OptionValues = { ...v6_2, huge_page_fault: 'zap', nx_precise: 'N', nx_unlist_logged: 'N' };
 const v6_1_192: OptionValues = { ...v6_1, root_lifetime: 'persist', wp_shortcut: 'Y', wp_guest_owned: 'Y', flush_on_link: 'Y' };
-const v5_18: OptionValues = { ...v6_1, tdp_role_has_wp: 'Y', shadowed_access_cache: 'N', child_role_check: 'N', async_pf_cleared_by_pg: 'Y' };
+const v5_18: OptionValues = {
+  ...v6_1,
+  tdp_role_has_wp: 'Y',
+  shadowed_access_cache: 'N',
+  child_role_check: 'N',
+  async_pf_cleared_by_pg: 'Y',
+  log_start_flush: 'change',
+  log_stop: 'leaves',
+  fast_page_fault_any_ept: 'Y',
+};
 const v5_17: OptionValues = {
   ...v5_18,
   root_lifetime: 'sync-zap',
@@ -164,6 +202,7 @@ const v5_17: OptionValues = {
   explicit_role_flush: 'N',
   obsolete_roots_only: 'N',
   pgd_cache_any_level: 'N',
+  unmap_tables: 'Y',
 };
 const v5_10: OptionValues = {
   ...v5_17,
@@ -176,6 +215,10 @@ const v5_10: OptionValues = {
   role_ignores_pg: 'Y',
   cr3_flush_always: 'N',
   prefetch_last_run: 'N',
+  initially_set_protects: 'all',
+  log_start_flush: 'leaf',
+  log_stop_flush_each: 'N',
+  mark_unlogged_dirty: 'Y',
 };
 
 /** Releases in order; the last one is the default. */

@@ -3,6 +3,7 @@
  * vCPUs have to serve. Recorded while a block runs page by page, brought about again when a later block takes its answer from memory.
  */
 import type { Journal, RunList } from '@mmulab/pgtable';
+import { NX_SHADOW_LEVEL } from './shadow/nx-level';
 import { PML_ENTRIES, overflows } from './vcpu-state';
 import type { VcpuStates } from './vcpu-state';
 
@@ -36,9 +37,14 @@ export class VmJournal implements Journal {
   private readonly frames: Frame[] = [];
   private top: Frame | undefined;
 
+  /**
+   * @param nxList tables of the NX workaround, oldest first
+   * @param shadowList those of them that are shadow pages: the same list, or one of their own
+   */
   constructor(
     private readonly vcpus: VcpuStates,
     private readonly nxList: RunList,
+    private readonly shadowList = nxList,
   ) {}
 
   /** The hardware logged a page. */
@@ -73,7 +79,7 @@ export class VmJournal implements Journal {
 
   /** Tables below neighbouring entries of `level` were put on the NX list. */
   listTables(gfn: number, level: number, step: number, count: number): void {
-    this.nxList.append(level, gfn, step, count);
+    this.listOf(level).append(level, gfn, step, count);
     this.top?.list.push({ append: true, offset: gfn - this.top.base, level, step, count });
   }
 
@@ -86,7 +92,11 @@ export class VmJournal implements Journal {
 
   /** The table below the entry of one level alone left the list; not while a run is recorded. @returns how many */
   unlistEntry(gfn: number, npages: number, level: number): number {
-    return this.nxList.cut(gfn, npages, level, level);
+    return this.listOf(level).cut(gfn, npages, level, level);
+  }
+
+  private listOf(level: number): RunList {
+    return level === NX_SHADOW_LEVEL ? this.shadowList : this.nxList;
   }
 
   open(gfn: number): void {
@@ -125,7 +135,7 @@ export class VmJournal implements Journal {
     }
     if (block.flushed) this.vcpus.requestFlushOfOthers(this.vcpu);
     for (const change of block.list) {
-      if (change.append) this.nxList.append(change.level, gfn + change.offset, change.step, change.count);
+      if (change.append) this.listOf(change.level).append(change.level, gfn + change.offset, change.step, change.count);
       else this.nxList.cut(gfn + change.offset, change.step, change.level);
     }
     if (this.top !== undefined) this.absorb(this.top, block, gfn);

@@ -13,7 +13,7 @@ import type { VcpuRoots } from '../roots/vcpu-roots';
 import type { LoggedTables } from '../tdp/dirty-log';
 import type { ShadowedFrames } from '../tdp/fault';
 import type { RecoverableTables } from '../tdp/nx-recovery';
-import type { TdpMmu, TdpRoot } from '../tdp/tdp-mmu';
+import type { MinLevels, TdpMmu, TdpRoot } from '../tdp/tdp-mmu';
 import type { VmJournal } from '../vm-journal';
 import type { WalkRules } from './guest-walk';
 import { tableWritten } from './pte-write';
@@ -21,7 +21,7 @@ import { ShadowEngine } from './shadow-engine';
 import { ShadowFaultPath } from './shadow-fault';
 import type { ShadowFaultWorld } from './shadow-fault';
 import type { ShadowVm } from './shadow-mmu';
-import { NX_SHADOW_LEVEL } from './shadow-mmu';
+import { NX_SHADOW_LEVEL } from './nx-level';
 import type { ShadowPolicy } from './shadow-policy';
 import { VcpuSpaces } from './vcpu-spaces';
 
@@ -166,14 +166,14 @@ export class BothTables implements LoggedTables, RecoverableTables {
     this.tdp.splitHugePages(start, end);
   }
 
-  clearDirtyRange(start: number, end: number): void {
-    this.engine.tables.clearDirtyRange(start, end);
-    this.tdp.clearDirtyRange(start, end);
+  clearDirtyRange(start: number, end: number): boolean {
+    const changed = this.engine.tables.clearDirtyRange(start, end);
+    return this.tdp.clearDirtyRange(start, end) || changed;
   }
 
-  writeProtectRange(start: number, end: number, minLevel: number): void {
-    this.engine.tables.writeProtectRange(start, end, minLevel);
-    this.tdp.writeProtectRange(start, end, minLevel);
+  writeProtectRange(start: number, end: number, levels: MinLevels): boolean {
+    const changed = this.engine.tables.writeProtectRange(start, end, levels);
+    return this.tdp.writeProtectRange(start, end, levels) || changed;
   }
 
   clearDirtyPage(gfn: number, writeProtect: boolean): void {
@@ -186,9 +186,10 @@ export class BothTables implements LoggedTables, RecoverableTables {
     this.tdp.writeProtectHugePage(gfn);
   }
 
+  /** Each of the two asks for a flush of its own. */
   collapse(slot: Memslot): boolean {
-    const owed = this.engine.tables.collapse(slot);
-    return this.tdp.collapse(slot) || owed;
+    if (this.engine.tables.collapse(slot)) this.flush(1);
+    return this.tdp.collapse(slot);
   }
 
   zapTableAt(gfn: number, level: number): boolean {

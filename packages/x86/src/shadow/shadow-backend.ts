@@ -76,6 +76,8 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
   private dirtyLog!: TdpDirtyLog;
   private nxRecovery!: NxRecovery;
   private readonly nxList = new RunList();
+  /** The shadow pages in it, where each MMU has a list of its own. */
+  private shadowNxList = this.nxList;
   // The access each vCPU has begun: steps of the hardware's walk that are left, and the stage of the one under way.
   private pendingVfn!: Float64Array;
   private pendingKind!: Uint8Array;
@@ -99,7 +101,8 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
     this.vm = vm;
     this.slots = new Memslots(this.world, new Geometry(512, policy.levels), counters);
     this.vcpus = new VcpuStates(vm.vcpus);
-    this.journal = new VmJournal(this.vcpus, this.nxList);
+    this.shadowNxList = policy.nxRecovery.perMmu ? new RunList() : this.nxList;
+    this.journal = new VmJournal(this.vcpus, this.nxList, this.shadowNxList);
     this.cpus = createCpus(vm, this.rootPolicy);
     this.engine = new ShadowEngine(this.shadowPolicy, this.slots, counters, this.journal, vm, {
       writeProtectElsewhere: () => false,
@@ -118,7 +121,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
     this.path = new ShadowFaultPath(vm.vcpus, this.engine.mmu, this.engine.map, this);
     const { tables } = this.engine;
     this.dirtyLog = new TdpDirtyLog(tables, this.slots, { ...policy, pml: this.shadowPolicy.pml });
-    this.nxRecovery = new NxRecovery(this.nxList, tables, this.slots, this.journal, counters, policy.nxRecovery);
+    this.nxRecovery = new NxRecovery(this.nxList, this.shadowNxList, tables, this.slots, this.journal, counters, policy.nxRecovery);
     this.pendingVfn = new Float64Array(vm.vcpus);
     this.pendingKind = new Uint8Array(vm.vcpus);
     this.pendingStep = new Int32Array(vm.vcpus);
@@ -229,7 +232,9 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
       }
       case 'age': {
         const { start, end } = this.range(op);
-        if (this.engine.tables.age(start, end) && op.flush) this.engine.mmu.flush();
+        // Leaves of one frame in several roots are aged by one call, so calls are made, not leaves counted.
+        const pages = op.flush && op.pageByPage ? 1 : end - start;
+        for (let gfn = start; gfn < end; gfn += pages) if (this.engine.tables.age(gfn, gfn + pages) && op.flush) this.engine.mmu.flush();
         break;
       }
       case 'nx_recovery':
@@ -302,8 +307,8 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
   stateKey(): string | undefined {
     const pages = shadowContentKey(this.engine.mmu);
     const planes = planesKey(this.slots);
-    if (pages === undefined || planes === undefined || this.nxList.length > 0) return undefined;
-    return `${this.roots.key()} ${planes} ${pages}`;
+    if (pages === undefined || planes === undefined || this.nxList.length + this.shadowNxList.length > 0) return undefined;
+    return `${this.roots.key()} ${this.nxRecovery.key} ${planes} ${pages}`;
   }
 
   memory(): BackendMemory {

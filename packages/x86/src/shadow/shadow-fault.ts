@@ -15,6 +15,7 @@ import { Ev } from '../events';
 import type { Memslot } from '../memslots';
 import { Access, isDirect } from '../roots/role';
 import { Spte } from '../spte';
+import { isFastEligible } from '../tdp/fault';
 import { RetPf } from '../tdp/protocols';
 import { GuestWalk } from './guest-walk';
 import type { WalkRules } from './guest-walk';
@@ -173,8 +174,7 @@ export class ShadowFaultPath {
     else if (kind === 2) mmu.count(Ev.pageFaultFetch);
     if (this.denied[vcpu] === 1) mmu.count(Ev.pageFaultPresent);
     if (this.guestTable[vcpu] === 1) mmu.count(Ev.pageFaultGuestTable);
-    const eligible = this.denied[vcpu] === 1 ? kind === 1 : !mmu.leaf.adBits;
-    if (!eligible || !this.isDirectRoot(vcpu)) return Stage.HostPage;
+    if (!isFastEligible(mmu.policy, kind, this.denied[vcpu] === 1) || !this.isDirectRoot(vcpu)) return Stage.HostPage;
     mmu.count(Ev.fastPageFault);
     return Stage.FastFault;
   }

@@ -104,7 +104,7 @@ export class ShadowMap {
     if (material.prefetch) bits = leaf.prefetched(bits);
     if ((bits & Spte.Writable) === 0) return bits;
     const slot = slots.find(gfn);
-    if (slot !== undefined && slot.logged) slots.markDirty(slot, gfn);
+    if (slot !== undefined && (slot.logged || this.mmu.policy.markUnloggedDirty)) slots.markDirty(slot, gfn);
     return bits;
   }
 

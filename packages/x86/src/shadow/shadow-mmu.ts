@@ -16,6 +16,7 @@ import type { Memslots } from '../memslots';
 import { Role, hasGptes, roleLevel } from '../roots/role';
 import type { VmJournal } from '../vm-journal';
 import type { GuestMemory } from './guest-memory';
+import { NX_SHADOW_LEVEL } from './nx-level';
 import { PteLists } from './pte-list';
 import { Rmap } from './rmap';
 import { NO_PAGE, PageFlag, ShadowPages } from './shadow-page';
@@ -32,8 +33,6 @@ const MIN_FREE_PAGES = 5;
 const REFILL_PAGES = 25;
 /** Entries of one frame beyond which all are dropped (RMAP_RECYCLE_THRESHOLD). */
 const RMAP_RECYCLE_THRESHOLD = 1000;
-/** Level of the marks in the NX list that stand for shadow pages (their number takes the place of a frame). */
-export const NX_SHADOW_LEVEL = 16;
 
 /** What the shadow MMU needs of the VM around it. */
 export interface ShadowVm {

@@ -19,6 +19,10 @@ export interface ShadowPolicy {
   readonly dirtyOnRefault: boolean;
   /** 5.10: outcomes are counted in the handlers: fixed ones only, and none of the lockless path. */
   readonly fixedInHandler: boolean;
+  /** The lockless path is tried on all faults but those of execution on a present entry. */
+  readonly fastForAll: boolean;
+  /** Writable leaves mark their page dirty in slots that are not logged, too. */
+  readonly markUnloggedDirty: boolean;
   /** Eager split of nested huge pages: the TDP MMU is on, and so is the module parameter. */
   readonly eagerSplit: boolean;
   readonly childRoleCheck: boolean;
@@ -42,6 +46,8 @@ export function readShadowPolicy(options: OptionValues, policy: X86Policy): Shad
     nxPrecise: policy.nxPrecise,
     dirtyOnRefault: policy.dirtyOnRefault,
     fixedInHandler: policy.fixedInHandler,
+    fastForAll: policy.fastForAll,
+    markUnloggedDirty: policy.markUnloggedDirty,
     eagerSplit: policy.eagerPageSplit && tdp && on('tdp_mmu') && on('shadowed_access_cache'),
     childRoleCheck: on('child_role_check'),
     flushOnLink: on('flush_on_link'),

@@ -9,7 +9,8 @@
 import { PAGES_PER_LEVEL } from '@mmulab/api';
 import type { Memslot } from '../memslots';
 import { Role, isDirect } from '../roots/role';
-import { NX_SHADOW_LEVEL } from './shadow-mmu';
+import type { MinLevels } from '../tdp/tdp-mmu';
+import { NX_SHADOW_LEVEL } from './nx-level';
 import type { ShadowMmu } from './shadow-mmu';
 import { PageFlag } from './shadow-page';
 import { isWritable } from './shadow-spte';
@@ -39,9 +40,13 @@ export class ShadowTables {
     this.splitter.splitRange(start, end);
   }
 
-  /** Clears W on leaves of `minLevel` and above; the right to give it back stays. */
-  writeProtectRange(start: number, end: number, minLevel: number): void {
-    for (let level = minLevel; level <= MAX_LEAF_LEVEL; level++) this.change(start, end, level, entry => this.mmu.leaf.writeProtect(entry, false));
+  /** Clears W on leaves of `levels.rmap` and above; the right to give it back stays. @returns whether any changed */
+  writeProtectRange(start: number, end: number, levels: MinLevels): boolean {
+    let changed = false;
+    for (let level = levels.rmap; level <= MAX_LEAF_LEVEL; level++) {
+      changed = this.change(start, end, level, entry => this.mmu.leaf.writeProtect(entry, false)) || changed;
+    }
+    return changed;
   }
 
   /** Clears W and MMU-writable on the huge leaves that map a frame. */
@@ -49,9 +54,9 @@ export class ShadowTables {
     for (let level = 2; level <= MAX_LEAF_LEVEL; level++) this.mmu.protectRmap(gfn, level, true);
   }
 
-  /** Takes the dirty state of small leaves back: D, or W where the hardware's log would not do (nested pages). */
-  clearDirtyRange(start: number, end: number): void {
-    this.change(start, end, 1, (entry, page) => this.cleared(entry, page));
+  /** Takes the dirty state of small leaves back: D, or W where the hardware's log would not do (nested pages). @returns whether any changed */
+  clearDirtyRange(start: number, end: number): boolean {
+    return this.change(start, end, 1, (entry, page) => this.cleared(entry, page));
   }
 
   /** The same for the small leaves of one frame. */
@@ -62,14 +67,10 @@ export class ShadowTables {
 
   /** Ages leaves. @returns whether any was young */
   age(start: number, end: number): boolean {
+    const { leaf } = this.mmu;
     let young = false;
-    for (let level = 1; level <= MAX_LEAF_LEVEL; level++) {
-      this.change(start, end, level, entry => {
-        if (!this.mmu.leaf.isYoung(entry)) return entry;
-        young = true;
-        return this.mmu.leaf.aged(entry);
-      });
-    }
+    const aged = (entry: number): number => (leaf.isYoung(entry) ? leaf.aged(entry) : entry);
+    for (let level = 1; level <= MAX_LEAF_LEVEL; level++) young = this.change(start, end, level, aged) || young;
     return young;
   }
 
@@ -132,16 +133,22 @@ export class ShadowTables {
     return isNested && isWritable(entry) ? leaf.writeProtect(entry, false) : isNested ? entry : leaf.clearDirty(entry);
   }
 
-  private change(start: number, end: number, level: number, change: LeafChange): void {
+  /** @returns whether any leaf changed */
+  private change(start: number, end: number, level: number, change: LeafChange): boolean {
     const { pages, rmap } = this.mmu;
+    let changed = false;
     this.eachBlock(start, end, level, gfn => {
       const count = rmap.collect(gfn, level, this.entries);
       for (let i = 0; i < count; i++) {
         const at = this.entries[i];
         const old = pages.entry(at >> 9, at & 511);
-        pages.setEntry(at >> 9, at & 511, change(old, at >> 9));
+        const next = change(old, at >> 9);
+        if (next === old) continue;
+        pages.setEntry(at >> 9, at & 511, next);
+        changed = true;
       }
     });
+    return changed;
   }
 
   /** Calls for each block of `level` that some leaf maps and that overlaps [start, end). */

@@ -51,7 +51,8 @@ export class TdpBookkeeper implements Bookkeeper, MmOps {
       add(now, Ev.pages[level], count);
       if (oldKind === Table) {
         add(now, Ev.tableToLeaf, count);
-        this.tablesRemoved(count);
+        // A fault that puts a leaf in a table's place asks for the flush itself.
+        add(now, Ev.tableZap, count);
       } else {
         add(now, Ev.install[level], count);
       }

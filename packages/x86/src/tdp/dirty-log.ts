@@ -2,8 +2,8 @@
  * Dirty logging over the TDP MMU: what switching it on and off does, and what reading and clearing the bitmap does, 64-page word by word.
  *
  * Enabling without the initially-set capability splits huge pages (eager split), takes the dirty state of every leaf back (D with PML, else W) and asks
- * for one flush. With initially-set the bitmap starts full and all of that waits for the first clear, which goes word by word: split, write-protect the
- * huge leaves at the word's ends, then the 4 KiB leaves of its bits.
+ * for one flush (before 6.0: for one per step that changed anything). With initially-set the bitmap starts full and all of that waits for the first clear, which goes word by word: split, write-protect the
+ * huge leaves at the word's ends, then the 4 KiB leaves of its bits. Before 5.14 starting protects huge leaves all the same, and no word does.
  *
  * Models: Linux arch/x86/kvm/x86.c kvm_mmu_slot_apply_flags(), arch/x86/kvm/mmu/mmu.c kvm_arch_mmu_enable_log_dirty_pt_masked(),
  * virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect().
@@ -11,7 +11,7 @@
 import { ENTRIES_PER_TABLE } from '@mmulab/api';
 import { BitmapWords } from '@mmulab/pgtable';
 import type { Memslot, Memslots } from '../memslots';
-import type { TdpMmu } from './tdp-mmu';
+import type { MinLevels, TdpMmu } from './tdp-mmu';
 
 /** What dirty logging asks of a VM's page tables: the TDP MMU's operations, the legacy MMU's, or both at once. */
 export type LoggedTables = Pick<
@@ -24,6 +24,10 @@ export interface DirtyLogPolicy {
   readonly eagerPageSplit: boolean;
   /** The hardware logs dirty pages: D is taken back instead of W. */
   readonly pml: boolean;
+  /** Lowest levels that starting an initially set log protects; 0 for none. */
+  readonly initiallySetLevels: MinLevels;
+  /** When starting asks for a flush: `leaf` and `change` are what the tables report. */
+  readonly logStartFlush: 'leaf' | 'change' | 'always';
   /** A word splits huge pages up to, not including, the page of its last bit. */
   readonly splitEndExclusive: boolean;
 }
@@ -32,6 +36,9 @@ export interface DirtyLogPolicy {
 const BITMAP_KEYS = 1 << 24;
 /** The bitmap, and what user space read of it, by their number in the engine. */
 const BITMAP_PLANES = 0b110;
+/** Leaves of every size, and huge ones. */
+const ALL: MinLevels = { tdp: 1, rmap: 1 };
+const HUGE: MinLevels = { tdp: 2, rmap: 2 };
 /** Pages of a 2 MiB block. */
 const PAGES_PER_BLOCK = ENTRIES_PER_TABLE;
 
@@ -54,15 +61,29 @@ export class TdpDirtyLog {
     const initiallySet = this.manualProtect && this.initiallySet;
     this.slots.dirtyPlane.setRange(baseGfn, npages, initiallySet ? 1 : 0);
     this.slots.readPlane.setRange(baseGfn, npages, 0);
-    if (initiallySet) return;
+    if (initiallySet) return this.protectInitiallySet(slot);
     if (this.policy.eagerPageSplit) this.mmu.splitHugePages(baseGfn, slot.end);
-    if (this.policy.pml) {
-      this.mmu.clearDirtyRange(baseGfn, slot.end);
-      this.mmu.writeProtectRange(baseGfn, slot.end, 2);
-    } else {
-      this.mmu.writeProtectRange(baseGfn, slot.end, 1);
-    }
-    this.mmu.book.flush(1);
+    if (this.policy.pml) this.flushEarly(this.mmu.clearDirtyRange(baseGfn, slot.end));
+    this.flushEarly(this.mmu.writeProtectRange(baseGfn, slot.end, this.policy.pml ? HUGE : ALL));
+    this.flushLate();
+  }
+
+  /** Older kernels flush after each step that calls for it. */
+  private flushEarly(isNeeded: boolean): void {
+    if (isNeeded && this.policy.logStartFlush !== 'always') this.mmu.book.flush(1);
+  }
+
+  /** Newer ones once, whatever was met. */
+  private flushLate(): void {
+    if (this.policy.logStartFlush === 'always') this.mmu.book.flush(1);
+  }
+
+  /** Older kernels protect all the same, so that huge pages are split by the first write. */
+  private protectInitiallySet(slot: Memslot): void {
+    const levels = this.policy.initiallySetLevels;
+    if (levels.rmap === 0) return;
+    this.flushEarly(this.mmu.writeProtectRange(slot.spec.baseGfn, slot.end, levels));
+    this.flushLate();
   }
 
   /** Switches it off: tables that could be huge pages go, or become huge pages. */
@@ -88,7 +109,8 @@ export class TdpDirtyLog {
 
   /** Takes the bits of [start, end) and protects their pages. @returns whether there was any */
   private protectRange(slot: Memslot, start: number, end: number): boolean {
-    const initiallySet = this.manualProtect && this.initiallySet;
+    // Where huge pages were protected at the start, no word has any left to protect.
+    const initiallySet = this.manualProtect && this.initiallySet && this.policy.initiallySetLevels.rmap === 0;
     const { dirtyPlane, readPlane } = this.slots;
     const key = BITMAP_KEYS | (slot.index << 1) | (initiallySet ? 1 : 0);
     const program = new BitmapWords(key, slot.spec.baseGfn, dirtyPlane, readPlane, BITMAP_PLANES, {

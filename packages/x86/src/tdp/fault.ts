@@ -84,6 +84,8 @@ export interface ShadowedFrames {
 /** Policy switches of the fault path. */
 export interface FaultPolicy {
   readonly fastPageFault: boolean;
+  /** The lockless path is tried on all faults but those of execution on a present entry. */
+  readonly fastForAll: boolean;
   readonly adBits: boolean;
   readonly nxHugePages: boolean;
   /** Spurious results count as fixed. */
@@ -263,8 +265,7 @@ export class TdpFaultPath {
     else if (kind === 2) this.add(Ev.pageFaultFetch);
     if (denied) now[PAGE_FAULT_PRESENT] = now[PAGE_FAULT_PRESENT] + 1;
     if (guestTable === 1) this.add(Ev.pageFaultGuestTable);
-    const eligible = denied ? kind === 1 : !this.policy.adBits;
-    if (!eligible || !this.policy.fastPageFault) return false;
+    if (!this.policy.fastPageFault || !isFastEligible(this.policy, kind, denied)) return false;
     now[FAST_PAGE_FAULT] = now[FAST_PAGE_FAULT] + 1;
     return true;
   }
@@ -365,6 +366,7 @@ export class TdpFaultPath {
     }
     const isRefused = this.shadowed !== undefined && host === HostPage.Writable && this.shadowed.refusesWrite(gfn);
     const op = this.mmu.mapOp;
+    op.kind = kind;
     op.mmio = slot === undefined || host === HostPage.Failed;
     op.hostWritable = host === HostPage.Writable && !isRefused;
     op.logged = slot !== undefined && slot.logged;
@@ -406,4 +408,14 @@ export class TdpFaultPath {
     const entry = this.mmu.lookup(this.world.root(vcpu), gfn);
     return `kind ${entry.kind} level ${entry.level} attr 0x${this.mmu.spte.bits(entry.attr).toString(16)} access ${kind}`;
   }
+}
+
+/**
+ * Whether the lockless path may have something to fix (page_fault_can_be_fast): a write to a present entry, and without A and D bits one that is
+ * access-tracked. Kernels to 5.18 took EPT alone for a sign of access tracking.
+ * @param denied the entry is present and does not allow the access
+ */
+export function isFastEligible(policy: Pick<FaultPolicy, 'fastForAll' | 'adBits'>, kind: number, denied: boolean): boolean {
+  if (policy.fastForAll) return !(denied && kind === 2);
+  return denied ? kind === 1 : !policy.adBits;
 }

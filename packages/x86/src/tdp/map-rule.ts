@@ -16,6 +16,8 @@ import { RetPf, TdpAction } from './protocols';
 
 /** Constants of one fault. */
 export class MapOp {
+  /** 0 read, 1 write, 2 execute. */
+  kind = 0;
   /** Largest level the mapping could have had without the NX workaround. */
   reqLevel = 1;
   /** An instruction fetch under the NX workaround. */
@@ -34,9 +36,14 @@ export interface MapPolicy {
   readonly nxHugePages: boolean;
   readonly nxPrecise: boolean;
   readonly dirtyOnRefault: boolean;
+  /** A leaf that allows the access is left alone. */
+  readonly spuriousIfAllowed: boolean;
+  /** Small leaves that become writable mark their page dirty, in slots that are not logged too. */
+  readonly markUnloggedDirty: boolean;
 }
 
 const RETRY = makeVerdict(Action.Stop, 0, 0, Effect.None, RetPf.Retry);
+const SPURIOUS = makeVerdict(Action.Stop, 0, 0, Effect.None, RetPf.Spurious);
 const LOWER_GOAL = makeVerdict(Action.LowerGoal);
 
 /** Answers not found yet, in memories of verdicts (no verdict is negative). */
@@ -46,8 +53,8 @@ const { Leaf, Table, Special } = EntryKind;
 /** The loop body of kvm_tdp_mmu_map. */
 export class TdpMapRule implements Rule<MapOp> {
   readonly name = 'tdp-map';
-  /** Verdicts on 4 KiB entries by attribute, host-writable and logged. */
-  private readonly smallTargets = new Int32Array(1024).fill(UNKNOWN);
+  /** Verdicts on 4 KiB entries by attribute, host-writable, logged and kind of access. */
+  private readonly smallTargets = new Int32Array(4096).fill(UNKNOWN);
 
   constructor(
     private readonly spte: SpteAttrs,
@@ -75,7 +82,7 @@ export class TdpMapRule implements Rule<MapOp> {
   }
 
   private mapSmall(at: Entry, op: MapOp): Verdict {
-    const key = at.attr | (op.hostWritable ? 256 : 0) | (op.logged ? 512 : 0);
+    const key = at.attr | (op.hostWritable ? 256 : 0) | (op.logged ? 512 : 0) | (op.kind << 10);
     const known = this.smallTargets[key];
     if (known !== UNKNOWN) return known;
     const verdict = this.mapTarget(at, op);
@@ -85,14 +92,20 @@ export class TdpMapRule implements Rule<MapOp> {
 
   private mapTarget(at: Entry, op: MapOp): Verdict {
     if (op.mmio) return makeVerdict(TdpAction.Map, this.spte.mmio, 0, Effect.Final, RetPf.Emulate);
+    if (this.policy.spuriousIfAllowed && at.kind === Leaf && this.spte.allows(at.attr, op.kind)) return SPURIOUS;
     const isTable = at.kind === Table;
     // Non-leaf entries are writable too, so D stays out when a table is replaced.
     const oldWritable = isTable || (at.kind === Leaf && this.spte.isWritable(at.attr));
     const attr = this.spte.leaf(at.level, op.hostWritable, this.policy.dirtyOnRefault || !oldWritable);
-    const dirty = op.logged && op.hostWritable ? Effect.MarkDirty : Effect.None;
+    const dirty = op.hostWritable && this.marksDirty(at, op, oldWritable) ? Effect.MarkDirty : Effect.None;
     if (isTable) return makeVerdict(TdpAction.MapOverTable, attr, 0, Effect.Final | dirty, RetPf.Fixed);
     if (at.kind === Leaf && at.attr === attr) return makeVerdict(Action.Stop, 0, 0, dirty, RetPf.Spurious);
     return makeVerdict(TdpAction.Map, attr, 0, Effect.Final | dirty, RetPf.Fixed);
+  }
+
+  /** Whether setting a writable leaf marks its page dirty: as one is made in a logged slot, or (up to 5.15) as a small one becomes writable. */
+  private marksDirty(at: Entry, op: MapOp, oldWritable: boolean): boolean {
+    return this.policy.markUnloggedDirty ? at.level === 1 && !oldWritable : op.logged;
   }
 
   /** Attribute of a table linked here. Before 6.2 only listed tables are marked as made for the workaround. */
@@ -110,7 +123,6 @@ export class FastOp {
 }
 
 const INVALID = makeVerdict(Action.Stop, 0, 0, Effect.None, RetPf.Invalid);
-const SPURIOUS = makeVerdict(Action.Stop, 0, 0, Effect.None, RetPf.Spurious);
 
 /** fast_page_fault on the lowest entry. */
 export class FastFaultRule implements Rule<FastOp> {

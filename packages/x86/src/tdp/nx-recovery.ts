@@ -2,7 +2,11 @@
  * The NX huge page recovery worker: zaps the oldest tables that exist only because huge pages must not be executable, so that a later access
  * may map a huge page again.
  *
- * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_recover_nx_huge_pages(), calc_nx_huge_pages_recovery_period().
+ * A pass takes a share of the tables counted. From 6.18 on each MMU has a list and a count of its own, and a pass goes over the shadow MMU, then over the TDP
+ * MMU; but whatever it takes off either list is charged to the shadow MMU's count. So the TDP MMU's never falls by recovery (it falls when a table goes for
+ * another reason, as those below a recovered one do), and the shadow MMU's, 64 bits without a sign, may wrap round.
+ *
+ * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_recover_nx_huge_pages(), nx_huge_pages_to_zap(), calc_nx_huge_pages_recovery_period().
  */
 import type { Counters } from '@mmulab/api';
 import { PAGES_PER_LEVEL } from '@mmulab/api';
@@ -22,6 +26,8 @@ export interface NxRecoveryPolicy {
   readonly periodMs: number;
   /** Tables of logged slots are only unlisted. */
   readonly unlistLogged: boolean;
+  /** Tables are counted per MMU (`shadowList` is a list of its own). */
+  readonly perMmu: boolean;
 }
 
 const HOUR_MS = 3_600_000;
@@ -29,9 +35,12 @@ const HOUR_MS = 3_600_000;
 /** Recovery worker of one VM. */
 export class NxRecovery {
   private sinceMs = 0;
+  /** Tables of the TDP MMU charged to the shadow MMU. */
+  private charged = 0;
 
   constructor(
     private readonly list: RunList,
+    private readonly shadowList: RunList,
     private readonly mmu: RecoverableTables,
     private readonly slots: Memslots,
     private readonly journal: VmJournal,
@@ -57,23 +66,37 @@ export class NxRecovery {
     }
   }
 
-  /** One pass: the oldest 1/ratio of the list, rounded up; one flush when anything was zapped. */
+  /** What a later pass depends on beside the lists, as a key. */
+  get key(): string {
+    return `${this.sinceMs}/${this.charged}`;
+  }
+
+  /** One pass: the oldest 1/ratio of what is counted, rounded up; one flush per list something was zapped of. */
   pass(): void {
-    const { ratio, enabled } = this.policy;
+    const { ratio, enabled, perMmu } = this.policy;
     if (!enabled || ratio === 0) return;
-    let toZap = Math.ceil(this.list.length / ratio);
+    if (!perMmu) {
+      this.recover(this.list, Math.ceil(this.list.length / ratio));
+      return;
+    }
+    this.recover(this.shadowList, share(this.shadowList.length - this.charged, ratio));
+    this.charged += this.recover(this.list, share(this.list.length + this.charged, ratio));
+  }
+
+  /** Takes the oldest `count` tables of a list. @returns how many were there */
+  private recover(list: RunList, count: number): number {
+    let taken = 0;
     let zapped = false;
-    for (; toZap > 0; toZap--) {
-      const oldest = this.list.oldest();
+    for (; taken < count; taken++) {
+      const oldest = list.oldest();
       if (oldest === undefined) break;
-      const slot = this.slots.find(this.mmu.listedGfn(oldest.gfn, oldest.level));
-      if (this.policy.unlistLogged && slot !== undefined && slot.logged) {
-        this.unlist(oldest.gfn, oldest.level);
-      } else {
-        zapped = this.mmu.zapTableAt(oldest.gfn, oldest.level) || zapped;
-      }
+      const { gfn, level } = oldest;
+      const slot = this.slots.find(this.mmu.listedGfn(gfn, level));
+      if (this.policy.unlistLogged && slot !== undefined && slot.logged) this.unlist(gfn, level);
+      else zapped = this.mmu.zapTableAt(gfn, level) || zapped;
     }
     if (zapped) this.mmu.book.flush(1);
+    return taken;
   }
 
   private unlist(gfn: number, level: number): void {
@@ -82,4 +105,10 @@ export class NxRecovery {
     const now = this.counters.now;
     now[Ev.nxLpageSplits] = now[Ev.nxLpageSplits] - removed;
   }
+}
+
+/** A share of a count that is kept in 64 bits without a sign: one below zero is either as good as endless, or wraps to nothing as it is rounded up. */
+function share(count: number, ratio: number): number {
+  if (count < 0) return -count < ratio ? 0 : Infinity;
+  return Math.ceil(count / ratio);
 }

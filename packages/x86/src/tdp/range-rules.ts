@@ -32,6 +32,17 @@ export class WriteProtectRule implements Rule<NoOp> {
   }
 }
 
+/** Looks whether there is any leaf. */
+export class SeenLeafRule implements Rule<NoOp> {
+  readonly name = 'seen-leaf';
+  seen = false;
+
+  visit(): Verdict {
+    this.seen = true;
+    return KEEP;
+  }
+}
+
 /** Clears W and MMU-writable on huge leaves: the first write after a clear takes the slow path and splits. */
 export class WriteProtectHugeRule implements Rule<NoOp> {
   readonly name = 'write-protect-huge';
@@ -84,6 +95,26 @@ export class UnmapRule implements Rule<NoOp> {
   }
 }
 
+/** Constants of unmapping with tables. */
+export interface UnmapOp {
+  /** First frame of the range, and first frame after it. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Removes leaves, and whole tables that map nothing outside the range. */
+export class UnmapTablesRule implements Rule<UnmapOp> {
+  readonly name = 'unmap-tables';
+
+  /** @param pagesAt frames an entry of a level spans */
+  constructor(private readonly pagesAt: (level: number) => number) {}
+
+  visit(at: Entry, op: UnmapOp): Verdict {
+    if (at.kind === EntryKind.Table && (at.gfn < op.start || at.gfn + this.pagesAt(at.level) > op.end)) return DESCEND;
+    return at.kind === EntryKind.Special ? KEEP : makeVerdict(TdpAction.ZapPlain, 0, 0, Effect.FlushLater);
+  }
+}
+
 /** Constants of stopping dirty logging on a slot. */
 export interface CollapseOp {
   /** First frame of the slot, and first frame after it. */
@@ -99,6 +130,21 @@ export class ZapCollapsibleRule implements Rule<CollapseOp> {
 
   visit(at: Entry, op: CollapseOp): Verdict {
     return isCollapsible(at, op) ? makeVerdict(TdpAction.ZapAtomic) : at.kind === EntryKind.Table ? DESCEND : KEEP;
+  }
+}
+
+/** Zaps the leaves that could be part of a larger one; their tables stay, and the next access puts the huge leaf in the place of an empty one. */
+export class ZapSmallLeavesRule implements Rule<CollapseOp> {
+  readonly name = 'zap-small-leaves';
+  private readonly zap: Verdict;
+
+  /** @param flushEach each leaf is zapped by itself under the read lock, with a flush; else the caller flushes once */
+  constructor(flushEach: boolean) {
+    this.zap = flushEach ? makeVerdict(TdpAction.ZapAtomic) : makeVerdict(TdpAction.ZapPlain, 0, 0, Effect.FlushLater);
+  }
+
+  visit(at: Entry, op: CollapseOp): Verdict {
+    return at.gfn >= op.start && at.gfn < op.end && op.maxMappingLevel(at.gfn) > at.level ? this.zap : KEEP;
   }
 }
 

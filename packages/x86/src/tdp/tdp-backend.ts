@@ -7,7 +7,19 @@
  * Models: Linux arch/x86/kvm (mmu/tdp_mmu.c, mmu/mmu.c, x86.c). Hot path: `touch`, `begin`, `advance`.
  */
 import { BackendOptions, CountersToken, EntryKind, HostOptions } from '@mmulab/api';
-import type { AccessKind, AccessRun, BackendMemory, ControlWrite, Counters, HostOp, MmuBackend, OptionValues, Translation, Vfn, VmLayout } from '@mmulab/api';
+import type {
+  AccessKind,
+  AccessRun,
+  BackendMemory,
+  ControlWrite,
+  Counters,
+  HostOp,
+  MmuBackend,
+  OptionValues,
+  Translation,
+  Vfn,
+  VmLayout,
+} from '@mmulab/api';
 import { EngineWorld, Geometry, RunList, dropPages, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { nestedSplitNeedsCache } from '../errors';
@@ -62,6 +74,8 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
   private dirtyLog!: TdpDirtyLog;
   private nxRecovery!: NxRecovery;
   private readonly nxList = new RunList();
+  /** The shadow pages in it, where each MMU has a list of its own. */
+  private shadowNxList = this.nxList;
   private cpus: readonly GuestCpu[] = [];
   private tdpRoots!: TdpRoots;
   private roots!: VcpuRoots;
@@ -86,7 +100,8 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
     const geometry = new Geometry(512, policy.levels);
     this.slots = new Memslots(this.world, geometry, this.counters);
     this.vcpus = new VcpuStates(vm.vcpus);
-    this.journal = new VmJournal(this.vcpus, this.nxList);
+    this.shadowNxList = policy.nxRecovery.perMmu ? new RunList() : this.nxList;
+    this.journal = new VmJournal(this.vcpus, this.nxList, this.shadowNxList);
     const spte = new SpteAttrs(policy.adBits, policy.nxHugePages);
     this.mmu = new TdpMmu(this.world, spte, this.slots, this.counters, this.journal, policy, policy.levels);
     this.path = new TdpFaultPath(vm.vcpus, this.mmu, this.slots, this.counters, this.journal, this, policy);
@@ -106,7 +121,7 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
     );
     const tables = this.nested === undefined ? this.mmu : new BothTables(this.mmu, this.nested.engine);
     this.dirtyLog = new TdpDirtyLog(tables, this.slots, policy);
-    this.nxRecovery = new NxRecovery(this.nxList, tables, this.slots, this.journal, this.counters, policy.nxRecovery);
+    this.nxRecovery = new NxRecovery(this.nxList, this.shadowNxList, tables, this.slots, this.journal, this.counters, policy.nxRecovery);
     for (const spec of vm.memslots) this.slots.add(spec, this.holdsTables(spec.baseGfn, spec.npages), 2 ** (vm.physBits - 12));
   }
 
@@ -256,8 +271,8 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
     const tables = this.mmu.contentKey();
     const pages = this.nested === undefined ? '' : shadowContentKey(this.nested.engine.mmu);
     const planes = planesKey(this.slots);
-    if (tables === undefined || pages === undefined || planes === undefined || this.nxList.length > 0) return undefined;
-    return `${this.roots.key()} ${planes} ${tables} ${pages}`;
+    if (tables === undefined || pages === undefined || planes === undefined || this.nxList.length + this.shadowNxList.length > 0) return undefined;
+    return `${this.roots.key()} ${this.nxRecovery.key} ${planes} ${tables} ${pages}`;
   }
 
   memory(): BackendMemory {
@@ -277,13 +292,26 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
     const slot = this.slots.byId(op.slot);
     const start = slot.spec.baseGfn + (op.firstPage ?? 0);
     const end = Math.min(slot.end, start + (op.npages ?? slot.spec.npages));
+    if (op.flush && op.pageByPage) return this.agePageByPage(start, end);
+    // Without a flush, page by page is the same as at once: each leaf is aged by the first call that meets it.
+    if (this.ageRange(start, end) && op.flush) this.mmu.book.flush(1);
+  }
+
+  private ageRange(start: number, end: number): boolean {
+    const nestedYoung = this.nested?.engine.tables.age(start, end) ?? false;
+    return this.mmu.age(start, end) || nestedYoung;
+  }
+
+  /** A call per page, and a flush per call that met a young leaf. With one table over the range that is a flush per leaf. */
+  private agePageByPage(start: number, end: number): void {
+    if (this.nested !== undefined || this.mmu.roots.length > 1) {
+      for (let gfn = start; gfn < end; gfn++) if (this.ageRange(gfn, gfn + 1)) this.mmu.book.flush(1);
+      return;
+    }
     const now = this.counters.now;
     const updates = (): number => now[Ev.update[1]] + now[Ev.update[2]] + now[Ev.update[3]];
     const before = updates();
-    // Page by page or at once, each leaf is aged by the first call that meets it.
-    const nestedYoung = this.nested?.engine.tables.age(start, end) ?? false;
-    const young = this.mmu.age(start, end) || nestedYoung;
-    if (op.flush && young) this.mmu.book.flush(op.pageByPage ? updates() - before : 1);
+    if (this.mmu.age(start, end)) this.mmu.book.flush(updates() - before);
   }
 
   /** Invalidates all roots: their trees are zapped at once, vCPUs drop them when they enter next. */

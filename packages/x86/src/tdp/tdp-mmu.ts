@@ -24,21 +24,34 @@ import {
   ClearDirtyRule,
   EagerSplitRule,
   RecoverRule,
+  SeenLeafRule,
   SmallLeafRule,
   UnmapRule,
+  UnmapTablesRule,
   WriteProtectHugeRule,
   WriteProtectRule,
   ZapCollapsibleRule,
+  ZapSmallLeavesRule,
   ZapTableRule,
 } from './range-rules';
-import type { CollapseOp, NoOp } from './range-rules';
+import type { CollapseOp, NoOp, UnmapOp } from './range-rules';
 
 /** Policy of the TDP MMU beyond the map rule's. */
 export interface TdpPolicy extends MapPolicy {
   readonly flushRemovedTable: boolean;
   readonly countRootAlloc: boolean;
-  /** Tables are recovered in place when dirty logging stops. */
-  readonly recoverOnLogStop: boolean;
+  readonly logStartFlush: 'leaf' | 'change' | 'always';
+  /** What stopping dirty logging does: zaps small leaves one by one, zaps their tables, or puts huge leaves in their place. */
+  readonly logStop: 'leaves' | 'zap' | 'recover';
+  readonly logStopFlushEach: boolean;
+  /** Unmapping a range takes the tables along that lie wholly inside it. */
+  readonly unmapTables: boolean;
+}
+
+/** Lowest levels of leaves an operation is about: in the TDP MMU, and in reverse maps. */
+export interface MinLevels {
+  readonly tdp: number;
+  readonly rmap: number;
 }
 
 /** One root. */
@@ -55,6 +68,7 @@ const STOP: number = Action.Stop;
 const LEAVES: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: false };
 const LEAVES_AND_MMIO: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: true };
 const HUGE_LEAVES: RangeOptions<NoOp> = { minLevel: 2, tables: false, specials: false };
+const TABLES_TOO: RangeOptions<UnmapOp> = { minLevel: 1, tables: true, specials: false };
 const NO_OP: NoOp = {};
 
 /** Tables of a root beyond which no key of the state is made. */
@@ -83,6 +97,11 @@ function engineClass(world: EngineWorld): EngineClass {
   return made;
 }
 
+function logStopRule(policy: TdpPolicy, spte: SpteAttrs): Rule<CollapseOp> {
+  if (policy.logStop === 'leaves') return new ZapSmallLeavesRule(policy.logStopFlushEach);
+  return policy.logStop === 'recover' ? new RecoverRule(spte) : new ZapCollapsibleRule();
+}
+
 /** Page tables of one VM. */
 export class TdpMmu {
   readonly geometry: Geometry;
@@ -101,8 +120,9 @@ export class TdpMmu {
   private readonly ageRule: AgeRule;
   private readonly unmapRule = new UnmapRule();
   private readonly zapTable = new ZapTableRule();
-  private readonly zapCollapsible = new ZapCollapsibleRule();
-  private readonly recover: RecoverRule;
+  private readonly unmapTables: UnmapTablesRule;
+  /** What stopping dirty logging does. */
+  private readonly logStop: Rule<CollapseOp>;
   private readonly protectSmall: SmallLeafRule;
   private readonly clearSmall: SmallLeafRule;
   private readonly collapsible: RangeOptions<CollapseOp>;
@@ -139,10 +159,13 @@ export class TdpMmu {
     this.clearDirty = new ClearDirtyRule(spte);
     this.split = new EagerSplitRule(spte);
     this.ageRule = new AgeRule(spte);
-    this.recover = new RecoverRule(spte);
+    this.unmapTables = new UnmapTablesRule(level => this.geometry.pagesAt(level));
+    this.logStop = logStopRule(policy, spte);
     this.protectSmall = new SmallLeafRule(this.writeProtect);
     this.clearSmall = new SmallLeafRule(this.clearDirty);
-    this.collapsible = { minLevel: 2, tables: true, specials: false, uniform: (op, gfn, npages) => this.seesOneLevel(op, gfn, npages) };
+    const uniform = (op: CollapseOp, gfn: number, npages: number): boolean => this.seesOneLevel(op, gfn, npages);
+    const leaves = policy.logStop === 'leaves';
+    this.collapsible = { minLevel: leaves ? 1 : 2, tables: !leaves, specials: false, uniform };
   }
 
   /** The valid root of a role, made when there is none. */
@@ -228,9 +251,11 @@ export class TdpMmu {
     for (const root of this.rootList) if (root.valid) this.engine.range(this.split, NO_OP, root.id, start, end, HUGE_LEAVES);
   }
 
-  /** Clears W on leaves of `minLevel` and above. */
-  writeProtectRange(start: number, end: number, minLevel: number): void {
-    this.overValidRoots(this.writeProtect, start, end, minLevel === 1 ? LEAVES : HUGE_LEAVES);
+  /** Clears W on leaves of `levels.tdp` and above. @returns whether any changed; up to 5.12 whether any was there */
+  writeProtectRange(start: number, end: number, levels: MinLevels): boolean {
+    const options = levels.tdp === 1 ? LEAVES : HUGE_LEAVES;
+    const met = this.policy.logStartFlush === 'leaf' && this.hasLeaf(start, end, options);
+    return this.overValidRoots(this.writeProtect, start, end, options) || met;
   }
 
   /** Clears W and MMU-writable on the huge leaf that maps a frame. */
@@ -245,9 +270,9 @@ export class TdpMmu {
     return (effects & Effect.FlushLater) !== 0;
   }
 
-  /** Clears D (or W) on all leaves. */
-  clearDirtyRange(start: number, end: number): void {
-    this.overValidRoots(this.clearDirty, start, end, LEAVES);
+  /** Clears D (or W) on all leaves. @returns whether any changed */
+  clearDirtyRange(start: number, end: number): boolean {
+    return this.overValidRoots(this.clearDirty, start, end, LEAVES);
   }
 
   /** Clears D, or W with `writeProtect`, on the 4 KiB leaf of one frame; huge leaves are left alone. */
@@ -264,7 +289,10 @@ export class TdpMmu {
 
   /** Zaps leaves in all roots, invalid ones too. @returns whether any was there */
   unmap(start: number, end: number): boolean {
-    return this.overAllRoots(this.unmapRule, start, end, LEAVES_AND_MMIO);
+    if (!this.policy.unmapTables) return this.overAllRoots(this.unmapRule, start, end, LEAVES_AND_MMIO);
+    let effects = 0;
+    for (const root of this.rootList) effects |= this.engine.range(this.unmapTables, { start, end }, root.id, start, end, TABLES_TOO);
+    return (effects & Effect.FlushLater) !== 0;
   }
 
   /** What stopping dirty logging does to a slot's tables. @returns whether the caller owes a flush */
@@ -274,9 +302,8 @@ export class TdpMmu {
       end: slot.end,
       maxMappingLevel: gfn => Math.min(slot.maxLevel(gfn), this.slots.hostLevel(slot, gfn)),
     };
-    const rule = this.policy.recoverOnLogStop ? this.recover : this.zapCollapsible;
     let effects = 0;
-    for (const root of this.rootList) if (root.valid) effects |= this.engine.range(rule, op, root.id, op.start, op.end, this.collapsible);
+    for (const root of this.rootList) if (root.valid) effects |= this.engine.range(this.logStop, op, root.id, op.start, op.end, this.collapsible);
     return (effects & Effect.FlushLater) !== 0;
   }
 
@@ -302,8 +329,16 @@ export class TdpMmu {
     for (const root of this.rootList) this.engine.setTableAttr(root.id, gfn, level, 0);
   }
 
-  private overValidRoots(rule: Rule<NoOp>, start: number, end: number, options: RangeOptions<NoOp>): void {
-    for (const root of this.rootList) if (root.valid) this.engine.range(rule, NO_OP, root.id, start, end, options);
+  private hasLeaf(start: number, end: number, options: RangeOptions<NoOp>): boolean {
+    const rule = new SeenLeafRule();
+    this.overValidRoots(rule, start, end, options);
+    return rule.seen;
+  }
+
+  private overValidRoots(rule: Rule<NoOp>, start: number, end: number, options: RangeOptions<NoOp>): boolean {
+    let effects = 0;
+    for (const root of this.rootList) if (root.valid) effects |= this.engine.range(rule, NO_OP, root.id, start, end, options);
+    return (effects & Effect.FlushLater) !== 0;
   }
 
   private overAllRoots(rule: Rule<NoOp>, start: number, end: number, options: RangeOptions<NoOp>): boolean {
