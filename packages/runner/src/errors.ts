@@ -63,9 +63,14 @@ export const zipLengths = (lengths: Readonly<Record<string, number>>): MmulabErr
 export const unknownName = (name: string, suggestion: string): MmulabError =>
   usage('EXPLAIN_UNKNOWN_NAME', `${name}: no option, counter, profile, workload, backing or backend of this name${suggestion}`);
 
+/** A file is there that is not to be replaced. */
+export const fileExists = (path: string): MmulabError => usage('FILE_EXISTS', `${path}: is there already`);
+
 export const fileNotFound = (path: string, what: string): MmulabError => usage('FILE_NOT_FOUND', `${path}: no such file; expected ${what}`);
 
 export const fileUnreadable = (path: string, problem: string): MmulabError => usage('FILE_UNREADABLE', `${path}: ${problem}`);
+
+export const fileUnwritable = (path: string, problem: string): MmulabError => usage('FILE_UNWRITABLE', `${path}: ${problem}`);
 
 export const backingNotRepresentable = (name: string, pageSize: string, sizes: readonly string[]): MmulabError =>
   usage('HOST_BACKING_NOT_REPRESENTABLE', `${name}: not representable on this machine: with ${pageSize} pages a huge page has ${sizes.join(' or ')}`);
