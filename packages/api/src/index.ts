@@ -37,6 +37,7 @@ export type {
   GuestCpuState,
   HostOp,
   Machine,
+  PhaseList,
   PhaseStep,
   VcpuProgram,
   VcpuStep,

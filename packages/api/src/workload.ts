@@ -84,6 +84,20 @@ export interface WorkloadPhase {
   readonly label?: string;
 }
 
+/**
+ * The phases of a plan, in order: an array, or something that makes each phase when it is asked for, so that a plan of 2^31 iterations is as small as one of
+ * two. `LazyPhases` of the workloads is one.
+ */
+export interface PhaseList extends Iterable<WorkloadPhase> {
+  readonly length: number;
+  /** A phase by its place from 0, or from the end when negative; undefined where there is none. */
+  at(index: number): WorkloadPhase | undefined;
+  /** All phases, one thing made of each: for lists that are known to be short. */
+  map<T>(make: (phase: WorkloadPhase, index: number) => T): T[];
+  /** The first phase that satisfies a test; looks through all of them when none does. */
+  find(isIt: (phase: WorkloadPhase) => boolean): WorkloadPhase | undefined;
+}
+
 /** The guest's control registers when it starts. */
 export interface GuestCpuState {
   readonly wp: boolean;
@@ -110,7 +124,7 @@ export interface VmLayout {
 /** A VM and what happens in it. */
 export interface WorkloadPlan {
   readonly vm: VmLayout;
-  readonly phases: readonly WorkloadPhase[];
+  readonly phases: PhaseList;
   /** Things a reader of the result should know (approximations taken), one sentence each. */
   readonly notes: readonly string[];
 }

@@ -24,8 +24,8 @@ export interface CommandEntry {
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
-  /** Whether it runs simulations: such a command runs in a thread of its own, so that it can be interrupted. */
-  readonly simulates: boolean;
+  /** Whether it may take long, be it in a plugin: such a command runs in a thread of its own, so that it can be interrupted. */
+  readonly takesTime: boolean;
   load(): CommandModule;
 }
 
@@ -34,17 +34,17 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('run', 'run configs, .test files, or the command line of a test after --', true),
   entry('compare', 'put runs or saved results side by side', true),
   entry('verify', 'compare every counter with what real kernels counted', true),
-  entry('list', 'list backends, workloads, profiles, events, models or plugins', false),
-  entry('explain', 'say what an option, counter, profile, workload or backing is', false),
+  entry('list', 'list backends, workloads, profiles, events, models or plugins', true),
+  entry('explain', 'say what an option, counter, profile, workload or backing is', true),
   entry('init', 'write a config to start from', false),
-  entry('validate', 'check configs without running them', false),
+  entry('validate', 'check configs without running them', true),
 ];
 
-function entry(name: string, summary: string, simulates: boolean): CommandEntry {
+function entry(name: string, summary: string, takesTime: boolean): CommandEntry {
   return {
     name,
     summary,
-    simulates,
+    takesTime,
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- one command per process: the others are not loaded
     load: () => require(`./commands/${name}`) as CommandModule,
   };

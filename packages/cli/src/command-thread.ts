@@ -1,20 +1,43 @@
 /**
- * The thread in which a simulating command runs. It writes through the thread of the process, which stays free to draw progress and to answer
- * an interrupt.
+ * The thread in which a command runs. It writes to pipes and terminals through the thread of the process, which stays free to draw progress and to answer
+ * an interrupt, and waits where that one cannot write as fast as it is told to; into files it writes itself.
  */
+import { watchUnfinishedFiles } from '@mmulab/runner';
 import { parentPort, workerData } from 'node:worker_threads';
+import { isDirect, writeDirectly } from './direct-output';
 import { runCommand } from './program';
-import type { Terminal } from './terminal';
+import type { Progress, Terminal } from './terminal';
 import type { ThreadMessage, ThreadOrder } from './thread-messages';
 
-const { argv, look } = workerData as ThreadOrder;
+/** Characters of results that may wait for their reader. */
+const MAX_UNDERWAY = 1 << 22;
+/** Progress is not told more often. */
+const PROGRESS_MS = 40;
+
+const { argv, look, underway } = workerData as ThreadOrder;
+const counter = new Int32Array(underway);
 const say = (message: ThreadMessage): void => parentPort?.postMessage(message);
+let toldMs = 0;
+
+function out(text: string): void {
+  Atomics.add(counter, 0, text.length);
+  say({ kind: 'out', text });
+  for (let waiting = Atomics.load(counter, 0); waiting > MAX_UNDERWAY; waiting = Atomics.load(counter, 0)) Atomics.wait(counter, 0, waiting);
+}
+
+function progress(state: Progress | undefined): void {
+  const nowMs = performance.now();
+  if (state !== undefined && nowMs - toldMs < PROGRESS_MS) return;
+  toldMs = state === undefined ? 0 : nowMs;
+  say({ kind: 'progress', progress: state });
+}
 
 const terminal: Terminal = {
   ...look,
-  out: text => say({ kind: 'out', text }),
-  err: text => say({ kind: 'err', text }),
-  progress: progress => say({ kind: 'progress', progress }),
+  out: isDirect(1) ? text => writeDirectly(1, text) : out,
+  err: isDirect(2) ? text => writeDirectly(2, text) : text => say({ kind: 'err', text }),
+  progress,
 };
 
+watchUnfinishedFiles((path, isThere) => say({ kind: 'unfinished', path, isThere }));
 say({ kind: 'exit', code: runCommand(argv, terminal) });

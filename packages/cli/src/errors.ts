@@ -89,12 +89,22 @@ export function usage(problem: string): MmulabError {
   return new MmulabError('CLI_USAGE', problem);
 }
 
+/** The directory that the command was typed in is gone. */
+export function noDirectory(): MmulabError {
+  return new MmulabError('CLI_NO_DIRECTORY', 'the current directory is not there any more; expected one that is');
+}
+
+/** The standard output (or error) takes no more. */
+export function outputUnwritable(stream: string, problem: string): MmulabError {
+  return new MmulabError('OUTPUT_UNWRITABLE', `${stream}: ${problem}`);
+}
+
+/** The system refused something with a file of the user. */
+export function systemRefuses(what: string, problem: string): MmulabError {
+  return new MmulabError('FILE_UNREADABLE', `${what}: ${problem}`);
+}
+
 /** A saved result is none. */
 export function malformedResult(path: string, problem: string): MmulabError {
   return new MmulabError('RESULT_MALFORMED', `${path}: ${problem}`);
-}
-
-/** `--out` names a place that cannot be written to. */
-export function unwritable(path: string, problem: string): MmulabError {
-  return new MmulabError('FILE_UNWRITABLE', `${path}: ${problem}`);
 }

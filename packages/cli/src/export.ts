@@ -1,14 +1,11 @@
 /**
  * `--export NAME=FILE`: a trace of the run in a language of somebody else's tool, as far as the backend can write it.
  */
-import { MmulabError, type TraceExport } from '@mmulab/api';
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
-import { exportNotThere, exportOfSeveral, unknownExport, unwritable } from './errors';
+import type { TraceExport } from '@mmulab/api';
+import { withOutputFile } from '@mmulab/runner';
+import { exportNotThere, exportOfSeveral, unknownExport } from './errors';
 import type { ExportSetting } from './options';
 import type { PreparedRun } from './sources';
-
-/** Characters that are gathered before they are written. */
-const CHUNK = 1 << 16;
 
 /**
  * Checks that the runs can be exported as asked, before anything runs.
@@ -33,37 +30,10 @@ export function checkExport({ key: name }: ExportSetting, prepared: readonly Pre
 }
 
 /**
- * Writes a trace into a file while something runs. A run that fails leaves no file behind.
+ * Writes a trace into a file while something runs. A run that fails leaves the file as it was.
  * @param leaveOut what the backend is to leave out of it
- * @throws FILE_UNWRITABLE
+ * @throws FILE_UNWRITABLE, before anything runs when that can be known
  */
 export function writingExport<T>({ key: name, value: path }: ExportSetting, leaveOut: string | undefined, run: (trace: TraceExport) => T): T {
-  const file = guarded(path, () => openSync(path, 'w'));
-  let pending = '';
-  const flush = (): void => {
-    guarded(path, () => writeSync(file, pending));
-    pending = '';
-  };
-  const write = (text: string): void => {
-    pending += text;
-    if (pending.length >= CHUNK) flush();
-  };
-  try {
-    const result = run({ name, leaveOut, write });
-    flush();
-    closeSync(file);
-    return result;
-  } catch (error) {
-    closeSync(file);
-    rmSync(path, { force: true });
-    throw error;
-  }
-}
-
-function guarded<T>(path: string, act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    throw error instanceof MmulabError ? error : unwritable(path, error instanceof Error ? error.message : String(error));
-  }
+  return withOutputFile(path, {}, file => run({ name, leaveOut, write: text => file.append(text) }));
 }

@@ -5,7 +5,8 @@
  *
  * With `--check` nothing is written: the exit code is 1 when a file is stale, and its name is printed.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { makeOutputDirectory, writeOutputFile } from '@mmulab/runner';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
 import { loadRegistry } from './built-in';
 import { generatedFiles, type GeneratedFile } from './docs/generated-files';
@@ -16,8 +17,8 @@ function isStale({ path, text }: GeneratedFile): boolean {
 }
 
 function write({ path, text }: GeneratedFile): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, text);
+  makeOutputDirectory(dirname(path));
+  writeOutputFile(path, [text]);
 }
 
 const isCheck = process.argv.includes('--check');

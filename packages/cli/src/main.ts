@@ -1,9 +1,11 @@
 /**
  * The `mmulab` command: what bin/mmulab.js calls.
  *
- * Commands that simulate run in a thread of their own. A simulation is one long computation, and a process that is busy computing answers no
- * Ctrl-C and draws no progress; so the process only listens, and the thread computes. The process itself loads next to nothing.
+ * Commands run in a thread of their own. A simulation is one long computation, a plan may be one, and so may what a plugin does when it is loaded; a process that is busy
+ * computing answers no Ctrl-C and draws no progress; so the process only listens, and the thread computes. The process itself loads next to nothing.
  */
+import { rmSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { findCommand, splitArguments } from './arguments';
@@ -14,54 +16,117 @@ import type * as Program from './program';
 import type { Terminal } from './terminal';
 import type { ThreadMessage, ThreadOrder } from './thread-messages';
 
+/** How long a thread may take to notice that it is to end. */
+const END_MS = 1000;
+
 /**
  * Runs the command line.
  * @param argv arguments after `mmulab`
  * @returns the exit code
  */
 export function main(argv: readonly string[]): Promise<number> {
-  const terminal = new ProcessTerminal();
-  endWithReader();
-  process.once('SIGINT', () => {
-    terminal.progress(undefined);
-    process.exit(ExitCode.Interrupted);
-  });
-  const simulates = findCommand(splitArguments(argv).own)?.simulates === true;
-  return simulates ? runInThread(argv, terminal) : Promise.resolve(runHere(argv, terminal));
+  return new MainThread(argv).run();
 }
 
-/** Whoever reads our output may stop early, as `head` does: then there is nothing left to do, and nothing wrong. */
-function endWithReader(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      process.exit(error.code === 'EPIPE' ? ExitCode.Ok : ExitCode.Internal);
+class MainThread {
+  private readonly terminal = new ProcessTerminal(error => void this.endWithOutput(error));
+  private thread: Worker | undefined;
+  /** Files that lie beside their targets. */
+  private readonly unfinished = new Set<string>();
+
+  constructor(private readonly argv: readonly string[]) {}
+
+  run(): Promise<number> {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => void this.interrupt(signal));
+    const takesTime = findCommand(splitArguments(this.argv).own)?.takesTime === true;
+    return takesTime && hasDirectory() ? this.runInThread() : Promise.resolve(runHere(this.argv, this.terminal));
+  }
+
+  /** Whoever reads our output may stop early, as `head` does: then there is nothing left to do, and nothing wrong. A full disk is wrong. */
+  private async endWithOutput(error: NodeJS.ErrnoException): Promise<void> {
+    await this.end();
+    if (error.code === 'EPIPE') process.exit(ExitCode.Ok);
+    process.stderr.write(`mmulab: OUTPUT_UNWRITABLE: ${error.message}\n`);
+    process.exit(ExitCode.Usage);
+  }
+
+  private async interrupt(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): Promise<void> {
+    this.terminal.progress(undefined);
+    const hasEnded = await this.end();
+    // Leaving waits for the thread; one that is stuck inside the system is only ended by the signal itself.
+    if (hasEnded) process.exit(ExitCode.Signalled + constants.signals[signal]);
+    process.kill(process.pid, signal);
+  }
+
+  /** Stops the command and removes what it left unfinished. @returns whether it could be stopped */
+  private async end(): Promise<boolean> {
+    const stopped = this.thread?.terminate().then(() => true) ?? Promise.resolve(true);
+    const hasEnded = await Promise.race([stopped, new Promise<boolean>(resolve => setTimeout(() => resolve(false), END_MS))]);
+    for (const path of this.unfinished) rmSync(path, { force: true });
+    return hasEnded;
+  }
+
+  private runInThread(): Promise<number> {
+    const { argv, terminal } = this;
+    const underway = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+    const order: ThreadOrder = { argv, look: { columns: terminal.columns, color: terminal.color }, underway };
+    const thread = new Worker(join(__dirname, 'command-thread.js'), { workerData: order });
+    this.thread = thread;
+    return new Promise(resolve => {
+      let code: number = ExitCode.Internal;
+      thread.on('message', (message: ThreadMessage) => {
+        if (message.kind === 'exit') code = message.code;
+        else this.hear(message, new Int32Array(underway));
+      });
+      // Not an error of the command, which it reports itself: the thread could not start, or ran out of memory.
+      thread.on('error', error => {
+        const isOutOfMemory = (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY';
+        if (isOutOfMemory) code = ExitCode.Usage;
+        terminal.err(isOutOfMemory ? OUT_OF_MEMORY : reportOf(argv, error));
+      });
+      thread.on('exit', () => {
+        terminal.progress(undefined);
+        for (const path of this.unfinished) rmSync(path, { force: true });
+        resolve(code);
+      });
     });
   }
+
+  private hear(message: Exclude<ThreadMessage, { kind: 'exit' }>, underway: Int32Array): void {
+    switch (message.kind) {
+      case 'out':
+        return this.terminal.out(message.text, () => {
+          Atomics.sub(underway, 0, message.text.length);
+          Atomics.notify(underway, 0);
+        });
+      case 'err':
+        return this.terminal.err(message.text);
+      case 'progress':
+        return this.terminal.progress(message.progress);
+      case 'unfinished':
+        if (message.isThere) this.unfinished.add(message.path);
+        else this.unfinished.delete(message.path);
+    }
+  }
 }
+
+/** A thread does not start in a directory that is gone; the command, run here, says so. */
+function hasDirectory(): boolean {
+  try {
+    return process.cwd() !== '';
+  } catch {
+    return false;
+  }
+}
+
+const OUT_OF_MEMORY =
+  'mmulab: RUN_OUT_OF_MEMORY: what this asks for does not fit into the memory that Node may use; expected fewer iterations or runs, ' +
+  'or more memory (NODE_OPTIONS=--max-old-space-size=MEGABYTES)\n';
 
 function runHere(argv: readonly string[], terminal: Terminal): number {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- a process that only listens loads no commands
   const { runCommand } = require('./program') as typeof Program;
   return runCommand(argv, terminal);
-}
-
-function runInThread(argv: readonly string[], terminal: Terminal): Promise<number> {
-  const order: ThreadOrder = { argv, look: { columns: terminal.columns, color: terminal.color } };
-  const thread = new Worker(join(__dirname, 'command-thread.js'), { workerData: order });
-  return new Promise(resolve => {
-    let code: number = ExitCode.Internal;
-    thread.on('message', (message: ThreadMessage) => {
-      if (message.kind === 'exit') code = message.code;
-      else if (message.kind === 'progress') terminal.progress(message.progress);
-      else terminal[message.kind](message.text);
-    });
-    // Not an error of the command, which it reports itself: the thread could not start, or ran out of memory.
-    thread.on('error', error => terminal.err(reportOf(argv, error)));
-    thread.on('exit', () => {
-      terminal.progress(undefined);
-      resolve(code);
-    });
-  });
 }
 
 function reportOf(argv: readonly string[], error: Error): string {

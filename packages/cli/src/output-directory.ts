@@ -1,50 +1,59 @@
 /**
- * `--out DIR`: every result as JSON and CSV, under a name made from the run's.
+ * `--out DIR`: every result as JSON and CSV, under a name made from the run's. Each is written when its run is over, so that what was computed is there
+ * whatever becomes of the runs that follow.
  */
 import type { RunResult } from '@mmulab/api';
-import { renderReport, resultsReport, type View } from '@mmulab/report';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { renderParts, resultsReport, type View } from '@mmulab/report';
+import { checkOutputDirectory, findTarget, makeOutputDirectory, writeOutputFile, type ResolvedRun } from '@mmulab/runner';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { unwritable } from './errors';
 
 /** Longest file name made from a run's name, without its ending. */
 const MAX_NAME = 100;
+const FORMATS = ['json', 'csv'];
 
-/** Makes a directory for results, before anything runs. Throws `FILE_UNWRITABLE`. */
-export function makeDirectory(directory: string): void {
-  writing(directory, () => mkdirSync(directory, { recursive: true }));
-}
+/** A directory that results go into. */
+export class OutputDirectory {
+  private readonly names: readonly string[];
+  /** Paths that have been written. */
+  readonly written: string[] = [];
 
-/**
- * Writes results into a directory that is there. Files of the same names are written over.
- * @returns the paths written. Throws `FILE_UNWRITABLE`.
- */
-export function writeResults(directory: string, results: readonly RunResult[], view: View): readonly string[] {
-  const names = fileNames(results);
-  return results.flatMap((result, index) =>
-    ['json', 'csv'].map(format => {
-      const path = join(directory, `${names[index] ?? String(index)}.${format}`);
-      writing(path, () => writeFileSync(path, renderReport(resultsReport([result]), format, view)));
-      return path;
-    }),
-  );
-}
+  /**
+   * Checks that the results of all runs can be written, before any of them begins. Makes nothing.
+   * @throws FILE_UNWRITABLE
+   */
+  constructor(
+    private readonly directory: string,
+    runs: readonly Pick<ResolvedRun, 'name' | 'variation'>[],
+    private readonly view: View,
+  ) {
+    this.names = fileNames(runs.map(({ name, variation }) => (variation === '' ? name : `${name} (${variation})`)));
+    checkOutputDirectory(directory);
+    if (existsSync(directory)) for (let run = 0; run < runs.length; run++) for (const path of this.pathsOf(run)) findTarget(path);
+  }
 
-function writing(path: string, write: () => void): void {
-  try {
-    write();
-  } catch (error) {
-    throw unwritable(path, error instanceof Error ? error.message : String(error));
+  /** Writes the result of one run. Files of the same names are replaced. @throws FILE_UNWRITABLE */
+  write(result: RunResult, run: number): void {
+    makeOutputDirectory(this.directory);
+    const report = resultsReport([result]);
+    this.pathsOf(run).forEach((path, index) => {
+      writeOutputFile(path, renderParts(report, FORMATS[index] ?? '', this.view));
+      this.written.push(path);
+    });
+  }
+
+  private pathsOf(run: number): readonly string[] {
+    return FORMATS.map(format => join(this.directory, `${this.names[run] ?? String(run)}.${format}`));
   }
 }
 
-/** One name per result: lower case, words joined by hyphens; of several, their number in front keeps their order and makes them unique. */
-function fileNames(results: readonly RunResult[]): string[] {
-  const width = String(results.length).length;
-  return results.map(({ name }, index) => {
+/** One name per run: lower case, words joined by hyphens; of several, their number in front keeps their order and makes them unique. */
+function fileNames(names: readonly string[]): string[] {
+  const width = String(names.length).length;
+  return names.map((name, index) => {
     const words = name.toLowerCase().match(/[a-z0-9_.=]+/g) ?? [];
     const base = words.join('-').slice(0, MAX_NAME);
-    const number = results.length === 1 ? [] : [String(index + 1).padStart(width, '0')];
+    const number = names.length === 1 ? [] : [String(index + 1).padStart(width, '0')];
     return [...number, ...(base.replace(/^\.+/, '') === '' ? ['result'] : [base.replace(/^\.+/, '')])].join('-');
   });
 }

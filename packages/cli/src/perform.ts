@@ -7,21 +7,33 @@ import { checkThresholds, runResolved } from '@mmulab/runner';
 import type { PreparedRun } from './sources';
 import type { Terminal } from './terminal';
 
+/** How runs are performed. */
+export interface PerformOptions {
+  /** No progress and no notes; thresholds that are not met are said all the same. */
+  readonly quiet?: boolean | undefined;
+  /** Where the run's trace goes, when one is asked for. */
+  readonly trace?: TraceExport | undefined;
+  /** Whether counters of every vCPU are kept: most formats show those of the VM alone, and they are many. */
+  readonly vcpuCounters?: boolean;
+  /** Takes each result once its run is over. */
+  readonly onResult?: (result: RunResult, run: number) => void;
+}
+
 /** Results, in the order of the runs, and whether every threshold was met. */
 export interface Performance {
   readonly results: readonly RunResult[];
   readonly meetsThresholds: boolean;
 }
 
-/**
- * Performs runs.
- * @param quiet no progress and no notes; thresholds that are not met are said all the same
- * @param trace where the run's trace goes, when one is asked for
- */
-export function performRuns(prepared: readonly PreparedRun[], terminal: Terminal, quiet = false, trace?: TraceExport): Performance {
-  const results = prepared.map((one, index) => performRun(one, index, prepared.length, quiet ? undefined : terminal, trace));
+/** Performs runs. */
+export function performRuns(prepared: readonly PreparedRun[], terminal: Terminal, options: PerformOptions = {}): Performance {
+  const results = prepared.map((one, index) => {
+    const result = performRun(one, index, prepared.length, terminal, options);
+    options.onResult?.(result, index);
+    return result;
+  });
   terminal.progress(undefined);
-  if (!quiet) for (const note of new Set(results.flatMap(result => result.notes))) terminal.err(`note: ${note}\n`);
+  if (options.quiet !== true) for (const note of new Set(results.flatMap(result => result.notes))) terminal.err(`note: ${note}\n`);
   const failures = prepared.flatMap(({ run }, index) => thresholdFailures(run, results[index]));
   for (const failure of failures) terminal.err(`threshold not met: ${failure}\n`);
   return { results, meetsThresholds: failures.length === 0 };
@@ -31,15 +43,16 @@ function performRun(
   { run, registry }: PreparedRun,
   index: number,
   runs: number,
-  terminal: Terminal | undefined,
-  trace: TraceExport | undefined,
+  terminal: Terminal,
+  { quiet, trace, vcpuCounters = false }: PerformOptions,
 ): RunResult {
   const label = run.variation === '' ? run.name : run.variation;
   return runResolved(run, registry, {
     trace,
+    vcpuCounters: vcpuCounters || run.thresholds.some(({ target }) => target.at === 'phase' && target.scope?.of === 'vcpus'),
     onPhaseStart: (phase, at, phases) => {
       const [done, total] = runs === 1 ? [at, phases] : [index, runs];
-      terminal?.progress({ done, total, label: `${label}: ${phase}` });
+      if (quiet !== true) terminal.progress({ done, total, label: `${label}: ${phase}` });
     },
   });
 }

@@ -1,6 +1,7 @@
 /**
  * The terminal of this process: standard output, standard error, a progress bar on the latter.
  */
+import { isDirect, writeDirectly } from './direct-output';
 import type { ProgressBar } from './progress-bar';
 import type { Progress, Terminal } from './terminal';
 
@@ -17,18 +18,24 @@ export class ProcessTerminal implements Terminal {
   private bar: ProgressBar | undefined;
   private latest: Progress | undefined;
   private timer: NodeJS.Timeout | undefined;
+  private readonly isDirect = isDirect(1);
 
-  constructor() {
-    const { stdout, env } = process;
+  /** @param onError hears of a pipe whose reader has gone, and of other output that Node's streams could not write */
+  constructor(onError: (error: NodeJS.ErrnoException) => void) {
+    if (!this.isDirect) process.stdout.on('error', onError);
+    process.stderr.on('error', onError);
+    const { env } = process;
     // No terminal has no `isTTY` at all, whatever its type says.
-    const isTerminal = Boolean(stdout.isTTY);
-    this.columns = isTerminal ? stdout.columns : PIPE_COLUMNS;
+    const isTerminal = !this.isDirect && Boolean(process.stdout.isTTY);
+    this.columns = isTerminal ? process.stdout.columns : PIPE_COLUMNS;
     this.color = isSet(env['NO_COLOR']) ? false : isSet(env['FORCE_COLOR']) || (isTerminal && env['TERM'] !== 'dumb');
   }
 
-  out(text: string): void {
+  /** @param done called when the text has been taken, or never will be; @throws OUTPUT_UNWRITABLE */
+  out(text: string, done?: () => void): void {
     this.bar?.hide();
-    process.stdout.write(text);
+    if (!this.isDirect) process.stdout.write(text, done);
+    else writeDirectly(1, text);
   }
 
   err(text: string): void {

@@ -3,16 +3,24 @@
  * a code.
  */
 import { MmulabError, nearestName } from '@mmulab/api';
+import { plainLine, plainText } from '@mmulab/report';
 import { Command, CommanderError } from 'commander';
 import { basename } from 'node:path';
 import { findCommand, splitArguments, type Arguments } from './arguments';
 import type * as BuiltIn from './built-in';
+import type * as Runner from '@mmulab/runner';
 import { COMMANDS, type CommandContext } from './command-entry';
-import { exitCodeOf, testAsCommand, unexpectedCommandLine, unknownCommand, usage } from './errors';
+import { exitCodeOf, noDirectory, systemRefuses, testAsCommand, unexpectedCommandLine, unknownCommand, usage } from './errors';
 import { ExitCode } from './exit-code';
 import { internalErrorReport } from './internal-error';
 import type { Terminal } from './terminal';
 import { version } from './version';
+
+/** Paths fit into it, nearly always; values that do not are not worth reading. */
+const MAX_WORD = 200;
+const LONG_WORD = new RegExp(`\\S{${MAX_WORD + 1},}`, 'g');
+/** A usage text fits into it. */
+const MAX_MESSAGE = 4000;
 
 /** Commands that read what stands after `--`. */
 const TAKE_COMMAND_LINE = ['run', 'compare'];
@@ -23,16 +31,58 @@ const TAKE_COMMAND_LINE = ['run', 'compare'];
  * @returns the exit code; errors are written to the terminal, none is thrown
  */
 export function runCommand(argv: readonly string[], terminal: Terminal): number {
+  const plain = withPlainErrors(terminal);
   try {
-    return dispatch(splitArguments(argv), terminal);
+    return dispatch(splitArguments(argv), plain);
   } catch (error) {
     terminal.progress(undefined);
     if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.Ok;
-    const known = error instanceof CommanderError ? usage(problemOf(error, argv)) : error;
+    const known = error instanceof CommanderError ? usage(problemOf(error, argv)) : fromSystem(error);
     const code = exitCodeOf(known);
-    terminal.err(code === ExitCode.Internal ? internalErrorReport(argv, known) : `mmulab: ${messageOf(known)}\n`);
+    complain(plain, code === ExitCode.Internal ? internalErrorReport(argv, known) : `mmulab: ${shortened(messageOf(known))}\n`);
     return code;
   }
+}
+
+/** Notes and errors carry names of the user's files, options and runs: none of them does anything to the terminal. */
+function withPlainErrors(terminal: Terminal): Terminal {
+  return {
+    columns: terminal.columns,
+    color: terminal.color,
+    out: text => terminal.out(text),
+    err: text => terminal.err(plainText(text)),
+    progress: state => terminal.progress(state && { ...state, label: plainLine(state.label) }),
+  };
+}
+
+/** Where not even an error can be written there is only the exit code. */
+function complain(terminal: Terminal, text: string): void {
+  try {
+    terminal.err(text);
+  } catch (error) {
+    if (!(error instanceof MmulabError)) throw error;
+  }
+}
+
+/** What the system refused is no bug of mmulab, wherever it was asked. */
+function fromSystem(error: unknown): unknown {
+  const { code, syscall, path } = error as Partial<NodeJS.ErrnoException>;
+  if (error instanceof MmulabError || typeof syscall !== 'string' || typeof code !== 'string') return error;
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- hardly ever needed
+  const { problemOf: systemProblem } = require('@mmulab/runner') as typeof Runner;
+  return syscall === 'uv_cwd' ? noDirectory() : systemRefuses(path ?? syscall, systemProblem(error));
+}
+
+/** A message whose words and whose whole are cut in the middle where somebody's value would fill the screen. */
+function shortened(message: string): string {
+  const words = message.replace(LONG_WORD, word => cut(word, MAX_WORD));
+  return cut(words, MAX_MESSAGE);
+}
+
+function cut(text: string, limit: number): string {
+  if (text.length <= limit) return text;
+  const kept = Math.floor((limit - 3) / 2);
+  return `${text.slice(0, kept)}...${text.slice(-kept)}`;
 }
 
 /** What commander has to say in one line; whoever forgets the `--` before a test is told so. */

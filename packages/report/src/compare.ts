@@ -53,7 +53,9 @@ function groupBy(results: readonly RunResult[], path: readonly string[]): readon
   const groups = new Map<string, RunResult[]>();
   for (const result of results) {
     const key = JSON.stringify(configValue(result.config, ...path));
-    groups.set(key, [...(groups.get(key) ?? []), result]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [result]);
+    else group.push(result);
   }
   return [...groups.values()];
 }
@@ -81,12 +83,15 @@ function compareGroup(runs: readonly RunResult[]): Comparison {
 /** All names, each list's order kept: what only a later list has goes behind the name it follows there. */
 function mergeOrders(lists: readonly (readonly string[])[]): string[] {
   const merged: string[] = [];
+  const known = new Set<string>();
   for (const list of lists) {
     let at = 0;
     for (const name of list) {
-      const found = merged.indexOf(name);
-      if (found < 0) merged.splice(at++, 0, name);
-      else at = found + 1;
+      // Mostly every run has the same phases: what is looked for stands next.
+      if (merged[at] !== name && known.has(name)) at = merged.indexOf(name);
+      else if (merged[at] !== name) merged.splice(at, 0, name);
+      known.add(name);
+      at++;
     }
   }
   return merged;

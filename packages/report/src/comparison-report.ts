@@ -135,14 +135,18 @@ function comparisonRows(comparisons: readonly Comparison[]): CsvRows {
   const paths = [...new Set(comparisons.flatMap(comparison => comparison.settings.map(setting => setting.path)))];
   return {
     header: ['group', 'run', 'name', ...paths, 'phase', 'counter', 'value', 'ratio'],
-    rows: comparisons.flatMap((comparison, group) =>
-      comparison.runs.flatMap((run, index) => {
-        const settings = paths.map(path => comparison.settings.find(setting => setting.path === path)?.values[index] ?? '');
-        const head = [group + 1, index + 1, run.name, ...settings];
-        return comparison.phases.flatMap(phase => phaseValues(phase, index).map(row => [...head, phase.phase, ...row]));
-      }),
-    ),
+    rows: valueRows(comparisons, paths),
   };
+}
+
+function* valueRows(comparisons: readonly Comparison[], paths: readonly string[]): Iterable<readonly (string | number)[]> {
+  for (const [group, comparison] of comparisons.entries()) {
+    const settings = paths.map(path => comparison.settings.find(setting => setting.path === path));
+    for (const [run, { name }] of comparison.runs.entries()) {
+      const head = [group + 1, run + 1, name, ...settings.map(setting => setting?.values[run] ?? '')];
+      for (const phase of comparison.phases) for (const row of phaseValues(phase, run)) yield [...head, phase.phase, ...row];
+    }
+  }
 }
 
 function phaseValues(phase: ComparedPhase, run: number): (string | number)[][] {

@@ -2,7 +2,7 @@
  * Turns results into tables, comparisons and the like. Reading order of the package: what a report is and the formats it is written in, then the
  * reports.
  */
-export { REPORTERS, renderReport, reporterFor } from './reporter';
+export { REPORTERS, renderParts, renderReport, reporterFor } from './reporter';
 export type { CsvRows, Report, Reporter, View } from './reporter';
 export type { Catalog } from './describe';
 export { resultsReport } from './results';
@@ -26,6 +26,7 @@ export {
 export type { ListedEvent, ListedPlugin } from './list-report';
 export { explanationReport } from './explanation-report';
 export type { ExplainedName } from './explanation-report';
+export { plainLine, plainText } from './plain-text';
 export { formatBytes, formatCount, formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
 export type { Cell, Column, Sheet, Tone, TonedCell } from './sheet';
 export { selectParts, type Selection } from './select';

@@ -93,7 +93,7 @@ export function overviewReport(lists: Readonly<Record<string, Report>>): Report 
   return {
     what: 'a list',
     document: Object.fromEntries(Object.entries(lists).map(([name, report]) => [name, report.document])),
-    sheets: view => reports.flatMap(report => report.sheets(view)),
+    sheets: view => reports.flatMap(report => [...report.sheets(view)]),
     csv: view => {
       const rows = Object.entries(lists).flatMap(([name, report]) => nameRows(name, report.csv(view)));
       return { header: ['list', 'name', 'field', 'value'], rows };
@@ -103,7 +103,7 @@ export function overviewReport(lists: Readonly<Record<string, Report>>): Report 
 
 /** The rows of a list in a form that lists with other columns share: list, name, field, value. */
 function nameRows(list: string, { header, rows }: CsvRows): (string | number)[][] {
-  return rows.flatMap(row => row.map((value, index) => [list, row[0] ?? '', header[index] ?? '', value]));
+  return [...rows].flatMap(row => row.map((value, index) => [list, row[0] ?? '', header[index] ?? '', value]));
 }
 
 function listReport(title: string, items: readonly Item[], fields: readonly string[], notes: readonly string[]): Report {

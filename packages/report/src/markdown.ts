@@ -3,11 +3,15 @@
  */
 import { formatCount } from './quantity';
 import type { Report, View } from './reporter';
-import { cellTone, cellValue, type Cell, type Sheet } from './sheet';
+import { cellTone, cellValue, plainSheet, type Cell, type Sheet } from './sheet';
 
 /** @returns all sheets of the report, one under the other. */
-export function renderMarkdown(report: Report, view: View): string {
-  return report.sheets(view).map(markdownSheet).join('\n');
+export function* renderMarkdown(report: Report, view: View): Iterable<string> {
+  let between = '';
+  for (const sheet of report.sheets(view)) {
+    yield between + markdownSheet(plainSheet(sheet));
+    between = '\n';
+  }
 }
 
 function markdownSheet(sheet: Sheet): string {

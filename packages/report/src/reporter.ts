@@ -8,6 +8,7 @@ import { renderCsv } from './csv';
 import { noSuchForm, unknownFormat } from './errors';
 import { renderJson } from './json';
 import { renderMarkdown } from './markdown';
+import { plainText } from './plain-text';
 import type { Sheet } from './sheet';
 import { renderTable } from './table';
 
@@ -24,7 +25,8 @@ export interface View {
 /** Rows for a spreadsheet, numbers as they are. */
 export interface CsvRows {
   readonly header: readonly string[];
-  readonly rows: readonly (readonly (string | number)[])[];
+  /** Made as they are asked for where there are many. */
+  readonly rows: Iterable<readonly (string | number)[]>;
 }
 
 /** Something worth printing. A face that is absent makes no sense for it. */
@@ -33,7 +35,7 @@ export interface Report {
   readonly what: string;
   /** What `--format json` prints. */
   readonly document: unknown;
-  sheets(view: View): readonly Sheet[];
+  sheets(view: View): Iterable<Sheet>;
   csv(view: View): CsvRows;
   /** Lines in the manner of the selftests. */
   selftestLines?(): readonly string[];
@@ -44,8 +46,8 @@ export interface Reporter {
   readonly name: string;
   /** One sentence. */
   readonly doc: string;
-  /** @returns text that ends with a newline; undefined when the report lacks the face this format shows. */
-  render(report: Report, view: View): string | undefined;
+  /** @returns text that ends with a newline, whole or in pieces; undefined when the report lacks the face this format shows. */
+  render(report: Report, view: View): string | Iterable<string> | undefined;
 }
 
 /** All formats, the default first. */
@@ -60,7 +62,7 @@ export const REPORTERS: readonly Reporter[] = [
     render: report =>
       report
         .selftestLines?.()
-        .map(line => `${line}\n`)
+        .map(line => `${plainText(line)}\n`)
         .join(''),
   },
 ];
@@ -75,10 +77,18 @@ export function reporterFor(name: string): Reporter {
   );
 }
 
-/** Writes a report in a format. Throws `REPORT_UNKNOWN_FORMAT`, or `REPORT_NO_SUCH_FORM` when the report cannot be written so. */
+/** Writes a report in a format, as one text. Throws as `renderParts` does. */
 export function renderReport(report: Report, format: string, view: View): string {
+  return [...renderParts(report, format, view)].join('');
+}
+
+/**
+ * Writes a report in a format, piece by piece: the whole may be longer than a string can be.
+ * Throws `REPORT_UNKNOWN_FORMAT`, or `REPORT_NO_SUCH_FORM` when the report cannot be written so; nothing once there is a piece.
+ */
+export function renderParts(report: Report, format: string, view: View): Iterable<string> {
   const text = reporterFor(format).render(report, view);
-  if (text !== undefined) return text;
+  if (text !== undefined) return typeof text === 'string' ? [text] : text;
   const possible = REPORTERS.filter(reporter => reporter.render(report, view) !== undefined);
   throw noSuchForm(
     format,

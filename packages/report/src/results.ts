@@ -7,7 +7,7 @@ import { foldIterations, type PhaseFold } from './iterations';
 import { formatBytes, formatTime } from './quantity';
 import type { CsvRows, Report, View } from './reporter';
 import { selftestLines } from './selftest-lines';
-import { differingSettings, runLabels } from './settings';
+import { differingSettings, runLabels, type Setting } from './settings';
 import type { Cell, Sheet } from './sheet';
 
 /**
@@ -18,17 +18,27 @@ export function resultsReport(results: readonly RunResult[], catalog: Catalog = 
   return {
     what: 'a result',
     document: results.length === 1 ? results[0] : results,
-    sheets: view => results.map((result, run) => resultSheet(result, runTitle(results, run), catalog, view)),
+    sheets: view => resultSheets(results, catalog, view),
     csv: view => resultRows(results, view),
-    selftestLines: () => results.flatMap((result, run) => [...(run > 0 ? [''] : []), ...selftestLines(result, runTitle(results, run))]),
+    selftestLines: () => {
+      const titles = runTitles(results);
+      return results.flatMap((result, run) => [...(run > 0 ? [''] : []), ...selftestLines(result, titles[run] ?? '')]);
+    },
   };
 }
 
-/** A run's name, with what distinguishes it when other runs bear the same name. */
-function runTitle(results: readonly RunResult[], run: number): string {
-  const name = results[run]?.name ?? '';
-  if (results.filter(result => result.name === name).length < 2) return name;
-  return `${name} [${(runLabels(results)[run] ?? []).join(', ')}]`;
+/** One after the other: of many results not all sheets are needed at once. */
+function* resultSheets(results: readonly RunResult[], catalog: Catalog, view: View): Iterable<Sheet> {
+  const titles = runTitles(results);
+  for (const [run, result] of results.entries()) yield resultSheet(result, titles[run] ?? '', catalog, view);
+}
+
+/** The runs' names, with what distinguishes a run when others bear the same name. */
+function runTitles(results: readonly RunResult[]): readonly string[] {
+  const bearers = new Map<string, number>();
+  for (const { name } of results) bearers.set(name, (bearers.get(name) ?? 0) + 1);
+  const labels = bearers.size === results.length ? [] : runLabels(results);
+  return results.map(({ name }, run) => ((bearers.get(name) ?? 0) < 2 ? name : `${name} [${(labels[run] ?? []).join(', ')}]`));
 }
 
 function resultSheet(result: RunResult, title: string, catalog: Catalog, view: View): Sheet {
@@ -111,31 +121,26 @@ function resultRows(results: readonly RunResult[], view: View): CsvRows {
   const settings = differingSettings(results);
   return {
     header: ['run', 'name', ...settings.map(setting => setting.path), 'phase', 'scope', 'counter', 'value'],
-    rows: results.flatMap((result, run) =>
-      result.phases.flatMap(phase =>
-        phaseValues(phase, view).map(([scope, name, value]) => [
-          run + 1,
-          result.name,
-          ...settings.map(setting => setting.values[run] ?? ''),
-          phase.phase,
-          scope,
-          name,
-          value,
-        ]),
-      ),
-    ),
+    rows: valueRows(results, settings, view),
   };
+}
+
+function* valueRows(results: readonly RunResult[], settings: readonly Setting[], view: View): Iterable<readonly (string | number)[]> {
+  for (const [run, result] of results.entries()) {
+    const head = [run + 1, result.name, ...settings.map(setting => setting.values[run] ?? '')];
+    for (const phase of result.phases) for (const row of phaseValues(phase, view)) yield [...head, phase.phase, ...row];
+  }
 }
 
 type ScopedValue = readonly [scope: string, counter: string, value: number];
 
-function phaseValues(phase: PhaseResult, view: View): ScopedValue[] {
+function* phaseValues(phase: PhaseResult, view: View): Iterable<ScopedValue> {
   const scoped = (scope: string, counters: CounterValues): ScopedValue[] => Object.entries(counters).map(([name, value]) => [scope, name, value]);
-  const parts = [
-    ...phase.vcpus.map((vcpu, index) => scoped(`vcpu ${index}`, vcpu.counters)),
-    ...Object.entries(phase.slots ?? {}).map(([slot, { counters }]) => scoped(`slot ${slot}`, counters)),
-  ];
-  return [...timeValues(phase), ...scoped('vm', phase.counters), ...(view.all ? parts.flat() : [])];
+  yield* timeValues(phase);
+  yield* scoped('vm', phase.counters);
+  if (!view.all) return;
+  for (const [index, { counters }] of phase.vcpus.entries()) yield* scoped(`vcpu ${index}`, counters);
+  for (const [slot, { counters }] of Object.entries(phase.slots ?? {})) yield* scoped(`slot ${slot}`, counters);
 }
 
 function timeValues({ time }: PhaseResult): ScopedValue[] {

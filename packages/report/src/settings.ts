@@ -77,10 +77,14 @@ export function settingText(path: string, value: unknown): string {
 export function runLabels(results: readonly RunResult[]): readonly string[][] {
   const chosen: Setting[] = [];
   const distinct = (settings: readonly Setting[]): number => new Set(results.map((_, run) => labelLines(settings, run).join('\n'))).size;
-  for (const setting of differingSettings(results)) {
-    if (distinct([...chosen, setting]) > distinct(chosen)) chosen.push(setting);
+  let told = distinct(chosen);
+  for (const setting of told === results.length ? [] : differingSettings(results)) {
+    const further = distinct([...chosen, setting]);
+    if (further > told) chosen.push(setting);
+    told = Math.max(told, further);
+    if (told === results.length) break;
   }
-  if (distinct(chosen) === results.length && results.length > 1) return results.map((_, run) => labelLines(chosen, run));
+  if (told === results.length && results.length > 1) return results.map((_, run) => labelLines(chosen, run));
   const names = results.map(result => result.name);
   return new Set(names).size === names.length ? names.map(name => [name]) : names.map((_, run) => [`run ${run + 1}`, ...labelLines(chosen, run)]);
 }

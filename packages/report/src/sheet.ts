@@ -2,6 +2,7 @@
  * A sheet: one table with a title, lines above and notes below, not yet in any format. The terminal table and the Markdown page are two ways to
  * draw it.
  */
+import { plainLine, plainText } from './plain-text';
 
 /** How a cell is set off from others, where the format can. `code` is text to be typed as it stands. */
 export type Tone = 'strong' | 'faint' | 'good' | 'bad' | 'code';
@@ -33,6 +34,24 @@ export interface Sheet {
   readonly rows: readonly (readonly Cell[])[];
   /** Below the table, one line each. */
   readonly notes: readonly string[];
+}
+
+/** A sheet whose texts do nothing to a terminal. Newlines part the lines of a column's head; elsewhere they are spelt. */
+export function plainSheet(sheet: Sheet): Sheet {
+  return {
+    ...sheet,
+    title: plainLine(sheet.title),
+    lines: sheet.lines.map(plainLine),
+    columns: sheet.columns.map(column => ({ ...column, name: plainText(column.name) })),
+    rows: sheet.rows.map(row => row.map(plainCell)),
+    notes: sheet.notes.map(plainLine),
+  };
+}
+
+function plainCell(cell: Cell): Cell {
+  if (typeof cell === 'number') return cell;
+  if (typeof cell === 'string') return plainText(cell);
+  return typeof cell.value === 'number' ? cell : { ...cell, value: plainText(cell.value) };
 }
 
 /** The value of a cell, whatever its tone. */

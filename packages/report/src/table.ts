@@ -6,7 +6,7 @@ import Table, { type TableConstructorOptions } from 'cli-table3';
 import { createColors } from 'picocolors';
 import { formatCount } from './quantity';
 import type { Report, View } from './reporter';
-import { cellTone, cellValue, type Cell, type Column, type Sheet, type Tone } from './sheet';
+import { cellTone, cellValue, plainSheet, type Cell, type Column, type Sheet, type Tone } from './sheet';
 
 /** Characters between two columns. */
 const GAP = 2;
@@ -39,11 +39,12 @@ const FRAME = {
 type Paints = Readonly<Record<Tone, (text: string) => string>>;
 
 /** @returns all sheets of the report, an empty line between them. */
-export function renderTable(report: Report, view: View): string {
-  return report
-    .sheets(view)
-    .map(sheet => drawSheet(sheet, view))
-    .join('\n');
+export function* renderTable(report: Report, view: View): Iterable<string> {
+  let between = '';
+  for (const sheet of report.sheets(view)) {
+    yield between + drawSheet(plainSheet(sheet), view);
+    between = '\n';
+  }
 }
 
 function drawSheet(sheet: Sheet, view: View): string {

@@ -28,6 +28,6 @@ export { verifyRecords } from './verify';
 export type { GroupedVerifyReport, RecordGroup, RecordOutcome, VerifyOptions } from './verify';
 export { OutputFile, watchUnfinishedFiles, withOutputFile, writeOutputFile } from './output-file';
 export { checkOutputDirectory, makeOutputDirectory } from './output-directory';
-export { findTarget, guarded } from './output-target';
+export { findTarget, problemOf } from './output-target';
 export type { OutputTarget, TargetOptions } from './output-target';
 export { writeAll } from './write-all';

@@ -26,7 +26,8 @@ import { resolveRuns, resolvedConfig } from './config/validate';
 import { backingHost } from './host/backings';
 import { copiedIn } from './host/userfaultfd';
 import { Registry } from './registry';
-import { HOST_ACTOR, type PhaseCounts, type RunCounters } from './sim/counters';
+import { PhaseResults } from './phase-results';
+import { HOST_ACTOR, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
 import { Jitter } from './sim/jitter';
 import { Scheduler } from './sim/scheduler';
@@ -39,6 +40,8 @@ export interface RunHooks {
   onPhaseStart?(name: string, index: number, phases: number): void;
   /** A phase has ended. */
   onPhaseEnd?(name: string, index: number, phases: number): void;
+  /** Whether phases have the counters of every vCPU; so it is by default. Without them `vcpus` is empty, and a long run takes little memory. */
+  readonly vcpuCounters?: boolean;
   /** A trace is to be written of the run, one that the backend's definition names. */
   readonly trace?: TraceExport | undefined;
 }
@@ -136,16 +139,19 @@ class RunInProgress {
     const { backend, counters } = this;
     const { vm, phases } = this.plan;
     backend.create(vm);
+    const results = new PhaseResults(counters, hooks.vcpuCounters !== false);
     let tableBytesReal = 0;
-    const counts = phases.map(({ name, steps }, index) => {
+    let index = 0;
+    for (const { name, steps } of phases) {
       hooks.onPhaseStart?.(name, index, phases.length);
       for (const step of steps) this.performStep(step);
       tableBytesReal = Math.max(tableBytesReal, backend.memory().tableBytesReal);
       hooks.onPhaseEnd?.(name, index, phases.length);
-      return counters.endPhase();
-    });
+      results.add(name, counters.endPhase());
+      index++;
+    }
     const notes = this.inRounds ? [ROUNDS_NOTE] : [];
-    return { phases: this.phaseResults(counts), totals: { counters: this.totals(counts) }, memory: { tableBytesReal }, notes };
+    return { phases: results.phases(), totals: { counters: results.totals() }, memory: { tableBytesReal }, notes };
   }
 
   private performStep(step: PhaseStep): void {
@@ -201,28 +207,6 @@ class RunInProgress {
       this.performSteps(vcpu, step.steps, shift + i * (step.shift ?? 0));
       i += cycle.skip(i + 1);
     }
-  }
-
-  /** Slots that have a scope anywhere have one in every phase. */
-  private phaseResults(counts: readonly PhaseCounts[]): readonly PhaseResult[] {
-    const { counters, plan } = this;
-    const slotIds = [...new Set(counts.flatMap(phase => [...phase.slots.keys()]))].sort((a, b) => a - b);
-    return counts.map((phase, i) => {
-      const ofSlot = (id: number): CounterValues => counters.toValues(phase.slots.get(id) ?? counters.emptyVector());
-      const slots = Object.fromEntries(slotIds.map(id => [String(id), { counters: ofSlot(id) }]));
-      return {
-        phase: plan.phases[i]?.name ?? '',
-        counters: counters.toValues(phase.all),
-        vcpus: phase.vcpus.map(vector => ({ counters: counters.toValues(vector) })),
-        ...(slotIds.length === 0 ? {} : { slots }),
-      };
-    });
-  }
-
-  private totals(counts: readonly PhaseCounts[]): CounterValues {
-    const totals = this.counters.emptyVector();
-    for (const phase of counts) this.counters.accumulate(totals, phase.all);
-    return this.counters.toValues(totals);
   }
 }
 

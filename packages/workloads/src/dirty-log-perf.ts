@@ -9,6 +9,7 @@ import type { HostOp, OptionSpec, Workload, WorkloadDefinition, WorkloadPhase, W
 import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
 import { guestModeOption } from './guest-mode';
+import { LazyPhases } from './lazy-phases';
 import { WRITE_ALL, planMemstress, type Memstress, type PassStyle } from './memstress';
 import {
   backingFlag,
@@ -133,14 +134,16 @@ export class DirtyLogPerf implements Workload {
       writePercent: numberValue(values, 'write_percent'),
       randomOrder: switchValue(values, 'random_order'),
     };
-    const phases = [
-      populatePhase(test, touch, manual),
-      logPhase(test, 'enable_log', true),
-      ...Array.from({ length: numberValue(values, 'iterations') }, (_, index) => iteration(test, touch, manual, index + 1)).flat(),
-      whileDisabling ? disableWhileRunning(test, touch) : logPhase(test, 'disable_log', false),
-    ];
-    if (switchValue(values, 'after_disable_access')) phases.push(phase('after_disable_access', [touchStep(test, touch)]));
-    return { vm: test.layout.vm, phases: [...phases, destroyVmPhase()], notes: [...test.layout.notes, ...(whileDisabling ? [RUNNING_NOTE] : [])] };
+    const again = switchValue(values, 'after_disable_access') ? [phase('after_disable_access', [touchStep(test, touch)])] : [];
+    const disable = whileDisabling ? disableWhileRunning(test, touch) : logPhase(test, 'disable_log', false);
+    const phases = new LazyPhases({
+      first: [populatePhase(test, touch, manual), logPhase(test, 'enable_log', true)],
+      iterations: numberValue(values, 'iterations'),
+      perIteration: manual ? 3 : 2,
+      iteration: iterations(test, touch, manual),
+      last: [disable, ...again, destroyVmPhase()],
+    });
+    return { vm: test.layout.vm, phases, notes: [...test.layout.notes, ...(whileDisabling ? [RUNNING_NOTE] : [])] };
   }
 }
 
@@ -153,14 +156,15 @@ function populatePhase(test: Memstress, touch: PassStyle, manual: boolean): Work
   return phase('populate', [...before, guestStep(programs, test.shared)], 'Populate memory time');
 }
 
-function iteration(test: Memstress, touch: PassStyle, manual: boolean, k: number): WorkloadPhase[] {
-  const get = perSlot(test, slot => ({ op: 'get_dirty_log', slot }));
-  const clear = perSlot(test, slot => ({ op: 'clear_dirty_log', slot }));
-  const phases = [
-    phase(`dirty_${k}`, [touchStep(test, touch)], `Iteration ${k} dirty memory time`),
-    phase(`get_log_${k}`, hostSteps(get), `Iteration ${k} get dirty log time`),
-  ];
-  return manual ? [...phases, phase(`clear_log_${k}`, hostSteps(clear), `Iteration ${k} clear dirty log time`)] : phases;
+/** What every iteration does is the same; only the names of its phases are its own. */
+function iterations(test: Memstress, touch: PassStyle, manual: boolean): (k: number) => WorkloadPhase[] {
+  const dirty = [touchStep(test, touch)];
+  const get = hostSteps(perSlot(test, slot => ({ op: 'get_dirty_log', slot })));
+  const clear = hostSteps(perSlot(test, slot => ({ op: 'clear_dirty_log', slot })));
+  return k => {
+    const phases = [phase(`dirty_${k}`, dirty, `Iteration ${k} dirty memory time`), phase(`get_log_${k}`, get, `Iteration ${k} get dirty log time`)];
+    return manual ? [...phases, phase(`clear_log_${k}`, clear, `Iteration ${k} clear dirty log time`)] : phases;
+  };
 }
 
 function logPhase(test: Memstress, name: string, on: boolean): WorkloadPhase {

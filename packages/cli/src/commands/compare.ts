@@ -2,7 +2,7 @@
  * `mmulab compare`: puts runs or saved results side by side.
  */
 import type { RunResult } from '@mmulab/api';
-import { compareResults, comparisonReport, renderReport, reporterFor, selectParts } from '@mmulab/report';
+import { compareResults, comparisonReport, renderParts, reporterFor, selectParts } from '@mmulab/report';
 import type { Command } from 'commander';
 import { catalogOf, loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
@@ -20,6 +20,7 @@ import {
   type SelectionOptions,
 } from '../options';
 import { performRuns } from '../perform';
+import { print } from '../print';
 import { readSavedResults } from '../saved-results';
 import { checkOperands, prepareCommandLine, prepareFile, type PreparedRun } from '../sources';
 import { isHelpWanted, testUsage } from '../test-usage';
@@ -56,9 +57,9 @@ function compare(files: readonly string[], options: Options, context: CommandCon
   if (count < 2) throw tooLittleToCompare(count);
   const prepared = sides.flatMap(side => ('runs' in side ? side.runs : []));
   const catalog = catalogOf(prepared.length === 0 ? [loadRegistry(options.plugin)] : prepared.map(({ registry }) => registry));
-  const performed = performRuns(prepared, terminal, options.quiet);
+  const performed = performRuns(prepared, terminal, { quiet: options.quiet });
   const results = selectParts(inOrder(sides, performed.results), options);
-  terminal.out(renderReport(comparisonReport(compareResults(results), catalog), options.format, viewOf(terminal, options)));
+  print(terminal, renderParts(comparisonReport(compareResults(results), catalog), options.format, viewOf(terminal, options)));
   if (!performed.meetsThresholds) context.exitWith(ExitCode.Failed);
 }
 

@@ -1,12 +1,13 @@
 /**
  * `mmulab explain`: what a name means.
  */
-import { explanationReport, renderReport } from '@mmulab/report';
+import { explanationReport, renderParts } from '@mmulab/report';
 import { explainName } from '@mmulab/runner';
 import type { Command } from 'commander';
 import { loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { addOutputOptions, addPluginOption, viewOf, type OutputOptions, type PluginOptions } from '../options';
+import { print } from '../print';
 
 /** Declares the command. */
 export function configure(command: Command, context: CommandContext): void {
@@ -15,6 +16,6 @@ export function configure(command: Command, context: CommandContext): void {
     const { terminal } = context;
     const registry = loadRegistry(options.plugin);
     const meanings = names.flatMap(name => explainName(name, registry));
-    terminal.out(renderReport(explanationReport(meanings), options.format, viewOf(terminal, options)));
+    print(terminal, renderParts(explanationReport(meanings), options.format, viewOf(terminal, options)));
   });
 }

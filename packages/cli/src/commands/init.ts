@@ -1,10 +1,12 @@
 /**
  * `mmulab init`: writes a config to start from.
  */
+import type { MmulabError } from '@mmulab/api';
+import { plainLine } from '@mmulab/report';
+import { writeOutputFile } from '@mmulab/runner';
 import type { Command } from 'commander';
-import { writeFileSync } from 'node:fs';
 import type { CommandContext } from '../command-entry';
-import { fileExists, unwritable } from '../errors';
+import { fileExists } from '../errors';
 import { STARTER_CONFIG } from '../starter-config';
 
 /** Declares the command. */
@@ -14,15 +16,14 @@ export function configure(command: Command, { terminal }: CommandContext): void 
     .option('--force', 'write over a file that is there')
     .action((file: string, { force = false }: { readonly force?: boolean }) => {
       writeStarter(file, force);
-      terminal.out(`Wrote ${file}. Next: mmulab run ${file}\n`);
+      terminal.out(`Wrote ${plainLine(file)}. Next: mmulab run ${plainLine(file)}\n`);
     });
 }
 
 function writeStarter(file: string, force: boolean): void {
   try {
-    writeFileSync(file, STARTER_CONFIG, { flag: force ? 'w' : 'wx' });
+    writeOutputFile(file, [STARTER_CONFIG], { overwrite: force });
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw code === 'EEXIST' ? fileExists(file) : unwritable(file, message);
+    throw (error as Partial<MmulabError>).code === 'FILE_EXISTS' ? fileExists(file) : error;
   }
 }

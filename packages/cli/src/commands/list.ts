@@ -8,7 +8,7 @@ import {
   overviewReport,
   pluginsReport,
   profilesReport,
-  renderReport,
+  renderParts,
   workloadsReport,
   type Report,
 } from '@mmulab/report';
@@ -18,6 +18,7 @@ import { loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { unknownList } from '../errors';
 import { addOutputOptions, addPluginOption, viewOf, type OutputOptions, type PluginOptions } from '../options';
+import { print } from '../print';
 
 type Options = OutputOptions & PluginOptions & { readonly backend?: string };
 
@@ -43,7 +44,7 @@ export function configure(command: Command, context: CommandContext): void {
 function list(what: string | undefined, options: Options, terminal: CommandContext['terminal']): void {
   const registry = loadRegistry(options.plugin);
   const report = what === undefined ? overview(registry, options.backend) : single(what, registry, options.backend);
-  terminal.out(renderReport(report, options.format, viewOf(terminal, options)));
+  print(terminal, renderParts(report, options.format, viewOf(terminal, options)));
 }
 
 function single(what: string, registry: Registry, backend: string | undefined): Report {

@@ -1,7 +1,7 @@
 /**
  * `mmulab run`: runs configs, .test files or a command line, and prints what was counted.
  */
-import { compareResults, comparisonReport, renderReport, reporterFor, resultsReport, selectParts, type Catalog, type View } from '@mmulab/report';
+import { compareResults, comparisonReport, renderParts, reporterFor, resultsReport, selectParts, type Catalog, type View } from '@mmulab/report';
 import type { RunResult } from '@mmulab/api';
 import type { Command } from 'commander';
 import { catalogOf } from '../built-in';
@@ -22,8 +22,9 @@ import {
   type RunSettings,
   type SelectionOptions,
 } from '../options';
-import { makeDirectory, writeResults } from '../output-directory';
-import { performRuns, type Performance } from '../perform';
+import { OutputDirectory } from '../output-directory';
+import { performRuns, type Performance, type PerformOptions } from '../perform';
+import { print } from '../print';
 import { checkOperands, prepareCommandLine, prepareFile, type PreparedRun } from '../sources';
 import type { Terminal } from '../terminal';
 import { isHelpWanted, testUsage } from '../test-usage';
@@ -35,6 +36,9 @@ const FOR_READERS = ['table', 'markdown'];
 
 /** More runs than this are too many columns; `compare` shows them all the same. */
 const MAX_SIDE_BY_SIDE = 8;
+
+/** More files than this are counted, not named. */
+const MAX_NAMED = 16;
 
 /** Declares the command. */
 export function configure(command: Command, context: CommandContext): void {
@@ -60,29 +64,46 @@ function run(files: readonly string[], options: Options, context: CommandContext
   checkExportOptions(options);
   const prepared = prepare(files, commandLine, options);
   if (options.export !== undefined) checkExport(options.export, prepared);
-  if (options.out !== undefined) makeDirectory(options.out);
-  const { results, meetsThresholds } = perform(prepared, terminal, options);
   const view = viewOf(terminal, options);
+  const directory =
+    options.out === undefined
+      ? undefined
+      : new OutputDirectory(
+          options.out,
+          prepared.map(({ run: one }) => one),
+          view,
+        );
+  const { results, meetsThresholds } = perform(prepared, terminal, options, directory);
   const catalog = catalogOf(prepared.map(({ registry }) => registry));
-  terminal.out(resultsText(selectParts(results, options), catalog, options.format, view));
-  if (options.out !== undefined) {
-    const paths = writeResults(options.out, results, view);
-    if (options.quiet !== true) terminal.err(`wrote ${paths.join(', ')}\n`);
-  }
+  print(terminal, resultsText(selectParts(results, options), catalog, options.format, view));
+  if (directory !== undefined && options.quiet !== true) terminal.err(`wrote ${named(directory.written, options.out)}\n`);
   if (!meetsThresholds) context.exitWith(ExitCode.Failed);
 }
 
-function perform(prepared: readonly PreparedRun[], terminal: Terminal, { quiet, export: wanted, exportWithout }: Options): Performance {
-  if (wanted === undefined) return performRuns(prepared, terminal, quiet);
-  return writingExport(wanted, exportWithout, trace => performRuns(prepared, terminal, quiet, trace));
+/** A few paths by their names, many by their number. */
+function named(paths: readonly string[], directory = ''): string {
+  return paths.length > MAX_NAMED ? `${paths.length} files into ${directory}` : paths.join(', ');
+}
+
+function perform(prepared: readonly PreparedRun[], terminal: Terminal, options: Options, directory: OutputDirectory | undefined): Performance {
+  const { quiet, export: wanted, exportWithout } = options;
+  const how: PerformOptions = { quiet, vcpuCounters: showsVcpus(options), onResult: (result, run) => directory?.write(result, run) };
+  if (wanted === undefined) return performRuns(prepared, terminal, how);
+  return writingExport(wanted, exportWithout, trace => performRuns(prepared, terminal, { ...how, trace }));
+}
+
+/** Whether the counters of every vCPU are written somewhere. */
+function showsVcpus({ format, all, out }: Options): boolean {
+  return out !== undefined || format === 'json' || (format === 'csv' && all === true);
 }
 
 function prepare(files: readonly string[], commandLine: readonly string[] | undefined, options: Options): readonly PreparedRun[] {
   return commandLine === undefined ? files.flatMap(file => prepareFile(file, options)) : prepareCommandLine(commandLine, options);
 }
 
-function resultsText(results: readonly RunResult[], catalog: Catalog, format: string, view: View): string {
-  const text = renderReport(resultsReport(results, catalog), format, view);
-  if (results.length < 2 || results.length > MAX_SIDE_BY_SIDE || !FOR_READERS.includes(format)) return text;
-  return `${text}\n${renderReport(comparisonReport(compareResults(results), catalog), format, view)}`;
+function* resultsText(results: readonly RunResult[], catalog: Catalog, format: string, view: View): Iterable<string> {
+  yield* renderParts(resultsReport(results, catalog), format, view);
+  if (results.length < 2 || results.length > MAX_SIDE_BY_SIDE || !FOR_READERS.includes(format)) return;
+  yield '\n';
+  yield* renderParts(comparisonReport(compareResults(results), catalog), format, view);
 }

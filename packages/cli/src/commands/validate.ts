@@ -1,6 +1,7 @@
 /**
  * `mmulab validate`: checks configs without running them.
  */
+import { plainLine } from '@mmulab/report';
 import type { Command } from 'commander';
 import type { CommandContext } from '../command-entry';
 import { addPluginOption, addRunSettings, type PluginOptions, type RunSettings } from '../options';
@@ -14,7 +15,7 @@ export function configure(command: Command, { terminal }: CommandContext): void 
         const runs = prepareFile(file, options);
         const notes = new Set(runs.flatMap(({ run }) => run.notes));
         for (const note of notes) terminal.err(`note: ${file}: ${note}\n`);
-        terminal.out(`${file}: valid, ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}\n`);
+        terminal.out(`${plainLine(file)}: valid, ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}\n`);
       }
     },
   );

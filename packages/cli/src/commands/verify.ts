@@ -1,7 +1,7 @@
 /**
  * `mmulab verify`: runs records of real kernels and compares every counter.
  */
-import { renderReport, reporterFor, verificationReport } from '@mmulab/report';
+import { renderParts, reporterFor, verificationReport } from '@mmulab/report';
 import { verifyRecords } from '@mmulab/runner';
 import type { Command } from 'commander';
 import { existsSync, readdirSync } from 'node:fs';
@@ -10,6 +10,7 @@ import { loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { ExitCode } from '../exit-code';
 import { addOutputOptions, addPluginOption, viewOf, type OutputOptions, type PluginOptions } from '../options';
+import { print } from '../print';
 
 type Options = OutputOptions & PluginOptions & { readonly backend?: string };
 
@@ -36,7 +37,7 @@ function verify(files: readonly string[], options: Options, context: CommandCont
     },
   });
   terminal.progress(undefined);
-  terminal.out(renderReport(verificationReport(report, report.groups), options.format, viewOf(terminal, options)));
+  print(terminal, renderParts(verificationReport(report, report.groups), options.format, viewOf(terminal, options)));
   if (report.differences.length > 0) context.exitWith(ExitCode.Failed);
 }
 

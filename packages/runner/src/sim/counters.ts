@@ -3,6 +3,7 @@
  * Vectors are never reset; a phase is the difference to what they held when it began. Hot path.
  */
 import type { CounterValues, Counters, EventDef } from '@mmulab/api';
+import { CounterValuePool } from './counter-values';
 
 /** Actor number of the host. */
 export const HOST_ACTOR = -1;
@@ -41,6 +42,7 @@ export class RunCounters implements Counters {
   private readonly unscoped: Scope;
   private readonly slots = new Map<number, Scope>();
   private readonly settlers: (() => void)[] = [];
+  private readonly pool: CounterValuePool;
 
   /**
    * @param events of the backend, by counter index
@@ -51,6 +53,7 @@ export class RunCounters implements Counters {
     private readonly vcpus: number,
   ) {
     this.unscoped = new Scope(events.length);
+    this.pool = new CounterValuePool(events.map(event => event.name));
     this.now = this.unscoped.add(HOST_ACTOR);
   }
 
@@ -78,11 +81,9 @@ export class RunCounters implements Counters {
     return { all, vcpus, slots };
   }
 
-  /** A vector as a result shows it: every event by name, zero included. */
+  /** A vector as a result shows it: every event by name, zero included. The vector must not change any more. */
   toValues(vector: Float64Array): CounterValues {
-    const values: Record<string, number> = {};
-    this.events.forEach((event, i) => (values[event.name] = vector[i] ?? 0));
-    return values;
+    return this.pool.values(vector);
   }
 
   /** A vector of zeros. */

@@ -1,0 +1,31 @@
+/**
+ * Writing to the standard output where it is a file or a device: all of it, or an error.
+ *
+ * Node's own stream for files takes no notice of a short write: on a disk that becomes full, output would end in the middle and nobody would know. Pipes and
+ * terminals are left to Node's streams, which do not block: an interrupt is heard while the reader takes its time.
+ */
+import type * as Runner from '@mmulab/runner';
+import { fstatSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import { outputUnwritable } from './errors';
+
+/** Standard output and standard error. */
+export type Stream = 1 | 2;
+const NAMES: Readonly<Record<Stream, string>> = { 1: 'standard output', 2: 'standard error' };
+
+/** Whether a stream is neither a pipe nor a terminal. */
+export function isDirect(stream: Stream): boolean {
+  const stats = fstatSync(stream);
+  return stats.isFile() || (stats.isCharacterDevice() && !isatty(stream));
+}
+
+/** Writes a text to a stream. @throws OUTPUT_UNWRITABLE, as for a full disk */
+export function writeDirectly(stream: Stream, text: string): void {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the process of a command that runs in a thread never comes here
+  const { problemOf, writeAll } = require('@mmulab/runner') as typeof Runner;
+  try {
+    writeAll(stream, Buffer.from(text));
+  } catch (error) {
+    throw outputUnwritable(NAMES[stream], problemOf(error));
+  }
+}
