@@ -29,4 +29,4 @@ export type { ExplainedName } from './explanation-report';
 export { plainLine, plainText } from './plain-text';
 export { formatBytes, formatCount, formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
 export type { Cell, Column, Sheet, Tone, TonedCell } from './sheet';
-export { selectParts, type Selection } from './select';
+export { checkSelection, selectParts, type Selection } from './select';

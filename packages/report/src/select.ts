@@ -12,14 +12,24 @@ export interface Selection {
 }
 
 /**
+ * Checks the names of a selection, before anything runs for it.
+ * @param known every counter and phase that the results are going to have
+ * @throws REPORT_UNKNOWN_COUNTER, REPORT_UNKNOWN_PHASE, with the nearest name
+ */
+export function checkSelection({ counters = [], phases = [] }: Selection, known: Required<Selection>): void {
+  for (const name of counters) if (!known.counters.includes(name)) throw unknownCounter(name, known.counters);
+  for (const name of phases) if (!known.phases.includes(name)) throw unknownPhase(name, known.phases);
+}
+
+/**
  * The chosen parts of results. Totals stay those of whole runs.
  * Throws `REPORT_UNKNOWN_COUNTER` or `REPORT_UNKNOWN_PHASE`, with the nearest name, for what none of the results has.
  */
-export function selectParts(results: readonly RunResult[], { counters, phases }: Selection): readonly RunResult[] {
+export function selectParts(results: readonly RunResult[], selection: Selection): readonly RunResult[] {
+  const { counters, phases } = selection;
   const knownCounters = counterNames(results.map(result => result.totals.counters));
   const knownPhases = [...new Set(results.flatMap(result => result.phases.map(phase => phase.phase)))];
-  for (const name of counters ?? []) if (!knownCounters.includes(name)) throw unknownCounter(name, knownCounters);
-  for (const name of phases ?? []) if (!knownPhases.includes(name)) throw unknownPhase(name, knownPhases);
+  checkSelection(selection, { counters: knownCounters, phases: knownPhases });
   const of = (values: CounterValues): CounterValues => (counters === undefined ? values : pick(values, counters));
   const phaseOf = (phase: PhaseResult): PhaseResult => ({
     ...phase,

@@ -22,6 +22,7 @@ import {
 import { performRuns } from '../perform';
 import { print } from '../print';
 import { readSavedResults } from '../saved-results';
+import { checkNames } from '../selection';
 import { checkOperands, prepareCommandLine, prepareFile, type PreparedRun } from '../sources';
 import { isHelpWanted, testUsage } from '../test-usage';
 
@@ -56,6 +57,8 @@ function compare(files: readonly string[], options: Options, context: CommandCon
   const count = sides.reduce((sum, side) => sum + ('runs' in side ? side.runs : side.saved).length, 0);
   if (count < 2) throw tooLittleToCompare(count);
   const prepared = sides.flatMap(side => ('runs' in side ? side.runs : []));
+  const saved = sides.flatMap(side => ('saved' in side ? side.saved : []));
+  checkNames(options, prepared, saved);
   const catalog = catalogOf(prepared.length === 0 ? [loadRegistry(options.plugin)] : prepared.map(({ registry }) => registry));
   const performed = performRuns(prepared, terminal, { quiet: options.quiet });
   const results = selectParts(inOrder(sides, performed.results), options);

@@ -25,6 +25,7 @@ import {
 import { OutputDirectory } from '../output-directory';
 import { performRuns, type Performance, type PerformOptions } from '../perform';
 import { print } from '../print';
+import { checkNames } from '../selection';
 import { checkOperands, prepareCommandLine, prepareFile, type PreparedRun } from '../sources';
 import type { Terminal } from '../terminal';
 import { isHelpWanted, testUsage } from '../test-usage';
@@ -63,6 +64,7 @@ function run(files: readonly string[], options: Options, context: CommandContext
   checkOperands({ command: 'run', files, commandLine });
   checkExportOptions(options);
   const prepared = prepare(files, commandLine, options);
+  checkNames(options, prepared);
   if (options.export !== undefined) checkExport(options.export, prepared);
   const view = viewOf(terminal, options);
   const directory =
