@@ -117,6 +117,8 @@ export interface BackendDefinition {
   /** Facts about the host machine. */
   readonly hostOptions: readonly OptionSpec[];
   readonly events: readonly EventDef[];
+  /** Whether results carry counters per memslot (`phases[].slots`). Absent: known once a run has ended. */
+  readonly countsMemslots?: boolean;
   /** Traces it can write of a run (`TraceExport`). Absent: none. */
   readonly exports?: readonly ExportDef[];
   /**

@@ -60,11 +60,15 @@ export function nearestName(name: string, names: readonly string[]): string | un
   return best;
 }
 
+/** Names that a list of what there is shows. */
+const MAX_LISTED = 120;
+
 /** The usual tail of a message about an unknown name: ` (did you mean X?)` or a list of what there is. */
 export function suggestName(name: string, names: readonly string[]): string {
   const near = nearestName(name, names);
   if (near !== undefined) return ` (did you mean ${near}?)`;
-  return names.length === 0 ? '' : ` (known: ${[...names].sort().join(', ')})`;
+  const more = names.length > MAX_LISTED ? `, and ${names.length - MAX_LISTED} more` : '';
+  return names.length === 0 ? '' : ` (known: ${[...names].sort().slice(0, MAX_LISTED).join(', ')}${more})`;
 }
 
 function editDistance(a: string, b: string): number {

@@ -98,7 +98,11 @@ export function addRunSettings(command: Command): Command {
       'set any option of backend, host or workload, or a dotted path of the config (repeatable)',
       collect('--set', 'key=value'),
     )
-    .option('--vary <key=a,b>', 'one run per value (repeatable: every combination)', collect('--vary', 'key=value,value'))
+    .option(
+      '--vary <key=a,b>',
+      'one run per value (repeatable: every combination); a value with commas stands in quotes: --vary \'rounds="w,r","w,D,r"\'',
+      collect('--vary', 'key=value,value'),
+    )
     .option('--vcpus <number>', 'number of vCPUs')
     .option('--seed <number>', 'seed of everything random');
 }

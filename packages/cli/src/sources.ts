@@ -1,9 +1,9 @@
 /**
  * What a command is asked to run: config files, .test files, or the command line of a test.
  */
-import { MmulabError } from '@mmulab/api';
 import {
   commandLineConfig,
+  inPlace,
   loadConfigFile,
   planRun,
   readTestFile,
@@ -49,7 +49,7 @@ export function prepareCommandLine(commandLine: readonly string[], settings: Set
 
 /** The runs of a config or .test file. Errors name the file. */
 export function prepareFile(file: string, settings: Settings): readonly PreparedRun[] {
-  return naming(file, () => {
+  return inPlace(file, () => {
     if (file.endsWith('.test')) return prepareCommandLine(readTestFile(file), settings);
     const raw = loadConfigFile(file);
     // Plugins of the config lie beside it, those of the command line where the user is.
@@ -61,21 +61,22 @@ export function prepareFile(file: string, settings: Settings): readonly Prepared
 /** Everything that is wrong with a run is found before the first one starts, the layout of its VM included. */
 function prepare(raw: RawConfig, settings: Settings, registry: Registry): readonly PreparedRun[] {
   const runs = resolveRuns(applyOverrides(raw, settings, registry), registry);
-  for (const run of runs) planRun(run, registry);
+  planEach(runs, registry);
   return runs.map(run => ({ run, registry }));
+}
+
+/** A plan depends on neither name nor seed: of runs that differ in nothing else, one is planned. */
+function planEach(runs: readonly ResolvedRun[], registry: Registry): void {
+  const planned = new Set<string>();
+  for (const run of runs) {
+    const { backend, host, workload, thresholds } = run;
+    const key = JSON.stringify([backend, host, workload, thresholds]);
+    if (!planned.has(key)) planRun(run, registry);
+    planned.add(key);
+  }
 }
 
 /** A config that has something else there is refused when it is resolved. */
 function pluginsOf({ plugins }: RawConfig): readonly string[] {
   return Array.isArray(plugins) ? plugins.filter(plugin => typeof plugin === 'string') : [];
-}
-
-function naming<T>(file: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof MmulabError) || error.errorClass !== 'usage' || error.message.includes(file)) throw error;
-    const message = error.message.slice(`${error.code}: `.length);
-    throw new MmulabError(error.code, `${file}: ${message}`);
-  }
 }

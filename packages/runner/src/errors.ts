@@ -1,24 +1,68 @@
 /**
  * Everything the runner refuses, sorted by code, one message written once. `path` is the place in the config (`backend.options.cmo`).
  */
-import { MmulabError } from '@mmulab/api';
+import { MmulabError, formatSize } from '@mmulab/api';
 
 const usage = (code: string, message: string): MmulabError => new MmulabError(code, message);
 
-/** How a value is shown in a message: as JSON, cut when long. */
+/** Puts a place (a file, a record) before the message of whatever wrong input `act` meets, unless the message names it. */
+export function inPlace<T>(place: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof MmulabError) || error.errorClass !== 'usage' || error.message.includes(place)) throw error;
+    throw new MmulabError(error.code, `${place}: ${error.message.slice(`${error.code}: `.length)}`);
+  }
+}
+
+/** Characters of a value that a message shows. */
+const MAX_SHOWN = 60;
+
+/** How a value is shown in a message: as JSON, cut when long. Of a value of any size and depth, one that contains itself included, no more is looked at than is shown. */
 export function showValue(value: unknown): string {
-  const text = typeof value === 'number' || value === undefined ? String(value) : JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  const text = preview(value, MAX_SHOWN);
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 3)}...` : text;
+}
+
+/** Characters of a key or name that a message shows; all of those that exist are shorter. */
+const MAX_KEY = 120;
+
+/** How a key or name that somebody made up is shown: cut when long. */
+function showKey(key: string): string {
+  return key.length > MAX_KEY ? `${key.slice(0, MAX_KEY)}... (${key.length} characters)` : key;
+}
+
+/** JSON of a value, at least `room` characters of it if it has so many. */
+function preview(value: unknown, room: number): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, room + 1));
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (value instanceof Date) return String(value);
+  const isList = Array.isArray(value);
+  const parts: string[] = [];
+  let left = room;
+  for (const key in value) {
+    if (left < 0) break;
+    const item = preview((value as Readonly<Record<string, unknown>>)[key], left - 1);
+    const part = isList ? item : `${preview(key, left)}:${item}`;
+    parts.push(part);
+    left -= part.length + 1;
+  }
+  return isList ? `[${parts.join(',')}]` : `{${parts.join(',')}}`;
 }
 
 export const ambiguousOption = (key: string, paths: readonly string[]): MmulabError =>
-  usage('CONFIG_AMBIGUOUS_OPTION', `${key}: there is more than one option of this name: give ${paths.join(' or ')}`);
+  usage('CONFIG_AMBIGUOUS_OPTION', `${showKey(key)}: there is more than one option of this name: give ${paths.join(' or ')}`);
+
+export const badList = (text: string): MmulabError =>
+  usage('CONFIG_BAD_LIST', `${showValue(text)}: a quote is not closed; expected values with commas between them, values with commas in quotes`);
 
 export const conflict = (path: string, value: unknown, otherPath: string, otherValue: unknown): MmulabError =>
   usage('CONFIG_CONFLICT', `${path}: ${showValue(value)}, but ${otherPath} says ${showValue(otherValue)}: give one of them`);
 
-export const extendsCycle = (chain: readonly string[]): MmulabError =>
-  usage('CONFIG_EXTENDS_CYCLE', `${chain[0] ?? ''}: the config extends itself: ${chain.join(' -> ')}`);
+export const extendsCycle = (chain: readonly string[]): MmulabError => {
+  const shown = chain.length <= 8 ? chain : [...chain.slice(0, 3), `${chain.length - 6} more`, ...chain.slice(-3)];
+  return usage('CONFIG_EXTENDS_CYCLE', `${chain[0] ?? ''}: the config extends itself: ${shown.join(' -> ')}`);
+};
 
 export const malformedConfig = (file: string, line: number, column: number, problem: string): MmulabError =>
   usage('CONFIG_MALFORMED', `${file}:${line}:${column}: ${problem}`);
@@ -31,29 +75,44 @@ export const noBackend = (): MmulabError =>
 export const outOfRange = (path: string, value: unknown, expected: string): MmulabError =>
   usage('CONFIG_OUT_OF_RANGE', `${path}: ${showValue(value)}: expected ${expected}`);
 
+export const configTooLarge = (path: string, limitBytes: number): MmulabError =>
+  usage('CONFIG_TOO_LARGE', `${path}: a config file has at most ${formatSize(limitBytes)} (a matrix gives at most 10000 runs)`);
+
+export const configTooLong = (path: string, limit: number): MmulabError =>
+  usage('CONFIG_TOO_LARGE', `${path}: a config file has at most ${limit} words and signs (a matrix gives at most 10000 runs)`);
+
 export const tooManyRuns = (runs: number, limit: number): MmulabError =>
   usage('CONFIG_TOO_MANY_RUNS', `vary: ${runs} combinations, expected at most ${limit}`);
 
 export const unknownBackend = (path: string, name: string, suggestion: string): MmulabError =>
-  usage('CONFIG_UNKNOWN_BACKEND', `${path}: ${name}: not an installed backend${suggestion}`);
+  usage('CONFIG_UNKNOWN_BACKEND', `${showKey(path)}: ${showKey(name)}: not an installed backend${suggestion}`);
 
 export const unknownKernel = (path: string, value: unknown, backend: string, problem: string): MmulabError =>
   usage('CONFIG_UNKNOWN_KERNEL', `${path}: ${showValue(value)}: not a kernel profile of ${backend}${problem}`);
 
 export const unknownKey = (path: string, suggestion: string): MmulabError =>
-  usage('CONFIG_UNKNOWN_KEY', `${path}: not a key of the config${suggestion}`);
+  usage('CONFIG_UNKNOWN_KEY', `${showKey(path)}: not a key of the config${suggestion}`);
 
 export const unknownModel = (path: string, name: string): MmulabError =>
   usage('CONFIG_UNKNOWN_MODEL', `${path}: ${name}: no cost model of this name is installed`);
 
 export const unknownOption = (path: string, owner: string, suggestion: string): MmulabError =>
-  usage('CONFIG_UNKNOWN_OPTION', `${path}: not an option of ${owner}${suggestion}`);
+  usage('CONFIG_UNKNOWN_OPTION', `${showKey(path)}: not an option of ${owner}${suggestion}`);
 
 export const unknownWorkload = (path: string, name: string, suggestion: string): MmulabError =>
-  usage('CONFIG_UNKNOWN_WORKLOAD', `${path}: ${name}: not an installed workload${suggestion}`);
+  usage('CONFIG_UNKNOWN_WORKLOAD', `${showKey(path)}: ${showKey(name)}: not an installed workload${suggestion}`);
 
 export const wrongType = (path: string, value: unknown, expected: string): MmulabError =>
   usage('CONFIG_WRONG_TYPE', `${path === '' ? 'config' : path}: ${showValue(value)}: expected ${expected}`);
+
+export const notASetting = (section: string, key: string, settable: readonly string[]): MmulabError =>
+  usage(
+    'CONFIG_UNSETTABLE',
+    `${section}${showKey(key)}: is read before the matrix and cannot be one of its keys or a setting (possible: ${settable.join(', ')}, and options)`,
+  );
+
+export const variedTwice = (key: string, otherKey: string, path: string): MmulabError =>
+  usage('CONFIG_VARIED_TWICE', `${key}: ${otherKey} varies ${key.endsWith(`.${path}`) ? 'it' : path} too: give one of them`);
 
 export const zipLengths = (lengths: Readonly<Record<string, number>>): MmulabError => {
   const list = Object.entries(lengths).map(([key, length]) => `${key} has ${length}`);
@@ -61,7 +120,7 @@ export const zipLengths = (lengths: Readonly<Record<string, number>>): MmulabErr
 };
 
 export const unknownName = (name: string, suggestion: string): MmulabError =>
-  usage('EXPLAIN_UNKNOWN_NAME', `${name}: no option, counter, profile, workload, backing or backend of this name${suggestion}`);
+  usage('EXPLAIN_UNKNOWN_NAME', `${showKey(name)}: no option, counter, profile, workload, backing or backend of this name${suggestion}`);
 
 /** A file is there that is not to be replaced. */
 export const fileExists = (path: string): MmulabError => usage('FILE_EXISTS', `${path}: is there already`);
@@ -93,6 +152,9 @@ export const pluginNotFound = (plugin: string, tried: readonly string[]): Mmulab
 export const notAPlugin = (plugin: string, file: string): MmulabError =>
   usage('PLUGIN_NO_ENTRY', `${plugin}: ${file} has no "mmulab": { "plugin": "<file>" }`);
 
+export const pluginShape = (plugin: string, what: string, value: unknown, expected: string): MmulabError =>
+  usage('PLUGIN_SHAPE', `${plugin}: ${what} is ${showValue(value)}; expected ${expected}`);
+
 export const recordArch = (place: string, arch: string, backend: string, backendArch: string): MmulabError =>
   usage('RECORD_ARCH', `${place}: arch is ${arch}, but ${backend} is a backend for ${backendArch}`);
 
@@ -115,6 +177,9 @@ export const recordUnknownBackend = (place: string, name: string, suggestion: st
 
 export const recordUnknownCounter = (place: string, counter: string, backend: string, suggestion: string): MmulabError =>
   usage('RECORD_UNKNOWN_COUNTER', `${place}: ${counter}: not a counter of ${backend}${suggestion}`);
+
+export const recordUnknownKey = (place: string, key: string, suggestion: string): MmulabError =>
+  usage('RECORD_UNKNOWN_KEY', `${place}: ${key}: not a key of records${suggestion}`);
 
 export const recordUnknownPhase = (place: string, workload: string, suggestion: string): MmulabError =>
   usage('RECORD_UNKNOWN_PHASE', `${place}: not a phase of this run of ${workload}${suggestion}`);

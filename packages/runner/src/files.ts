@@ -1,7 +1,7 @@
 /**
  * Reading the files users name.
  */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { fileNotFound, fileUnreadable } from './errors';
 
 /**
@@ -9,8 +9,31 @@ import { fileNotFound, fileUnreadable } from './errors';
  * @throws FILE_NOT_FOUND, FILE_UNREADABLE
  */
 export function readTextFile(path: string, what: string): string {
+  return reading(path, what, () => readFileSync(path, 'utf8'));
+}
+
+/**
+ * Reads a file of limited size; no more is read of one that is larger, a device without an end included.
+ * @returns undefined when the file has more than `limitBytes`
+ * @throws FILE_NOT_FOUND, FILE_UNREADABLE
+ */
+export function readSmallTextFile(path: string, what: string, limitBytes: number): string | undefined {
+  return reading(path, what, () => {
+    const buffer = Buffer.allocUnsafe(limitBytes + 1);
+    const file = openSync(path, 'r');
+    try {
+      let length = 0;
+      for (let read = -1; read !== 0 && length < buffer.length; length += read) read = readSync(file, buffer, length, buffer.length - length, null);
+      return length > limitBytes ? undefined : buffer.toString('utf8', 0, length);
+    } finally {
+      closeSync(file);
+    }
+  });
+}
+
+function reading<T>(path: string, what: string, read: () => T): T {
   try {
-    return readFileSync(path, 'utf8');
+    return read();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') throw fileNotFound(path, what);
@@ -18,7 +41,7 @@ export function readTextFile(path: string, what: string): string {
   }
 }
 
-/** Whether a parsed value is a map. */
+/** Whether a value is a plain map: no list, and none of the objects (dates, sets) that have keys of no use to us. */
 export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return Object.prototype.toString.call(value) === '[object Object]';
 }

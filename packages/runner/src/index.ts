@@ -1,13 +1,16 @@
 /**
  * From a config to results. Reading order: what is installed, what a config means, running it, comparing it with records of real kernels.
  */
+export { inPlace } from './errors';
 export { Registry } from './registry';
 export type { PluginSummary } from './registry';
 export type { BackingHost } from './host/backings';
 export { loadConfigFile } from './config/load';
 export type { RawBackend, RawConfig, RawOptions, RawWorkload, ResolvedRun } from './config/types';
-export { commandLineConfig, readTestFile, splitCommand } from './config/command-line';
+export { commandLineConfig, readTestFile, splitCommand, splitList } from './config/command-line';
 export { applySetting } from './config/settings';
+export { overrideConfig } from './config/overrides';
+export type { ExtraAxis, Override } from './config/overrides';
 export { resolveRuns, resolvedConfig } from './config/validate';
 export { hostOptionSpecs } from './config/host-options';
 export { expectedValue } from './config/option-values';

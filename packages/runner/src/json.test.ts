@@ -22,4 +22,20 @@ describe('parsing JSON', () => {
   it('says what is wrong, without the text around it', () => {
     expect(parseJson('{ "a": oops }')).toEqual({ line: 1, column: 8, problem: "Unexpected token 'o'" });
   });
+
+  it.each<[string, number, number, string]>([
+    ['{"a": 1, "b": 2,\n "a": 3}', 2, 2, 'a'],
+    ['[{"a": {"x": [1, 2], "\\u0078": 2}}]', 1, 22, 'x'],
+    ['{"a\\\\": 1, "a\\\\": 2}', 1, 12, 'a\\'],
+  ])('%j gives a key twice at line %i, column %i', (text, line, column, key) => {
+    expect(parseJson(text)).toEqual({ line, column, problem: `the key ${key} is given twice` });
+  });
+
+  it.each(['{"a": {"a": 1}, "b": {"a": 1}}', '[{"a": 1}, {"a": "a"}, ["a", "a"]]', '{"a": "b,", "b,": ":"}'])('%j gives none twice', text => {
+    expect(parseJson(text)).toEqual({ value: JSON.parse(text) as unknown });
+  });
+
+  it('takes nesting of any depth', () => {
+    expect(parseJson(`${'{"a":['.repeat(100_000)}${']}'.repeat(100_000)}`)).toHaveProperty('value');
+  });
 });

@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { ContainerModule } from 'inversify';
 import { notAPlugin, pluginExport, pluginLoad, pluginNotFound } from './errors';
+import { isMap } from './files';
 
 /** A plugin as loaded, its contributions not yet asked for. */
 export interface LoadedPlugin {
@@ -36,7 +37,7 @@ export function loadPlugin(plugin: string, from: string): LoadedPlugin {
   const path = findPackage(plugin, from);
   const manifestFile = join(path, 'package.json');
   const manifest = readManifest(plugin, manifestFile);
-  const entry = manifest.mmulab?.plugin;
+  const entry: unknown = manifest.mmulab?.plugin;
   if (typeof entry !== 'string') throw notAPlugin(plugin, manifestFile);
   return { name: manifest.name ?? plugin, path, module: loadModule(plugin, join(path, entry)) };
 }
@@ -66,11 +67,15 @@ function findInstalled(name: string, from: string): string | undefined {
 }
 
 function readManifest(plugin: string, file: string): Manifest {
+  let manifest: unknown;
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Manifest;
+    manifest = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
     throw pluginLoad(plugin, file, error instanceof Error ? error.message : String(error));
   }
+  if (!isMap(manifest)) throw notAPlugin(plugin, file);
+  const { name, mmulab } = manifest;
+  return { ...(typeof name === 'string' ? { name } : {}), ...(isMap(mmulab) ? { mmulab } : {}) };
 }
 
 function loadModule(plugin: string, file: string): ContainerModule {

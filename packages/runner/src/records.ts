@@ -6,7 +6,17 @@ import { RECORDS_SCHEMA, suggestName, type KernelRecord, type RecordFile } from 
 import { splitCommand } from './config/command-line';
 import type { ResolvedRun } from './config/types';
 import { resolveRuns } from './config/validate';
-import { recordArch, recordMalformed, recordSchema, recordShape, recordUnknownBackend, recordUnknownCounter, recordUnknownWorkload } from './errors';
+import {
+  inPlace,
+  recordArch,
+  recordMalformed,
+  recordSchema,
+  recordShape,
+  recordUnknownBackend,
+  recordUnknownCounter,
+  recordUnknownKey,
+  recordUnknownWorkload,
+} from './errors';
 import { isMap, readTextFile } from './files';
 import { parseJson } from './json';
 import type { Registry } from './registry';
@@ -29,6 +39,7 @@ export function readRecordFile(path: string): RecordFile {
   if ('problem' in parsed) throw recordMalformed(path, parsed.line, parsed.column, parsed.problem);
   const file = parsed.value;
   if (!isMap(file) || file['schema'] !== RECORDS_SCHEMA) throw recordSchema(path, isMap(file) ? file['schema'] : file, RECORDS_SCHEMA);
+  refuseOthers(file, FILE_KEYS, path);
   const records: unknown = file['records'];
   if (!Array.isArray(records)) throw recordShape(`${path}: records`, records, 'a list of records');
   records.forEach((record: unknown, i) => checkRecord(record, `${path}: records[${i}]`));
@@ -59,15 +70,13 @@ export function resolveRecord(record: KernelRecord, file: string, registry: Regi
     }
   }
   const { arch: _arch, ...host } = record.host;
-  const [run] = resolveRuns(
-    {
-      name: record.id,
-      backend: { name: record.backend, kernel: record.kernel, options: record.options },
-      host: { ...RECORDED_HOST, ...host },
-      workload: { command: record.command, options: record.workload_options },
-    },
-    registry,
-  );
+  const config = {
+    name: record.id,
+    backend: { name: record.backend, kernel: record.kernel, options: record.options },
+    host: { ...RECORDED_HOST, ...host },
+    workload: { command: record.command, options: record.workload_options },
+  };
+  const [run] = inPlace(place, () => resolveRuns(config, registry));
   if (run === undefined) throw recordShape(place, record.command, 'one run');
   return { record, place, file, run };
 }
@@ -92,21 +101,36 @@ const recordFields: Readonly<Record<string, readonly [expected: string, isRight:
   phases: ['a list of phases', Array.isArray],
 };
 
+const FILE_KEYS = ['schema', 'records'];
+const RECORD_KEYS = [...Object.keys(recordFields), 'scope'];
+const PHASE_KEYS = ['phase', 'counters', 'tolerance'];
+
+/** A key nobody reads would be lost without a word: `tolerence` would make a judged value of a tolerated one. */
+function refuseOthers(map: Readonly<Record<string, unknown>>, known: readonly string[], place: string): void {
+  const other = Object.keys(map).find(key => !known.includes(key));
+  if (other !== undefined) throw recordUnknownKey(place, other, suggestName(other, known));
+}
+
 function checkRecord(record: unknown, place: string): void {
   if (!isMap(record)) throw recordShape(place, record, 'a record');
   for (const [field, [expected, isRight]] of Object.entries(recordFields)) {
     if (!isRight(record[field])) throw recordShape(`${place}.${field}`, record[field], expected);
   }
+  refuseOthers(record, RECORD_KEYS, place);
+  if (record['scope'] !== undefined && typeof record['scope'] !== 'string')
+    throw recordShape(`${place}.scope`, record['scope'], 'what is counted, in words');
   (record['phases'] as readonly unknown[]).forEach((phase, i) => checkPhase(phase, `${place}.phases[${i}]`));
 }
 
 function checkPhase(phase: unknown, place: string): void {
   if (!isMap(phase) || typeof phase['phase'] !== 'string') throw recordShape(place, phase, 'a phase with a name');
+  refuseOthers(phase, PHASE_KEYS, place);
   for (const field of ['counters', 'tolerance']) {
     const values = phase[field] ?? (field === 'tolerance' ? {} : undefined);
     if (!isMap(values)) throw recordShape(`${place}.${field}`, values, 'a map of counters');
     for (const [counter, value] of Object.entries(values)) {
-      if (typeof value !== 'number' || !Number.isFinite(value)) throw recordShape(`${place}.${field}.${counter}`, value, 'a number');
+      const isCount = typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+      if (!isCount) throw recordShape(`${place}.${field}.${counter}`, value, 'a whole number, 0 or more');
     }
   }
 }

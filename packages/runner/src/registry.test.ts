@@ -64,6 +64,27 @@ describe('plugins', () => {
     expect(codeOf(() => Registry.load(['garbled'], installed))).toBe('PLUGIN_LOAD');
   });
 
+  const tokens = { backend: 'mmulab.BackendContribution', workload: 'mmulab.WorkloadContribution', backing: 'mmulab.BackingContribution' };
+  const bringing = (kind: keyof typeof tokens, value: string): string => {
+    const bind = `({ bind }) => { bind(Symbol.for('${tokens[kind]}')).toConstantValue(${value}); }`;
+    const plugin = `const { ContainerModule } = require(${JSON.stringify(require.resolve('inversify'))});\nexports.default = new ContainerModule(${bind});\n`;
+    return writeFiles({ 'p/package.json': '{ "name": "p", "mmulab": { "plugin": "p.js" } }', 'p/p.js': plugin });
+  };
+  it.each<[keyof typeof tokens, string, string]>([
+    ['backend', 'null', 'PLUGIN_SHAPE'],
+    ['backend', '{ definition: null, implementation: class {} }', 'PLUGIN_SHAPE'],
+    ['backend', '{ definition: { name: "x", arch: "x", profiles: null } }', 'PLUGIN_SHAPE'],
+    ['workload', '{ definition: { name: "x", options: [], parseArguments() {} }, implementation: null }', 'PLUGIN_SHAPE'],
+    ['backing', 'null', 'PLUGIN_SHAPE'],
+    ['backing', '(() => { throw new Error("no luck") })()', 'PLUGIN_LOAD'],
+  ])('that bring as a %s %s are refused', (kind, value, code) => {
+    expect(codeOf(() => Registry.load(['./p'], bringing(kind, value)))).toBe(code);
+  });
+
+  it.each(['null', '{ "mmulab": null }', '{ "mmulab": { "plugin": null } }'])('whose package.json is %s are none', text => {
+    expect(codeOf(() => Registry.load(['./p'], writeFiles({ 'p/package.json': text })))).toBe('PLUGIN_NO_ENTRY');
+  });
+
   it('that bring the same name are both named', () => {
     expect(messageOf(() => load('./toy', './toy-rival'))).toBe(
       'PLUGIN_NAME_TAKEN: backend toy-mmu is brought by two plugins: mmulab-plugin-toy and mmulab-plugin-toy-rival',

@@ -15,8 +15,9 @@ import {
   type WorkloadDefinition,
 } from '@mmulab/api';
 import { Container, type ContainerModule } from 'inversify';
-import { pluginNameTaken, unknownBackend, unknownWorkload } from './errors';
+import { pluginLoad, pluginNameTaken, unknownBackend, unknownWorkload } from './errors';
 import { builtInBackingNames, builtInBackings, findBacking, type BackingHost } from './host/backings';
+import { checkContributions } from './plugin-shape';
 import { loadPlugin, type LoadedPlugin } from './plugin-loader';
 
 /** A plugin and what it contributes, `backend x86-tdp`. */
@@ -132,11 +133,12 @@ export class Registry {
     if (namesake?.path === plugin.path) return;
     if (namesake !== undefined) throw pluginNameTaken('plugin', plugin.name, namesake.path, plugin.path);
     const container = new Container();
-    container.loadSync(plugin.module);
+    loadModule(container, plugin);
     const options = { optional: true } as const;
     const backends = container.getAll<BackendContribution>(BackendContribution, options);
     const workloads = container.getAll<WorkloadContribution>(WorkloadContribution, options);
     const backings = container.getAll<HostBacking>(BackingContribution, options);
+    checkContributions(plugin.name, { backends, workloads, backings });
     for (const one of backends) this.backendsByName.add(one.definition.name, one, plugin.name);
     for (const one of workloads) this.workloadsByName.add(one.definition.name, one, plugin.name);
     for (const one of backings) this.addBacking(one, plugin.name);
@@ -146,5 +148,13 @@ export class Registry {
   private addBacking(backing: HostBacking, plugin: string): void {
     if (builtInBackingNames().includes(backing.name)) throw pluginNameTaken('backing', backing.name, '@mmulab/runner', plugin);
     this.backingsByName.add(backing.name, backing, plugin);
+  }
+}
+
+function loadModule(container: Container, { name, path, module }: LoadedPlugin): void {
+  try {
+    container.loadSync(module);
+  } catch (error) {
+    throw pluginLoad(name, path, error instanceof Error ? error.message : String(error));
   }
 }

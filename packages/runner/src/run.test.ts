@@ -158,3 +158,22 @@ describe('run(config) from code', () => {
     expect(codeOf(() => run({ workload: 'toy_test' }))).toBe('CONFIG_NO_BACKEND');
   });
 });
+
+describe('what a plan refuses is what a run would refuse', () => {
+  const plan = (config: RawConfig): string => codeOf(() => resolveRuns(config, registry).map(one => planRun(one, registry)));
+  const threshold = (path: string, backend = 'toy-mmu'): RawConfig => ({ backend, workload: 'toy_test -v 2', thresholds: { [path]: '>= 0' } });
+
+  it.each<[string, string]>([
+    ['phases.agian.counters.page_fault', 'THRESHOLD_UNKNOWN_PHASE'],
+    ['phases.again.vcpus.2.counters.page_fault', 'THRESHOLD_UNKNOWN_PATH'],
+    ['phases.again.slots.2.counters.page_fault', 'THRESHOLD_UNKNOWN_PATH'],
+  ])('a threshold at %s', (path, code) => {
+    expect(plan(threshold(path))).toBe(code);
+    expect(codeOf(() => runOne(threshold(path)))).toBe(code);
+  });
+
+  it('not thresholds at phases, vCPUs and memslots that there are', () => {
+    expect(['phases.again.counters.page_fault', 'phases.again.vcpus.1.counters.page_fault'].map(path => plan(threshold(path)))).toEqual(['', '']);
+    expect(plan(threshold('phases.again.slots.1.counters.page_fault', 'toy-scoped'))).toBe('');
+  });
+});

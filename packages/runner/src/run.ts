@@ -10,6 +10,7 @@ import {
   type BackingUse,
   type CounterValues,
   type HostBacking,
+  type Machine,
   type MmuBackend,
   type PhaseResult,
   type PhaseStep,
@@ -21,18 +22,24 @@ import {
 } from '@mmulab/api';
 import { compose, type Composition } from './compose';
 import { loadConfigFile } from './config/load';
+import { checkTargets, type PlannedRun } from './config/thresholds';
 import type { RawConfig, ResolvedRun } from './config/types';
 import { resolveRuns, resolvedConfig } from './config/validate';
+import { pluginShape } from './errors';
 import { backingHost } from './host/backings';
 import { copiedIn } from './host/userfaultfd';
-import { Registry } from './registry';
 import { PhaseResults } from './phase-results';
+import { checkPlan } from './plugin-shape';
+import { Registry } from './registry';
 import { HOST_ACTOR, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
 import { Jitter } from './sim/jitter';
 import { Scheduler } from './sim/scheduler';
 import { SteadyCycle } from './sim/steady-cycle';
 import { SharedPass, ROUNDS_NOTE } from './sim/shared-rounds';
+
+/** Phases of a plan whose names are looked at before it runs: one of 2^31 iterations is not gone through for that. */
+const MOST_CHECKED_PHASES = 100_000;
 
 /** Lets a caller follow a run. */
 export interface RunHooks {
@@ -67,9 +74,16 @@ export function run(config: RawConfig | string, options: RunOptions = {}): reado
   return resolveRuns(raw, registry).map(one => runResolved(one, registry));
 }
 
-/** Plans a run without performing it: the VM and the phases, with the workload's own checks. */
+/**
+ * Plans a run without performing it: the one path on which everything that can be wrong with a run is found, whether it is to be performed or only validated.
+ * The VM is laid out and created, and the places of the thresholds are looked for among the phases.
+ * @throws typed errors of the backend, the workload and the thresholds
+ */
 export function planRun(run: ResolvedRun, registry: Registry): WorkloadPlan {
-  return planOf(compose(run, registry), run, registry);
+  const composition = compose(run, registry);
+  const plan = planOf(composition, run, registry);
+  composition.backend.create(plan.vm);
+  return plan;
 }
 
 /**
@@ -95,7 +109,8 @@ export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHook
 }
 
 function planOf({ definition, workload }: Composition, run: ResolvedRun, registry: Registry): WorkloadPlan {
-  const machine = definition.machine(run.host);
+  const machine = definition.machine(run.host) as Machine | null;
+  if (machine === null) throw pluginShape(definition.name, 'the machine', machine, 'its page size and address bits');
   const host = backingHost(machine, run.host);
   const backings = new Map<string, HostBacking>();
   const backing = (name: string, { userfaultfd }: BackingUse = {}): HostBacking => {
@@ -103,7 +118,21 @@ function planOf({ definition, workload }: Composition, run: ResolvedRun, registr
     backings.set(name, found);
     return userfaultfd === undefined ? found : copiedIn(found);
   };
-  return workload.plan({ options: run.workload.options, machine, backing, kernel: run.backend.kernel });
+  const plan: unknown = workload.plan({ options: run.workload.options, machine, backing, kernel: run.backend.kernel });
+  checkPlan(run.workload.name, plan);
+  if (run.thresholds.length > 0) checkTargets(run.thresholds, placesOf(plan), definition);
+  return plan;
+}
+
+function placesOf({ vm, phases }: WorkloadPlan): PlannedRun {
+  const names: string[] = [];
+  const slots = vm.memslots.map(slot => slot.id);
+  for (const { name, steps } of phases) {
+    names.push(name);
+    for (const step of steps) if (step.kind === 'host' && step.op.op === 'create_memslot') slots.push(step.op.slot.id);
+    if (names.length === MOST_CHECKED_PHASES) break;
+  }
+  return { phases: names, isWhole: names.length === phases.length, vcpus: vm.vcpus, slots };
 }
 
 /** What performing the phases gives. */

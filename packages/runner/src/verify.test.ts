@@ -77,7 +77,17 @@ describe('verifying records', () => {
   });
 
   it('passes the options of the workload', () => {
-    expect(verify([{ ...populate({ page_fault: 4 }), workload_options: { vcpus: 1 } }]).equal).toBe(1);
+    expect(verify([{ ...populate({ page_fault: 4 }), command: 'toy_test -b 16K', workload_options: { vcpus: 1 } }]).equal).toBe(1);
+    expect(messageOf(() => verify([{ ...record, workload_options: { vcpus: 1 } }]))).toMatch(
+      /^CONFIG_CONFLICT: .*toy\/1: workload\.options\.vcpus: 1/,
+    );
+  });
+
+  it('finds a wrong phase in the last record before it runs the first', () => {
+    const told: string[] = [];
+    const wrong = { ...record, phases: [{ phase: 'agian', counters: {} }] };
+    expect(messageOf(() => verify([record, wrong], { onRecord: ({ record: { id } }) => told.push(id) }))).toContain('(did you mean again?)');
+    expect(told).toEqual([]);
   });
 
   it('tells of every record', () => {
@@ -91,6 +101,12 @@ describe('verifying records', () => {
 
 describe('record files that are refused', () => {
   it.each<[string, readonly unknown[], string]>([
+    ['a mistyped tolerance', [populate({ page_fault: 1 }, { tolerence: { page_fault: 1 } })], 'RECORD_UNKNOWN_KEY'],
+    ['a mistyped scope', [{ ...record, scop: 'the test memslot' }], 'RECORD_UNKNOWN_KEY'],
+    ['a scope that is no text', [{ ...record, scope: true }], 'RECORD_SHAPE'],
+    ['a negative tolerance', [populate({ page_fault: 1 }, { tolerance: { page_fault: -1 } })], 'RECORD_SHAPE'],
+    ['a fraction of an event', [populate({ page_fault: 8.5 })], 'RECORD_SHAPE'],
+    ['a negative count', [populate({ page_fault: -8 })], 'RECORD_SHAPE'],
     ['an unknown counter', [populate({ page_falt: 1 })], 'RECORD_UNKNOWN_COUNTER'],
     ['an unknown counter in a tolerance', [populate({ page_fault: 1 }, { tolerance: { page_falt: 1 } })], 'RECORD_UNKNOWN_COUNTER'],
     ['an unknown backend', [{ ...record, backend: 'toy-mmv' }], 'RECORD_UNKNOWN_BACKEND'],
@@ -108,6 +124,16 @@ describe('record files that are refused', () => {
     ['a tolerance that is no map', [populate({ page_fault: 1 }, { tolerance: 1 })], 'RECORD_SHAPE'],
   ])('with %s', (_what, records, code) => {
     expect(codeOf(() => verify(records))).toBe(code);
+  });
+
+  it('with lists in lists, 100,000 deep', () => {
+    const path = join(writeFiles({ 'a.json': `{"schema":"mmulab.records.v1","records":${'['.repeat(100_000)}${']'.repeat(100_000)}}` }), 'a.json');
+    expect(codeOf(() => verifyRecords([path], registry))).toBe('RECORD_SHAPE');
+  });
+
+  it('with a key given twice', () => {
+    const path = join(writeFiles({ 'a.json': '{"schema":"mmulab.records.v1",\n"records":[{"id":"a","id":"b"}]}' }), 'a.json');
+    expect(messageOf(() => verifyRecords([path], registry))).toContain('RECORD_MALFORMED: ' + path + ':2:22: the key id is given twice');
   });
 
   it('name file, record, phase and the nearest counter', () => {

@@ -11,10 +11,10 @@ import {
   type RunResult,
   type VerifyReport,
 } from '@mmulab/api';
-import { nothingToCompare, recordScope, recordUnknownPhase } from './errors';
+import { inPlace, nothingToCompare, recordScope, recordUnknownPhase } from './errors';
 import { readRecordFile, resolveRecord, type RunnableRecord } from './records';
 import type { Registry } from './registry';
-import { runResolved } from './run';
+import { planRun, runResolved } from './run';
 
 /** Sums over the records of one file, backend and kernel. Values of exact records only, unless said otherwise. */
 export interface RecordGroup {
@@ -66,6 +66,7 @@ export function verifyRecords(paths: readonly string[], registry: Registry, { ba
       .records.filter(record => backend === undefined || record.backend === backend)
       .map(record => resolveRecord(record, path, registry)),
   );
+  for (const one of runnable) checkPlaces(one, registry);
   const outcomes = runnable.map((one, index) => {
     const outcome = verifyRecord(one, registry);
     onRecord?.(outcome, index, runnable.length);
@@ -73,6 +74,15 @@ export function verifyRecords(paths: readonly string[], registry: Registry, { ba
   });
   if (outcomes.every(outcome => outcome.values === 0)) throw nothingToCompare(describeSelection(paths, backend));
   return summarise(outcomes);
+}
+
+/** Phases and scope of a record are looked for before the first run: a wrong name in the last record costs no run of the others. */
+function checkPlaces({ record, place, run }: RunnableRecord, registry: Registry): void {
+  if (record.scope !== undefined && registry.backend(record.backend).countsMemslots === false) throw recordScope(place, record.backend);
+  const names = inPlace(place, () => planRun(run, registry)).phases.map(phase => phase.name);
+  const known = new Set(names);
+  const other = record.phases.find(({ phase }) => !known.has(phase));
+  if (other !== undefined) throw recordUnknownPhase(`${place}: ${other.phase}`, run.workload.name, suggestName(other.phase, names));
 }
 
 function describeSelection(paths: readonly string[], backend: string | undefined): string {

@@ -2,8 +2,8 @@
  * Command lines of the test programs, as a config's workload, as arguments of `mmulab run --`, and in .test files.
  */
 import { basename } from 'node:path';
-import { emptyCommand, testFileCommands, unbalancedQuote } from '../errors';
-import { readTextFile } from '../files';
+import { badList, emptyCommand, pluginShape, testFileCommands, unbalancedQuote } from '../errors';
+import { isMap, readTextFile } from '../files';
 import type { Registry } from '../registry';
 import type { RawConfig } from './types';
 
@@ -16,7 +16,9 @@ export function commandLineConfig(argv: readonly string[], registry: Registry): 
   const [program, ...flags] = argv;
   if (program === undefined || program === '') throw emptyCommand();
   const definition = registry.workload(basename(program));
-  return { workload: { name: definition.name, options: definition.parseArguments(flags) } };
+  const options: unknown = definition.parseArguments(flags);
+  if (!isMap(options)) throw pluginShape(definition.name, 'what parseArguments answers', options, 'a map of options');
+  return { workload: { name: definition.name, options } };
 }
 
 /**
@@ -40,17 +42,45 @@ export function readTestFile(path: string): readonly string[] {
  * @throws WORKLOAD_COMMAND when a quote is left open
  */
 export function splitCommand(line: string): readonly string[] {
-  const words: string[] = [];
   const token = /\s+|"((?:[^"\\]|\\.)*)"|'([^']*)'|\\(.)|([^\s"'\\]+)|(.)/gsy;
-  let word: string | undefined;
-  for (const [whole, double, single, escaped, plain, stray] of line.matchAll(token)) {
-    if (stray !== undefined) throw unbalancedQuote(line);
-    const part = double?.replace(/\\(["\\])/g, '$1') ?? single ?? escaped ?? plain;
-    if (part !== undefined) word = (word ?? '') + part;
-    else if (word !== undefined && /^\s/.test(whole)) {
-      words.push(word);
-      word = undefined;
+  return split(
+    line,
+    token,
+    whole => /^\s/.test(whole),
+    () => unbalancedQuote(line),
+  ).filter(word => word !== undefined);
+}
+
+/**
+ * Splits a list at its commas, spaces around the parts left out; a comma within quotes, or after a backslash, belongs to its part.
+ * @returns one part at least; an empty one where nothing stands
+ * @throws CONFIG_BAD_LIST when a quote is left open
+ */
+export function splitList(text: string): readonly string[] {
+  const token = /\s*,\s*|"((?:[^"\\]|\\.)*)"|'([^']*)'|\\(.)|([^,"'\\\s]+|\s+(?!\s*,))|(.)/gsy;
+  return split(
+    text.trim(),
+    token,
+    whole => /^\s*,\s*$/.test(whole),
+    () => badList(text),
+  ).map(part => part ?? '');
+}
+
+/**
+ * Parts between separators; undefined where there is nothing, not even an empty quote.
+ * @param token its groups: in double quotes, in single quotes, after a backslash, plain, stray; none of them for a separator
+ */
+function split(text: string, token: RegExp, isSeparator: (whole: string) => boolean, stray: () => Error): readonly (string | undefined)[] {
+  const parts: (string | undefined)[] = [];
+  let part: string | undefined;
+  for (const [whole, double, single, escaped, plain, unclosed] of text.matchAll(token)) {
+    if (unclosed !== undefined) throw stray();
+    const more = double?.replace(/\\(["\\])/g, '$1') ?? single ?? escaped ?? plain;
+    if (more !== undefined) part = (part ?? '') + more;
+    else if (isSeparator(whole)) {
+      parts.push(part);
+      part = undefined;
     }
   }
-  return word === undefined ? words : [...words, word];
+  return [...parts, part];
 }

@@ -1,76 +1,80 @@
 /**
- * Reads config files, YAML or JSON, and lays them over the ones they extend.
+ * Loads config files and lays them over the ones they extend.
  *
  * Maps merge key by key, everything else replaces; a null takes away what an extended config said; plugins add up. Where one side gives a backend or workload as
- * a string and the other as a map, the string stands for its name or command.
+ * a string and the other as a map, the string stands for its name or command. A command line says everything of a workload: it replaces the whole of an extended
+ * one.
+ *
+ * Every file is read and merged once, however many others extend it, and nothing here calls itself: chains may be long and diamonds deep.
  */
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
-import type * as Yaml from 'yaml';
-import { extendsCycle, malformedConfig, wrongType } from '../errors';
-import { isMap, readTextFile } from '../files';
+import { extendsCycle, inPlace, wrongType } from '../errors';
+import { isMap } from '../files';
+import { readConfigFile, type ConfigMap } from './parse';
+import { checkShape, withoutEmpty } from './shape';
 import type { RawConfig } from './types';
-
-/** The YAML library, loaded with the first file: a command line needs none. */
-function yaml(): typeof Yaml {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded only when there is a file to read
-  return require('yaml') as typeof Yaml;
-}
-
-type ConfigMap = Readonly<Record<string, unknown>>;
-
-/** 6.10 is not 6.1 where a kernel is meant: numbers that lose a digit stay text. */
-const TRAILING_ZERO = /^\d+\.\d*0$/;
 
 /** What a string stands for where a map could be. */
 const SHORT_FORMS: Readonly<Record<string, string>> = { backend: 'name', workload: 'command' };
 
 /**
- * Loads a config file and those it extends. The result is not validated yet.
+ * Loads a config file and those it extends. Of its content only the shape is checked yet.
  * @param path of a YAML or JSON file
- * @throws FILE_NOT_FOUND; CONFIG_MALFORMED with file, line and column; CONFIG_EXTENDS_CYCLE
+ * @throws what `readConfigFile` and `checkShape` throw, the file named; CONFIG_EXTENDS_CYCLE
  */
 export function loadConfigFile(path: string): RawConfig {
-  return loadWithBases(path, [], dirname(resolve(path)));
+  return new ConfigLoader(dirname(resolve(path))).load(path);
 }
 
-function loadWithBases(path: string, chain: readonly string[], rootDirectory: string): ConfigMap {
-  const file = resolve(path);
-  if (chain.includes(file)) throw extendsCycle([...chain.slice(chain.indexOf(file)), file].map(one => relative(rootDirectory, one)));
-  const directory = dirname(file);
-  const { extends: bases, $schema: _schema, ...own } = parseConfig(path, readTextFile(path, 'a config in YAML or JSON'));
-  const config = rebasePlugins(own, directory, rootDirectory);
-  const paths = listOfPaths(bases, path);
-  return paths
-    .map(base => loadWithBases(isAbsolute(base) ? base : join(dirname(path), base), [...chain, file], rootDirectory))
-    .concat(config)
-    .reduce(mergeConfigs, {});
+/** A file whose bases are being loaded. */
+interface Visit {
+  readonly file: string;
+  readonly own: ConfigMap;
+  readonly bases: readonly string[];
+  next: number;
 }
 
-function parseConfig(path: string, text: string): ConfigMap {
-  const { LineCounter, parseDocument } = yaml();
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const [error] = document.errors;
-  if (error !== undefined) {
-    const { line, col } = lines.linePos(error.pos[0]);
-    throw malformedConfig(path, line, col, error.message);
+/** One load: a walk over the files, bases before what extends them. */
+class ConfigLoader {
+  private readonly merged = new Map<string, ConfigMap>();
+  private readonly visits: Visit[] = [];
+  private readonly open = new Set<string>();
+
+  /** @param rootDirectory of the config that is run */
+  constructor(private readonly rootDirectory: string) {}
+
+  load(path: string): ConfigMap {
+    this.enter(path);
+    for (let visit = this.visits.at(-1); visit !== undefined; visit = this.visits.at(-1)) {
+      const base = visit.bases[visit.next++];
+      if (base === undefined) this.leave(visit);
+      else if (!this.merged.has(resolve(base))) this.enter(base);
+    }
+    return this.merged.get(resolve(path)) ?? {};
   }
-  const value = toPlain(path, document);
-  if (value === null) return {};
-  if (!isMap(value)) throw wrongType(path, value, 'a map of config keys');
-  return value;
-}
 
-function toPlain(path: string, document: Yaml.Document): unknown {
-  yaml().visit(document, {
-    Scalar: (_key, node) => {
-      if (typeof node.value === 'number' && TRAILING_ZERO.test(node.source ?? '')) node.value = node.source;
-    },
-  });
-  try {
-    return document.toJS() as unknown;
-  } catch (error) {
-    throw malformedConfig(path, 1, 1, error instanceof Error ? error.message : String(error));
+  private enter(path: string): void {
+    const file = resolve(path);
+    if (this.open.has(file)) throw extendsCycle(this.circle(file));
+    const { extends: bases, $schema: _schema, ...own } = readConfigFile(path);
+    inPlace(path, () => {
+      checkShape(withoutEmpty(own));
+    });
+    const paths = listOfPaths(bases, path).map(base => (isAbsolute(base) ? base : join(dirname(path), base)));
+    this.open.add(file);
+    this.visits.push({ file, own: rebasePlugins(own, dirname(file), this.rootDirectory), bases: paths, next: 0 });
+  }
+
+  private leave({ file, own, bases }: Visit): void {
+    const layers = bases.map(base => this.merged.get(resolve(base)) ?? {});
+    this.merged.set(file, [...layers, own].reduce(mergeConfigs, {}));
+    this.open.delete(file);
+    this.visits.pop();
+  }
+
+  private circle(file: string): readonly string[] {
+    const files = this.visits.map(visit => visit.file);
+    return [...files.slice(files.indexOf(file)), file].map(one => relative(this.rootDirectory, one));
   }
 }
 
@@ -93,9 +97,15 @@ function rebasePlugins(config: ConfigMap, directory: string, rootDirectory: stri
 }
 
 function mergeConfigs(base: ConfigMap, child: ConfigMap): ConfigMap {
-  const merged = mergeMaps(expandShortForms(base, child), expandShortForms(child, base));
+  const { workload: replaced, ...others } = base;
+  const kept = replaced === undefined || givesCommand(child['workload']) ? others : base;
+  const merged = mergeMaps(expandShortForms(kept, child), expandShortForms(child, kept));
   const plugins = [base['plugins'], child['plugins']].filter(list => Array.isArray(list)).flat();
   return plugins.length === 0 ? merged : { ...merged, plugins: [...new Set(plugins)] };
+}
+
+function givesCommand(workload: unknown): boolean {
+  return typeof workload === 'string' || (isMap(workload) && typeof workload['command'] === 'string');
 }
 
 /** Writes strings of `config` as maps where `other` has a map to merge with. */

@@ -1,62 +1,186 @@
 /**
  * One config to many: `vary` gives every combination, `zip` takes its lists in step.
  */
-import { tooManyRuns, zipLengths } from '../errors';
+import { conflict, tooManyRuns, variedTwice, zipLengths } from '../errors';
 import type { Registry } from '../registry';
-import { applySetting, normaliseConfig } from './settings';
+import { isWholeWorkload, optionSpecsAt, settingPath, settingRank } from './key-paths';
+import { findOption, readOption } from './option-values';
+import { applyAt, normaliseConfig, type NormalConfig } from './settings';
 import type { RawConfig } from './types';
 
 /** A config of the matrix, and what tells it from the others. */
 export interface Variant {
-  readonly config: RawConfig;
+  readonly config: NormalConfig;
   /** `huge_page_fault=zap, vcpus=2`; empty when nothing varies. */
   readonly variation: string;
 }
 
-/** Values of one step along one axis: several when the axis is zipped. */
-type AxisStep = Readonly<Record<string, unknown>>;
+/** A key of the matrix. */
+interface Key {
+  /** As written. */
+  readonly key: string;
+  /** With its section, for messages: `vary.kernel`. */
+  readonly place: string;
+  readonly rank: number;
+  /** A key of one value is a setting; it beats what another key brings along. */
+  readonly isSetting: boolean;
+}
 
+/** Values of one step along one axis: one per key, several where keys are zipped. */
+type AxisStep = readonly unknown[];
+
+interface Axis {
+  readonly keys: readonly Key[];
+  readonly length: number;
+  step(index: number): AxisStep;
+}
+
+/** Runs that one config may give. */
 const MAX_RUNS = 10_000;
 
 /**
  * Expands the matrix of a config, the last key of `vary` changing fastest; `zip` counts as one key after those of `vary`.
- * @throws CONFIG_ZIP_LENGTHS, CONFIG_TOO_MANY_RUNS, and what `applySetting` throws
+ * @throws CONFIG_ZIP_LENGTHS, CONFIG_TOO_MANY_RUNS; CONFIG_VARIED_TWICE for what two keys say; CONFIG_CONFLICT when a key contradicts the command line of
+ * another; and what `settingPath` and `applyAt` throw
  */
 export function expandMatrix(raw: RawConfig, registry: Registry): readonly Variant[] {
+  checkRunCount(raw);
   const { vary = {}, zip = {}, ...base } = normaliseConfig(raw, registry);
-  const axes = [...Object.entries(vary).map(([key, values]) => values.map(value => ({ [key]: value }))), ...zipAxis(zip)];
-  const runs = axes.reduce((product, axis) => product * axis.length, 1);
+  const axes = [...Object.entries(vary).map(varyAxis), ...zipAxis(zip)];
+  const keys = axes.flatMap(axis => axis.keys);
+  const labels = shortLabels(keys.map(({ key }) => key));
+  const settings = new MatrixSettings(base, keys, registry);
+  return combinations(axes).map(values => ({ config: settings.apply(values), variation: describe(labels, values) }));
+}
+
+/** Before anything is made of the lists: they may be long. */
+function checkRunCount({ vary, zip }: RawConfig): void {
+  const length = (values: unknown): number => (Array.isArray(values) ? values.length : 1);
+  const varied = Object.values(vary ?? {}).reduce((product, values) => product * length(values), 1);
+  const runs = varied * Math.max(1, ...Object.values(zip ?? {}).map(length));
   if (runs > MAX_RUNS) throw tooManyRuns(runs, MAX_RUNS);
-  const labels = shortLabels([...Object.keys(vary), ...Object.keys(zip)]);
-  return combinations(axes).map(settings => ({ config: applyAll(base, settings, registry), variation: describe(settings, labels) }));
 }
 
-function zipAxis(zip: Readonly<Record<string, readonly unknown[]>>): readonly (readonly AxisStep[])[] {
-  const keys = Object.keys(zip);
-  const lengths = Object.fromEntries(keys.map(key => [key, zip[key]?.length ?? 0]));
-  const [length] = Object.values(lengths);
+function varyAxis([key, values]: readonly [string, readonly unknown[]]): Axis {
+  const isSetting = values.length === 1;
+  return { keys: [{ key, place: `vary.${key}`, rank: settingRank(key), isSetting }], length: values.length, step: index => [values[index]] };
+}
+
+function zipAxis(zip: Readonly<Record<string, readonly unknown[]>>): readonly Axis[] {
+  const lists = Object.entries(zip);
+  const [length] = lists.map(([, values]) => values.length);
   if (length === undefined) return [];
-  if (Object.values(lengths).some(other => other !== length)) throw zipLengths(lengths);
-  return [Array.from({ length }, (_, i) => Object.fromEntries(keys.map(key => [key, zip[key]?.[i]])))];
+  if (lists.some(([, values]) => values.length !== length)) throw zipLengths(Object.fromEntries(lists.map(([key, values]) => [key, values.length])));
+  const keys = lists.map(([key]) => ({ key, place: `zip.${key}`, rank: settingRank(key), isSetting: length === 1 }));
+  return [{ keys, length, step: index => lists.map(([, values]) => values[index]) }];
 }
 
-function combinations(axes: readonly (readonly AxisStep[])[]): readonly AxisStep[] {
-  return axes.reduce<readonly AxisStep[]>((done, axis) => done.flatMap(settings => axis.map(step => ({ ...settings, ...step }))), [{}]);
+/** Values of all keys, in their order, for every run. */
+function combinations(axes: readonly Axis[]): readonly AxisStep[] {
+  const runs = axes.reduce((product, axis) => product * axis.length, 1);
+  return Array.from({ length: runs }, (_, run) => {
+    let left = run;
+    const steps: AxisStep[] = [];
+    for (const axis of [...axes].reverse()) {
+      steps.push(axis.step(left % axis.length));
+      left = Math.floor(left / axis.length);
+    }
+    return steps.reverse().flat(1);
+  });
 }
 
-function applyAll(base: RawConfig, settings: AxisStep, registry: Registry): RawConfig {
-  return Object.entries(settings).reduce((config, [key, value]) => applySetting(config, key, value, registry), base);
+/** Lays the values of a run over the base. */
+class MatrixSettings {
+  /** Indices of the keys that decide whose options there are, and of the others, in the order in which they are applied. */
+  private readonly owners: readonly number[];
+  private readonly others: readonly number[];
+  /** Paths of the other keys, by backend and workload. */
+  private readonly paths = new Map<string, readonly (readonly string[])[]>();
+
+  constructor(
+    private readonly base: NormalConfig,
+    private readonly keys: readonly Key[],
+    private readonly registry: Registry,
+  ) {
+    const order = keys.map((_, index) => index).sort((a, b) => this.rankOf(a) - this.rankOf(b));
+    this.owners = order.filter(index => this.rankOf(index) < 2);
+    this.others = order.filter(index => this.rankOf(index) >= 2);
+    refuseTwice(
+      this.owners.map(index => keys[index]),
+      this.owners.map(index => settingPath(base, keys[index]?.key ?? '', registry).slice(0, 1)),
+    );
+  }
+
+  apply(values: AxisStep): NormalConfig {
+    const { keys, registry } = this;
+    let config = this.base;
+    for (const index of this.owners) {
+      config = applyAt(config, [{ path: settingPath(config, keys[index]?.key ?? '', registry), value: values[index] }], registry);
+    }
+    const paths = this.pathsIn(config);
+    const placed = this.others.map((index, i) => ({ path: paths[i] ?? [], value: values[index] }));
+    this.refuseContradiction(config, placed);
+    return applyAt(config, placed, registry);
+  }
+
+  private rankOf(index: number): number {
+    return this.keys[index]?.rank ?? 0;
+  }
+
+  private pathsIn(config: NormalConfig): readonly (readonly string[])[] {
+    const owners = `${config.backend.name ?? ''} ${config.workload.name ?? ''}`;
+    const known = this.paths.get(owners);
+    if (known !== undefined) return known;
+    const keys = this.others.map(index => this.keys[index]);
+    const paths = keys.map(({ key }) => settingPath(config, key, this.registry));
+    refuseTwice(keys, paths);
+    this.paths.set(owners, paths);
+    return paths;
+  }
+
+  /** A column that says `-b 4M` beside one that says bytes=8M would lie. */
+  private refuseContradiction(config: NormalConfig, placed: readonly { readonly path: readonly string[]; readonly value: unknown }[]): void {
+    const command = this.owners.map(index => this.keys[index]).find(({ key, isSetting }) => !isSetting && isWholeWorkload(key.split('.')));
+    if (command === undefined) return;
+    placed.forEach(({ path, value }, i) => {
+      const key = this.keys[this.others[i] ?? 0];
+      const optionAt = path[0] === 'vm' ? ['workload', 'options', path[1] ?? ''] : path;
+      const spec = optionAt[0] === 'workload' ? findOption(optionSpecsAt(config, optionAt.slice(0, 2), this.registry), optionAt[2] ?? '') : undefined;
+      const said = spec === undefined ? undefined : Object.entries(config.workload.options).find(([name]) => findOption([spec], name) !== undefined);
+      if (spec === undefined || said === undefined || key.isSetting) return;
+      if (readOption(spec, value, key.place) !== readOption(spec, said[1], command.place)) throw conflict(key.place, value, command.place, said[1]);
+    });
+  }
+}
+
+/** Refuses keys that mean the same thing, or a part of it. */
+function refuseTwice(keys: readonly Key[], paths: readonly (readonly string[])[]): void {
+  const byPath = new Map<string, Key>();
+  keys.forEach((key, i) => {
+    const path = paths[i] ?? [];
+    const other = byPath.get(path.join('.'));
+    if (other !== undefined) throw variedTwice(key.place, other.place, path.join('.'));
+    byPath.set(path.join('.'), key);
+  });
+  keys.forEach((key, i) => {
+    const path = paths[i] ?? [];
+    for (let length = 1; length < path.length; length++) {
+      const around = path.slice(0, length).join('.');
+      const other = byPath.get(around);
+      if (other !== undefined) throw variedTwice(key.place, other.place, around);
+    }
+  });
 }
 
 /** The last part of each key, unless two keys share it. */
-function shortLabels(keys: readonly string[]): ReadonlyMap<string, string> {
+function shortLabels(keys: readonly string[]): readonly string[] {
   const last = (key: string): string => key.split('.').at(-1) ?? key;
-  return new Map(keys.map(key => [key, keys.filter(other => last(other) === last(key)).length > 1 ? key : last(key)]));
+  const counts = new Map<string, number>();
+  for (const key of keys) counts.set(last(key), (counts.get(last(key)) ?? 0) + 1);
+  return keys.map(key => (counts.get(last(key)) === 1 ? last(key) : key));
 }
 
-function describe(settings: AxisStep, labels: ReadonlyMap<string, string>): string {
+function describe(labels: readonly string[], values: AxisStep): string {
   const show = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
-  return Object.entries(settings)
-    .map(([key, value]) => `${labels.get(key) ?? key}=${show(value)}`)
-    .join(', ');
+  return values.map((value, i) => `${labels[i] ?? ''}=${show(value)}`).join(', ');
 }

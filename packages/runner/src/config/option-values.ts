@@ -111,9 +111,13 @@ function readChoice(choices: readonly string[], value: unknown, path: string): s
   throw wrongType(path, value, `one of ${choices.join(', ')}${list}`);
 }
 
-/** Where Y and N are among the choices, true and false say so too. */
+/** Whether Y and N are among the choices: then true and false say so too. */
+export function isFlagLike(choices: readonly string[]): boolean {
+  return choices.includes('Y') && choices.includes('N');
+}
+
 function flagWord(choices: readonly string[], value: unknown): unknown {
-  if (typeof value !== 'boolean' || !choices.includes('Y') || !choices.includes('N')) return value;
+  if (typeof value !== 'boolean' || !isFlagLike(choices)) return value;
   return value ? 'Y' : 'N';
 }
 

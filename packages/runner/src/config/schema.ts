@@ -4,7 +4,7 @@
 import type { BackendDefinition, OptionSpec, WorkloadDefinition } from '@mmulab/api';
 import type { Registry } from '../registry';
 import { hostOptionSpecs } from './host-options';
-import { expectedValue } from './option-values';
+import { expectedValue, isFlagLike } from './option-values';
 import { configShape, type JsonSchema } from './shape';
 
 /** @returns a JSON Schema (draft 7) of configs for what the registry holds */
@@ -15,9 +15,18 @@ export function configSchema(registry: Registry): JsonSchema {
     title: 'mmulab config',
     type: 'object',
     additionalProperties: false,
-    properties: configShape,
+    properties: orNull(configShape),
     allOf: [...backends.map((backend, i) => ifBackend(backend, i === 0)), ...registry.workloads().map(ifWorkload), knownNames(registry)],
   };
+}
+
+/** An empty key (`vm:` and nothing after it) is null, as good as absent, and in a config that extends others it takes away what they say. */
+function orNull(known: JsonSchema): JsonSchema {
+  const entries = Object.entries(known).map(([key, value]): readonly [string, JsonSchema] => {
+    const { type, properties, ...rest } = value as JsonSchema & { readonly type: string | readonly string[]; readonly properties?: JsonSchema };
+    return [key, { ...rest, type: [type, 'null'].flat(), ...(properties === undefined ? {} : { properties: orNull(properties) }) }];
+  });
+  return Object.fromEntries(entries);
 }
 
 function knownNames(registry: Registry): JsonSchema {
@@ -25,8 +34,8 @@ function knownNames(registry: Registry): JsonSchema {
   const workloadNames = registry.workloads().map(workload => workload.name);
   return {
     properties: {
-      backend: { anyOf: [{ enum: backendNames }, { type: 'object', properties: { name: { enum: backendNames } } }] },
-      workload: { anyOf: [{ type: 'string' }, { type: 'object', properties: { name: { enum: workloadNames } } }] },
+      backend: { anyOf: [{ enum: [...backendNames, null] }, { type: 'object', properties: { name: { enum: [...backendNames, null] } } }] },
+      workload: { anyOf: [{ type: ['string', 'null'] }, { type: 'object', properties: { name: { enum: [...workloadNames, null] } } }] },
     },
   };
 }
@@ -39,56 +48,65 @@ function ifBackend(definition: BackendDefinition, isDefault: boolean): JsonSchem
     properties: { backend: { anyOf: [{ const: name }, { type: 'object', required: ['name'], properties: { name: { const: name } } }] } },
   };
   const unnamed: JsonSchema = { not: { anyOf: [{ required: ['extends'] }, { required: ['backend'] }] } };
+  const fixed: JsonSchema = { not: varies(['backend', 'backend.name']) };
   const kernel = {
     description: `Profiles of ${name}; any other release number takes each switch at its own release.`,
     anyOf: [{ enum: profiles.map(profile => profile.name) }, {}],
   };
   return {
-    if: isDefault ? { anyOf: [named, unnamed] } : named,
+    if: { allOf: [fixed, isDefault ? { anyOf: [named, unnamed] } : named] },
     then: { properties: { backend: { properties: { kernel, options: optionsSchema(options) } }, host: optionsSchema(hostOptionSpecs(definition)) } },
   };
+}
+
+/** A matrix has one of these keys: then the options are not those of the name that stands in the config. */
+function varies(keys: readonly string[]): JsonSchema {
+  const hasOne = { type: 'object', anyOf: keys.map(key => ({ required: [key] })) };
+  return { anyOf: ['vary', 'zip'].map(matrix => ({ required: [matrix], properties: { [matrix]: hasOne } })) };
 }
 
 function ifWorkload({ name, options }: WorkloadDefinition): JsonSchema {
   const named = { type: 'object', required: ['name'], properties: { name: { const: name } } };
   return {
-    if: { required: ['workload'], properties: { workload: named } },
+    if: { required: ['workload'], properties: { workload: named }, not: varies(['workload', 'workload.name', 'workload.command']) },
     then: { properties: { workload: { properties: { options: optionsSchema(options) } } } },
   };
 }
 
 function optionsSchema(specs: readonly OptionSpec[]): JsonSchema {
   const entries = specs.flatMap(spec => [spec.name, ...(spec.aliases ?? [])].map(name => [name, optionSchema(spec)] as const));
-  return { type: 'object', additionalProperties: false, properties: Object.fromEntries(entries) };
+  return { type: ['object', 'null'], additionalProperties: false, properties: Object.fromEntries(entries) };
 }
 
 function optionSchema(spec: OptionSpec): JsonSchema {
-  return { description: `${spec.doc} Expected: ${expectedValue(spec)}.`, default: spec.default, ...valueSchema(spec) };
+  const description = `${spec.doc} Expected: ${expectedValue(spec)}.`;
+  return { description, default: spec.default, anyOf: [...valueSchemas(spec), { type: 'null' }] };
 }
 
-function valueSchema(spec: OptionSpec): JsonSchema {
+/** Schemas of which a value has to fit one; what none of them takes, no run takes either. */
+function valueSchemas(spec: OptionSpec): readonly JsonSchema[] {
   switch (spec.kind) {
     case 'flag':
-      return { enum: ['Y', 'N', 'y', 'n', 'on', 'off', 'yes', 'no', '1', '0', 'true', 'false', 1, 0, true, false] };
+      return [{ enum: ['Y', 'N', 'y', 'n', 'on', 'off', 'yes', 'no', '1', '0', 'true', 'false', 1, 0, true, false] }];
     case 'switch':
-      return { enum: [true, false, 'true', 'false', 'Y', 'N', 'y', 'n', 'on', 'off', 'yes', 'no', '1', '0', 1, 0] };
+      return [{ enum: [true, false, 'true', 'false', 'Y', 'N', 'y', 'n', 'on', 'off', 'yes', 'no', '1', '0', 1, 0] }];
     case 'choice':
-      return { enum: [...spec.choices, ...spec.choices.map(Number).filter(Number.isFinite)] };
+      return [{ enum: [...spec.choices, ...spec.choices.filter(isNumeral).map(Number), ...(isFlagLike(spec.choices) ? [true, false] : [])] }];
     case 'number':
-      return {
-        anyOf: [
-          { type: spec.integer ? 'integer' : 'number', minimum: spec.min, maximum: spec.max },
-          { type: 'string', pattern: '^-?\\d' },
-        ],
-      };
+      return [
+        { type: spec.integer ? 'integer' : 'number', minimum: spec.min, maximum: spec.max },
+        { type: 'string', pattern: '^\\s*-?\\d' },
+      ];
     case 'size':
-      return {
-        anyOf: [
-          { type: 'integer', minimum: spec.min, maximum: spec.max },
-          { type: 'string', pattern: '^\\s*\\d+([kKmMgGtT]([iI]?[bB])?|[bB])?\\s*$' },
-        ],
-      };
+      return [
+        { type: 'integer', minimum: spec.min, maximum: spec.max },
+        { type: 'string', pattern: '^\\s*\\d+([kKmMgGtT]([iI]?[bB])?|[iI]?[bB])?\\s*$' },
+      ];
     case 'text':
-      return { anyOf: [{ type: 'string', pattern: spec.pattern }, { type: 'number' }] };
+      return [{ type: 'string', pattern: spec.pattern }, { type: 'number' }];
   }
+}
+
+function isNumeral(word: string): boolean {
+  return word.trim() !== '' && Number.isFinite(Number(word));
 }

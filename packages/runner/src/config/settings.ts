@@ -1,17 +1,17 @@
 /**
- * Single settings: what `--set key=value`, `vary` and `zip` change in a config.
+ * A config in one form, and single settings laid over it: what `--set key=value`, `vary` and `zip` change.
  *
  * A key is a dotted path (`backend.options.huge_page_fault`) or the bare name of an option, looked for among those of the config's backend,
- * host and workload.
+ * host and workload (key-paths.ts). The setting replaces what the config says there under whatever name: an alias of the option, the other place of the vCPUs. A
+ * command line replaces the whole workload.
  */
-import { suggestName, type OptionSpec } from '@mmulab/api';
-import { ambiguousOption, conflict, unknownKey, unknownOption, wrongType } from '../errors';
-import { isMap } from '../files';
+import { conflict, wrongType } from '../errors';
 import type { Registry } from '../registry';
 import { commandLineConfig, splitCommand } from './command-line';
-import { hostOptionSpecs } from './host-options';
-import { findOption, optionNames } from './option-values';
-import { checkShape, configShape } from './shape';
+import { Draft } from './draft';
+import { isWholeWorkload, optionSpecsAt, settingPath, WORKLOAD_VCPUS } from './key-paths';
+import { findOption, readOption } from './option-values';
+import { checkShape, withoutEmpty } from './shape';
 import type { RawBackend, RawConfig, RawOptions, RawWorkload } from './types';
 
 /** A config in one form: backend and workload as maps, command lines read, empty sections left out. */
@@ -20,20 +20,10 @@ export interface NormalConfig extends RawConfig {
   readonly workload: { readonly name?: string | undefined; readonly options: RawOptions };
 }
 
-const VCPUS = 'vcpus';
-
-/** Keys that need no path. */
-const SHORT_KEYS: Readonly<Record<string, string>> = {
-  backend: 'backend.name',
-  kernel: 'backend.kernel',
-  vcpus: 'vm.vcpus',
-  model: 'time.model',
-  solver: 'time.solver',
-};
-
 /**
  * Brings a config into one form.
- * @throws CONFIG_UNKNOWN_KEY, CONFIG_WRONG_TYPE for a wrong shape; CONFIG_UNKNOWN_WORKLOAD and the workload's own errors for a wrong command line
+ * @throws CONFIG_UNKNOWN_KEY, CONFIG_WRONG_TYPE for a wrong shape; CONFIG_UNKNOWN_WORKLOAD and the workload's own errors for a wrong command line;
+ * CONFIG_CONFLICT when the options beside a command line contradict it
  */
 export function normaliseConfig(raw: RawConfig, registry: Registry): NormalConfig {
   const config = withoutEmpty(raw);
@@ -50,14 +40,26 @@ export function normaliseConfig(raw: RawConfig, registry: Registry): NormalConfi
 /**
  * Changes one setting of a config.
  * @param key dotted path or bare option name
- * @throws CONFIG_UNKNOWN_KEY, CONFIG_UNKNOWN_OPTION, CONFIG_AMBIGUOUS_OPTION
+ * @throws CONFIG_UNKNOWN_KEY, CONFIG_UNKNOWN_OPTION, CONFIG_AMBIGUOUS_OPTION, CONFIG_UNSETTABLE
  */
 export function applySetting(raw: RawConfig, key: string, value: unknown, registry: Registry): RawConfig {
   const config = normaliseConfig(raw, registry);
-  const path = settingPath(config, key, registry);
-  // vCPUs have two places; the one set last counts.
-  const cleared = path.at(-1) === VCPUS ? withoutVcpus(config) : config;
-  return normaliseConfig(setPath(cleared, path, value) as RawConfig, registry);
+  return applyAt(config, [{ path: settingPath(config, key, registry), value }], registry);
+}
+
+/** A value, and where it goes. */
+export interface PlacedValue {
+  readonly path: readonly string[];
+  readonly value: unknown;
+}
+
+/** Changes settings of a config, in order, and checks the outcome once. */
+export function applyAt(config: NormalConfig, values: readonly PlacedValue[], registry: Registry): NormalConfig {
+  const draft = new Draft(config);
+  for (const { path, value } of values) place(draft, path, value, registry);
+  const normal = normaliseConfig(draft.config(), registry);
+  const setsWorkload = values.some(({ path }) => isWholeWorkload(path));
+  return setsWorkload && normal.workload.options['vcpus'] !== undefined ? withoutVm(normal) : normal;
 }
 
 /** The backend a config means: the first one installed when it names none. @throws CONFIG_UNKNOWN_BACKEND */
@@ -65,61 +67,42 @@ export function backendOf(config: NormalConfig, registry: Registry): ReturnType<
   return registry.backend(config.backend.name ?? registry.backends()[0]?.name ?? '');
 }
 
+function place(draft: Draft, path: readonly string[], value: unknown, registry: Registry): void {
+  const [section, key] = path;
+  if (isWholeWorkload(path)) {
+    draft.set(['workload'], key === 'command' ? { command: value } : value);
+    return;
+  }
+  // vCPUs have two places; the one set last counts.
+  if (section === 'vm') draft.delete(WORKLOAD_VCPUS);
+  const spec = findOption(optionSpecsAt(draft.owners(), path.slice(0, -1), registry), path.at(-1) ?? '');
+  for (const alias of spec?.aliases ?? []) draft.delete([...path.slice(0, -1), alias]);
+  draft.set(path, value);
+}
+
+function withoutVm(config: NormalConfig): NormalConfig {
+  const { vm: _vm, ...rest } = config;
+  return rest;
+}
+
 function normaliseWorkload({ name, command, options = {} }: RawWorkload, registry: Registry): NormalConfig['workload'] {
   if (command === undefined) return { ...(name === undefined ? {} : { name }), options };
-  const parsed = commandLineConfig(splitCommand(command), registry).workload as NormalConfig['workload'];
+  const parsed = commandLineConfig(splitCommand(command), registry).workload as Required<NormalConfig['workload']>;
   if (name !== undefined && name !== parsed.name) throw conflict('workload.name', name, 'workload.command', command);
-  return { name: parsed.name, options: { ...parsed.options, ...options } };
+  return { name: parsed.name, options: { ...parsed.options, ...besideCommand(options, parsed, command, registry) } };
 }
 
-/** YAML reads `options:` with nothing after it as null: an empty section, as good as absent. */
-function withoutEmpty(config: unknown): unknown {
-  if (!isMap(config)) return config;
-  const sections = Object.entries(config).filter(([, value]) => value !== null && value !== undefined);
-  return Object.fromEntries(
-    sections.map(([key, section]) => {
-      if ((key !== 'backend' && key !== 'workload' && key !== 'vm' && key !== 'time') || !isMap(section)) return [key, section];
-      return [key, Object.fromEntries(Object.entries(section).filter(([, value]) => value !== null && value !== undefined))];
-    }),
-  );
-}
-
-function settingPath(config: NormalConfig, key: string, registry: Registry): readonly string[] {
-  const parts = (Object.hasOwn(SHORT_KEYS, key) ? (SHORT_KEYS[key] ?? key) : key).split('.');
-  const [first = '', ...rest] = parts;
-  if (Object.hasOwn(configShape, first)) return parts;
-  if (rest.length > 0) throw unknownKey(key, suggestName(first, Object.keys(configShape)));
-  return optionPath(config, key, registry);
-}
-
-function optionPath(config: NormalConfig, name: string, registry: Registry): readonly string[] {
-  const backend = backendOf(config, registry);
-  const workload = config.workload.name === undefined ? undefined : registry.workload(config.workload.name);
-  const places: readonly { readonly path: readonly string[]; readonly specs: readonly OptionSpec[] }[] = [
-    { path: ['backend', 'options'], specs: backend.options },
-    { path: ['host'], specs: hostOptionSpecs(backend) },
-    { path: ['workload', 'options'], specs: workload?.options ?? [] },
-  ];
-  const found = places.filter(({ specs }) => findOption(specs, name) !== undefined).map(({ path }) => [...path, name]);
-  const [path] = found;
-  if (path === undefined) {
-    const owners = workload === undefined ? backend.name : `${backend.name}, its host or ${workload.name}`;
-    const names = [...Object.keys(SHORT_KEYS), ...places.flatMap(({ specs }) => optionNames(specs))];
-    throw unknownOption(name, owners, suggestName(name, names));
-  }
-  const paths = found.map(one => one.join('.'));
-  if (found.length > 1) throw ambiguousOption(name, paths);
-  return path;
-}
-
-function withoutVcpus(config: NormalConfig): NormalConfig {
-  const { vm: _vm, ...rest } = config;
-  const { [VCPUS]: _vcpus, ...options } = config.workload.options;
-  return { ...rest, workload: { ...config.workload, options } };
-}
-
-function setPath(target: unknown, [key, ...rest]: readonly string[], value: unknown): unknown {
-  if (key === undefined) return value;
-  const map = isMap(target) ? target : {};
-  return { ...map, [key]: setPath(map[key], rest, value) };
+/** Options beside a command line, those that it says too left out. */
+function besideCommand(options: RawOptions, parsed: NormalConfig['workload'], command: string, registry: Registry): RawOptions {
+  const { options: specs } = registry.workload(parsed.name ?? '');
+  const own = Object.entries(options).filter(([key, value]) => {
+    const spec = findOption(specs, key);
+    const said = spec === undefined ? undefined : Object.keys(parsed.options).find(other => findOption([spec], other) !== undefined);
+    if (spec === undefined || said === undefined) return true;
+    const path = `workload.options.${key}`;
+    if (readOption(spec, value, path) !== readOption(spec, parsed.options[said], 'workload.command'))
+      throw conflict(path, value, 'workload.command', command);
+    return false;
+  });
+  return Object.fromEntries(own);
 }

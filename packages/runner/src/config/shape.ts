@@ -5,6 +5,7 @@
 import { suggestName } from '@mmulab/api';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { missingInConfig, outOfRange, unknownKey, wrongType } from '../errors';
+import { isMap } from '../files';
 import type { RawConfig } from './types';
 
 /** A JSON Schema, as far as one is written here. */
@@ -45,12 +46,36 @@ export const configShape = {
   thresholds: {
     type: 'object',
     description: 'Place in the result → condition, such as "<= 49152".',
-    additionalProperties: { type: ['string', 'number', 'array'] },
+    additionalProperties: { type: ['string', 'number', 'array'], minItems: 1, items: { type: ['string', 'number'] } },
   },
   seed: number('Seed of everything random; 1 without it.'),
 } as const satisfies JsonSchema;
 
 let validator: ValidateFunction | undefined;
+
+/**
+ * A config without its empty sections: YAML reads `options:` with nothing after it as null, as good as absent. Keys that no config has stay, whatever they say.
+ * @returns what is no map as it is, for `checkShape` to refuse
+ */
+export function withoutEmpty(config: unknown): unknown {
+  return isMap(config) ? withoutNulls(config, configShape) : config;
+}
+
+function withoutNulls(map: Readonly<Record<string, unknown>>, known: JsonSchema): unknown {
+  const entries = Object.entries(map).filter(([key, value]) => value !== undefined && (value !== null || !Object.hasOwn(known, key)));
+  return Object.fromEntries(
+    entries.map(([key, value]) => {
+      const below = Object.hasOwn(known, key) ? (known[key] as JsonSchema)['properties'] : undefined;
+      return [key, below !== undefined && isMap(value) ? withoutNulls(value, below as JsonSchema) : value];
+    }),
+  );
+}
+
+/** Keys of a section that has no others (`vm`), undefined for the rest. */
+export function keysOf(section: string): readonly string[] | undefined {
+  const { properties } = (Object.hasOwn(configShape, section) ? (configShape as JsonSchema)[section] : {}) as { readonly properties?: JsonSchema };
+  return properties === undefined ? undefined : Object.keys(properties);
+}
 
 /**
  * Checks the shape of a config.
@@ -60,9 +85,23 @@ export function checkShape(config: unknown): asserts config is RawConfig {
   validator ??= new Ajv({ verbose: true, allowUnionTypes: true, meta: false, validateSchema: false }).compile(
     closed('object', 'A config.', configShape),
   );
-  if (validator(config)) return;
+  if (validator(config)) {
+    checkMaps(config as RawConfig);
+    return;
+  }
   const [error] = validator.errors ?? [];
   if (error !== undefined) throw shapeError(error);
+}
+
+/** To the schema a date or a set is an object, like a map. */
+function checkMaps(config: RawConfig): void {
+  for (const [key, value] of Object.entries(config)) {
+    if (typeof value === 'object' && !Array.isArray(value) && !isMap(value)) throw wrongType(key, value, 'a map');
+    if (!isMap(value)) continue;
+    for (const [name, inner] of Object.entries(value)) {
+      if (typeof inner === 'object' && inner !== null && !Array.isArray(inner) && !isMap(inner)) throw wrongType(`${key}.${name}`, inner, 'a map');
+    }
+  }
 }
 
 function shapeError(error: ErrorObject): Error {

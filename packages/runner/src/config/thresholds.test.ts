@@ -28,6 +28,15 @@ describe('thresholds', () => {
     expect(check({ 'phases.execute.counters.page_fault': condition })).toHaveLength(1);
   });
 
+  it('are read in one pass, 80,000 spaces included', () => {
+    const start = performance.now();
+    const spaces = ' '.repeat(80_000);
+    expect(check({ wallMs: `${spaces}<=${spaces}5${spaces}` })).toEqual([]);
+    expect(codeOf(() => check({ wallMs: `${spaces}x` }))).toBe('THRESHOLD_SYNTAX');
+    expect(codeOf(() => check({ wallMs: `<=${spaces}x` }))).toBe('THRESHOLD_SYNTAX');
+    expect(performance.now() - start).toBeLessThan(1000);
+  });
+
   it('say what was found', () => {
     expect(check({ 'phases.execute.counters.page_fault.write': ['>= 1', '<= 3'] })).toEqual([
       { path: 'phases.execute.counters.page_fault.write', condition: '<= 3', actual: 4 },

@@ -13,12 +13,20 @@ const COMPARISONS: Readonly<Record<string, (a: number, b: number) => boolean>> =
   '!=': (a, b) => a !== b,
 };
 
+/** A vCPU or a memslot. */
+interface CounterScope {
+  readonly of: 'vcpus' | 'slots';
+  readonly id: string;
+  /** The backend counts by memslot: one without counters of its own had nothing to count. */
+  readonly isCounted: boolean;
+}
+
 /** Where a threshold looks. */
 type ThresholdTarget =
   | {
       readonly at: 'phase';
       readonly phase: string;
-      readonly scope?: { readonly of: 'vcpus' | 'slots'; readonly id: string };
+      readonly scope?: CounterScope;
       readonly counter: string;
     }
   | { readonly at: 'totals'; readonly counter: string }
@@ -45,7 +53,18 @@ export interface ThresholdFailure {
 const EXPECTED_CONDITION = 'a comparison such as "<= 49152", or a number to be equal to';
 const EXPECTED_PATH = 'expected phases.PHASE.counters.COUNTER, totals.counters.COUNTER, memory.tableBytesReal or wallMs';
 const PHASE_PATH = /^phases\.([^.]+)\.(?:(vcpus|slots)\.(\d+)\.)?counters\.(.+)$/;
-const CONDITION = /^\s*(<=|>=|==|!=|<|>|=)?\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*$/i;
+/** Of a condition without spaces around it; nothing in it can be matched in two ways, so that any text is read in one pass. */
+const CONDITION = /^(<=|>=|==|!=|<|>|=)?\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i;
+
+/** What of a run the places of thresholds have to be found in. */
+export interface PlannedRun {
+  /** Names of the phases, of very long plans the first ones. */
+  readonly phases: readonly string[];
+  readonly isWhole: boolean;
+  readonly vcpus: number;
+  /** Memslots the run has at any time. */
+  readonly slots: readonly number[];
+}
 
 type RawThresholds = Readonly<Record<string, unknown>>;
 
@@ -62,6 +81,23 @@ export function readThresholds(raw: RawThresholds, definition: BackendDefinition
 }
 
 /**
+ * Checks before a run that its result will have every place that thresholds look at.
+ * @throws THRESHOLD_UNKNOWN_PHASE with the nearest name, THRESHOLD_UNKNOWN_PATH for a vCPU or memslot the run does not have
+ */
+export function checkTargets(thresholds: readonly Threshold[], planned: PlannedRun, { name, countsMemslots }: BackendDefinition): void {
+  const phases = new Set(planned.phases);
+  for (const { path, target } of thresholds) {
+    if (target.at !== 'phase') continue;
+    if (planned.isWhole && !phases.has(target.phase)) throw thresholdUnknownPhase(path, target.phase, suggestName(target.phase, planned.phases));
+    const { scope } = target;
+    if (scope === undefined) continue;
+    if (scope.of === 'slots' && countsMemslots === false) throw thresholdUnknownPath(path, `${name} does not count by memslot`);
+    const known = scope.of === 'vcpus' ? Number(scope.id) < planned.vcpus : planned.slots.includes(Number(scope.id));
+    if (!known) throw thresholdUnknownPath(path, `this run has no ${scope.of}.${scope.id}`);
+  }
+}
+
+/**
  * Compares a result with thresholds.
  * @returns what is not met, in the order of the thresholds
  * @throws THRESHOLD_UNKNOWN_PHASE for a phase the run did not have
@@ -75,7 +111,7 @@ export function checkThresholds(result: RunResult, thresholds: readonly Threshol
 }
 
 function readCondition(path: string, condition: unknown): { readonly operator: string; readonly bound: number } {
-  const match = CONDITION.exec(typeof condition === 'number' || typeof condition === 'string' ? String(condition) : '');
+  const match = CONDITION.exec(typeof condition === 'number' || typeof condition === 'string' ? String(condition).trim() : '');
   const bound = Number(match?.[2]);
   if (match === null || !Number.isFinite(bound)) throw thresholdSyntax(path, condition, EXPECTED_CONDITION);
   const operator = match[1] ?? '==';
@@ -91,7 +127,9 @@ function readTarget(path: string, definition: BackendDefinition): ThresholdTarge
   const [, phase, of, id, counter] = PHASE_PATH.exec(path) ?? [];
   if (phase === undefined || counter === undefined) throw thresholdUnknownPath(path, EXPECTED_PATH);
   const known = knownCounter(path, counter, definition);
-  if ((of === 'vcpus' || of === 'slots') && id !== undefined) return { at: 'phase', phase, scope: { of, id }, counter: known };
+  if ((of === 'vcpus' || of === 'slots') && id !== undefined) {
+    return { at: 'phase', phase, scope: { of, id, isCounted: definition.countsMemslots === true }, counter: known };
+  }
   return { at: 'phase', phase, counter: known };
 }
 
@@ -118,9 +156,10 @@ function findValue(result: RunResult, { path, target }: Threshold): number {
   }
 }
 
-function scopedCounters(phase: PhaseResult, path: string, scope: { readonly of: 'vcpus' | 'slots'; readonly id: string } | undefined): CounterValues {
+function scopedCounters(phase: PhaseResult, path: string, scope: CounterScope | undefined): CounterValues {
   if (scope === undefined) return phase.counters;
-  const found = scope.of === 'vcpus' ? phase.vcpus[Number(scope.id)] : phase.slots?.[scope.id];
+  const ofSlot = phase.slots?.[Number(scope.id)] ?? (scope.isCounted ? { counters: {} } : undefined);
+  const found = scope.of === 'vcpus' ? phase.vcpus[Number(scope.id)] : ofSlot;
   if (found === undefined) throw thresholdUnknownPath(path, `this run has no ${scope.of}.${scope.id}`);
   return found.counters;
 }

@@ -8,6 +8,8 @@ const registry = toyRegistry();
 const workload = 'toy_test';
 const resolve = (config: RawConfig): readonly ResolvedRun[] => resolveRuns(config, registry);
 const one = (config: RawConfig): ResolvedRun => resolve(config)[0];
+const circle: unknown[] = [];
+circle.push(circle);
 /** What comes from YAML may be of any shape. */
 const untyped = (config: unknown): RawConfig => config as RawConfig;
 
@@ -82,7 +84,7 @@ describe('a workload', () => {
     const expected = { vcpus: 2, bytes: 2 ** 20 };
     expect(one({ workload: './bin/toy_test -v 2 -b 1M' }).workload.options).toMatchObject(expected);
     expect(one({ workload: { name: 'toy_test', options: { vcpus: '2', bytes: '1M' } } }).workload.options).toMatchObject(expected);
-    expect(one({ workload: { command: "toy_test -v 8 -b '1M'", options: { vcpus: 2 } } }).workload.options).toMatchObject(expected);
+    expect(one({ workload: { command: "toy_test -b '1M'", options: { vcpus: 2 } } }).workload.options).toMatchObject(expected);
     expect(one(commandLineConfig(['toy_test', '-v', '2', '-b', '1M'], registry)).workload.options).toMatchObject(expected);
   });
 
@@ -91,6 +93,97 @@ describe('a workload', () => {
     expect(one({ workload: 'toy_test -v 3', vm: { vcpus: 3 } }).workload.options['vcpus']).toBe(3);
     expect(codeOf(() => resolve({ workload: 'toy_test -v 2', vm: { vcpus: 3 } }))).toBe('CONFIG_CONFLICT');
     expect(codeOf(() => resolve({ workload: { name: 'other', command: 'toy_test' } }))).toBe('CONFIG_CONFLICT');
+  });
+});
+
+describe('a command line', () => {
+  const vcpus = (config: RawConfig): readonly unknown[] => resolve(config).map(run => run.workload.options['vcpus']);
+  const named = { name: workload, options: { vcpus: 3, bytes: '8K' } };
+
+  it('is not contradicted by the options beside it, by whatever name', () => {
+    expect(one({ workload: { command: 'toy_test -v 2', options: { vcpus: '2' } } }).workload.options['vcpus']).toBe(2);
+    expect(messageOf(() => resolve({ workload: { command: 'toy_test -v 8', options: { vcpus: 2 } } }))).toBe(
+      'CONFIG_CONFLICT: workload.options.vcpus: 2, but workload.command says "toy_test -v 8": give one of them',
+    );
+  });
+
+  it('as a setting replaces the whole workload, and the vCPUs of the VM where it says its own', () => {
+    const set = (config: RawConfig, command: string): ResolvedRun => one(applySetting(config, 'workload.command', command, registry));
+    expect(set({ workload: named }, 'toy_test -v 2').workload.options).toMatchObject({ vcpus: 2, bytes: 16384 });
+    expect(set({ workload: 'toy_test -v 4 -b 8K' }, 'toy_test').workload.options).toMatchObject({ vcpus: 1, bytes: 16384 });
+    expect(set({ workload: named, vm: { vcpus: 3 } }, 'toy_test -v 2').workload.options['vcpus']).toBe(2);
+    expect(set({ workload, vm: { vcpus: 3 } }, 'toy_test -b 8K').workload.options['vcpus']).toBe(3);
+  });
+
+  it('in a matrix replaces the whole workload, wherever it stands among the keys', () => {
+    const commands = ['toy_test -v 1', 'toy_test -v 2'];
+    expect(vcpus({ workload: named, vary: { 'workload.command': commands } })).toEqual([1, 2]);
+    expect(vcpus({ workload: 'toy_test -v 4', vary: { 'workload.command': commands } })).toEqual([1, 2]);
+    expect(vcpus({ workload: named, zip: { bytes: ['4K', '16K'], 'workload.command': commands } })).toEqual([1, 2]);
+    const bytes = resolve({ vary: { 'workload.options.bytes': ['4K', '8K'], workload: ['toy_test'] } });
+    expect(bytes.map(run => run.workload.options['bytes'])).toEqual([4096, 8192]);
+  });
+
+  it('in a matrix is not contradicted by another key', () => {
+    expect(codeOf(() => resolve({ vary: { workload: ['toy_test -b 4K', 'toy_test -b 8K'], bytes: ['4K', '8K'] } }))).toBe('CONFIG_CONFLICT');
+    expect(codeOf(() => resolve({ vary: { workload: ['toy_test -v 1', 'toy_test'], vcpus: [1, 2] } }))).toBe('CONFIG_CONFLICT');
+  });
+});
+
+describe('keys of a matrix', () => {
+  it.each<[string, unknown, string]>([
+    ['vary', { vary: { vary: [{ vcpus: [1] }] } }, 'CONFIG_UNSETTABLE'],
+    ['zip, as a path', { vary: { 'zip.vcpus': [1] } }, 'CONFIG_UNSETTABLE'],
+    ['extends', { vary: { extends: ['a.yaml'] } }, 'CONFIG_UNSETTABLE'],
+    ['plugins', { zip: { plugins: [['./a']] } }, 'CONFIG_UNSETTABLE'],
+    ['an option and its alias', { vary: { npt: ['Y', 'N'], ept: ['Y', 'N'] } }, 'CONFIG_VARIED_TWICE'],
+    ['an option, bare and as a path', { vary: { ratio: [1], 'backend.options.ratio': [2] } }, 'CONFIG_VARIED_TWICE'],
+    ['the vCPUs by two names', { vary: { vcpus: [1, 2], 'workload.options.vcpus': [1, 2] } }, 'CONFIG_VARIED_TWICE'],
+    ['the same key in vary and zip', { vary: { ratio: [1] }, zip: { ratio: [2] } }, 'CONFIG_VARIED_TWICE'],
+    ['the backend by two names', { vary: { backend: ['toy-mmu'], 'backend.name': ['toy-mmu'] } }, 'CONFIG_VARIED_TWICE'],
+    ['the workload by two names', { vary: { workload: ['toy_test'], 'workload.command': ['toy_test'] } }, 'CONFIG_VARIED_TWICE'],
+    ['a section and what is in it', { vary: { host: [{ vendor: 'amd' }], 'host.vendor': ['intel'] } }, 'CONFIG_VARIED_TWICE'],
+    ['a key with 20,000 dots', { vary: { [`backend.options${'.a'.repeat(20_000)}`]: [1] } }, 'CONFIG_UNKNOWN_OPTION'],
+    ['20,000 dots of nothing known', { vary: { ['a.'.repeat(20_000)]: [1] } }, 'CONFIG_UNKNOWN_KEY'],
+    ['a key below a value', { vary: { 'vm.vcpus.more': [1] } }, 'CONFIG_UNKNOWN_KEY'],
+  ])('%s: refused', (_what, matrix, code) => {
+    expect(codeOf(() => resolve(untyped({ workload, ...(matrix as object) })))).toBe(code);
+  });
+
+  it('may be thresholds, whose names have dots of their own', () => {
+    const key = 'thresholds.phases.populate.counters.page_fault';
+    const runs = resolve({ workload, vary: { [key]: ['<= 1', '<= 2'] } });
+    expect(runs.map(({ thresholds: [threshold] }) => threshold?.bound)).toEqual([1, 2]);
+  });
+
+  it('replace what the config says under an alias', () => {
+    const runs = resolve({ workload, backend: { options: { ept: 'N' } }, vary: { npt: ['Y', 'N'] } });
+    expect(runs.map(run => run.backend.options['npt'])).toEqual(['Y', 'N']);
+  });
+
+  it('may be 2,000, and runs 10,000, in time that grows with their number', () => {
+    const seconds = (config: RawConfig): number => {
+      const start = performance.now();
+      resolve(config);
+      return (performance.now() - start) / 1000;
+    };
+    const keys = (count: number): RawConfig => ({
+      workload,
+      vary: Object.fromEntries(Array.from({ length: count }, (_, i) => [`thresholds.phases.p${i}.counters.page_fault`, [0]])),
+    });
+    const runs = (count: number): RawConfig => ({ workload, vary: { seed: Array.from({ length: count }, (_, i) => i) } });
+    seconds(keys(100));
+    seconds(runs(100));
+    expect(seconds(keys(16_000)) / seconds(keys(2000))).toBeLessThan(32);
+    expect(seconds(runs(10_000)) / seconds(runs(1000))).toBeLessThan(40);
+  });
+
+  it('of 1,000,000 values are refused at once, with the limit', () => {
+    const values = Array<number>(1_000_000).fill(1);
+    expect(messageOf(() => resolve({ workload, vary: { seed: values } }))).toBe(
+      'CONFIG_TOO_MANY_RUNS: vary: 1000000 combinations, expected at most 10000',
+    );
+    expect(codeOf(() => resolve({ workload, zip: { seed: values, ratio: values } }))).toBe('CONFIG_TOO_MANY_RUNS');
   });
 });
 
@@ -108,6 +201,14 @@ describe('bad input', () => {
     ['an unknown flag', { workload: 'toy_test -q' }, 'WORKLOAD_UNKNOWN_FLAG'],
     ['a quote left open', { workload: 'toy_test -s "anon' }, 'WORKLOAD_COMMAND'],
     ['an unknown key', { workload, backends: 'toy-mmu' }, 'CONFIG_UNKNOWN_KEY'],
+    ['an unknown key with nothing after it', { workload, backends: null }, 'CONFIG_UNKNOWN_KEY'],
+    ['an unknown key below with nothing after it', { workload, vm: { vcpu: null } }, 'CONFIG_UNKNOWN_KEY'],
+    ['an unknown option with nothing after it', { workload, backend: { options: { cmoo: null } } }, 'CONFIG_UNKNOWN_OPTION'],
+    ['a date for a map', { workload, host: new Date(0) }, 'CONFIG_WRONG_TYPE'],
+    ['a set for a map', { workload, backend: { options: new Set(['cmo']) } }, 'CONFIG_WRONG_TYPE'],
+    ['a threshold without a condition', { workload, thresholds: { wallMs: [] } }, 'CONFIG_OUT_OF_RANGE'],
+    ['a threshold that is a map', { workload, thresholds: { wallMs: [{}] } }, 'CONFIG_WRONG_TYPE'],
+    ['a value that contains itself', { workload, vm: { vcpus: circle } }, 'CONFIG_WRONG_TYPE'],
     ['an unknown key below', { workload, vm: { vcpu: 2 } }, 'CONFIG_UNKNOWN_KEY'],
     ['a size of 0', { workload: 'toy_test -b 0' }, 'CONFIG_OUT_OF_RANGE'],
     ['a size beyond 16 TiB', { workload: 'toy_test -b 17T' }, 'CONFIG_OUT_OF_RANGE'],

@@ -9,7 +9,7 @@ import { hostOptionSpecs } from './host-options';
 import { resolveKernel } from './kernel';
 import { expandMatrix } from './matrix';
 import { findOption, optionNames, readOption, readOptions } from './option-values';
-import { backendOf, normaliseConfig, type NormalConfig } from './settings';
+import { backendOf, type NormalConfig } from './settings';
 import { readThresholds } from './thresholds';
 import type { RawConfig, RawOptions, ResolvedRun } from './types';
 
@@ -31,7 +31,7 @@ const seedOption: OptionSpec = {
  */
 export function resolveRuns(raw: RawConfig, registry: Registry): readonly ResolvedRun[] {
   if (registry.backends().length === 0) throw noBackend();
-  return expandMatrix(raw, registry).map(({ config, variation }) => resolveRun(normaliseConfig(config, registry), variation, registry));
+  return expandMatrix(raw, registry).map(({ config, variation }) => resolveRun(config, variation, registry));
 }
 
 /** The config of a resolved run: running it gives the same result. */

@@ -21,6 +21,7 @@ export const shadowDefinition: BackendDefinition = {
   options: shadowOptions,
   hostOptions: x86HostOptions,
   events: x86Events,
+  countsMemslots: false,
   check: (options, host) => {
     const npt = String(options['npt']);
     const tdpMmu = String(options['tdp_mmu']);

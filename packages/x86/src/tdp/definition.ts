@@ -41,6 +41,7 @@ export const tdpDefinition: BackendDefinition = {
   options: x86Options,
   hostOptions: x86HostOptions,
   events: x86Events,
+  countsMemslots: false,
   check: (options, host) => {
     const npt = String(options['npt']);
     const tdpMmu = String(options['tdp_mmu']);
