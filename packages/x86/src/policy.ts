@@ -41,6 +41,8 @@ export interface X86Policy {
   /** A leaf that allows the access is left alone by a fault. */
   readonly spuriousIfAllowed: boolean;
   readonly fastPageFault: boolean;
+  /** It fixes huge leaves of slots that are not logged. */
+  readonly fastFixHuge: boolean;
   /** The lockless path is tried on all faults but those of execution on a present entry. */
   readonly fastForAll: boolean;
   readonly fixedInHandler: boolean;
@@ -97,6 +99,7 @@ export function readPolicy(options: OptionValues, host: OptionValues): X86Policy
     markUnloggedDirty: on('mark_unlogged_dirty'),
     spuriousIfAllowed: on('spurious_if_allowed'),
     fastPageFault: on('fast_page_fault_tdp'),
+    fastFixHuge: on('fast_page_fault_huge'),
     fastForAll: on('fast_page_fault_any_ept') && !amd && on('npt'),
     fixedInHandler: on('pf_fixed_in_handler'),
     flushRemovedTable: on('flush_removed_table'),

@@ -4,7 +4,8 @@
 import type { BackendDefinition, FlagOption, OptionSpec } from '@mmulab/api';
 import { backendPair } from '../errors';
 import { x86Events } from '../events';
-import { x86HostOptions, x86Options, x86Profiles } from '../profiles';
+import { x86HostOptions, x86Options } from '../options';
+import { x86Profiles, x86Switches } from '../switches';
 import { checkPhysBits, x86Machine } from '../tdp/definition';
 
 /** Shadow paging unless asked otherwise; with `npt: Y` direct tables, so the TDP MMU is off. */
@@ -18,6 +19,7 @@ export const shadowDefinition: BackendDefinition = {
   arch: 'x86',
   models: 'Linux arch/x86/kvm/mmu/mmu.c, paging_tmpl.h',
   profiles: x86Profiles,
+  switches: x86Switches,
   options: shadowOptions,
   hostOptions: x86HostOptions,
   events: x86Events,

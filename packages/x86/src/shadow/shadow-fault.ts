@@ -213,7 +213,7 @@ export class ShadowFaultPath {
     if (fixed === old || !leaf.allows(fixed, kind)) return RetPf.Invalid;
     const slot = slots.find(frame);
     const gains = isWritable(fixed) && !isWritable(old);
-    if (gains && pages.level(page) > 1 && (policy.fixedInHandler || (slot !== undefined && slot.logged))) return RetPf.Invalid;
+    if (gains && pages.level(page) > 1 && (!policy.fastFixHuge || (slot !== undefined && slot.logged))) return RetPf.Invalid;
     pages.setEntry(page, index, fixed);
     if (gains && slot !== undefined && isMmuWritable(fixed)) slots.markDirty(slot, frame);
     return RetPf.Fixed;

@@ -63,7 +63,7 @@ export class ShadowMmu {
     readonly memory: GuestMemory,
     private readonly vm: ShadowVm,
   ) {
-    this.leaf = new LeafBits(policy.adBits, policy.nxHugePages, policy.dirtyOnRefault);
+    this.leaf = new LeafBits(policy.adBits, policy.nxHugePages, policy.dirtyOnRefault, !policy.syncKeepsAccessed);
   }
 
   /** Asks all vCPUs to flush. */

@@ -19,6 +19,8 @@ export interface ShadowPolicy {
   readonly dirtyOnRefault: boolean;
   /** 5.10: outcomes are counted in the handlers: fixed ones only, and none of the lockless path. */
   readonly fixedInHandler: boolean;
+  /** The lockless path fixes huge leaves of slots that are not logged, too. */
+  readonly fastFixHuge: boolean;
   /** The lockless path is tried on all faults but those of execution on a present entry. */
   readonly fastForAll: boolean;
   /** Writable leaves mark their page dirty in slots that are not logged, too. */
@@ -29,6 +31,8 @@ export interface ShadowPolicy {
   readonly flushOnLink: boolean;
   readonly prefetchLastRun: boolean;
   readonly syncSameSpte: boolean;
+  /** Synchronising keeps A, and losing A or D asks for no flush. */
+  readonly syncKeepsAccessed: boolean;
 }
 
 /** Reads complete option values. */
@@ -46,6 +50,7 @@ export function readShadowPolicy(options: OptionValues, policy: X86Policy): Shad
     nxPrecise: policy.nxPrecise,
     dirtyOnRefault: policy.dirtyOnRefault,
     fixedInHandler: policy.fixedInHandler,
+    fastFixHuge: policy.fastFixHuge,
     fastForAll: policy.fastForAll,
     markUnloggedDirty: policy.markUnloggedDirty,
     eagerSplit: policy.eagerPageSplit && tdp && on('tdp_mmu') && on('shadowed_access_cache'),
@@ -53,5 +58,6 @@ export function readShadowPolicy(options: OptionValues, policy: X86Policy): Shad
     flushOnLink: on('flush_on_link'),
     prefetchLastRun: on('prefetch_last_run'),
     syncSameSpte: on('sync_same_spte'),
+    syncKeepsAccessed: on('sync_keeps_accessed'),
   };
 }

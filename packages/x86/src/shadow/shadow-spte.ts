@@ -56,11 +56,13 @@ export class LeafBits {
    * @param adBits whether the hardware keeps A and D
    * @param nxHugePages whether huge leaves must not be executable
    * @param dirtyOnRefault whether D is set where a writable leaf stood already
+   * @param flushLostAd whether a leaf that loses A or D asks for a flush
    */
   constructor(
     readonly adBits: boolean,
     private readonly nxHugePages: boolean,
     private readonly dirtyOnRefault: boolean,
+    private readonly flushLostAd = true,
   ) {}
 
   /** Rights of a new leaf without write; W follows once nothing speaks against it. */
@@ -109,6 +111,7 @@ export class LeafBits {
   /** Whether replacing a leaf by another loses something a TLB may still hold: a write right given back without notice, A, or D. */
   needsFlush(old: number, next: number): boolean {
     if (isMmuWritable(old) && !isWritable(next)) return true;
+    if (!this.flushLostAd) return false;
     if (!this.adBits) return this.isYoung(old) && !this.isYoung(next);
     return (old & ~next & (Spte.Accessed | Spte.Dirty)) !== 0;
   }

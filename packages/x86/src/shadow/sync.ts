@@ -143,7 +143,8 @@ export class ShadowSync {
     if (mmu.policy.syncSameSpte && gfn === pages.entryGfn(page, index) && access === pages.entryAccess(page, index)) return false;
     if (gfn !== pages.entryGfn(page, index)) return mmu.zapEntry(page, index, undefined);
     pages.setTranslation(page, index, gfn, access);
-    const made = this.map.makeLeaf({ level: 1, access, hostWritable: (old & Spte.HostWritable) !== 0, old, prefetch: true }, gfn, false);
+    const fresh = this.map.makeLeaf({ level: 1, access, hostWritable: (old & Spte.HostWritable) !== 0, old, prefetch: true }, gfn, false);
+    const made = mmu.policy.syncKeepsAccessed ? fresh | (old & Spte.Accessed) : fresh;
     pages.setEntry(page, index, made);
     return leaf.needsFlush(old, made);
   }

@@ -5,7 +5,8 @@ import type { BackendDefinition, Machine, OptionValues } from '@mmulab/api';
 import { backendPair, physBits } from '../errors';
 import { x86Events } from '../events';
 import { physBitsOf, tdpLevels } from '../policy';
-import { x86HostOptions, x86Options, x86Profiles } from '../profiles';
+import { x86HostOptions, x86Options } from '../options';
+import { x86Profiles, x86Switches } from '../switches';
 
 /** Pages of the range below the top of AMD's physical memory that no guest can use (HyperTransport, 12 GiB). */
 const HYPERTRANSPORT_PAGES = 12 * 2 ** 18;
@@ -38,6 +39,7 @@ export const tdpDefinition: BackendDefinition = {
   arch: 'x86',
   models: 'Linux arch/x86/kvm/mmu/tdp_mmu.c',
   profiles: x86Profiles,
+  switches: x86Switches,
   options: x86Options,
   hostOptions: x86HostOptions,
   events: x86Events,

@@ -130,7 +130,11 @@ export class FastFaultRule implements Rule<FastOp> {
   /** Verdicts by attribute, kind of access, huge and logged. */
   private readonly verdicts = new Int32Array(4096).fill(UNKNOWN);
 
-  constructor(private readonly spte: SpteAttrs) {}
+  /** @param fixHuge huge leaves of slots that are not logged get W back, too */
+  constructor(
+    private readonly spte: SpteAttrs,
+    private readonly fixHuge: boolean,
+  ) {}
 
   visit(at: Entry, op: FastOp): Verdict {
     if (at.kind !== Leaf) return INVALID;
@@ -148,7 +152,7 @@ export class FastFaultRule implements Rule<FastOp> {
     const fixed = this.spte.fastFix(at.attr, write);
     if (fixed === at.attr || !this.spte.allows(fixed, op.kind)) return INVALID;
     const gains = this.spte.isWritable(fixed) && !this.spte.isWritable(at.attr);
-    if (gains && at.level > 1 && op.logged) return INVALID;
+    if (gains && at.level > 1 && (op.logged || !this.fixHuge)) return INVALID;
     return makeVerdict(TdpAction.FixRights, fixed, 0, Effect.Final | (gains ? Effect.MarkDirty : Effect.None), RetPf.Fixed);
   }
 }

@@ -38,6 +38,8 @@ import type { CollapseOp, NoOp, UnmapOp } from './range-rules';
 
 /** Policy of the TDP MMU beyond the map rule's. */
 export interface TdpPolicy extends MapPolicy {
+  /** The lockless path fixes huge leaves, too. */
+  readonly fastFixHuge: boolean;
   readonly flushRemovedTable: boolean;
   readonly countRootAlloc: boolean;
   readonly logStartFlush: 'leaf' | 'change' | 'always';
@@ -152,7 +154,7 @@ export class TdpMmu {
       counters,
     });
     this.mapRule = new TdpMapRule(spte, policy);
-    this.fastRule = new FastFaultRule(spte);
+    this.fastRule = new FastFaultRule(spte, policy.fastFixHuge);
     this.hwRule = new HardwareWalkRule(spte);
     this.writeProtect = new WriteProtectRule(spte);
     this.writeProtectHuge = new WriteProtectHugeRule(spte);

@@ -1,9 +1,10 @@
 /**
- * Options of the x86 backends, and kernel releases as tables of switches.
+ * Options of the x86 backends: module parameters, switches of behaviour that changed from one release to another (switches.ts tells when), and facts
+ * about the machine.
  *
- * Behaviour before and after a kernel patch is one option value. A profile only names values; every one of them can be overridden.
+ * Behaviour before and after a kernel patch is one option value; every one can be overridden.
  */
-import type { FlagOption, KernelProfile, OptionSpec, OptionValues } from '@mmulab/api';
+import type { FlagOption, OptionSpec } from '@mmulab/api';
 
 const flag = (name: string, value: 'Y' | 'N', doc: string, aliases?: readonly string[]): FlagOption =>
   aliases === undefined ? { kind: 'flag', name, default: value, doc } : { kind: 'flag', name, default: value, doc, aliases };
@@ -92,6 +93,11 @@ export const x86Options: readonly OptionSpec[] = [
     'Passes in which a dying root is zapped: one from the root (5.10), 1 GiB then root, or every level (6.9).',
   ),
   flag('fast_page_fault_tdp', 'Y', 'The lockless fault path works on the TDP MMU (5.15).'),
+  flag(
+    'fast_page_fault_huge',
+    'Y',
+    'It gives huge leaves of slots that are not logged their write permission back, too (5.16); before, small ones only.',
+  ),
   flag('fast_page_fault_any_ept', 'N', 'With EPT the lockless path is tried on every fault but those of execution on a present entry (up to 5.18).'),
   flag(
     'spurious_if_allowed',
@@ -132,6 +138,11 @@ export const x86Options: readonly OptionSpec[] = [
     'Synchronising a shadow page leaves entries with unchanged rights alone (6.4); before, each loses A and asks for a flush.',
   ),
   flag(
+    'sync_keeps_accessed',
+    'Y',
+    'An entry that is synchronised keeps A, and one that loses A or D asks for no flush (6.13); before, A was cleared, and either loss asked for one.',
+  ),
+  flag(
     'shadowed_access_cache',
     'Y',
     'Access bits of shadowed translations are cached per entry (6.0); without them nested huge pages cannot be split eagerly.',
@@ -160,76 +171,4 @@ export const x86HostOptions: readonly OptionSpec[] = [
   { kind: 'number', name: 'cores', default: 48, min: 1, max: 4096, integer: true, doc: 'CPU cores of the host.' },
   { kind: 'number', name: 'threads', default: 96, min: 1, max: 8192, integer: true, doc: 'Hardware threads of the host.' },
   { kind: 'text', name: 'arch', default: 'x86', pattern: 'x86', expected: 'x86', doc: 'Architecture of the host, as records state it.' },
-];
-
-/** What 6.13 does, by switch: the base the older profiles differ from. */
-const newest: OptionValues = {};
-
-const v6_13: OptionValues = { ...newest, nx_recovery_per_mmu: 'N' };
-const v6_12: OptionValues = { ...v6_13, log_stop: 'zap', d_bit_on_refault: 'N', flush_on_link: 'Y', spurious_if_allowed: 'N' };
-const v6_4: OptionValues = {
-  ...v6_12,
-  root_zap_granularity: '1g-root',
-  sregs_flush: 'N',
-  mmio_invalidate_early: 'N',
-  eager_split_end_exclusive: 'Y',
-  flush_on_link: 'N',
-};
-const v6_2: OptionValues = {
-  ...v6_4,
-  root_lifetime: 'async-zap',
-  wp_shortcut: 'N',
-  wp_ignored_without_pg: 'N',
-  wp_guest_owned: 'N',
-  sync_same_spte: 'N',
-};
-const v6_1: OptionValues = { ...v6_2, huge_page_fault: 'zap', nx_precise: 'N', nx_unlist_logged: 'N' };
-const v6_1_192: OptionValues = { ...v6_1, root_lifetime: 'persist', wp_shortcut: 'Y', wp_guest_owned: 'Y', flush_on_link: 'Y' };
-const v5_18: OptionValues = {
-  ...v6_1,
-  tdp_role_has_wp: 'Y',
-  shadowed_access_cache: 'N',
-  child_role_check: 'N',
-  async_pf_cleared_by_pg: 'Y',
-  log_start_flush: 'change',
-  log_stop: 'leaves',
-  fast_page_fault_any_ept: 'Y',
-};
-const v5_17: OptionValues = {
-  ...v5_18,
-  root_lifetime: 'sync-zap',
-  eager_page_split: 'N',
-  explicit_role_flush: 'N',
-  obsolete_roots_only: 'N',
-  pgd_cache_any_level: 'N',
-  unmap_tables: 'Y',
-};
-const v5_10: OptionValues = {
-  ...v5_17,
-  root_zap_granularity: 'one-pass',
-  fast_page_fault_tdp: 'N',
-  flush_removed_table: 'Y',
-  count_root_alloc: 'N',
-  pf_fixed_in_handler: 'Y',
-  reset_on_pge: 'Y',
-  role_ignores_pg: 'Y',
-  cr3_flush_always: 'N',
-  prefetch_last_run: 'N',
-  initially_set_protects: 'all',
-  log_start_flush: 'leaf',
-  log_stop_flush_each: 'N',
-  mark_unlogged_dirty: 'Y',
-};
-
-/** Releases in order; the last one is the default. */
-export const x86Profiles: readonly KernelProfile[] = [
-  { name: '5.10.262', doc: 'Stable 5.10: TDP MMU present but off by default, exclusive mmu_lock, roots zapped with their last user.', values: v5_10 },
-  { name: '5.17', doc: 'Before the root rework: parallel TDP faults, roots zapped synchronously, no eager split.', values: v5_17 },
-  { name: '5.18', doc: 'Root rework as merged, eager page splitting for the TDP MMU.', values: v5_18 },
-  { name: '6.1', doc: 'Mainline 6.1: huge pages are zapped on a fault, roots die with their last vCPU.', values: v6_1 },
-  { name: '6.1.192', doc: 'Debian 6.1 with stable backports: persistent TDP roots, CR0.WP shortcut.', values: v6_1_192 },
-  { name: '6.2', doc: 'Huge pages are split on a fault; NX accounting is precise.', values: v6_2 },
-  { name: '6.4', doc: 'TDP roots are kept until invalidated; CR0.WP shortcut.', values: v6_4 },
-  { name: '6.12.117', doc: 'Stable 6.12: roots are zapped level by level.', values: v6_12 },
-  { name: '6.13', doc: 'Huge pages are recovered in place when dirty logging stops.', values: newest },
 ];
