@@ -7,7 +7,7 @@
  * Models: Linux virt/kvm/kvm_main.c (memslots, dirty bitmaps, MMU notifiers), arch/arm64/kvm/mmu.c fault_supports_stage2_huge_mapping().
  */
 import type { Counters, HostFault, HostState, MemslotSpec } from '@mmulab/api';
-import type { EngineWorld, Geometry, Plane } from '@mmulab/pgtable';
+import { SlotList, type EngineWorld, type Geometry, type Plane } from '@mmulab/pgtable';
 import { badSlot, unknownSlot } from './errors';
 import { Ev } from './events';
 
@@ -63,7 +63,7 @@ export class Memslots {
   notifierSeq = 0;
   /** MMU notifier calls that have begun and not ended. */
   notifiersInProgress = 0;
-  private slots: Memslot[] = [];
+  private readonly slots = new SlotList<Memslot>();
   private last: Memslot | undefined = undefined;
   private nextIndex = 0;
 
@@ -80,7 +80,7 @@ export class Memslots {
 
   /** All slots in order of their frames. */
   get all(): readonly Memslot[] {
-    return this.slots;
+    return this.slots.all;
   }
 
   /**
@@ -93,13 +93,10 @@ export class Memslots {
     if (spec.npages <= 0 || spec.baseGfn < 0 || spec.baseGfn + spec.npages > limit) {
       throw badSlot(spec.id, `frames 0x${spec.baseGfn.toString(16)} to 0x${(spec.baseGfn + spec.npages).toString(16)} do not lie in guest memory`);
     }
-    for (const other of this.slots) {
-      if (other.spec.id === spec.id) throw badSlot(spec.id, 'the number is taken');
-      if (spec.baseGfn < other.end && other.spec.baseGfn < spec.baseGfn + spec.npages) throw badSlot(spec.id, `overlaps memslot ${other.spec.id}`);
-    }
+    const obstacle = this.slots.obstacle(spec);
+    if (obstacle !== undefined) throw badSlot(spec.id, obstacle);
     const slot = new Memslot(spec, this.nextIndex++, holdsGuestTables, this.geometry, this.maxLeafLevel);
-    this.slots.push(slot);
-    this.slots.sort((a, b) => a.spec.baseGfn - b.spec.baseGfn);
+    this.slots.add(slot);
     this.hostPlane.setRange(spec.baseGfn, spec.npages, 0);
     this.dirtyPlane.setRange(spec.baseGfn, spec.npages, 0);
     for (const run of spec.populated) this.hostPlane.setRange(run.gfn, run.npages, spec.backing.populated);
@@ -108,17 +105,17 @@ export class Memslots {
 
   /** Takes a slot away. */
   remove(slot: Memslot): void {
-    this.slots = this.slots.filter(other => other !== slot);
+    this.slots.remove(slot);
     this.last = undefined;
   }
 
   /** The slot of that id. @throws VM_UNKNOWN_SLOT */
   byId(id: number): Memslot {
-    const slot = this.slots.find(other => other.spec.id === id);
+    const slot = this.slots.get(id);
     if (slot !== undefined) return slot;
     throw unknownSlot(
       id,
-      this.slots.map(other => other.spec.id),
+      this.all.map(other => other.spec.id),
     );
   }
 
@@ -126,13 +123,9 @@ export class Memslots {
   find(gfn: number): Memslot | undefined {
     const { last } = this;
     if (last !== undefined && gfn >= last.spec.baseGfn && gfn < last.end) return last;
-    for (const slot of this.slots) {
-      if (gfn >= slot.spec.baseGfn && gfn < slot.end) {
-        this.last = slot;
-        return slot;
-      }
-    }
-    return undefined;
+    const slot = this.slots.find(gfn);
+    if (slot !== undefined) this.last = slot;
+    return slot;
   }
 
   /** What a host fault on a frame would do; pure. */

@@ -9,6 +9,8 @@ export type { Plane } from './plane';
 export { PagePlane } from './page-plane';
 export { AskedPlane, PageMemo, PageMemory, PageReplayer } from './page-memo';
 export { RunList } from './run-list';
+export { SlotList } from './slot-list';
+export type { ListedSlot } from './slot-list';
 export type { Bookkeeper, MmOps } from './mm-ops';
 export { EngineWorld } from './engine';
 export type { Engine, EngineClass, EngineParts, RangeOptions } from './engine';

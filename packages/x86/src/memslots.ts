@@ -8,7 +8,7 @@
  */
 import { PAGES_PER_LEVEL } from '@mmulab/api';
 import type { Counters, HostFault, MemslotSpec } from '@mmulab/api';
-import { PageMemo } from '@mmulab/pgtable';
+import { PageMemo, SlotList } from '@mmulab/pgtable';
 import type { EngineWorld, Geometry, Plane } from '@mmulab/pgtable';
 import { badSlot, unknownSlot } from './errors';
 import { Ev } from './events';
@@ -76,8 +76,9 @@ export class Memslots {
   readonly readPlane: Plane;
   /** MMU notifier sequence: calls that have ended. */
   notifierSeq = 0;
-  private slots: Memslot[] = [];
+  private readonly slots = new SlotList<Memslot>();
   private last: Memslot | undefined;
+  private lastLogged: Memslot | undefined;
   private nextIndex = 0;
 
   constructor(
@@ -92,12 +93,23 @@ export class Memslots {
 
   /** All slots in order of their frames. */
   get all(): readonly Memslot[] {
-    return this.slots;
+    return this.slots.all;
   }
 
-  /** Slots under dirty logging. */
-  get loggedCount(): number {
-    return this.slots.filter(slot => slot.logged).length;
+  /** Frames in all slots together. */
+  get npages(): number {
+    return this.slots.npages;
+  }
+
+  /** Whether any slot is under dirty logging. */
+  get isAnyLogged(): boolean {
+    // Tests switch slot after slot: the one that was found last, and the last of all, are the likely ones.
+    if (this.lastLogged?.logged === true) return true;
+    const { all } = this.slots;
+    let at = all.length - 1;
+    while (at >= 0 && !all[at].logged) at--;
+    this.lastLogged = all[at];
+    return at >= 0;
   }
 
   /**
@@ -109,13 +121,10 @@ export class Memslots {
     if (spec.npages <= 0 || spec.baseGfn < 0 || spec.baseGfn + spec.npages > limit) {
       throw badSlot(spec.id, `frames 0x${spec.baseGfn.toString(16)} to 0x${(spec.baseGfn + spec.npages).toString(16)} do not lie in guest memory`);
     }
-    for (const other of this.slots) {
-      if (other.spec.id === spec.id) throw badSlot(spec.id, 'the number is taken');
-      if (spec.baseGfn < other.end && other.spec.baseGfn < spec.baseGfn + spec.npages) throw badSlot(spec.id, `overlaps memslot ${other.spec.id}`);
-    }
+    const obstacle = this.slots.obstacle(spec);
+    if (obstacle !== undefined) throw badSlot(spec.id, obstacle);
     const slot = new Memslot(spec, this.nextIndex++, holdsGuestTables);
-    this.slots.push(slot);
-    this.slots.sort((a, b) => a.spec.baseGfn - b.spec.baseGfn);
+    this.slots.add(slot);
     this.hostPlane.setRange(spec.baseGfn, spec.npages, 0);
     this.dirtyPlane.setRange(spec.baseGfn, spec.npages, 0);
     for (const run of spec.populated) this.hostPlane.setRange(run.gfn, run.npages, spec.backing.populated);
@@ -124,17 +133,18 @@ export class Memslots {
 
   /** Takes a slot away. */
   remove(slot: Memslot): void {
-    this.slots = this.slots.filter(other => other !== slot);
+    this.slots.remove(slot);
     this.last = undefined;
+    this.lastLogged = undefined;
   }
 
   /** The slot of that id; typed error when there is none. */
   byId(id: number): Memslot {
-    const slot = this.slots.find(other => other.spec.id === id);
+    const slot = this.slots.get(id);
     if (slot === undefined)
       throw unknownSlot(
         id,
-        this.slots.map(other => other.spec.id),
+        this.all.map(other => other.spec.id),
       );
     return slot;
   }
@@ -147,13 +157,9 @@ export class Memslots {
   }
 
   private search(gfn: number): Memslot | undefined {
-    for (const slot of this.slots) {
-      if (gfn >= slot.base && gfn < slot.end) {
-        this.last = slot;
-        return slot;
-      }
-    }
-    return undefined;
+    const slot = this.slots.find(gfn);
+    if (slot !== undefined) this.last = slot;
+    return slot;
   }
 
   /** What a host fault on a frame would do; pure. */

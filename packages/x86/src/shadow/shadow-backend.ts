@@ -346,7 +346,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
     if (slot.logged === on) return;
     if (on) this.dirtyLog.enable(slot);
     else this.dirtyLog.disable(slot);
-    this.pmlActive = this.shadowPolicy.pml && this.slots.loggedCount > 0;
+    this.pmlActive = this.shadowPolicy.pml && this.slots.isAnyLogged;
   }
 
   private range(op: { readonly slot: number; readonly firstPage?: number; readonly npages?: number }): { slot: Memslot; start: number; end: number } {

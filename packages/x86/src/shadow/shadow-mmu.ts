@@ -314,8 +314,6 @@ export class ShadowMmu {
   }
 
   private limit(): number {
-    let npages = 0;
-    for (const slot of this.slots.all) npages += slot.spec.npages;
-    return Math.max(MIN_MMU_PAGES, Math.floor(npages / PAGES_PER_SHADOW_PAGE));
+    return Math.max(MIN_MMU_PAGES, Math.floor(this.slots.npages / PAGES_PER_SHADOW_PAGE));
   }
 }

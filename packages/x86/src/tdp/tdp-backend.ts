@@ -285,7 +285,7 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
     if (slot.logged === on) return;
     if (on) this.dirtyLog.enable(slot);
     else this.dirtyLog.disable(slot);
-    this.pmlActive = this.policy.pml && this.slots.loggedCount > 0;
+    this.pmlActive = this.policy.pml && this.slots.isAnyLogged;
   }
 
   private age(op: Extract<HostOp, { op: 'age' }>): void {
