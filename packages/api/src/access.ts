@@ -32,8 +32,10 @@ export interface AccessRun {
  */
 export interface RandomRun {
   readonly vfn: Vfn;
-  /** Frames of the region, and number of accesses. */
+  /** Pages of the region, and number of accesses. */
   readonly count: number;
+  /** Host frames in one page: a whole number, or 1/n. Absent: 1. */
+  readonly pageFrames?: number;
   readonly randomOrder: boolean;
   readonly writePercent: number;
 }

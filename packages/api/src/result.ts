@@ -32,6 +32,8 @@ export interface RunResult {
   readonly schema: typeof RESULT_SCHEMA;
   readonly name: string;
   readonly config: Readonly<Record<string, unknown>>;
+  /** Guest mode that the test ran in, by name; absent where the workload has none. */
+  readonly guestMode?: string;
   readonly seed: number;
   readonly notes: readonly string[];
   readonly phases: readonly PhaseResult[];

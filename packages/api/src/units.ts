@@ -28,11 +28,11 @@ export const PAGES_PER_LEVEL: readonly number[] = [0, 1, 512, 512 ** 2, 512 ** 3
 const SIZE_FACTORS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
 /**
- * Reads a size such as `4K`, `16M`, `1G`, `12T` or a plain number of bytes.
+ * Reads a size such as `4K`, `16M`, `1G`, `12T` or a plain number of bytes, also in hexadecimal (`0x200000`), as the tests do.
  * @returns bytes, or undefined when the text is not a size: negative, fractional, unknown suffix, beyond 2^53.
  */
 export function parseSize(text: string): number | undefined {
-  const match = /^(\d+)([KMGT]?)(?:i?B)?$/i.exec(text.trim());
+  const match = /^(0x[0-9a-f]+|\d+)([KMGT]?)(?:i?B)?$/i.exec(text.trim());
   if (match === null) return undefined;
   const bytes = Number(match[1]) * (SIZE_FACTORS[(match[2] ?? '').toUpperCase()] ?? NaN);
   return Number.isSafeInteger(bytes) ? bytes : undefined;

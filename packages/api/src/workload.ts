@@ -124,6 +124,8 @@ export interface VmLayout {
 /** A VM and what happens in it. */
 export interface WorkloadPlan {
   readonly vm: VmLayout;
+  /** Guest mode of the selftests, `P40V48_4K`; absent where the workload has none. */
+  readonly guestMode?: string;
   readonly phases: PhaseList;
   /** Things a reader of the result should know (approximations taken), one sentence each. */
   readonly notes: readonly string[];

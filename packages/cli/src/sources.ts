@@ -8,10 +8,12 @@ import {
   planRun,
   readTestFile,
   resolveRuns,
+  testFilesIn,
   type RawConfig,
   type Registry,
   type ResolvedRun,
 } from '@mmulab/runner';
+import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { loadRegistry } from './built-in';
 import { nothingToRun, tooManySources } from './errors';
@@ -47,8 +49,9 @@ export function prepareCommandLine(commandLine: readonly string[], settings: Set
   return prepare(commandLineConfig(commandLine, registry), settings, registry);
 }
 
-/** The runs of a config or .test file. Errors name the file. */
+/** The runs of a config or .test file, or of all .test files in a folder. Errors name the file. */
 export function prepareFile(file: string, settings: Settings): readonly PreparedRun[] {
+  if (isFolder(file)) return testFilesIn(file).flatMap(path => prepareFile(path, settings));
   return inPlace(file, () => {
     if (file.endsWith('.test')) return prepareCommandLine(readTestFile(file), settings);
     const raw = loadConfigFile(file);
@@ -56,6 +59,10 @@ export function prepareFile(file: string, settings: Settings): readonly Prepared
     const plugins = (settings.plugin ?? []).map(plugin => (plugin.startsWith('.') ? resolve(plugin) : plugin));
     return prepare(raw, settings, loadRegistry([...plugins, ...pluginsOf(raw)], dirname(resolve(file))));
   });
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** Everything that is wrong with a run is found before the first one starts, the layout of its VM included. */

@@ -3,7 +3,7 @@
  */
 import type { RunResult } from '@mmulab/api';
 import { comparisonDocument, isSameInAll, type ComparedPhase, type Comparison } from './compare';
-import { describeRun, EMPTY_CATALOG, followsFromKernel, type Catalog } from './describe';
+import { describeRun, EMPTY_CATALOG, GUEST_MODE, followsFromKernel, type Catalog } from './describe';
 import { foldIterations } from './iterations';
 import { formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
 import type { CsvRows, Report, View } from './reporter';
@@ -66,9 +66,11 @@ function baseName(run: RunResult): string {
 
 /** What ran, as far as it is the same in all runs. */
 function commonLines({ runs, settings }: Comparison, catalog: Catalog): string[] {
-  const differing = settings.flatMap(setting => [setting.path, ...setting.echoes]);
+  const modes = new Set(runs.map(run => run.guestMode));
+  const differing = [...settings.flatMap(setting => [setting.path, ...setting.echoes]), ...(modes.size > 1 ? [GUEST_MODE] : [])];
   const lines = [...new Set(runs.map(run => describeRun(run, catalog, differing)))].filter(line => line !== '');
-  return lines.length === 1 ? lines : [];
+  const modeLine = modes.size > 1 ? [`guest mode: ${runs.map(run => run.guestMode ?? 'none').join(' | ')}`] : [];
+  return [...(lines.length === 1 ? lines : []), ...modeLine];
 }
 
 function settingLine(setting: Setting): string {

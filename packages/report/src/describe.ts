@@ -8,10 +8,15 @@ import { configValue, isRecord, settingText } from './settings';
 export interface Catalog {
   readonly backends: readonly BackendDefinition[];
   readonly workloads: readonly WorkloadDefinition[];
+  /** What the host's memory does by a backend's kernel. Absent: not known, so all of it is said. */
+  hostMemory?(backend: BackendDefinition, kernel: string): OptionValues;
 }
 
 /** A catalog of nothing: then every option of the workload is said, and none of the backend. */
 export const EMPTY_CATALOG: Catalog = { backends: [], workloads: [] };
+
+/** Place of the guest mode's name in a result. */
+export const GUEST_MODE = 'guestMode';
 
 /** Options of a workload that are said whatever they are. */
 const ALWAYS_SAID = ['vcpus', 'bytes', 'backing'];
@@ -20,11 +25,12 @@ const ALWAYS_SAID = ['vcpus', 'bytes', 'backing'];
  * Describes a run: `x86-tdp, kernel 6.1.192, eager_page_split=N: dirty_log_perf_test vcpus=2 bytes=16M`.
  * @param except paths of settings that are said elsewhere
  */
-export function describeRun({ config }: RunResult, catalog: Catalog, except: readonly string[] = []): string {
+export function describeRun({ config, guestMode }: RunResult, catalog: Catalog, except: readonly string[] = []): string {
   const said = (...path: string[]): string => (except.includes(path.join('.')) ? '' : textAt(config, ...path));
   const kernel = said('backend', 'kernel');
   const backend = [said('backend', 'name'), kernel === '' ? '' : `kernel ${kernel}`, ...machineOptions(config, catalog, except)];
-  const workload = [said('workload', 'name'), ...workloadOptions(config, catalog, except)];
+  const mode = guestMode === undefined || except.includes(GUEST_MODE) ? '' : `(guest mode ${guestMode})`;
+  const workload = [said('workload', 'name'), ...workloadOptions(config, catalog, except), mode];
   return [join(backend, ', '), join(workload, ' ')].filter(part => part !== '').join(': ');
 }
 
@@ -40,14 +46,20 @@ function textAt(config: Config, ...path: string[]): string {
 }
 
 /** Whether a setting is a switch that has, in every run, the value its kernel has: then the kernels say it all. */
-export function followsFromKernel(path: string, runs: readonly RunResult[], { backends }: Catalog): boolean {
-  const prefix = 'backend.options.';
-  if (!path.startsWith(prefix)) return false;
-  const name = path.slice(prefix.length);
+export function followsFromKernel(path: string, runs: readonly RunResult[], catalog: Catalog): boolean {
+  const place = ['backend.options.', 'host.'].find(prefix => path.startsWith(prefix));
+  if (place === undefined) return false;
+  const name = path.slice(place.length);
   return runs.every(({ config }) => {
-    const backend = backendOf(config, backends);
-    return backend !== undefined && kernelOptions(config, backend)[name] === configValue(config, 'backend', 'options', name);
+    const backend = backendOf(config, catalog.backends);
+    if (backend === undefined) return false;
+    const implied = place === 'host.' ? hostMemory(config, backend, catalog) : kernelOptions(config, backend);
+    return implied[name] === configValue(config, ...path.split('.'));
   });
+}
+
+function hostMemory(config: Config, backend: BackendDefinition, catalog: Catalog): OptionValues {
+  return catalog.hostMemory?.(backend, textAt(config, 'backend', 'kernel')) ?? {};
 }
 
 function backendOf(config: Config, backends: Catalog['backends']): BackendDefinition | undefined {
@@ -61,14 +73,15 @@ function kernelOptions(config: Config, backend: BackendDefinition): OptionValues
 }
 
 /** What is not as the kernel profile has it, and what is not as on the usual host. */
-function machineOptions(config: Config, { backends }: Catalog, except: readonly string[]): string[] {
-  const backend = backendOf(config, backends);
+function machineOptions(config: Config, catalog: Catalog, except: readonly string[]): string[] {
+  const backend = backendOf(config, catalog.backends);
   if (backend === undefined) return [];
   const usual = kernelOptions(config, backend);
+  const usualHost = { ...defaultsOf(backend.hostOptions), ...hostMemory(config, backend, catalog) };
   const isUsual = (values: OptionValues, name: string, value: unknown): boolean => values[name] === undefined || values[name] === value;
   return [
     ...optionsAt(config, ['backend', 'options'], except, (name, value) => !isUsual(usual, name, value)),
-    ...optionsAt(config, ['host'], except, (name, value) => !isUsual(defaultsOf(backend.hostOptions), name, value)),
+    ...optionsAt(config, ['host'], except, (name, value) => !isUsual(usualHost, name, value)),
   ];
 }
 

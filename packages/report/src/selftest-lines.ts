@@ -51,7 +51,8 @@ const GAUGE = /^(pages_|nx_lpage_splits$)/;
 export function selftestLines(result: RunResult, title: string): readonly string[] {
   const hasTimes = result.phases.some(phase => phase.time !== undefined);
   const head = hasTimes ? title : `${title} (no cost model: counts in place of times)`;
-  return [head, ...result.phases.map(phase => selftestLine(result, phase)), ...summaryLines(result)];
+  const mode = result.guestMode === undefined ? [] : [`Testing guest mode: ${result.guestMode}`];
+  return [head, ...mode, ...result.phases.map(phase => selftestLine(result, phase)), ...summaryLines(result)];
 }
 
 function selftestLine(result: RunResult, phase: PhaseResult): string {

@@ -196,7 +196,7 @@ export const schedulerStage = (vcpu: number, stage: number, stages: number): Mmu
   new MmulabError('SCHEDULER_STAGE', `vCPU ${vcpu}: the backend answered stage ${stage} of ${stages}`, 'internal');
 
 export const testFileCommands = (path: string, found: number): MmulabError =>
-  usage('TEST_FILE_COMMANDS', `${path}: ${found} command lines, expected one (lines that begin with # and empty ones do not count)`);
+  usage('TEST_FILE_COMMANDS', `${path}: ${found} command lines, expected one (empty lines and what follows a # do not count)`);
 
 export const thresholdSyntax = (path: string, value: unknown, expected: string): MmulabError =>
   usage('THRESHOLD_SYNTAX', `thresholds.${path}: ${showValue(value)}: expected ${expected}`);

@@ -4,10 +4,12 @@
 export { inPlace } from './errors';
 export { Registry } from './registry';
 export type { PluginSummary } from './registry';
+export { backingHost, builtInBackings } from './host/backings';
 export type { BackingHost } from './host/backings';
+export { hostMemoryValues } from './host/releases';
 export { loadConfigFile } from './config/load';
 export type { RawBackend, RawConfig, RawOptions, RawWorkload, ResolvedRun } from './config/types';
-export { commandLineConfig, readTestFile, splitCommand, splitList } from './config/command-line';
+export { commandLineConfig, readTestFile, splitCommand, splitList, testFilesIn } from './config/command-line';
 export { applySetting } from './config/settings';
 export { overrideConfig } from './config/overrides';
 export type { ExtraAxis, Override } from './config/overrides';

@@ -48,6 +48,9 @@ export function readRecordFile(path: string): RecordFile {
 
 /** What was recorded did happen: hugetlb memory that MADV_DONTNEED does not drop was taken away by mapping over it. */
 const RECORDED_HOST = { hugetlb_dontneed: 'Y' };
+/** Option of workloads that names the generation of the test, and what was recorded where it leaves that to kernel and flags. */
+const SELFTEST = 'selftest';
+const RECORDED_TESTS: Readonly<Record<string, string>> = { kernel: '6.1', 'until-6.1': '6.1', 'since-6.2': '6.12' };
 
 /**
  * Resolves a record to a run.
@@ -78,7 +81,18 @@ export function resolveRecord(record: KernelRecord, file: string, registry: Regi
   };
   const [run] = inPlace(place, () => resolveRuns(config, registry));
   if (run === undefined) throw recordShape(place, record.command, 'one run');
-  return { record, place, file, run };
+  return { record, place, file, run: asRecorded(run, record) };
+}
+
+/**
+ * A run of the test that was recorded: where the record does not say, that of the 6.1 tree, or of the 6.12 tree where flags of newer tests are given. (The
+ * kernel does not tell: one build of the tests ran on all kernels.)
+ */
+function asRecorded(run: ResolvedRun, record: KernelRecord): ResolvedRun {
+  const { options } = run.workload;
+  const generation = RECORDED_TESTS[String(options[SELFTEST])];
+  if (generation === undefined || record.workload_options[SELFTEST] !== undefined) return run;
+  return { ...run, workload: { ...run.workload, options: { ...options, [SELFTEST]: generation } } };
 }
 
 function checkWorkload(record: KernelRecord, place: string, registry: Registry): void {

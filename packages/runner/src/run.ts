@@ -100,6 +100,7 @@ export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHook
     schema: RESULT_SCHEMA,
     name: variation === '' ? name : `${name} (${variation})`,
     config: resolvedConfig(run),
+    ...(plan.guestMode === undefined ? {} : { guestMode: plan.guestMode }),
     seed,
     notes: [...run.notes, ...plan.notes, ...notes],
     ...performed,

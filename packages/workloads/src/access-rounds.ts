@@ -6,8 +6,10 @@ import type { OptionSpec, PhaseStep, Workload, WorkloadDefinition, WorkloadPlan,
 import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
 import { memoryTooLarge, sizeUnaligned } from './errors';
-import { layOutGuest } from './guest-layout';
+import { guestUnitFrames, layOutGuest } from './guest-layout';
+import { resolveSelftest, selftestOption } from './generation';
 import { guestModeOption, resolveGuestMode } from './guest-mode';
+import { guestPages } from './guest-pages';
 import {
   MAX_TEST_MEMORY_BYTES,
   modeFlag,
@@ -20,11 +22,11 @@ import {
   vcpusOption,
 } from './option-values';
 import { protectSteps, roundFlags, roundOptions, roundPhases, type PassRound } from './rounds';
-import { accesses, destroyVmPhase, guestStep, phase } from './steps';
+import { destroyVmPhase, guestStep, phase } from './steps';
 
 const NAME = 'access_rounds';
 
-const options: readonly OptionSpec[] = [vcpusOption, ...roundOptions, overlapOption, guestModeOption];
+const options: readonly OptionSpec[] = [selftestOption, vcpusOption, ...roundOptions, overlapOption, guestModeOption];
 const flags: readonly CommandFlag[] = [vcpusFlag, ...roundFlags, overlapFlag, modeFlag];
 
 /** What access_rounds says of itself. */
@@ -41,17 +43,19 @@ export class AccessRounds implements Workload {
   /** @throws MmulabError for sizes that do not fit together and rounds the kernel would refuse */
   plan(request: WorkloadRequest): WorkloadPlan {
     const { options: values, machine } = request;
-    const mode = resolveGuestMode(NAME, textValue(values, 'guest_mode'), '6.1', machine);
+    const selftest = resolveSelftest(NAME, values, request.kernel);
+    const mode = resolveGuestMode(NAME, textValue(values, 'guest_mode'), selftest.generation, machine);
     const [vcpus, bytes] = [numberValue(values, 'vcpus'), numberValue(values, 'bytes')];
     const overlap = switchValue(values, 'overlap');
-    if (bytes % mode.pageSizeBytes !== 0) throw sizeUnaligned(NAME, 'bytes', bytes, mode.pageSizeBytes);
+    const unit = guestUnitFrames(mode) * machine.pageSizeBytes;
+    if (bytes % unit !== 0) throw sizeUnaligned(NAME, 'bytes', bytes, unit);
     const totalBytes = overlap ? bytes : bytes * vcpus;
     if (totalBytes > MAX_TEST_MEMORY_BYTES) throw memoryTooLarge(NAME, totalBytes, MAX_TEST_MEMORY_BYTES);
     const backing = request.backing(textValue(values, 'backing'));
     const layout = layOutGuest(request, {
       workload: NAME,
       program: 'rounds',
-      generation: '6.1',
+      isNewer: selftest.isNewer,
       mode,
       vcpus,
       npages: totalBytes / machine.pageSizeBytes,
@@ -62,12 +66,12 @@ export class AccessRounds implements Workload {
     const everyone = Array.from({ length: vcpus }, (_, vcpu) => vcpu);
     const sharePages = bytes / machine.pageSizeBytes;
     const pass = ({ kind, stride }: PassRound): PhaseStep[] => {
-      const run = { stride: stride * mode.pageFrames };
-      const count = Math.ceil(sharePages / run.stride);
+      const { pageFrames } = mode;
+      const count = Math.ceil(sharePages / pageFrames / stride);
       const first = (vcpu: number): number => layout.baseVfn + (overlap ? 0 : vcpu * sharePages);
       return [
         guestStep(
-          everyone.map(vcpu => layout.again([accesses(first(vcpu), count, kind, run)])),
+          everyone.map(vcpu => layout.again(guestPages({ vfn: first(vcpu), count, kind, pageFrames, stride }))),
           overlap,
         ),
       ];
@@ -83,6 +87,6 @@ export class AccessRounds implements Workload {
       ...roundPhases({ workload: NAME, rounds, manualProtect, slot, backing, pass }),
       destroyVmPhase(),
     ];
-    return { vm: layout.vm, phases, notes: layout.notes };
+    return { vm: layout.vm, guestMode: mode.name, phases, notes: layout.notes };
   }
 }

@@ -11,21 +11,10 @@ import 'reflect-metadata';
 import type { HostOp, OptionSpec, Workload, WorkloadDefinition, WorkloadPhase, WorkloadPlan, WorkloadRequest } from '@mmulab/api';
 import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
+import { resolveSelftest, selftestOption } from './generation';
 import { guestModeOption } from './guest-mode';
 import { WRITE_ALL, planMemstress, type Memstress, type PassStyle } from './memstress';
-import {
-  backingFlag,
-  backingOption,
-  bytesFlag,
-  bytesOption,
-  generationValue,
-  modeFlag,
-  overlapFlag,
-  overlapOption,
-  selftestOption,
-  vcpusFlag,
-  vcpusOption,
-} from './option-values';
+import { backingFlag, backingOption, bytesFlag, bytesOption, modeFlag, overlapFlag, overlapOption, vcpusFlag, vcpusOption } from './option-values';
 import { destroyVmPhase, guestStep, hostSteps, phase } from './steps';
 
 const NAME = 'access_tracking_perf_test';
@@ -54,7 +43,7 @@ export const accessTrackingDefinition: WorkloadDefinition = defineWorkload({
 @injectable()
 export class AccessTracking implements Workload {
   plan(request: WorkloadRequest): WorkloadPlan {
-    const test = planMemstress(NAME, request, { generation: generationValue(NAME, request.options) });
+    const test = planMemstress(NAME, request, { selftest: resolveSelftest(NAME, request.options, request.kernel) });
     const touch = (name: string, style: PassStyle, label: string): WorkloadPhase => phase(name, [guestStep(test.again(style), test.shared)], label);
     const phases = [
       phase('populating_memory', [guestStep(test.start(WRITE_ALL), test.shared)], 'Populating memory'),
@@ -66,7 +55,7 @@ export class AccessTracking implements Workload {
       touch('reading_from_idle_memory', READ_ALL, 'Reading from idle memory'),
       destroyVmPhase(),
     ];
-    return { vm: test.layout.vm, phases, notes: test.layout.notes };
+    return { vm: test.layout.vm, guestMode: test.mode.name, phases, notes: test.layout.notes };
   }
 }
 

@@ -13,8 +13,8 @@ const syntax: CommandSyntax = {
     { letter: 'o', option: 'overlap', value: true, doc: 'overlap' },
     { letter: 'g', option: 'manual', value: false, doc: 'not manual' },
     { letter: 'r', argument: '0|1', option: 'read', values: { 0: false, 1: true }, doc: 'read' },
-    { letter: 'f', argument: 'n', option: 'fraction', generation: '6.1', doc: 'fraction' },
-    { letter: 'w', argument: 'n', option: 'percent', generation: '6.12', doc: 'percent' },
+    { letter: 'f', argument: 'n', option: 'fraction', family: 'until-6.1', doc: 'fraction' },
+    { letter: 'w', argument: 'n', option: 'percent', family: 'since-6.2', doc: 'percent' },
     { letter: 'n', refused: 'not simulated', doc: 'nested' },
   ],
 };
@@ -38,9 +38,9 @@ describe('a command line', () => {
     expect(parse('-v 2 -v 3')).toEqual({ vcpus: '3' });
   });
 
-  it('tells the generation of the test by its flags', () => {
-    expect(parse('-f 20')).toEqual({ fraction: '20', selftest: '6.1' });
-    expect(parse('-w 5')).toEqual({ percent: '5', selftest: '6.12' });
+  it('tells the tests up to 6.1 and those from 6.2 on by their flags', () => {
+    expect(parse('-f 20')).toEqual({ fraction: '20', selftest: 'until-6.1' });
+    expect(parse('-w 5')).toEqual({ percent: '5', selftest: 'since-6.2' });
   });
 
   it.each([
@@ -80,8 +80,8 @@ describe('the usage text', () => {
       ' -o        overlap',
       ' -g        not manual',
       ' -r 0|1    read',
-      ' -f n      fraction (test of 6.1)',
-      ' -w n      percent (test of 6.12)',
+      ' -f n      fraction (tests up to 6.1)',
+      ' -w n      percent (tests from 6.2 on)',
       ' -n        nested (not supported: not simulated)',
     ]);
   });
@@ -95,7 +95,6 @@ describe('the tests', () => {
       backing: 'anonymous_hugetlb_2mb',
       manual_protect: false,
       write_fraction: '20',
-      selftest: '6.1',
     });
     expect(crChurnDefinition.parseArguments('-m w -n 16 -p 16 -r 1'.split(' '))).toEqual({
       change: 'w',
@@ -104,6 +103,11 @@ describe('the tests', () => {
       read_only_pages: true,
     });
     expect(demandPagingDefinition.parseArguments(['-u', 'MISSING', '-d100'])).toEqual({ uffd: 'missing', delay_us: '100' });
+  });
+
+  it('say of which side they are where the value of a flag does not', () => {
+    const selftestOf = (flags: string): unknown => dirtyLogPerfDefinition.parseArguments(flags.split(' '))['selftest'];
+    expect(['-w 10', '-w 100', '-f 20', '-f 1', '-g'].map(selftestOf)).toEqual([undefined, 'since-6.2', undefined, 'until-6.1', undefined]);
   });
 
   it('refuse an L2 guest in dirty_log_perf_test and say what it needs', () => {

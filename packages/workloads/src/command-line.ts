@@ -13,15 +13,15 @@ import {
   unknownFlag,
   unsupportedFlag,
 } from './errors';
-import type { Generation } from './guest-mode';
+import { Family } from './generation';
 
 interface FlagBase {
   /** The letter after the dash. */
   readonly letter: string;
   /** A sentence for the usage text. */
   readonly doc: string;
-  /** The generation of the test that has this flag, when it tells the generations apart. */
-  readonly generation?: Generation;
+  /** The tests that have this flag, when it tells them apart. */
+  readonly family?: Family;
 }
 
 /** A flag followed by a value that becomes the value of `option` as it stands, or through `values`. */
@@ -69,13 +69,23 @@ export interface WorkloadSyntax {
 /** Completes a workload's definition by its usage text and its command-line parser. */
 export function defineWorkload({ name, doc, options, flags }: WorkloadSyntax): WorkloadDefinition {
   const syntax = { test: name, flags };
-  return { name, doc, options, usage: usageText(syntax), parseArguments: argv => parseCommandLine(syntax, argv) };
+  return { name, doc, options, usage: usageText(syntax), parseArguments: argv => withoutImplied(parseCommandLine(syntax, argv), options, flags) };
+}
+
+/** A value that only tests of one side have says itself which test it is; a flag with the usual value does not. */
+function withoutImplied(raw: RawOptions, options: readonly OptionSpec[], flags: readonly CommandFlag[]): RawOptions {
+  const { selftest, ...others } = raw;
+  const usual = (name: string): string => String(options.find(option => option.name === name)?.default);
+  const says = flags.some(
+    flag => 'option' in flag && flag.family === selftest && String(raw[flag.option] ?? usual(flag.option)) !== usual(flag.option),
+  );
+  return selftest === undefined || !says ? raw : others;
 }
 
 /**
  * Reads a command line.
  * @param argv the words after the name of the test
- * @returns raw option values; `selftest` among them when a flag tells the generation
+ * @returns raw option values; `selftest` among them when a flag tells which tests have it
  * @throws MmulabError COMMAND_UNKNOWN_FLAG, COMMAND_MISSING_VALUE, COMMAND_INVALID_VALUE, COMMAND_STRAY_ARGUMENT, COMMAND_NOT_SUPPORTED,
  * COMMAND_CONFLICTING_FLAGS, COMMAND_REPEATED_FLAG; COMMAND_HELP with the usage text for `-h`
  */
@@ -91,8 +101,8 @@ export function parseCommandLine(syntax: CommandSyntax, argv: readonly string[])
     if (!/^-./.test(word)) throw strayArgument(syntax.test, word);
     at += parseWord(syntax, word, argv[at + 1], options, given);
   }
-  const generation = generationOf(syntax, given);
-  return generation === undefined ? options : { ...options, selftest: generation };
+  const family = familyOf(syntax, given);
+  return family === undefined ? options : { ...options, selftest: family };
 }
 
 function rejectStrays(syntax: CommandSyntax, words: readonly string[]): void {
@@ -145,11 +155,11 @@ function meaningOf(syntax: CommandSyntax, flag: ValueFlag, value: string): strin
   return meaning;
 }
 
-function generationOf(syntax: CommandSyntax, given: readonly CommandFlag[]): Generation | undefined {
-  const older = given.find(flag => flag.generation === '6.1');
-  const newer = given.find(flag => flag.generation === '6.12');
+function familyOf(syntax: CommandSyntax, given: readonly CommandFlag[]): Family | undefined {
+  const older = given.find(flag => flag.family === Family.Older);
+  const newer = given.find(flag => flag.family === Family.Newer);
   if (older !== undefined && newer !== undefined) throw conflictingGenerations(syntax.test, `-${older.letter}`, `-${newer.letter}`);
-  return (older ?? newer)?.generation;
+  return (older ?? newer)?.family;
 }
 
 /** Usage text of a test: one line with all flags, then one line per flag. */
@@ -164,5 +174,5 @@ export function usageText(syntax: CommandSyntax): string {
 
 function flagDoc(flag: CommandFlag): string {
   if ('refused' in flag) return `${flag.doc} (not supported: ${flag.refused})`;
-  return flag.generation === undefined ? flag.doc : `${flag.doc} (test of ${flag.generation})`;
+  return flag.family === undefined ? flag.doc : `${flag.doc} (tests ${flag.family === Family.Older ? 'up to 6.1' : 'from 6.2 on'})`;
 }

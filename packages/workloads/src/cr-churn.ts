@@ -110,7 +110,7 @@ export class CrChurn implements Workload {
     const layout = layOutGuest(request, {
       workload: NAME,
       program: 'churn',
-      generation: '6.1',
+      isNewer: false,
       mode: resolveGuestMode(NAME, '', '6.1', machine),
       vcpus,
       npages: REGION_PAGES,

@@ -109,7 +109,7 @@ export class Cr0WpChurn implements Workload {
     const layout = layOutGuest(request, {
       workload: NAME,
       program: 'churn',
-      generation: '6.1',
+      isNewer: false,
       mode: resolveGuestMode(NAME, '', '6.1', machine),
       vcpus,
       npages: aligned(touchedPages) + aligned(protectedPages),

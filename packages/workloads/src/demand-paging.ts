@@ -9,6 +9,7 @@ import type { BackingUse, OptionSpec, Workload, WorkloadDefinition, WorkloadPlan
 import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
 import { optionConflict } from './errors';
+import { Family, resolveSelftest, selftestOption, type FamilyOptions } from './generation';
 import { guestModeOption } from './guest-mode';
 import { WRITE_ALL, planMemstress } from './memstress';
 import {
@@ -16,18 +17,15 @@ import {
   backingOption,
   bytesFlag,
   bytesOption,
-  generationValue,
   modeFlag,
   overlapFlag,
   overlapOption,
   pinningFlag,
   pinningOption,
-  selftestOption,
   switchOption,
   textValue,
   vcpusFlag,
   vcpusOption,
-  type GenerationOptions,
 } from './option-values';
 import { destroyVmPhase, guestStep, phase } from './steps';
 
@@ -59,11 +57,11 @@ const options: readonly OptionSpec[] = [
     integer: true,
     unit: 'us',
   },
-  switchOption('single_uffd', '6.12 (-a): one userfaultfd for all memory instead of one per vCPU. Counts do not depend on it.'),
+  switchOption('single_uffd', 'Newer tests (-a): one userfaultfd for all memory instead of one per vCPU. Counts do not depend on it.'),
   {
     kind: 'number',
     name: 'readers',
-    doc: '6.12 (-r): handler threads per userfaultfd. Counts do not depend on it.',
+    doc: 'Newer tests (-r): handler threads per userfaultfd. Counts do not depend on it.',
     default: 1,
     min: 1,
     max: 2 ** 31 - 1,
@@ -86,13 +84,13 @@ const flags: readonly CommandFlag[] = [
   backingFlag,
   vcpusFlag,
   overlapFlag,
-  { letter: 'a', option: 'single_uffd', value: true, generation: '6.12', doc: 'one userfaultfd for all vCPUs' },
-  { letter: 'r', argument: 'readers', option: 'readers', generation: '6.12', doc: 'handler threads per userfaultfd' },
+  { letter: 'a', option: 'single_uffd', value: true, family: Family.Newer, doc: 'one userfaultfd for all vCPUs' },
+  { letter: 'r', argument: 'readers', option: 'readers', family: Family.Newer, doc: 'handler threads per userfaultfd' },
   pinningFlag,
 ];
 
-/** Options of 6.12 alone. */
-const OWN_OPTIONS: GenerationOptions = { '6.1': {}, '6.12': { single_uffd: false, readers: 1, pinning: '' } };
+/** Options of newer tests alone. */
+const OWN_OPTIONS: FamilyOptions = { [Family.Older]: {}, [Family.Newer]: { single_uffd: false, readers: 1, pinning: '' } };
 
 /** What demand_paging_test says of itself. */
 export const demandPagingDefinition: WorkloadDefinition = defineWorkload({
@@ -113,8 +111,8 @@ export class DemandPaging implements Workload {
       throw optionConflict(NAME, 'uffd', `minor faults need shared memory (${SHARED_BACKINGS.join(', ')}), not ${backing}`);
     }
     const use: BackingUse = uffd === 'missing' ? { userfaultfd: 'missing' } : {};
-    const test = planMemstress(NAME, request, { generation: generationValue(NAME, request.options, OWN_OPTIONS), use });
+    const test = planMemstress(NAME, request, { selftest: resolveSelftest(NAME, request.options, request.kernel, OWN_OPTIONS), use });
     const phases = [phase('guest_execution', [guestStep(test.start(WRITE_ALL), test.shared)], 'Total guest execution time'), destroyVmPhase()];
-    return { vm: test.layout.vm, phases, notes: test.layout.notes };
+    return { vm: test.layout.vm, guestMode: test.mode.name, phases, notes: test.layout.notes };
   }
 }

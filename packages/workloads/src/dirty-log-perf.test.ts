@@ -119,7 +119,7 @@ describe('the random sequence of the 6.12 test', () => {
     const program: VcpuProgram = populate?.kind === 'guest' ? (populate.programs[1] ?? []) : [];
     expect(program.find(step => step.op === 'random')).toEqual({
       op: 'random',
-      run: { vfn: 0xc0200, count: 512, randomOrder: false, writePercent: 100 },
+      run: { vfn: 0xc0200, count: 512, pageFrames: 1, randomOrder: false, writePercent: 100 },
     });
   });
 

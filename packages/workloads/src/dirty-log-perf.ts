@@ -8,6 +8,7 @@ import 'reflect-metadata';
 import type { HostOp, OptionSpec, Workload, WorkloadDefinition, WorkloadPhase, WorkloadPlan, WorkloadRequest } from '@mmulab/api';
 import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
+import { Family, resolveSelftest, selftestOption, type FamilyOptions } from './generation';
 import { guestModeOption } from './guest-mode';
 import { LazyPhases } from './lazy-phases';
 import { WRITE_ALL, planMemstress, type Memstress, type PassStyle } from './memstress';
@@ -16,7 +17,6 @@ import {
   backingOption,
   bytesFlag,
   bytesOption,
-  generationValue,
   modeFlag,
   numberValue,
   overlapFlag,
@@ -24,12 +24,10 @@ import {
   physOffsetOption,
   pinningFlag,
   pinningOption,
-  selftestOption,
   switchOption,
   switchValue,
   vcpusFlag,
   vcpusOption,
-  type GenerationOptions,
 } from './option-values';
 import { destroyVmPhase, guestStep, hostSteps, phase } from './steps';
 
@@ -49,7 +47,7 @@ const options: readonly OptionSpec[] = [
   {
     kind: 'number',
     name: 'write_fraction',
-    doc: '6.1 (-f): one page in so many is written, the others are read; every pass alike, populating included.',
+    doc: 'Tests up to 6.1 (-f): one page in so many is written, the others are read; every pass alike, populating included.',
     default: 1,
     min: 1,
     max: MAX_INT,
@@ -58,17 +56,17 @@ const options: readonly OptionSpec[] = [
   {
     kind: 'number',
     name: 'write_percent',
-    doc: '6.12 (-w): chance that a page is written, in percent; drawn per page. Populating writes every page.',
+    doc: 'Tests from 6.2 on (-w): chance that a page is written, in percent; drawn per page. Populating writes every page.',
     default: 100,
     min: 0,
     max: 100,
     integer: true,
   },
-  switchOption('random_order', '6.12 (-a): pages are drawn at random instead of taken in order.'),
+  switchOption('random_order', 'Tests from 6.2 on (-a): pages are drawn at random instead of taken in order.'),
   {
     kind: 'number',
     name: 'random_seed',
-    doc: '6.12 (-r): seed of the generator. The test never hands it to the guest, so it changes nothing.',
+    doc: 'Tests from 6.2 on (-r): seed of the generator. The test never hands it to the guest, so it changes nothing.',
     default: 1,
     min: 0,
     max: 2 ** 32 - 1,
@@ -93,10 +91,10 @@ const flags: readonly CommandFlag[] = [
   modeFlag,
   { letter: 'n', refused: 'an L2 guest needs the shadow MMU; nested_rounds runs one', doc: 'run in a nested guest' },
   bytesFlag,
-  { letter: 'f', argument: 'fraction', option: 'write_fraction', generation: '6.1', doc: 'write every n-th page' },
-  { letter: 'w', argument: 'percent', option: 'write_percent', generation: '6.12', doc: 'chance of a write, in percent' },
-  { letter: 'a', option: 'random_order', value: true, generation: '6.12', doc: 'touch pages in random order' },
-  { letter: 'r', argument: 'seed', option: 'random_seed', generation: '6.12', doc: 'seed (without effect in the guest)' },
+  { letter: 'f', argument: 'fraction', option: 'write_fraction', family: Family.Older, doc: 'write every n-th page' },
+  { letter: 'w', argument: 'percent', option: 'write_percent', family: Family.Newer, doc: 'chance of a write, in percent' },
+  { letter: 'a', option: 'random_order', value: true, family: Family.Newer, doc: 'touch pages in random order' },
+  { letter: 'r', argument: 'seed', option: 'random_seed', family: Family.Newer, doc: 'seed (without effect in the guest)' },
   vcpusFlag,
   overlapFlag,
   backingFlag,
@@ -113,10 +111,10 @@ export const dirtyLogPerfDefinition: WorkloadDefinition = defineWorkload({
   flags,
 });
 
-/** Options of one generation alone. */
-const OWN_OPTIONS: GenerationOptions = {
-  '6.1': { write_fraction: 1 },
-  '6.12': { write_percent: 100, random_order: false, random_seed: 1, pinning: '' },
+/** Options of one family alone. */
+const OWN_OPTIONS: FamilyOptions = {
+  [Family.Older]: { write_fraction: 1 },
+  [Family.Newer]: { write_percent: 100, random_order: false, random_seed: 1, pinning: '' },
 };
 
 /** dirty_log_perf_test. */
@@ -125,10 +123,10 @@ export class DirtyLogPerf implements Workload {
   /** @throws MmulabError for values that do not go together */
   plan(request: WorkloadRequest): WorkloadPlan {
     const values = request.options;
-    const generation = generationValue(NAME, values, OWN_OPTIONS);
-    const test = planMemstress(NAME, request, { generation, slots: numberValue(values, 'slots') });
+    const selftest = resolveSelftest(NAME, values, request.kernel, OWN_OPTIONS);
+    const test = planMemstress(NAME, request, { selftest, slots: numberValue(values, 'slots') });
     const whileDisabling = switchValue(values, 'run_while_disabling');
-    const manual = switchValue(values, 'manual_protect') && !(whileDisabling && test.generation === '6.1');
+    const manual = switchValue(values, 'manual_protect') && !(whileDisabling && !test.isNewer);
     const touch: PassStyle = {
       writeFraction: numberValue(values, 'write_fraction'),
       writePercent: numberValue(values, 'write_percent'),
@@ -143,7 +141,7 @@ export class DirtyLogPerf implements Workload {
       iteration: iterations(test, touch, manual),
       last: [disable, ...again, destroyVmPhase()],
     });
-    return { vm: test.layout.vm, phases, notes: [...test.layout.notes, ...(whileDisabling ? [RUNNING_NOTE] : [])] };
+    return { vm: test.layout.vm, guestMode: test.mode.name, phases, notes: [...test.layout.notes, ...(whileDisabling ? [RUNNING_NOTE] : [])] };
   }
 }
 
@@ -151,7 +149,7 @@ const RUNNING_NOTE = 'With -e the real test disables logging at some moment of a
 
 /** 6.1 populates with the configured fraction, 6.12 writes everything. */
 function populatePhase(test: Memstress, touch: PassStyle, manual: boolean): WorkloadPhase {
-  const programs = test.start(test.generation === '6.12' ? WRITE_ALL : touch);
+  const programs = test.start(test.isNewer ? WRITE_ALL : touch);
   const before = hostSteps(manual ? [{ op: 'manual_protect', initiallySet: true }] : []);
   return phase('populate', [...before, guestStep(programs, test.shared)], 'Populate memory time');
 }

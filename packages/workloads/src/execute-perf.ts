@@ -8,14 +8,23 @@ import 'reflect-metadata';
 import { AccessKind, type OptionSpec, type Workload, type WorkloadDefinition, type WorkloadPlan, type WorkloadRequest } from '@mmulab/api';
 import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
+import { resolveSelftest, selftestOption } from './generation';
 import { guestModeOption } from './guest-mode';
+import { guestPages } from './guest-pages';
 import { WRITE_ALL, planMemstress } from './memstress';
 import { backingFlag, backingOption, bytesFlag, bytesOption, modeFlag, overlapFlag, overlapOption, vcpusFlag, vcpusOption } from './option-values';
-import { accesses, destroyVmPhase, guestStep, phase } from './steps';
+import { destroyVmPhase, guestStep, phase } from './steps';
 
 const NAME = 'execute_perf_test';
 
-const options: readonly OptionSpec[] = [vcpusOption, bytesOption('Test memory per vCPU.'), backingOption, guestModeOption, overlapOption];
+const options: readonly OptionSpec[] = [
+  selftestOption,
+  vcpusOption,
+  bytesOption('Test memory per vCPU.'),
+  backingOption,
+  guestModeOption,
+  overlapOption,
+];
 const flags: readonly CommandFlag[] = [modeFlag, bytesFlag, vcpusFlag, overlapFlag, backingFlag];
 
 /** What execute_perf_test says of itself. */
@@ -30,18 +39,18 @@ export const executePerfDefinition: WorkloadDefinition = defineWorkload({
 @injectable()
 export class ExecutePerf implements Workload {
   plan(request: WorkloadRequest): WorkloadPlan {
-    const test = planMemstress(NAME, request, { generation: '6.1' });
+    const test = planMemstress(NAME, request, { selftest: { ...resolveSelftest(NAME, request.options, request.kernel), isNewer: false } });
     const { layout } = test;
     const calls = Array.from({ length: test.vcpus }, (_, vcpu) => {
       const { firstPage, npages } = test.share(vcpu);
-      const stride = test.mode.pageFrames;
-      return layout.again([accesses(layout.baseVfn + firstPage, npages / stride, AccessKind.Exec, { stride })]);
+      const { pageFrames } = test.mode;
+      return layout.again(guestPages({ vfn: layout.baseVfn + firstPage, count: npages / pageFrames, kind: AccessKind.Exec, pageFrames }));
     });
     const phases = [
       phase('populate', [guestStep(test.start(WRITE_ALL), test.shared)], 'Populating memory'),
       phase('execute', [guestStep(calls, test.shared)], 'Executing from memory'),
       destroyVmPhase(),
     ];
-    return { vm: layout.vm, phases, notes: layout.notes };
+    return { vm: layout.vm, guestMode: test.mode.name, phases, notes: layout.notes };
   }
 }

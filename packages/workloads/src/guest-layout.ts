@@ -23,7 +23,7 @@ import type {
 } from '@mmulab/api';
 import { hugeEntriesUnaligned, noRoom } from './errors';
 import { guestArch, type GuestArch, type GuestImage, type ProgramName } from './guest-image';
-import type { Generation, GuestMode } from './guest-mode';
+import type { GuestMode } from './guest-mode';
 import { GuestTableBuilder } from './guest-tables';
 import { SlotZeroFrames, slotZeroPages } from './slot-zero';
 import { fetchPage, readPage, writePage } from './steps';
@@ -48,7 +48,8 @@ const UNMEASURED_NOTE =
 export interface GuestLayoutSpec {
   readonly workload: string;
   readonly program: ProgramName;
-  readonly generation: Generation;
+  /** Whether it is a test of 6.2 or later: what it reads beside the test memory, and where it stores to reach the host. */
+  readonly isNewer: boolean;
   readonly mode: GuestMode;
   readonly vcpus: number;
   /** Test memory in frames. */
@@ -116,6 +117,11 @@ export function layOutGuest(request: WorkloadRequest, spec: GuestLayoutSpec): Gu
   return new GuestBuilder(request, spec, baseGfn).build();
 }
 
+/** What all guest pages of a mode and host pages are multiples of, in frames. */
+export function guestUnitFrames({ pageFrames }: GuestMode): number {
+  return Math.max(1, pageFrames);
+}
+
 /** The highest aligned place that leaves the last guest page free. */
 function topOfMemory(machine: Machine, { mode, npages, backing, alignFrames = 1 }: GuestLayoutSpec): Gfn {
   const guestPages = Math.floor((machine.maxGfn(mode.physBits) + 1) / mode.pageFrames);
@@ -148,7 +154,7 @@ class GuestBuilder {
     const { spec, frames } = this;
     const slotZero = this.slotZeroPages();
     this.mapImage();
-    const storesAboveSlotZero = this.arch.syncsByStore && spec.generation === '6.12';
+    const storesAboveSlotZero = this.arch.syncsByStore && spec.isNewer;
     const early = storesAboveSlotZero ? this.mapSyncPage(this.arch.systemFirst, slotZero) : undefined;
     this.mapStacks();
     this.mapTestMemory();
@@ -164,7 +170,7 @@ class GuestBuilder {
     const toHost = syncPage === undefined ? [] : [writePage(syncPage)];
     const stackVfn = (vcpu: number): Vfn => this.stackVfn(vcpu);
     const page = (imagePage: Vfn): Vfn => this.framesOf(imagePage);
-    const read = [...image.globals, ...(spec.generation === '6.12' && spec.program === 'perf' ? image.arguments : [])];
+    const read = [...image.globals, ...(spec.isNewer && spec.program === 'perf' ? image.arguments : [])];
     const beginning = (vcpu: number): VcpuStep[] => [
       fetchPage(page(image.entryCode)),
       writePage(stackVfn(vcpu)),
@@ -221,7 +227,7 @@ class GuestBuilder {
   }
 
   private mapSyncPage(vfn: Vfn, gfn: Gfn): Vfn {
-    this.map(vfn, gfn, this.spec.mode.pageFrames);
+    this.map(vfn, gfn, Math.max(1, this.spec.mode.pageFrames));
     return vfn;
   }
 
@@ -274,14 +280,14 @@ class GuestBuilder {
   }
 
   private notes(): string[] {
-    const { mode, generation, program } = this.spec;
+    const { mode, isNewer, program } = this.spec;
     const notes: string[] = [];
     if (mode.pageSizeBytes !== IMAGE_PAGE_BYTES) {
       notes.push(
         `The tables of a guest with ${mode.pageSizeBytes / 1024} KiB pages are laid out as if they had 512 entries: faults on them are approximate.`,
       );
     }
-    if (program === 'perf' && generation === '6.12' && !this.arch.syncsByStore) notes.push(UNMEASURED_NOTE);
+    if (program === 'perf' && isNewer && !this.arch.syncsByStore) notes.push(UNMEASURED_NOTE);
     return notes;
   }
 

@@ -1,12 +1,25 @@
 import { codeOf } from './fixtures/code-of';
 import { INTEL, arm64 } from './fixtures/plan-of';
-import { resolveGuestMode, type Generation } from './guest-mode';
+import type { Generation } from './generation';
+import { resolveGuestMode } from './guest-mode';
 
 const name = (mode: string, generation: Generation, machine = arm64()): string => resolveGuestMode('t', mode, generation, machine).name;
 
 describe('guest modes', () => {
-  it('are numbered per generation: 5 in 6.1 and 6 in 6.12 is P40V48_4K', () => {
-    expect([name('5', '6.1'), name('6', '6.12')]).toEqual(['P40V48_4K', 'P40V48_4K']);
+  it('are numbered per generation: P40V48_4K is 4 in 5.12, 5 in 6.1 and 6.2, 6 from 6.8 on', () => {
+    expect([name('4', '5.12'), name('5', '6.1'), name('5', '6.2'), name('6', '6.8'), name('6', '6.12')]).toEqual(Array(5).fill('P40V48_4K'));
+    expect(['2', '3'].map(mode => [name(mode, '5.12'), name(mode, '6.2'), name(mode, '6.8')])).toEqual([
+      ['P48V48_4K', 'P48V48_4K', 'P52V48_64K'],
+      ['P48V48_64K', 'P48V48_16K', 'P48V48_4K'],
+    ]);
+  });
+
+  it('have names that mean the same in every generation', () => {
+    expect(name('P52V48_16K', '5.12', arm64(16384))).toBe('P52V48_16K');
+  });
+
+  it('may have smaller pages than the host: a quarter of a frame', () => {
+    expect(resolveGuestMode('t', 'P40V48_4K', '6.1', arm64(16384))).toMatchObject({ pageSizeBytes: 4096, pageFrames: 0.25 });
   });
 
   it('are the 40-bit mode with the host page size on arm64, PXXV48_4K elsewhere', () => {
@@ -36,6 +49,5 @@ describe('guest modes', () => {
 
   it('say which mode a number means where the machine has no such mode', () => {
     expect(() => name('5', '6.1', INTEL)).toThrow('5 (P40V48_4K in the tests of 6.1): not a mode of x86 (default: PXXV48_4K)');
-    expect(() => name('P40V48_4K', '6.1', arm64(16384))).toThrow("the guest's pages are smaller than the host's, of 16 KiB");
   });
 });

@@ -1,14 +1,12 @@
 /**
  * Guest modes of the selftests: page size of the guest's own tables, bits of guest physical and virtual addresses. `-m` names one by a number
- * that changed from generation to generation of the tests, so names are the better choice in configs.
+ * that changed from generation to generation of the tests, so names are the better choice in configs; a name means the same in all of them.
  *
- * Models: Linux 6.1 and 6.12, tools/testing/selftests/kvm/include, enum vm_guest_mode.
+ * Models: Linux 5.10, 6.1 and 6.12, tools/testing/selftests/kvm/include, enum vm_guest_mode.
  */
 import type { Machine, TextOption } from '@mmulab/api';
 import { unknownMode, unsupportedMode } from './errors';
-
-/** Generations of the tests that differ in flags, in the order of modes, or in what the guest reads. */
-export type Generation = '6.1' | '6.12';
+import type { Generation } from './generation';
 
 /** How the guest is set up. */
 export interface GuestMode {
@@ -17,47 +15,54 @@ export interface GuestMode {
   readonly physBits: number;
   readonly virtBits: number;
   readonly pageSizeBytes: number;
-  /** Frames of the host in one page of the guest. */
+  /** Frames of the host in one page of the guest: a whole number, or 1/n. */
   readonly pageFrames: number;
 }
 
+const MODES_OF_5_12 = ['P52V48_4K', 'P52V48_64K', 'P48V48_4K', 'P48V48_64K', 'P40V48_4K', 'P40V48_64K', 'PXXV48_4K'];
+const MODES_OF_6_1 = [
+  'P52V48_4K',
+  'P52V48_64K',
+  'P48V48_4K',
+  'P48V48_16K',
+  'P48V48_64K',
+  'P40V48_4K',
+  'P40V48_16K',
+  'P40V48_64K',
+  'PXXV48_4K',
+  'P47V64_4K',
+  'P44V64_4K',
+  'P36V48_4K',
+  'P36V48_16K',
+  'P36V48_64K',
+  'P36V47_16K',
+];
+const MODES_OF_6_8 = [
+  'P52V48_4K',
+  'P52V48_16K',
+  'P52V48_64K',
+  'P48V48_4K',
+  'P48V48_16K',
+  'P48V48_64K',
+  'P40V48_4K',
+  'P40V48_16K',
+  'P40V48_64K',
+  'PXXV48_4K',
+  'P47V64_4K',
+  'P44V64_4K',
+  'P36V48_4K',
+  'P36V48_16K',
+  'P36V48_64K',
+  'P36V47_16K',
+];
+
 /** Names by number, per generation. */
 export const MODE_NUMBERS: Readonly<Record<Generation, readonly string[]>> = {
-  '6.1': [
-    'P52V48_4K',
-    'P52V48_64K',
-    'P48V48_4K',
-    'P48V48_16K',
-    'P48V48_64K',
-    'P40V48_4K',
-    'P40V48_16K',
-    'P40V48_64K',
-    'PXXV48_4K',
-    'P47V64_4K',
-    'P44V64_4K',
-    'P36V48_4K',
-    'P36V48_16K',
-    'P36V48_64K',
-    'P36V47_16K',
-  ],
-  '6.12': [
-    'P52V48_4K',
-    'P52V48_16K',
-    'P52V48_64K',
-    'P48V48_4K',
-    'P48V48_16K',
-    'P48V48_64K',
-    'P40V48_4K',
-    'P40V48_16K',
-    'P40V48_64K',
-    'PXXV48_4K',
-    'P47V64_4K',
-    'P44V64_4K',
-    'P36V48_4K',
-    'P36V48_16K',
-    'P36V48_64K',
-    'P36V47_16K',
-  ],
+  '5.12': MODES_OF_5_12,
+  '6.1': MODES_OF_6_1,
+  '6.2': MODES_OF_6_1,
+  '6.8': MODES_OF_6_8,
+  '6.12': MODES_OF_6_8,
 };
 
 /** Address bits that say "whatever the machine has". */
@@ -85,12 +90,8 @@ export function resolveGuestMode(workload: string, mode: string, generation: Gen
   const shown = name === mode || mode === '' ? name : `${mode} (${name} in the tests of ${generation})`;
   if ((match[1] === MACHINE_BITS) !== (machine.arch !== 'arm64') || match[2] === '64') throw unsupportedMode(workload, shown, notOf(machine));
   const pageSizeBytes = Number(match[3]) * 1024;
-  const pageFrames = pageSizeBytes / machine.pageSizeBytes;
-  if (!Number.isInteger(pageFrames)) {
-    throw unsupportedMode(workload, shown, `the guest's pages are smaller than the host's, of ${machine.pageSizeBytes / 1024} KiB`);
-  }
   const physBits = match[1] === MACHINE_BITS ? machine.physBits : Number(match[1]);
-  return { name, physBits, virtBits: Number(match[2]), pageSizeBytes, pageFrames };
+  return { name, physBits, virtBits: Number(match[2]), pageSizeBytes, pageFrames: pageSizeBytes / machine.pageSizeBytes };
 }
 
 function defaultMode(machine: Machine): string {
@@ -99,7 +100,7 @@ function defaultMode(machine: Machine): string {
 
 function nameOf(workload: string, mode: string, generation: Generation): string {
   const names = MODE_NUMBERS[generation];
-  const name = /^\d+$/.test(mode) ? names[Number(mode)] : names.find(known => known === mode);
+  const name = /^\d+$/.test(mode) ? names[Number(mode)] : MODES_OF_6_8.find(known => known === mode);
   if (name === undefined) throw unknownMode(workload, mode, names);
   return name;
 }

@@ -8,7 +8,8 @@ export type { GuestArch, GuestImage, ImageSegment, ProgramName } from './guest-i
 export { GuestTableBuilder } from './guest-tables';
 export type { TableAllocator } from './guest-tables';
 export { MODE_NUMBERS, resolveGuestMode } from './guest-mode';
-export type { Generation, GuestMode } from './guest-mode';
+export type { Generation } from './generation';
+export type { GuestMode } from './guest-mode';
 export { defineWorkload, parseCommandLine, usageText } from './command-line';
 export type { CommandFlag, CommandSyntax, RawOptions, RefusedFlag, SwitchFlag, ValueFlag, WorkloadSyntax } from './command-line';
 export { MAX_TEST_MEMORY_BYTES, MAX_VCPUS } from './option-values';

@@ -24,18 +24,17 @@ import {
 import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
 import { memoryTooLarge, sizeUnaligned } from './errors';
-import { backingFrames, layOutGuest, type GuestLayout } from './guest-layout';
+import { backingFrames, guestUnitFrames, layOutGuest, type GuestLayout } from './guest-layout';
+import { resolveSelftest, selftestOption } from './generation';
 import { guestModeOption, resolveGuestMode } from './guest-mode';
 import {
   MAX_TEST_MEMORY_BYTES,
   backingFlag,
   backingOption,
   bytesOption,
-  generationValue,
   modeFlag,
   numberValue,
   physOffsetOption,
-  selftestOption,
   textValue,
   vcpusFlag,
   vcpusOption,
@@ -87,18 +86,18 @@ export class KvmPageTable implements Workload {
   /** @throws MmulabError for sizes and places that do not fit */
   plan(request: WorkloadRequest): WorkloadPlan {
     const { options: values, machine } = request;
-    const generation = generationValue(NAME, values);
+    const { generation, isNewer } = resolveSelftest(NAME, values, request.kernel);
     const mode = resolveGuestMode(NAME, textValue(values, 'guest_mode'), generation, machine);
     const backing = request.backing(textValue(values, 'backing'));
     const large = backingFrames(machine, backing);
-    const sizes = { large, npages: regionPages(numberValue(values, 'bytes'), Math.max(large, mode.pageFrames), machine.pageSizeBytes) };
+    const sizes = { large, npages: regionPages(numberValue(values, 'bytes'), Math.max(large, guestUnitFrames(mode)), machine.pageSizeBytes) };
     const vcpus = numberValue(values, 'vcpus');
     const baseGfn = regionStart(textValue(values, 'phys_offset'), mode.pageSizeBytes, machine.pageSizeBytes);
     const place = baseGfn === undefined ? {} : { baseGfn };
     const npages = sizes.npages;
-    const layout = layOutGuest(request, { workload: NAME, program: 'page_table', generation, mode, vcpus, npages, backing, ...place });
+    const layout = layOutGuest(request, { workload: NAME, program: 'page_table', isNewer, mode, vcpus, npages, backing, ...place });
     const names = machine.arch === 'arm64' ? [NAMES_NOTE] : [];
-    return { vm: layout.vm, phases: stages(layout, sizes, backing, vcpus), notes: [...layout.notes, ...names] };
+    return { vm: layout.vm, guestMode: mode.name, phases: stages(layout, sizes, backing, vcpus), notes: [...layout.notes, ...names] };
   }
 }
 

@@ -8,11 +8,12 @@
  * Models: Linux 6.1 tools/testing/selftests/kvm/lib/perf_test_util.c; 6.12 lib/memstress.c.
  */
 import { AccessKind, type BackingUse, type VcpuProgram, type WorkloadRequest } from '@mmulab/api';
-import { memoryTooLarge, sizeUnaligned, slotsUneven, unsupportedMode } from './errors';
-import { layOutGuest, type GuestLayout } from './guest-layout';
-import { resolveGuestMode, type Generation, type GuestMode } from './guest-mode';
-import { MAX_TEST_MEMORY_BYTES, numberValue, switchValue, textValue } from './option-values';
-import { accesses } from './steps';
+import { memoryTooLarge, sizeUnaligned, slotsUneven } from './errors';
+import type { Selftest } from './generation';
+import { guestUnitFrames, layOutGuest, type GuestLayout } from './guest-layout';
+import { resolveGuestMode, type GuestMode } from './guest-mode';
+import { guestPages } from './guest-pages';
+import { MAX_TEST_MEMORY_BYTES, checkPinning, numberValue, switchValue, textValue } from './option-values';
 
 /** How the pages of a pass are touched. */
 export interface PassStyle {
@@ -36,7 +37,8 @@ export interface Share {
 /** A laid-out test of this family. */
 export interface Memstress {
   readonly layout: GuestLayout;
-  readonly generation: Generation;
+  /** Whether the newer program runs. */
+  readonly isNewer: boolean;
   readonly mode: GuestMode;
   readonly vcpus: number;
   /** Whether vCPUs touch the same memory. */
@@ -52,9 +54,10 @@ export interface Memstress {
 
 /** What differs from test to test. */
 export interface MemstressOptions {
-  readonly generation: Generation;
+  readonly selftest: Selftest;
   /** Memslots of equal size. */
   readonly slots?: number;
+  /** How it uses its memory. */
   readonly use?: BackingUse;
 }
 
@@ -62,44 +65,42 @@ export interface MemstressOptions {
  * Lays out a test from its options `vcpus`, `bytes` (per vCPU), `backing`, `overlap`, `guest_mode`.
  * @throws MmulabError for sizes that do not fit together
  */
-export function planMemstress(workload: string, request: WorkloadRequest, { generation, slots = 1, use }: MemstressOptions): Memstress {
+export function planMemstress(workload: string, request: WorkloadRequest, { selftest, slots = 1, use }: MemstressOptions): Memstress {
   const { options, machine } = request;
-  const mode = resolveGuestMode(workload, textValue(options, 'guest_mode'), generation, machine);
+  const mode = resolveGuestMode(workload, textValue(options, 'guest_mode'), selftest.generation, machine);
   const vcpus = numberValue(options, 'vcpus');
+  checkPinning(workload, options, vcpus);
   const bytes = numberValue(options, 'bytes');
-  if (bytes % mode.pageSizeBytes !== 0) throw sizeUnaligned(workload, 'bytes', bytes, mode.pageSizeBytes);
+  const unit = guestUnitFrames(mode) * machine.pageSizeBytes;
+  if (bytes % unit !== 0) throw sizeUnaligned(workload, 'bytes', bytes, unit);
   if (bytes * vcpus > MAX_TEST_MEMORY_BYTES) throw memoryTooLarge(workload, bytes * vcpus, MAX_TEST_MEMORY_BYTES);
-  if (generation === '6.12') rejectMixedPages(workload, mode);
   const sharePages = bytes / machine.pageSizeBytes;
   const npages = sharePages * vcpus;
   if ((npages / mode.pageFrames) % slots !== 0) throw slotsUneven(workload, npages / mode.pageFrames, slots);
+  const { isNewer } = selftest;
   const backing = request.backing(textValue(options, 'backing'), use);
-  const layout = layOutGuest(request, { workload, program: 'perf', generation, mode, vcpus, npages, backing, slots });
+  const layout = layOutGuest(request, { workload, program: 'perf', isNewer, mode, vcpus, npages, backing, slots });
   const overlap = switchValue(options, 'overlap');
-  return memstress({ layout, generation, mode, vcpus, sharePages, overlap });
-}
-
-/** The generator draws a guest page; its runs have no stride. */
-function rejectMixedPages(workload: string, mode: GuestMode): void {
-  if (mode.pageFrames > 1) throw unsupportedMode(workload, mode.name, "random accesses in pages larger than the host's are not simulated");
+  return memstress({ layout, isNewer, mode, vcpus, sharePages, overlap });
 }
 
 interface MemstressSpec {
   readonly layout: GuestLayout;
-  readonly generation: Generation;
+  /** Whether the newer program runs. */
+  readonly isNewer: boolean;
   readonly mode: GuestMode;
   readonly vcpus: number;
   readonly sharePages: number;
   readonly overlap: boolean;
 }
 
-function memstress({ layout, generation, mode, vcpus, sharePages, overlap }: MemstressSpec): Memstress {
+function memstress({ layout, isNewer, mode, vcpus, sharePages, overlap }: MemstressSpec): Memstress {
   const everyone = Array.from({ length: vcpus }, (_, vcpu) => vcpu);
   const share = (vcpu: number): Share => (overlap ? { firstPage: 0, npages: layout.npages } : { firstPage: vcpu * sharePages, npages: sharePages });
-  const pass = (vcpu: number, style: PassStyle): VcpuProgram => passOver(layout.baseVfn, share(vcpu), generation, mode, style);
+  const pass = (vcpu: number, style: PassStyle): VcpuProgram => passOver(layout.baseVfn, share(vcpu), isNewer, mode, style);
   return {
     layout,
-    generation,
+    isNewer,
     mode,
     vcpus,
     shared: overlap && vcpus > 1,
@@ -110,13 +111,10 @@ function memstress({ layout, generation, mode, vcpus, sharePages, overlap }: Mem
   };
 }
 
-function passOver(baseVfn: number, { firstPage, npages }: Share, generation: Generation, mode: GuestMode, style: PassStyle): VcpuProgram {
+function passOver(baseVfn: number, { firstPage, npages }: Share, isNewer: boolean, { pageFrames }: GuestMode, style: PassStyle): VcpuProgram {
   const vfn = baseVfn + firstPage;
-  if (generation === '6.12') {
-    return [{ op: 'random', run: { vfn, count: npages, randomOrder: style.randomOrder, writePercent: style.writePercent } }];
-  }
-  const run = { stride: mode.pageFrames };
-  const count = npages / mode.pageFrames;
-  if (style.writeFraction === 1) return [accesses(vfn, count, AccessKind.Write, run)];
-  return [accesses(vfn, count, AccessKind.Read, { ...run, writeEvery: style.writeFraction })];
+  const count = npages / pageFrames;
+  if (isNewer) return [{ op: 'random', run: { vfn, count, pageFrames, randomOrder: style.randomOrder, writePercent: style.writePercent } }];
+  if (style.writeFraction === 1) return guestPages({ vfn, count, kind: AccessKind.Write, pageFrames });
+  return guestPages({ vfn, count, kind: AccessKind.Read, pageFrames, writeEvery: style.writeFraction });
 }

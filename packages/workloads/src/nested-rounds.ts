@@ -56,7 +56,7 @@ export class NestedRounds implements Workload {
     const layout = layOutGuest(request, {
       workload: NAME,
       program: 'nested',
-      generation: '6.1',
+      isNewer: false,
       mode,
       vcpus: 1,
       npages,

@@ -1,10 +1,10 @@
 /**
  * Options that several tests have, and typed access to validated values.
  */
-import type { ChoiceOption, NumberOption, OptionValues, SizeOption, SwitchOption, TextOption } from '@mmulab/api';
+import type { NumberOption, OptionValues, SizeOption, SwitchOption, TextOption } from '@mmulab/api';
 import { optionConflict, optionNotValidated } from './errors';
 import type { CommandFlag, ValueFlag } from './command-line';
-import type { Generation } from './guest-mode';
+import { Family } from './generation';
 
 /** What all test memory together may be: as the tests allow. */
 export const MAX_TEST_MEMORY_BYTES = 16 * 2 ** 40;
@@ -12,15 +12,6 @@ export const MAX_TEST_MEMORY_BYTES = 16 * 2 ** 40;
 export const MAX_VCPUS = 512;
 /** What the guest's page is at least. */
 const MIN_BYTES = 4096;
-
-/** Which generation of the tests runs. */
-export const selftestOption: ChoiceOption = {
-  kind: 'choice',
-  name: 'selftest',
-  doc: 'Generation of the test program: its flags, the numbers of -m, and what the guest reads and writes differ. Options that one generation alone has (-f of 6.1; -w, -a, -r, -c of 6.12) go before it.',
-  choices: ['6.1', '6.12'],
-  default: '6.1',
-};
 
 /** Number of vCPUs. */
 export const vcpusOption: NumberOption = {
@@ -77,19 +68,31 @@ export const pinningFlag: ValueFlag = {
   letter: 'c',
   argument: 'cpus',
   option: 'pinning',
-  generation: '6.12',
-  doc: 'host CPUs to pin vCPUs to (accepted; counts do not depend on it)',
+  family: Family.Newer,
+  doc: 'host CPUs to pin to: one per vCPU, one more for the main thread (counts do not depend on it)',
 };
 
-/** Where the 6.12 tests pin their threads: accepted, without an effect on counts. */
+/** Where the newer tests pin their threads: accepted, without an effect on counts. */
 export const pinningOption: TextOption = {
   kind: 'text',
   name: 'pinning',
-  doc: 'Host CPUs the threads are pinned to (-c of 6.12). Accepted; counts do not depend on it.',
+  doc: 'Host CPUs to pin to (-c): one per vCPU, and one more for the main thread if it is to be pinned too. Counts do not depend on it.',
   default: '',
-  pattern: '^[0-9,-]*$',
-  expected: 'a list of CPU numbers',
+  pattern: '^([0-9]+(,[0-9]+)*)?$',
+  expected: 'a list of CPU numbers such as 1,2,3',
 };
+
+/**
+ * Checks the list behind `-c`, where a test has one.
+ * @throws MmulabError WORKLOAD_OPTION_CONFLICT unless there is one CPU per vCPU, or one more
+ */
+export function checkPinning(workload: string, options: OptionValues, vcpus: number): void {
+  const list = options[pinningOption.name];
+  if (typeof list !== 'string' || list === '') return;
+  const cpus = list.split(',').length;
+  if (cpus === vcpus || cpus === vcpus + 1) return;
+  throw optionConflict(workload, 'pinning', `${cpus} CPUs for ${vcpus} vCPUs: expected one per vCPU, or one more for the main thread`);
+}
 
 /** Where test memory begins: honoured by kvm_page_table_test, read and not used by the others. */
 export function physOffsetOption(doc: string): TextOption {
@@ -122,25 +125,4 @@ export function switchValue(options: OptionValues, name: string): boolean {
   const value = options[name];
   if (typeof value !== 'boolean') throw optionNotValidated(name, value);
   return value;
-}
-
-/** Options that one generation alone has, and their values when nobody set them. */
-export type GenerationOptions = Readonly<Record<Generation, OptionValues>>;
-
-/** Tests whose options do not tell the generations apart. */
-const NO_OPTIONS: GenerationOptions = { '6.1': {}, '6.12': {} };
-
-/**
- * The generation of the test: that of the options given, else the one `selftest` names.
- * @param own options that only one generation has
- * @throws MmulabError WORKLOAD_OPTION_CONFLICT when options of both are given
- */
-export function generationValue(workload: string, options: OptionValues, own = NO_OPTIONS): Generation {
-  const given = (generation: Generation): string | undefined =>
-    Object.entries(own[generation]).find(([name, standard]) => options[name] !== standard)?.[0];
-  const [older, newer] = [given('6.1'), given('6.12')];
-  if (older !== undefined && newer !== undefined)
-    throw optionConflict(workload, newer, `an option of the test of 6.12, and ${older} is one of that of 6.1`);
-  if (older !== undefined) return '6.1';
-  return newer !== undefined || textValue(options, selftestOption.name) === '6.12' ? '6.12' : '6.1';
 }

@@ -68,6 +68,16 @@ describe('demand_paging_test', () => {
     expect(touches(plan, 'guest_execution')).toEqual([2, 2048 + 2, 4]);
   });
 
+  it('pins to one CPU per vCPU, or one more for the main thread', () => {
+    const pinned =
+      (cpus: string): (() => unknown) =>
+      () =>
+        planOf(paging, `-v 4 -b 4M -c ${cpus}`);
+    expect(['1,2', '1,2,3', '1,2,3,4,5,6'].map(cpus => codeOf(pinned(cpus)))).toEqual(Array(3).fill('WORKLOAD_OPTION_CONFLICT'));
+    expect(pinned('1,2,3,4')).not.toThrow();
+    expect(pinned('1,2,3,4,5')).not.toThrow();
+  });
+
   it('has minor faults of shared memory only', () => {
     expect(codeOf(() => planOf(paging, '-u MINOR'))).toBe('WORKLOAD_OPTION_CONFLICT');
     expect(() => planOf(paging, '-u MINOR -s shmem')).not.toThrow();

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { codeOf, toyRegistry, writeFiles } from '../fixtures/registry';
-import { commandLineConfig, readTestFile, splitCommand } from './command-line';
+import { commandLineConfig, readTestFile, splitCommand, testFilesIn } from './command-line';
 
 describe('a command line', () => {
   it('is split as a shell does', () => {
@@ -22,6 +22,18 @@ describe('a .test file', () => {
 
   it('holds one command line among comments and empty lines', () => {
     expect(read('# SPDX\r\n\n  ./toy_test -v 2 -s "shmem"\r\n# end\n')).toEqual(['toy_test', '-v', '2', '-s', 'shmem']);
+  });
+
+  it('may have a comment behind its command line, and a # within words and quotes', () => {
+    expect(read('toy_test -v 2   # two vCPUs, "unbalanced\n')).toEqual(['toy_test', '-v', '2']);
+    expect(read('toy_test -s a#b "# c" \\#d\n')).toEqual(['toy_test', '-s', 'a#b', '# c', '#d']);
+  });
+
+  it('is found in a folder with all others, below it too, in the order of their paths', () => {
+    const folder = writeFiles({ 'b.test': 'toy_test', 'a/z.test': 'toy_test', 'a/x.yaml': '' });
+    expect(testFilesIn(folder)).toEqual([join(folder, 'a/z.test'), join(folder, 'b.test')]);
+    expect(codeOf(() => testFilesIn(writeFiles({ 'x.yaml': '' })))).toBe('FILE_UNREADABLE');
+    expect(codeOf(() => testFilesIn('/nowhere'))).toBe('FILE_UNREADABLE');
   });
 
   it('with none, with two, or that does not exist is refused', () => {

@@ -1,8 +1,9 @@
 /**
  * Command lines of the test programs, as a config's workload, as arguments of `mmulab run --`, and in .test files.
  */
-import { basename } from 'node:path';
-import { badList, emptyCommand, pluginShape, testFileCommands, unbalancedQuote } from '../errors';
+import { readdirSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { badList, emptyCommand, fileUnreadable, pluginShape, testFileCommands, unbalancedQuote } from '../errors';
 import { isMap, readTextFile } from '../files';
 import type { Registry } from '../registry';
 import type { RawConfig } from './types';
@@ -22,19 +23,41 @@ export function commandLineConfig(argv: readonly string[], registry: Registry): 
 }
 
 /**
- * Reads a KVM Selftest Runner file: one command line; empty lines and lines that begin with `#` do not count.
+ * Reads a KVM Selftest Runner file: one command line; empty lines do not count, nor does what follows a `#` where a word could begin.
  * @returns the command line in words, the directory of the program left out
  * @throws FILE_NOT_FOUND, TEST_FILE_COMMANDS unless there is exactly one command line
  */
 export function readTestFile(path: string): readonly string[] {
   const lines = readTextFile(path, 'a .test file with one command line')
     .split(/\r?\n/)
-    .map(line => line.trim())
-    .filter(line => line !== '' && !line.startsWith('#'));
+    .map(line => splitWords(line, part => part.startsWith('#')))
+    .filter(words => words.length > 0);
   const [line] = lines;
   if (line === undefined || lines.length > 1) throw testFileCommands(path, lines.length);
-  const [program = '', ...flags] = splitCommand(line);
+  const [program = '', ...flags] = line;
   return [basename(program), ...flags];
+}
+
+/**
+ * The KVM Selftest Runner files of a folder and the folders in it, in the order of their paths.
+ * @throws FILE_UNREADABLE when there is none
+ */
+export function testFilesIn(folder: string): readonly string[] {
+  const paths = namesIn(folder)
+    .filter(name => name.endsWith('.test'))
+    .map(name => join(folder, name))
+    .filter(path => statSync(path, { throwIfNoEntry: false })?.isFile() === true);
+  if (paths.length === 0)
+    throw fileUnreadable(folder, 'is a directory with no .test file in it or below; expected a config file, a .test file or a folder of those');
+  return paths.sort();
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  } catch (error) {
+    throw fileUnreadable(folder, (error as Error).message);
+  }
 }
 
 /**
@@ -42,12 +65,18 @@ export function readTestFile(path: string): readonly string[] {
  * @throws WORKLOAD_COMMAND when a quote is left open
  */
 export function splitCommand(line: string): readonly string[] {
+  return splitWords(line, () => false);
+}
+
+/** @param isComment whether a part that begins a word ends the line */
+function splitWords(line: string, isComment: (part: string) => boolean): readonly string[] {
   const token = /\s+|"((?:[^"\\]|\\.)*)"|'([^']*)'|\\(.)|([^\s"'\\]+)|(.)/gsy;
   return split(
     line,
     token,
     whole => /^\s/.test(whole),
     () => unbalancedQuote(line),
+    isComment,
   ).filter(word => word !== undefined);
 }
 
@@ -68,12 +97,20 @@ export function splitList(text: string): readonly string[] {
 
 /**
  * Parts between separators; undefined where there is nothing, not even an empty quote.
+ * @param isComment whether a plain stretch that begins a part ends the text
  * @param token its groups: in double quotes, in single quotes, after a backslash, plain, stray; none of them for a separator
  */
-function split(text: string, token: RegExp, isSeparator: (whole: string) => boolean, stray: () => Error): readonly (string | undefined)[] {
+function split(
+  text: string,
+  token: RegExp,
+  isSeparator: (whole: string) => boolean,
+  stray: () => Error,
+  isComment: (part: string) => boolean = () => false,
+): readonly (string | undefined)[] {
   const parts: (string | undefined)[] = [];
   let part: string | undefined;
   for (const [whole, double, single, escaped, plain, unclosed] of text.matchAll(token)) {
+    if (part === undefined && plain !== undefined && isComment(plain)) return parts;
     if (unclosed !== undefined) throw stray();
     const more = double?.replace(/\\(["\\])/g, '$1') ?? single ?? escaped ?? plain;
     if (more !== undefined) part = (part ?? '') + more;

@@ -40,6 +40,8 @@ describe('values that are accepted', () => {
     ['period', '250us', 0.25],
     ['period', 60000, 60000],
     ['size', '16M', 2 ** 24],
+    ['size', '0x200000', 2 ** 21],
+    ['size', '0x10K', 2 ** 14],
     ['size', '16T', 2 ** 44],
     ['size', 4096, 4096],
     ['size', '4096', 4096],

@@ -154,7 +154,7 @@ function readSize(spec: SizeOption, value: unknown, path: string): number {
 function toBytes(value: unknown): number | undefined {
   if (typeof value === 'number') return Number.isNaN(value) ? undefined : value;
   if (typeof value !== 'string') return undefined;
-  const digits = /^\s*(-?)(\d+)[kmgt]?(?:i?b)?\s*$/i.exec(value);
+  const digits = /^\s*(-?)(0x[0-9a-f]+|\d+)[kmgt]?(?:i?b)?\s*$/i.exec(value);
   if (digits === null) return undefined;
   return digits[1] === '-' ? -Number(digits[2]) : (parseSize(value) ?? Infinity);
 }

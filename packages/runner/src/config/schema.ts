@@ -100,7 +100,7 @@ function valueSchemas(spec: OptionSpec): readonly JsonSchema[] {
     case 'size':
       return [
         { type: 'integer', minimum: spec.min, maximum: spec.max },
-        { type: 'string', pattern: '^\\s*\\d+([kKmMgGtT]([iI]?[bB])?|[iI]?[bB])?\\s*$' },
+        { type: 'string', pattern: '^\\s*(0[xX][0-9a-fA-F]+|\\d+)([kKmMgGtT]([iI]?[bB])?|[iI]?[bB])?\\s*$' },
       ];
     case 'text':
       return [{ type: 'string', pattern: spec.pattern }, { type: 'number' }];

@@ -32,6 +32,20 @@ describe('the generator', () => {
     for (const state of [0, 1, 2, 2 ** 30, 2147483645, 2147483646]) expect(BigInt(nextDraw(state))).toBe(slowDraw(BigInt(state)));
   });
 
+  it('draws per guest page where pages are larger or smaller than frames', () => {
+    const frames = (over: Partial<RandomRun>): number[] =>
+      perform(new Generators(2), 1, run({ count: 8, ...over })).touches.map(([vfn]) => vfn - 100);
+    expect(frames({ pageFrames: 4 })).toEqual([0, 4, 8, 12, 16, 20, 24, 28]);
+    expect(frames({ pageFrames: 0.25 })).toEqual([0, 0, 0, 0, 1, 1, 1, 1]);
+    const drawn = frames({ randomOrder: true });
+    expect(frames({ randomOrder: true, pageFrames: 16 })).toEqual(drawn.map(page => page * 16));
+    const lifted = (pageFrames: number): unknown => new Generators(1).lift(0, run({ count: 8, pageFrames, writePercent: 100 }));
+    expect([lifted(4), lifted(0.25)]).toMatchObject([
+      { count: 8, stride: 4 },
+      { count: 2, stride: 1 },
+    ]);
+  });
+
   it('skips as far as it walks', () => {
     let state = 7;
     for (let i = 0; i <= 300; i++) {

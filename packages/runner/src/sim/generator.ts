@@ -62,29 +62,30 @@ export class Generators {
    * The plain run that a random one comes to, or undefined when there is none. Draws what the random run would draw.
    * That is so for pages in order that are all written, all read, or, with a state that stays 0, all treated alike.
    */
-  lift(vcpu: number, { vfn, count, randomOrder, writePercent }: RandomRun): AccessRun | undefined {
+  lift(vcpu: number, { vfn, count, pageFrames = 1, randomOrder, writePercent }: RandomRun): AccessRun | undefined {
     const state = this.states[vcpu] ?? 0;
     if (randomOrder || !(writePercent >= PERCENT || writePercent <= 0 || state === 0)) return undefined;
     this.states[vcpu] = skipDraws(state, count);
-    return { vfn, count, stride: 1, kind: writePercent > 0 ? AccessKind.Write : AccessKind.Read, writeEvery: 0 };
+    const run = { vfn, kind: writePercent > 0 ? AccessKind.Write : AccessKind.Read, writeEvery: 0 };
+    return pageFrames < 1 ? { ...run, count: Math.ceil(count * pageFrames), stride: 1 } : { ...run, count, stride: pageFrames };
   }
 
-  private touchInOrder(backend: MmuBackend, vcpu: number, { vfn, count, writePercent }: RandomRun): void {
+  private touchInOrder(backend: MmuBackend, vcpu: number, { vfn, count, pageFrames = 1, writePercent }: RandomRun): void {
     let state = this.states[vcpu] ?? 0;
     for (let i = 0; i < count; i++) {
       state = nextDraw(state);
-      backend.touch(vcpu, vfn + i, state % PERCENT < writePercent ? AccessKind.Write : AccessKind.Read);
+      backend.touch(vcpu, vfn + Math.floor(i * pageFrames), state % PERCENT < writePercent ? AccessKind.Write : AccessKind.Read);
     }
     this.states[vcpu] = state;
   }
 
-  private touchRandomly(backend: MmuBackend, vcpu: number, { vfn, count, writePercent }: RandomRun): void {
+  private touchRandomly(backend: MmuBackend, vcpu: number, { vfn, count, pageFrames = 1, writePercent }: RandomRun): void {
     let state = this.states[vcpu] ?? 0;
     for (let i = 0; i < count; i++) {
       state = nextDraw(state);
       const page = state % count;
       state = nextDraw(state);
-      backend.touch(vcpu, vfn + page, state % PERCENT < writePercent ? AccessKind.Write : AccessKind.Read);
+      backend.touch(vcpu, vfn + Math.floor(page * pageFrames), state % PERCENT < writePercent ? AccessKind.Write : AccessKind.Read);
     }
     this.states[vcpu] = state;
   }

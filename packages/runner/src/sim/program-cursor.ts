@@ -36,6 +36,7 @@ export class ProgramCursor {
   private runKind: AccessKind = AccessKind.Read;
   private writeEvery = 0;
   private isRandom = false;
+  private pageFrames = 1;
   private randomOrder = false;
   private writePercent = 0;
 
@@ -110,11 +111,12 @@ export class ProgramCursor {
     this.writeEvery = writeEvery;
   }
 
-  private beginRandom({ vfn, count, randomOrder, writePercent }: RandomRun): void {
+  private beginRandom({ vfn, count, pageFrames = 1, randomOrder, writePercent }: RandomRun): void {
     this.isRandom = true;
     this.index = 0;
     this.count = count;
     this.first = vfn;
+    this.pageFrames = pageFrames;
     this.randomOrder = randomOrder;
     this.writePercent = writePercent;
   }
@@ -134,7 +136,7 @@ export class ProgramCursor {
     }
     state = nextDraw(state);
     states[this.vcpu] = state;
-    this.vfn = this.first + page;
+    this.vfn = this.first + Math.floor(page * this.pageFrames);
     this.kind = state % PERCENT < this.writePercent ? AccessKind.Write : AccessKind.Read;
   }
 }
