@@ -7,7 +7,7 @@
 import { AccessKind } from '@mmulab/api';
 import type { Journal, RunProgram } from '@mmulab/pgtable';
 import type { Stage2Attrs } from './descriptor';
-import type { Memslot, Memslots } from './memslots';
+import type { Memslot, Memslots } from '@mmulab/kvm';
 
 /** Pattern of a run over guest frames. */
 export interface AccessPattern {
@@ -69,16 +69,7 @@ export class AccessProgram implements RunProgram {
   }
 
   context(gfn: number, level: number): number {
-    if (this.slot.hostReach > level && !this.hostSettled(gfn, level)) return -1;
+    if (this.slot.hostReach > level && !this.slots.hostSettled(this.slot, gfn, level, this.writes)) return -1;
     return this.slot.maxLevel(gfn);
-  }
-
-  /** Whether no host fault in the block would change host pages beyond it. */
-  private hostSettled(gfn: number, level: number): boolean {
-    const plane = this.slots.hostPlane;
-    const state = plane.get(gfn);
-    if (!plane.isUniform(gfn, this.slots.geometry.pagesAt(level), state)) return false;
-    const { faults } = this.slot.spec.backing;
-    return faults[state * 2]?.state === state && (!this.writes || faults[state * 2 + 1]?.state === state);
   }
 }

@@ -17,7 +17,7 @@ import type { Descriptors } from './casemate-steps';
 import { CasemateTrace, HOST_THREAD, MAX_THREADS, Section } from './casemate-trace';
 import type { Stage2Attrs } from './descriptor';
 import { notExportable, unknownExport } from './errors';
-import type { Memslots } from './memslots';
+import type { Memslots } from '@mmulab/kvm';
 import { CountingMmOps } from './mm-ops';
 import type { FrameOf, Stage2MmOps } from './mm-ops';
 import type { Stage2Policy } from './policy';

@@ -8,8 +8,8 @@
  * Models: Linux arch/arm64/kvm/mmu.c kvm_mmu_wp_memory_region(), kvm_mmu_split_memory_region(), kvm_arch_mmu_enable_log_dirty_pt_masked(), kvm_arch_commit_memory_region();
  * virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect().
  */
-import { BitmapWords, WORD_PAGES } from '@mmulab/pgtable';
-import type { Memslot, Memslots } from './memslots';
+import { BitmapWords, WORD_PAGES } from '@mmulab/kvm';
+import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { Stage2Policy } from './policy';
 import { eachChunk } from './stage2-tables';
 import type { Stage2Tables } from './stage2-tables';

@@ -51,11 +51,6 @@ export function foreignRegister(register: string): MmulabError {
   return new MmulabError('GUEST_REGISTER', `${register}: not a register of arm64 that the stage-2 MMU sees`);
 }
 
-/** GUEST_UNMAPPED: a workload touched a virtual frame its page tables do not map. */
-export function guestUnmapped(vfn: number): MmulabError {
-  return new MmulabError('GUEST_UNMAPPED', `guest frame 0x${vfn.toString(16)}: not mapped by the guest's page tables`);
-}
-
 /** HOST_IPA_BITS: a guest address width that granule, CPU or kernel rules out. */
 export function badIpaBits(bits: number, granule: string, limit: number, why: string): MmulabError {
   return new MmulabError('HOST_IPA_BITS', `${bits} bits of guest physical address with a ${granule} granule: expected 32 to ${limit} (${why})`);
@@ -79,14 +74,4 @@ export function badGranule(bytes: number): MmulabError {
 /** STAGE2_LEVEL: a block at a level that has none. */
 export function badBlockLevel(level: number, granule: string, allowed: string): MmulabError {
   return new MmulabError('STAGE2_LEVEL', `a leaf at level ${level} with a ${granule} granule: expected ${allowed}`);
-}
-
-/** VM_BAD_SLOT: two memslots share guest frames, or one ends beyond guest memory. */
-export function badSlot(id: number, why: string): MmulabError {
-  return new MmulabError('VM_BAD_SLOT', `memslot ${id}: ${why}`);
-}
-
-/** VM_UNKNOWN_SLOT: a host operation on a memslot the VM does not have. */
-export function unknownSlot(id: number, known: readonly number[]): MmulabError {
-  return new MmulabError('VM_UNKNOWN_SLOT', `memslot ${id}: not a slot of this VM (known: ${known.join(', ')})`);
 }

@@ -4,7 +4,7 @@
  * Each table page is read through stage 2; a missing mapping is a translation fault of its own (S1PTW).
  */
 import type { GuestRun, GuestTables } from '@mmulab/api';
-import { guestUnmapped } from './errors';
+import { guestUnmapped } from '@mmulab/kvm';
 
 /** Entries per guest table, as workloads lay them out. */
 const GUEST_ENTRIES = 512;

@@ -11,7 +11,7 @@
 import type { Counters } from '@mmulab/api';
 import { Ev } from './events';
 import { MapStep, mapStep } from './map';
-import type { Memslots } from './memslots';
+import type { Memslots } from '@mmulab/kvm';
 import { Cause } from './mm-ops';
 import type { Stage2Policy } from './policy';
 import type { Stage2Tables } from './stage2-tables';
@@ -28,14 +28,13 @@ export class MmuNotifier {
   /** invalidate_range_start: unmaps frames [start, end) of a slot. */
   start(start: number, end: number): void {
     this.add(Ev.notifierInvalidate);
-    this.slots.notifiersInProgress++;
+    this.slots.invalidations.begin();
     this.tables.inChunks(start, end, (from, to) => this.tables.unmap(from, to));
   }
 
   /** invalidate_range_end. */
   end(): void {
-    this.slots.notifierSeq++;
-    this.slots.notifiersInProgress--;
+    this.slots.invalidations.end();
   }
 
   /** change_pte: the host has replaced the page at a frame. */

@@ -11,7 +11,7 @@ import type { SharedPart, SharedRounds } from '@mmulab/api';
 import type { Journal, RunProgram } from '@mmulab/pgtable';
 import type { Stage2Attrs } from './descriptor';
 import type { GuestWalker } from './guest-walker';
-import type { Memslot, Memslots } from './memslots';
+import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { CountingMmOps } from './mm-ops';
 
 /** A stretch of shared accesses in guest frames, and the virtual frame its addresses came from. */
@@ -103,7 +103,7 @@ export class SharedProgram implements RunProgram, Journal {
   context(gfn: number, level: number): number {
     const { slot } = this;
     if (slot === undefined) return -1;
-    if (slot.hostReach > level && !this.hostSettled(slot, gfn, level)) return -1;
+    if (slot.hostReach > level && !this.slots.hostSettled(slot, gfn, level, true)) return -1;
     return slot.maxLevel(gfn);
   }
 
@@ -135,15 +135,6 @@ export class SharedProgram implements RunProgram, Journal {
 
   replay(effects: unknown): void {
     this.rounds.replay(effects);
-  }
-
-  /** Whether no host fault in the block would change host pages beyond it. */
-  private hostSettled(slot: Memslot, gfn: number, level: number): boolean {
-    const plane = this.slots.hostPlane;
-    const state = plane.get(gfn);
-    if (!plane.isUniform(gfn, this.slots.geometry.pagesAt(level), state)) return false;
-    const { faults } = slot.spec.backing;
-    return faults[state * 2]?.state === state && faults[state * 2 + 1]?.state === state;
   }
 }
 

@@ -22,7 +22,9 @@ import type {
   Vfn,
   VmLayout,
 } from '@mmulab/api';
-import { EngineWorld, dropPages, tableWorld } from '@mmulab/pgtable';
+import { Memslots, dropPages } from '@mmulab/kvm';
+import type { Memslot } from '@mmulab/kvm';
+import { EngineWorld, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { abortStages } from './abort-stages';
 import { AccessProgram } from './access-program';
@@ -30,10 +32,9 @@ import { CasemateExport } from './casemate-export';
 import { Stage2Attrs } from './descriptor';
 import { Stage2DirtyLog } from './dirty-log';
 import { foreignRegister, nestedGuest } from './errors';
+import { Ev } from './events';
 import { GuestWalker } from './guest-walker';
 import { MemoryCaches } from './memcache';
-import { Memslots } from './memslots';
-import type { Memslot } from './memslots';
 import { CountingMmOps, Stage2MmOps } from './mm-ops';
 import { MmuNotifier } from './notifier';
 import { readPolicy } from './policy';
@@ -101,7 +102,7 @@ export class Stage2Mmu implements MmuBackend {
     this.vm = vm;
     this.shape = stage2Shape(policy.granuleBytes, vm.physBits, policy.ipaLimit, policy.ipaLimitReason);
     const { geometry, maxLeafLevel } = this.shape;
-    this.slots = new Memslots(world, geometry, maxLeafLevel, counters);
+    this.slots = new Memslots({ world, geometry, counters, maxLeafLevel, markPageDirty: Ev.markPageDirty, dirtyBitmapSet: Ev.dirtyBitmapSet });
     this.attrs = new Stage2Attrs();
     const frameOf = (gfn: number): number => this.hostFrame(gfn);
     const tlb = casemate?.invalidations(counters) ?? new TlbInvalidations(counters, policy);

@@ -15,7 +15,7 @@ import { publishAction } from './cmo';
 import type { Stage2Attrs } from './descriptor';
 import { Ev } from './events';
 import { MapOp, MapRule, PublishOp, PublishRule } from './map';
-import type { Memslots } from './memslots';
+import type { Memslots } from '@mmulab/kvm';
 import { Cause } from './mm-ops';
 import type { CountingMmOps } from './mm-ops';
 import type { Stage2Policy } from './policy';

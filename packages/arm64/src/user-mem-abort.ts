@@ -20,7 +20,7 @@ import { Ev, sizedEvents } from './events';
 import type { SizedEvents } from './events';
 import { MapStep, brokenLevel, mapStep } from './map';
 import type { MemoryCaches } from './memcache';
-import type { Memslot, Memslots } from './memslots';
+import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { MmuNotifier } from './notifier';
 import { MmuLockMode } from './policy';
 import type { Stage2Policy } from './policy';
@@ -174,7 +174,7 @@ export class UserMemAbort implements AccessPath {
     }
     if (this.fault[vcpu] === Walk.AccessFlag) return Stage.Mkyoung;
     if (this.fault[vcpu] !== Walk.Permission || (slot.logged && kind === AccessKind.Write)) this.caches.topUp(vcpu);
-    this.seq[vcpu] = this.slots.notifierSeq;
+    this.seq[vcpu] = this.slots.invalidations.ended;
     return Stage.HostPage;
   }
 
@@ -252,7 +252,7 @@ export class UserMemAbort implements AccessPath {
   private underLock(vcpu: number, stage: number): number {
     const gfn = this.gfn[vcpu];
     const slot = this.slots.find(gfn);
-    if (slot === undefined || this.slots.notifiersInProgress > 0 || this.slots.notifierSeq !== this.seq[vcpu]) return this.drop();
+    if (slot === undefined || this.slots.invalidations.mustRetry(this.seq[vcpu])) return this.drop();
     const level = this.mappingLevel(vcpu, slot, gfn);
     if (level === GONE) return this.drop();
     const kind = this.kind[vcpu];

@@ -4,7 +4,7 @@
  * It tells whether a VM is back in a state it has been in before, so that what follows need not be simulated again.
  */
 import type { Plane } from '@mmulab/pgtable';
-import type { Memslots } from './memslots';
+import type { Memslots } from '@mmulab/kvm';
 
 /** Frames of a block looked at as a whole, and blocks beyond which no key is made. */
 const BLOCK_PAGES = 512;

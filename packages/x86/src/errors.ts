@@ -16,21 +16,6 @@ export function physBits(value: number, levels: number, limit: number): MmulabEr
   );
 }
 
-/** VM_UNKNOWN_SLOT: a host operation on a memslot the VM does not have. */
-export function unknownSlot(id: number, known: readonly number[]): MmulabError {
-  return new MmulabError('VM_UNKNOWN_SLOT', `memslot ${id}: not a slot of this VM (known: ${known.join(', ')})`);
-}
-
-/** VM_SLOT_OVERLAP: two memslots share guest frames, or one ends beyond guest memory. */
-export function badSlot(id: number, why: string): MmulabError {
-  return new MmulabError('VM_BAD_SLOT', `memslot ${id}: ${why}`);
-}
-
-/** GUEST_UNMAPPED: a workload touched a virtual frame its page tables do not map. */
-export function guestUnmapped(vfn: number): MmulabError {
-  return new MmulabError('GUEST_UNMAPPED', `guest frame 0x${vfn.toString(16)}: not mapped by the guest's page tables`);
-}
-
 /** FAULT_LIVELOCK: one access faulted without end. */
 export function livelock(gfn: number, level: number, entry: string): InvariantError {
   return new InvariantError('FAULT_LIVELOCK', 'an access faults again and again', gfn, level, entry);

@@ -4,7 +4,7 @@
  */
 import { ENTRIES_PER_TABLE } from '@mmulab/api';
 import type { GuestRun, GuestTables } from '@mmulab/api';
-import { guestUnmapped } from './errors';
+import { guestUnmapped } from '@mmulab/kvm';
 
 const INVERSE_ENTRIES = 1 / ENTRIES_PER_TABLE;
 

@@ -7,7 +7,7 @@
  */
 import { ACCESS_DONE, AccessKind } from '@mmulab/api';
 import type { AccessRun, Counters, GuestTables, VmLayout } from '@mmulab/api';
-import type { Memslot, Memslots } from '../memslots';
+import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { GuestCpu } from '../roots/guest-state';
 import type { VcpuRoots } from '../roots/vcpu-roots';
 import type { LoggedTables } from '../tdp/dirty-log';

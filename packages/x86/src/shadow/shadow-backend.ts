@@ -21,13 +21,14 @@ import type {
   Vfn,
   VmLayout,
 } from '@mmulab/api';
-import { EngineWorld, Geometry, RunList, dropPages, tableWorld } from '@mmulab/pgtable';
+import { dropPages } from '@mmulab/kvm';
+import type { Memslot, Memslots } from '@mmulab/kvm';
+import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { nestedNeedsPaging } from '../errors';
 import { planesKey } from '../content-hash';
 import { Ev } from '../events';
-import { Memslots } from '../memslots';
-import type { Memslot } from '../memslots';
+import { makeMemslots } from '../x86-memslots';
 import { readPolicy } from '../policy';
 import type { X86Policy } from '../policy';
 import { ControlRegisters } from '../roots/control';
@@ -99,7 +100,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
     const { policy, counters } = this;
     if (vm.nested !== undefined && !this.rootPolicy.tdp) throw nestedNeedsPaging();
     this.vm = vm;
-    this.slots = new Memslots(this.world, new Geometry(512, policy.levels), counters);
+    this.slots = makeMemslots(this.world, new Geometry(512, policy.levels), counters);
     this.vcpus = new VcpuStates(vm.vcpus);
     this.shadowNxList = policy.nxRecovery.perMmu ? new RunList() : this.nxList;
     this.journal = new VmJournal(this.vcpus, this.nxList, this.shadowNxList);
@@ -261,8 +262,9 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
   }
 
   invalidate(_slot: Memslot, start: number, end: number): void {
+    this.slots.invalidations.begin();
     if (this.engine.tables.unmap(start, end)) this.engine.mmu.flush();
-    this.slots.notifierSeq++;
+    this.slots.invalidations.end();
   }
 
   rootPage(vcpu: number, frame: number): number {

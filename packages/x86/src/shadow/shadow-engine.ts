@@ -2,7 +2,7 @@
  * The parts of one VM's legacy MMU, put together: shadow pages, mapping, synchronisation, roots, host operations.
  */
 import type { Counters, GuestTables, VmLayout } from '@mmulab/api';
-import type { Memslots } from '../memslots';
+import type { Memslots } from '@mmulab/kvm';
 import { hasGptes } from '../roots/role';
 import type { VmJournal } from '../vm-journal';
 import { GuestMemory } from './guest-memory';

@@ -12,7 +12,7 @@ import { ACCESS_DONE, PAGES_PER_LEVEL } from '@mmulab/api';
 import type { GuestTables, StageDef } from '@mmulab/api';
 import { livelock } from '../errors';
 import { Ev } from '../events';
-import type { Memslot } from '../memslots';
+import type { Memslot } from '@mmulab/kvm';
 import { Access, isDirect } from '../roots/role';
 import { Spte } from '../spte';
 import { isFastEligible } from '../tdp/fault';
@@ -235,7 +235,7 @@ export class ShadowFaultPath {
       mmu.count(Ev.pfEmulate);
       return this.emulateWrite(gfn);
     }
-    this.seq[vcpu] = slots.notifierSeq;
+    this.seq[vcpu] = slots.invalidations.ended;
     this.hostFailed[vcpu] = 0;
     this.hostWritable[vcpu] = 0;
     const slot = slots.find(gfn);
@@ -267,7 +267,7 @@ export class ShadowFaultPath {
   private mapPage(vcpu: number): number {
     const { mmu, fault } = this;
     mmu.makePagesAvailable();
-    if (this.seq[vcpu] !== mmu.slots.notifierSeq) return Stage.Resume;
+    if (mmu.slots.invalidations.mustRetry(this.seq[vcpu])) return Stage.Resume;
     const isDirectMap = this.isDirectRoot(vcpu);
     const gfn = this.resolve(vcpu);
     if (gfn < 0) return Stage.Resume;

@@ -10,7 +10,7 @@
  */
 import { ENTRIES_PER_TABLE, PAGES_PER_LEVEL } from '@mmulab/api';
 import { Ev } from '../events';
-import type { Memslot } from '../memslots';
+import type { Memslot } from '@mmulab/kvm';
 import { Access, Role, childRole, hasGptes, isDirect, roleAccess, roleLevel } from '../roots/role';
 import { Spte } from '../spte';
 import { RetPf } from '../tdp/protocols';

@@ -12,7 +12,7 @@ import { ENTRIES_PER_TABLE } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
 import { shadowPagesExhausted } from '../errors';
 import { Ev } from '../events';
-import type { Memslots } from '../memslots';
+import type { Memslots } from '@mmulab/kvm';
 import { Role, hasGptes, roleLevel } from '../roots/role';
 import type { VmJournal } from '../vm-journal';
 import type { GuestMemory } from './guest-memory';

@@ -7,7 +7,7 @@
  * kvm_mmu_clear_dirty_pt_masked(), kvm_mmu_zap_collapsible_spte(), kvm_age_rmap(), kvm_zap_rmap().
  */
 import { PAGES_PER_LEVEL } from '@mmulab/api';
-import type { Memslot } from '../memslots';
+import type { Memslot } from '@mmulab/kvm';
 import { Role, isDirect } from '../roots/role';
 import type { MinLevels } from '../tdp/tdp-mmu';
 import { NX_SHADOW_LEVEL } from './nx-level';

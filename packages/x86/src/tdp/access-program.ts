@@ -7,7 +7,7 @@
 import { AccessKind } from '@mmulab/api';
 import type { HostFault } from '@mmulab/api';
 import type { Journal, RunProgram } from '@mmulab/pgtable';
-import type { Memslot, Memslots } from '../memslots';
+import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { SpteAttrs } from '../spte';
 import type { TdpFaultPath } from './fault';
 
@@ -76,20 +76,10 @@ export class AccessProgram implements RunProgram {
   }
 
   context(gfn: number, level: number): number {
-    const { backing } = this.slot.spec;
-    if (backing.pageLevel > level && !this.hostSettled(gfn, level)) return -1;
+    if (this.slot.hostReach > level && !this.slots.hostSettled(this.slot, gfn, level, this.writes)) return -1;
     // A notification takes the pages out of all roots; what is remembered of a block speaks of one.
     if (!this.alone && this.mayNotify(gfn, level)) return -1;
     return this.slot.maxLevel(gfn);
-  }
-
-  /** Whether no host fault in the block would change host pages beyond it. */
-  private hostSettled(gfn: number, level: number): boolean {
-    const plane = this.slots.hostPlane;
-    const state = plane.get(gfn);
-    if (plane.uniformValue(level, gfn) !== state) return false;
-    const { faults } = this.slot.spec.backing;
-    return faults[state * 2]?.state === state && (!this.writes || faults[state * 2 + 1]?.state === state);
   }
 
   /** Whether a host fault in the block may call the MMU notifier. */

@@ -9,8 +9,8 @@
  * virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect().
  */
 import { ENTRIES_PER_TABLE } from '@mmulab/api';
-import { BitmapWords } from '@mmulab/pgtable';
-import type { Memslot, Memslots } from '../memslots';
+import { BitmapWords } from '@mmulab/kvm';
+import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { MinLevels, TdpMmu } from './tdp-mmu';
 
 /** What dirty logging asks of a VM's page tables: the TDP MMU's operations, the legacy MMU's, or both at once. */

@@ -13,11 +13,11 @@
  */
 import { ACCESS_DONE as DONE_CODE, EntryKind } from '@mmulab/api';
 import type { Counters, HostFault, StageDef } from '@mmulab/api';
-import { AskedPlane, PageMemory } from '@mmulab/pgtable';
-import type { PageMemo, PageReplayer } from '@mmulab/pgtable';
+import { AskedPlane, PageMemo, PageMemory } from '@mmulab/pgtable';
+import type { PageReplayer } from '@mmulab/pgtable';
 import { livelock } from '../errors';
 import { Ev } from '../events';
-import type { Memslot, Memslots } from '../memslots';
+import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { VmJournal } from '../vm-journal';
 import { HwWalk } from './map-rule';
 import { RetPf } from './protocols';
@@ -97,6 +97,8 @@ export interface FaultPolicy {
 }
 
 const MAX_FAULTS_PER_ACCESS = 64;
+/** Three kinds of access, to a slot that is not logged and to one that is. */
+const MEMOS_PER_SLOT = 6;
 
 /** The state of each vCPU's fault, and the stages. */
 export class TdpFaultPath {
@@ -114,6 +116,8 @@ export class TdpFaultPath {
   private readonly seenKind: Uint8Array;
   private readonly seenAttr: Uint8Array;
   private readonly pages: PageReplayer | undefined;
+  /** What accesses to single pages do: by slot, kind of access, and whether the slot is logged. */
+  private readonly memos: (PageMemo | undefined)[] = [];
   /** Whether the host page was resolved since this was last reset. */
   private hostAsked = false;
 
@@ -144,7 +148,7 @@ export class TdpFaultPath {
     if (guestTable === 0 && pages !== undefined && this.world.isCalm(vcpu) && !this.journal.isRecording) {
       const slot = this.slots.find(gfn);
       if (slot !== undefined && (slot.isSmall || slot.logged)) {
-        const memo = slot.memo(kind);
+        const memo = this.memoOf(slot, kind);
         const known = pages.replay(memo, this.world.root(vcpu).id, gfn, vcpu);
         if (known === DONE) return;
         if (known === UNKNOWN) {
@@ -154,6 +158,14 @@ export class TdpFaultPath {
       }
     }
     this.step(vcpu, gfn, kind, guestTable);
+  }
+
+  /** Memory of accesses of a kind, while the slot is logged or while it is not. */
+  private memoOf(slot: Memslot, kind: number): PageMemo {
+    const at = slot.index * MEMOS_PER_SLOT + kind + (slot.logged ? MEMOS_PER_SLOT / 2 : 0);
+    const { memos } = this;
+    while (memos.length <= at) memos.push(undefined);
+    return memos[at] ?? (memos[at] = new PageMemo());
   }
 
   private step(vcpu: number, gfn: number, kind: number, guestTable: number): void {
@@ -167,13 +179,13 @@ export class TdpFaultPath {
    */
   private learn(pages: PageReplayer, memo: PageMemo, vcpu: number, slot: Memslot, gfn: number, kind: number): void {
     const root = this.world.root(vcpu);
-    const seq = this.slots.notifierSeq;
+    const seq = this.slots.invalidations.ended;
     const host = this.slots.hostPlane.get(gfn);
     pages.observe(root.id, gfn);
     this.hostAsked = false;
     this.journal.open(gfn);
     this.step(vcpu, gfn, kind, 0);
-    const plain = this.journal.closePlain() && seq === this.slots.notifierSeq && (slot.isSmall || this.slots.hostPlane.get(gfn) === host);
+    const plain = this.journal.closePlain() && !this.slots.invalidations.mustRetry(seq) && (slot.isSmall || this.slots.hostPlane.get(gfn) === host);
     pages.remember(memo, root.id, gfn, (this.hostAsked ? AskedPlane.First : 0) | (slot.logged ? AskedPlane.Second : 0), plain);
   }
 
@@ -186,9 +198,9 @@ export class TdpFaultPath {
       const root = this.world.root(vcpu);
       const slot = this.slots.find(gfn);
       if (!(this.leave(kind, walk === DENIED, guestTable) && this.fixFast(root, slot, gfn, kind))) {
-        const seq = this.slots.notifierSeq;
+        const seq = this.slots.invalidations.ended;
         const host = slot === undefined ? 0 : this.resolveHost(slot, gfn, kind);
-        if (seq === this.slots.notifierSeq && this.mapPage(root, slot, gfn, kind, host) === ACCESS_DONE) return;
+        if (!this.slots.invalidations.mustRetry(seq) && this.mapPage(root, slot, gfn, kind, host) === ACCESS_DONE) return;
       }
       this.world.reenter(vcpu);
       walk = this.mmu.hardwareWalk(this.world.root(vcpu), gfn, kind);
@@ -298,7 +310,7 @@ export class TdpFaultPath {
   private hostPage(vcpu: number): number {
     const gfn = this.gfn[vcpu];
     const slot = this.slots.find(gfn);
-    this.seq[vcpu] = this.slots.notifierSeq;
+    this.seq[vcpu] = this.slots.invalidations.ended;
     this.host[vcpu] = slot === undefined ? 0 : this.resolveHost(slot, gfn, this.kind[vcpu]);
     return Stage.Walk;
   }
@@ -352,7 +364,7 @@ export class TdpFaultPath {
 
   /** Under mmu_lock: drops a stale fault, or maps the page. */
   private map(vcpu: number): number {
-    if (this.seq[vcpu] !== this.slots.notifierSeq) return Stage.Resume;
+    if (this.slots.invalidations.mustRetry(this.seq[vcpu])) return Stage.Resume;
     if (this.lostExchange(vcpu)) return Stage.Resume;
     const gfn = this.gfn[vcpu];
     return this.mapPage(this.world.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu], this.host[vcpu]);

@@ -11,7 +11,7 @@ import { ACCESS_DONE as DONE_CODE, AccessKind, ENTRIES_PER_TABLE, EntryKind } fr
 import type { AccessRun, Counters } from '@mmulab/api';
 import { Ev } from '../events';
 import type { GuestWalker } from '../guest-walker';
-import type { Memslot, Memslots } from '../memslots';
+import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { SeenTables } from '../seen-tables';
 import type { VcpuStates } from '../vcpu-state';
 import type { VmJournal } from '../vm-journal';

@@ -12,7 +12,7 @@ import type { Counters } from '@mmulab/api';
 import { PAGES_PER_LEVEL } from '@mmulab/api';
 import type { RunList } from '@mmulab/pgtable';
 import { Ev } from '../events';
-import type { Memslots } from '../memslots';
+import type { Memslots } from '@mmulab/kvm';
 import type { VmJournal } from '../vm-journal';
 import type { TdpMmu } from './tdp-mmu';
 

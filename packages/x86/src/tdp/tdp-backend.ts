@@ -20,14 +20,15 @@ import type {
   Vfn,
   VmLayout,
 } from '@mmulab/api';
-import { EngineWorld, Geometry, RunList, dropPages, tableWorld } from '@mmulab/pgtable';
+import { dropPages } from '@mmulab/kvm';
+import type { Memslot, Memslots } from '@mmulab/kvm';
+import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { nestedSplitNeedsCache } from '../errors';
 import { planesKey } from '../content-hash';
 import { Ev } from '../events';
 import { GuestWalker } from '../guest-walker';
-import { Memslots } from '../memslots';
-import type { Memslot } from '../memslots';
+import { makeMemslots } from '../x86-memslots';
 import { readPolicy } from '../policy';
 import type { X86Policy } from '../policy';
 import { ControlRegisters } from '../roots/control';
@@ -98,7 +99,7 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
     const { policy } = this;
     this.vm = vm;
     const geometry = new Geometry(512, policy.levels);
-    this.slots = new Memslots(this.world, geometry, this.counters);
+    this.slots = makeMemslots(this.world, geometry, this.counters);
     this.vcpus = new VcpuStates(vm.vcpus);
     this.shadowNxList = policy.nxRecovery.perMmu ? new RunList() : this.nxList;
     this.journal = new VmJournal(this.vcpus, this.nxList, this.shadowNxList);
@@ -242,9 +243,10 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
   }
 
   invalidate(slot: Memslot, start: number, end: number): void {
+    this.slots.invalidations.begin();
     const nestedGone = this.nested?.engine.tables.unmap(start, end) ?? false;
     if (this.mmu.unmap(start, end) || nestedGone) this.mmu.book.flush(1);
-    this.slots.notifierSeq++;
+    this.slots.invalidations.end();
     if (slot.holdsGuestTables) this.contexts.forgetTables();
   }
 

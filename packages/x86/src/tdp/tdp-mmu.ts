@@ -12,7 +12,7 @@ import { Geometry } from '@mmulab/pgtable';
 import type { Engine, EngineClass, EngineWorld, PageReplayer, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { ContentHash } from '../content-hash';
 import { Ev } from '../events';
-import type { Memslot, Memslots } from '../memslots';
+import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { SpteAttrs } from '../spte';
 import type { VmJournal } from '../vm-journal';
 import { TdpBookkeeper } from './bookkeeping';

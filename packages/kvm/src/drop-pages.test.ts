@@ -1,7 +1,6 @@
 import type { HostBacking, MemslotSpec } from '@mmulab/api';
+import { Geometry, PagePlane } from '@mmulab/pgtable';
 import { dropPages } from './drop-pages';
-import { Geometry } from './geometry';
-import { PagePlane } from './page-plane';
 
 /** 0 none, 1 small, 2 huge, 3 small and gone. */
 const backing = (over: Partial<HostBacking> = {}): HostBacking => ({

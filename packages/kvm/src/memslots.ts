@@ -1,78 +1,55 @@
 /**
- * Memslots, the host memory behind them and their dirty bitmaps: what belongs to the VM and to no page table.
+ * The memslots of a VM, the host memory behind them and their dirty bitmaps: what belongs to the VM and to no page table.
  *
- * Host page states and dirty bits are planes over guest frames. Whether a block mapping fits follows from the slot's edges and from whether guest and host
- * frames are congruent. The MMU notifier's state is one pair for the whole VM: invalidations in progress, and how many have ended.
+ * Host page states, dirty bits and the bits user space read last are planes over guest frames. Hot path: `find`, `hostFault`, `markDirty`.
  *
- * Models: Linux virt/kvm/kvm_main.c (memslots, dirty bitmaps, MMU notifiers), arch/arm64/kvm/mmu.c fault_supports_stage2_huge_mapping().
+ * Models: Linux virt/kvm/kvm_main.c (memslots, dirty bitmaps), __gfn_to_pfn_memslot(), mark_page_dirty_in_slot().
  */
 import type { Counters, HostFault, HostState, MemslotSpec } from '@mmulab/api';
-import { SlotList, type EngineWorld, type Geometry, type Plane } from '@mmulab/pgtable';
+import type { EngineWorld, Geometry, Plane } from '@mmulab/pgtable';
 import { badSlot, unknownSlot } from './errors';
-import { Ev } from './events';
+import { Memslot } from './memslot';
+import { InvalidateSequence } from './mmu-notifier';
+import { SlotList } from './slot-list';
 
-/** One memslot of a VM. */
-export class Memslot {
-  /** First frame after the slot. */
-  readonly end: number;
-  /** Dirty logging is on. */
-  logged = false;
-  /** Largest level at which pages of the backing lie: a host fault changes nothing beyond a block of it. */
-  readonly hostReach: number;
-  /** Largest level at which guest and host frames are congruent. */
-  private readonly congruentLevel: number;
-
-  constructor(
-    readonly spec: MemslotSpec,
-    /** Dense number within the VM, for keys. */
-    readonly index: number,
-    /** Whether guest page-table pages lie in it. */
-    readonly holdsGuestTables: boolean,
-    private readonly geometry: Geometry,
-    maxLeafLevel: number,
-  ) {
-    this.end = spec.baseGfn + spec.npages;
-    this.hostReach = spec.backing.pageLevel + (spec.backing.contiguous === undefined ? 0 : 1);
-    let level = 1;
-    while (level < maxLeafLevel && (spec.baseGfn - spec.hvf) % geometry.pagesAt(level + 1) === 0) level++;
-    this.congruentLevel = level;
-  }
-
-  /** Largest level of a leaf that fits the slot at a frame. */
-  maxLevel(gfn: number): number {
-    let level = this.congruentLevel;
-    while (level > 1) {
-      const span = this.geometry.pagesAt(level);
-      const base = gfn - (gfn % span);
-      if (base >= this.spec.baseGfn && base + span <= this.end) break;
-      level--;
-    }
-    return level;
-  }
+/** What memslots are made from. */
+export interface MemslotsParts {
+  readonly world: EngineWorld;
+  readonly geometry: Geometry;
+  readonly counters: Counters;
+  /** Largest level the architecture has leaves of. */
+  readonly maxLeafLevel: number;
+  /** Counters of calls of mark_page_dirty, and of bits that were clear. */
+  readonly markPageDirty: number;
+  readonly dirtyBitmapSet: number;
 }
 
 /** All memslots of a VM, with host memory and dirty bitmaps. */
 export class Memslots {
+  readonly geometry: Geometry;
   /** Host state of every frame, as numbered by the slot's backing. */
   readonly hostPlane: Plane;
   /** Dirty bitmaps of all slots: 1 is dirty. */
   readonly dirtyPlane: Plane;
   /** The bitmaps user space read last (manual protect). */
   readonly readPlane: Plane;
-  /** MMU notifier calls that have ended (mmu_invalidate_seq). */
-  notifierSeq = 0;
-  /** MMU notifier calls that have begun and not ended. */
-  notifiersInProgress = 0;
+  /** MMU notifier calls. */
+  readonly invalidations = new InvalidateSequence();
+  private readonly counters: Counters;
+  private readonly maxLeafLevel: number;
+  private readonly markPageDirty: number;
+  private readonly dirtyBitmapSet: number;
   private readonly slots = new SlotList<Memslot>();
   private last: Memslot | undefined = undefined;
+  private lastLogged: Memslot | undefined = undefined;
   private nextIndex = 0;
 
-  constructor(
-    world: EngineWorld,
-    readonly geometry: Geometry,
-    private readonly maxLeafLevel: number,
-    private readonly counters: Counters,
-  ) {
+  constructor({ world, geometry, counters, maxLeafLevel, markPageDirty, dirtyBitmapSet }: MemslotsParts) {
+    this.geometry = geometry;
+    this.counters = counters;
+    this.maxLeafLevel = maxLeafLevel;
+    this.markPageDirty = markPageDirty;
+    this.dirtyBitmapSet = dirtyBitmapSet;
     this.hostPlane = world.makePlane(geometry);
     this.dirtyPlane = world.makePlane(geometry);
     this.readPlane = world.makePlane(geometry);
@@ -81,6 +58,22 @@ export class Memslots {
   /** All slots in order of their frames. */
   get all(): readonly Memslot[] {
     return this.slots.all;
+  }
+
+  /** Frames in all slots together. */
+  get npages(): number {
+    return this.slots.npages;
+  }
+
+  /** Whether any slot is under dirty logging. */
+  get isAnyLogged(): boolean {
+    // Tests switch slot after slot: the one that was found last, and the last of all, are the likely ones.
+    if (this.lastLogged?.logged === true) return true;
+    const { all } = this.slots;
+    let at = all.length - 1;
+    while (at >= 0 && !all[at].logged) at--;
+    this.lastLogged = all[at];
+    return at >= 0;
   }
 
   /**
@@ -107,6 +100,7 @@ export class Memslots {
   remove(slot: Memslot): void {
     this.slots.remove(slot);
     this.last = undefined;
+    this.lastLogged = undefined;
   }
 
   /** The slot of that id. @throws VM_UNKNOWN_SLOT */
@@ -122,7 +116,11 @@ export class Memslots {
   /** The slot a frame lies in, or undefined. */
   find(gfn: number): Memslot | undefined {
     const { last } = this;
-    if (last !== undefined && gfn >= last.spec.baseGfn && gfn < last.end) return last;
+    if (last !== undefined && gfn >= last.base && gfn < last.end) return last;
+    return this.search(gfn);
+  }
+
+  private search(gfn: number): Memslot | undefined {
     const slot = this.slots.find(gfn);
     if (slot !== undefined) this.last = slot;
     return slot;
@@ -140,6 +138,18 @@ export class Memslots {
     return slot.spec.backing.states[this.hostPlane.get(gfn)];
   }
 
+  /** Whether the host's entry for a frame is present and writable. */
+  hostWritable(slot: Memslot, gfn: number): boolean {
+    const state = slot.spec.backing.states[this.hostPlane.get(gfn)];
+    return state !== undefined && state.present && state.writable;
+  }
+
+  /** Level of the host's own leaf at a frame: 1 when nothing is there. */
+  hostLevel(slot: Memslot, gfn: number): number {
+    const state = slot.spec.backing.states[this.hostPlane.get(gfn)];
+    return state !== undefined && state.present ? state.level : 1;
+  }
+
   /** Stores what a host fault left behind, over the block it concerns within the slot. */
   setHostState(slot: Memslot, gfn: number, level: number, state: number): void {
     const { pageLevel, contiguous = 1 } = slot.spec.backing;
@@ -148,18 +158,29 @@ export class Memslots {
       this.hostPlane.set(gfn, state);
       return;
     }
-    const base = gfn - (gfn % span);
-    const start = Math.max(slot.spec.baseGfn, base);
-    this.hostPlane.setRange(start, Math.min(slot.end, base + span) - start, state);
+    const first = gfn - (gfn % span);
+    const start = Math.max(slot.base, first);
+    this.hostPlane.setRange(start, Math.min(slot.end, first + span) - start, state);
+  }
+
+  /**
+   * Whether no host fault in a block would change host pages beyond it: its frames are in one state, which faults leave as it is.
+   * @param writes whether some of the accesses write
+   */
+  hostSettled(slot: Memslot, gfn: number, level: number, writes: boolean): boolean {
+    const state = this.hostPlane.get(gfn);
+    if (this.hostPlane.uniformValue(level, gfn) !== state) return false;
+    const { faults } = slot.spec.backing;
+    return faults[state * 2]?.state === state && (!writes || faults[state * 2 + 1]?.state === state);
   }
 
   /** mark_page_dirty: counts the call; sets the bit where the slot is logged. */
   markDirty(slot: Memslot, gfn: number): void {
     const now = this.counters.now;
-    now[Ev.markPageDirty] = now[Ev.markPageDirty] + 1;
+    now[this.markPageDirty] = now[this.markPageDirty] + 1;
     if (slot.logged && this.dirtyPlane.get(gfn) === 0) {
       this.dirtyPlane.set(gfn, 1);
-      now[Ev.dirtyBitmapSet] = now[Ev.dirtyBitmapSet] + 1;
+      now[this.dirtyBitmapSet] = now[this.dirtyBitmapSet] + 1;
     }
   }
 }

@@ -7,8 +7,7 @@
  *
  * Models: Linux virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect(). Hot path.
  */
-import type { Plane } from './plane';
-import type { Journal, RunProgram } from './run-program';
+import type { Journal, Plane, RunProgram } from '@mmulab/pgtable';
 
 /** Pages of one word. */
 export const WORD_PAGES = 64;

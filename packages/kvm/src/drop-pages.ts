@@ -7,8 +7,7 @@
  * Models: Linux mm/memory.c zap_page_range_single(), zap_pmd_range(); mm/huge_memory.c __split_huge_pmd().
  */
 import type { DroppedPages, MemslotSpec } from '@mmulab/api';
-import type { Plane } from './plane';
-import type { Geometry } from './geometry';
+import type { Geometry, Plane } from '@mmulab/pgtable';
 
 /** A range of frames. */
 export interface FrameRange {
