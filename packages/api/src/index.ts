@@ -14,6 +14,7 @@ export type { Protocol, Rule, Verdict } from './rule';
 export type { Counters, EventDef } from './events';
 export type {
   ChoiceOption,
+  DefaultWhen,
   FlagOption,
   KernelProfile,
   NumberOption,

@@ -12,6 +12,15 @@ interface OptionBase {
   readonly doc: string;
   /** Other names under which a config may give it. */
   readonly aliases?: readonly string[];
+  /** A default that holds where the user gave another option of the same owner this value. */
+  readonly defaultWhen?: DefaultWhen;
+}
+
+/** What the default of an option is while another one was given a value. */
+export interface DefaultWhen {
+  readonly option: string;
+  readonly value: OptionValue;
+  readonly default: OptionValue;
 }
 
 /** `Y` or `N`, as module parameters print; true and false are read too. */
@@ -20,10 +29,12 @@ export interface FlagOption extends OptionBase {
   readonly default: 'Y' | 'N';
 }
 
-/** One of a list of words. */
+/** One of a list of words. Where Y and N are among them, the words of flags are read too. */
 export interface ChoiceOption extends OptionBase {
   readonly kind: 'choice';
   readonly choices: readonly string[];
+  /** Other spellings, and the choice each stands for. */
+  readonly synonyms?: Readonly<Record<string, string>>;
   readonly default: string;
 }
 

@@ -5,7 +5,8 @@ import { InvariantError, MmulabError } from '@mmulab/api';
 
 /** OPTION_BACKEND_PAIR: module parameters that belong to the other x86 backend. */
 export function backendPair(backend: string, npt: string, tdpMmu: string, other: string): MmulabError {
-  return new MmulabError('OPTION_BACKEND_PAIR', `backend.options: npt=${npt}, tdp_mmu=${tdpMmu} is not ${backend}: use ${other}`);
+  const pair = `npt=${npt}, tdp_mmu=${tdpMmu}`;
+  return new MmulabError('OPTION_BACKEND_PAIR', `backend.options: ${pair} is not ${backend}: use ${other} (--backend ${other}, and keep ${pair})`);
 }
 
 /** HOST_PHYS_BITS: an address width the machine cannot have. */

@@ -18,17 +18,27 @@ const choice = (name: string, choices: readonly string[], doc: string, value = c
 
 /** Module parameters and policy switches of both x86 backends. Defaults are those of the newest profile. */
 export const x86Options: readonly OptionSpec[] = [
-  flag('tdp_mmu', 'Y', 'Module parameter: direct second-stage tables are built by the TDP MMU instead of the legacy MMU.'),
-  flag('npt', 'Y', 'Module parameter: two-dimensional paging (NPT, EPT). N means shadow paging.', ['ept']),
+  flag('tdp_mmu', 'Y', 'Module parameter: direct second-stage tables are built by the TDP MMU instead of the legacy MMU.', ['kvm.tdp_mmu']),
+  flag('npt', 'Y', 'Module parameter: two-dimensional paging (NPT, EPT). N means shadow paging.', ['ept', 'kvm_amd.npt', 'kvm_intel.ept']),
   flag(
     'eager_page_split',
     'Y',
     'Module parameter: huge pages are split when dirty logging starts (or is cleared), not on the first write. Kernels before 5.18 have none.',
+    ['kvm.eager_page_split'],
   ),
-  flag('nx_huge_pages', 'N', 'The iTLB-multihit workaround is in force: huge pages are not executable.'),
+  {
+    kind: 'choice',
+    name: 'nx_huge_pages',
+    aliases: ['kvm.nx_huge_pages'],
+    choices: ['Y', 'N', 'auto', 'never'],
+    synonyms: { force: 'Y', off: 'N' },
+    default: 'N',
+    doc: 'Module parameter: the iTLB-multihit workaround is in force, so that huge pages are not executable. auto: on an Intel CPU that has the bug (host option itlb_multihit).',
+  },
   {
     kind: 'number',
     name: 'nx_huge_pages_recovery_ratio',
+    aliases: ['kvm.nx_huge_pages_recovery_ratio'],
     default: 60,
     min: 0,
     max: 2 ** 32 - 1,
@@ -38,6 +48,7 @@ export const x86Options: readonly OptionSpec[] = [
   {
     kind: 'number',
     name: 'nx_huge_pages_recovery_period_ms',
+    aliases: ['kvm.nx_huge_pages_recovery_period_ms'],
     default: 0,
     min: 0,
     max: 2 ** 32 - 1,
@@ -147,14 +158,15 @@ export const x86Options: readonly OptionSpec[] = [
     'Y',
     'Access bits of shadowed translations are cached per entry (6.0); without them nested huge pages cannot be split eagerly.',
   ),
-  flag('flush_on_reuse', 'N', 'Module parameter: a cached root that is reused is synchronised and flushed.'),
+  flag('flush_on_reuse', 'N', 'Module parameter: a cached root that is reused is synchronised and flushed.', ['kvm.flush_on_reuse']),
 ];
 
 /** Facts about the machine. */
 export const x86HostOptions: readonly OptionSpec[] = [
   choice('vendor', ['intel', 'amd'], 'CPU vendor: EPT or NPT, and its intercepts.', 'intel'),
-  flag('pml', 'Y', 'Page-modification logging (Intel only; an AMD host has none).'),
-  flag('ad_bits', 'Y', 'Second-stage tables keep accessed and dirty bits.'),
+  flag('pml', 'Y', 'Page-modification logging (Intel only; an AMD host has none).', ['kvm_intel.pml']),
+  flag('ad_bits', 'Y', 'Second-stage tables keep accessed and dirty bits.', ['eptad', 'kvm_intel.eptad']),
+  flag('itlb_multihit', 'Y', 'An Intel CPU has the iTLB-multihit bug: nx_huge_pages=auto means Y.'),
   flag('la57', 'N', 'Five-level paging of host and guest.'),
   {
     kind: 'number',

@@ -69,6 +69,7 @@ export function tdpLevels(host: OptionValues): number {
 export function readPolicy(options: OptionValues, host: OptionValues): X86Policy {
   const on = (name: string): boolean => options[name] === 'Y';
   const amd = host['vendor'] === 'amd';
+  const nxHugePages = on('nx_huge_pages') || (options['nx_huge_pages'] === 'auto' && !amd && host['itlb_multihit'] === 'Y');
   const adBits = host['ad_bits'] === 'Y';
   const pml = !amd && adBits && host['pml'] === 'Y';
   return {
@@ -81,10 +82,10 @@ export function readPolicy(options: OptionValues, host: OptionValues): X86Policy
     eagerPageSplit: on('eager_page_split'),
     splitEndExclusive: on('eager_split_end_exclusive'),
     splitHugePages: options['huge_page_fault'] === 'split',
-    nxHugePages: on('nx_huge_pages'),
+    nxHugePages,
     nxPrecise: on('nx_precise'),
     nxRecovery: {
-      enabled: on('nx_huge_pages'),
+      enabled: nxHugePages,
       ratio: Number(options['nx_huge_pages_recovery_ratio']),
       periodMs: Number(options['nx_huge_pages_recovery_period_ms']),
       unlistLogged: on('nx_unlist_logged'),

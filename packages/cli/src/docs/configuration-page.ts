@@ -2,7 +2,15 @@
  * docs/configuration.md: what a config may say. Keys of the config, then options and kernel profiles per backend, then workloads and kinds of
  * host memory.
  */
-import { formatSize, type BackendDefinition, type OptionSpec, type OptionValue, type WorkloadDefinition } from '@mmulab/api';
+import {
+  formatSize,
+  type BackendDefinition,
+  type KernelSwitch,
+  type OptionSpec,
+  type OptionValue,
+  type SwitchChange,
+  type WorkloadDefinition,
+} from '@mmulab/api';
 import type { Cell, Sheet } from '@mmulab/report';
 import { configSchema, expectedValue, hostOptionSpecs, type Registry } from '@mmulab/runner';
 import { renderPage } from './page';
@@ -54,7 +62,24 @@ function backendSheets(backend: BackendDefinition): Sheet[] {
       notes: newest === undefined ? [] : [`Without backend.kernel the newest one is taken: ${newest}.`],
     },
     profileSheet(backend),
+    ...(backend.switches === undefined ? [] : [switchSheet(name, backend.switches)]),
   ];
+}
+
+/** In which release each option changed, and how that is known. */
+function switchSheet(name: string, switches: readonly KernelSwitch[]): Sheet {
+  const rows = switches.map(({ option, first, changes }) => [code(option), code(String(first)), changes.map(changeText).join('; ')]);
+  return {
+    ...sheet(`Releases in which the switches of ${name} changed`, ['option', 'before', 'changes'], rows),
+    lines: [
+      'A release between two profiles takes each switch at its own release. Stable releases are named where their series is known to have taken a change over.',
+    ],
+  };
+}
+
+function changeText({ value, since, backports = [], basis }: SwitchChange): string {
+  const releases = [...(since === undefined ? [] : [since]), ...backports.map(release => `stable ${release}`)];
+  return `${String(value)} from ${releases.join(', ')} (${basis})`;
 }
 
 const OPTION_COLUMNS = ['option', 'values', 'default', 'meaning'];

@@ -68,14 +68,11 @@ export function optionSpecsAt({ backend, workload }: RawConfig, [section, second
   return section === 'host' ? hostOptionSpecs(definition) : definition.options;
 }
 
-/** The parts of a key that is a path; undefined for the name of an option. */
+/** The parts of a key that is a path; undefined for the name of an option, which may have a dot as well: `kvm_intel.ept`. */
 function dottedPath(key: string): readonly string[] | undefined {
   const path = Object.hasOwn(SHORT_KEYS, key) ? (SHORT_KEYS[key] ?? key) : key;
   const [section, rest] = cut(path);
-  if (!Object.hasOwn(configShape, section)) {
-    if (rest !== undefined) throw unknownKey(key, suggestName(section, SETTABLE));
-    return undefined;
-  }
+  if (!Object.hasOwn(configShape, section)) return undefined;
   if (!SETTABLE.includes(section)) throw notASetting('', key, SETTABLE);
   if (rest === undefined) return [section];
   if (section === 'host' || section === 'thresholds') return [section, rest];
@@ -108,6 +105,9 @@ function optionPath(config: NormalConfig, name: string, registry: Registry): rea
   const found = places.filter(({ specs }) => findOption(specs, name) !== undefined).map(({ path }) => [...path, name]);
   const [path] = found;
   if (path === undefined) {
+    const [section, rest] = cut(name);
+    const parameters = places.flatMap(({ specs }) => optionNames(specs)).filter(one => one.startsWith(`${section}.`));
+    if (rest !== undefined) throw unknownKey(name, parameters.length > 0 ? suggestName(name, parameters) : suggestName(section, SETTABLE));
     const owners = workload === undefined ? backend.name : `${backend.name}, its host or ${workload.name}`;
     const names = [...Object.keys(SHORT_KEYS), ...places.flatMap(({ specs }) => optionNames(specs))];
     throw unknownOption(name, owners, suggestName(name, names));

@@ -7,6 +7,7 @@ const specs = {
   flag: { kind: 'flag', name: 'flag', default: 'N', doc, aliases: ['alias'] },
   choice: { kind: 'choice', name: 'choice', choices: ['zap', 'split', '6.1', '6.12'], default: 'zap', doc },
   feature: { kind: 'choice', name: 'feature', choices: ['cpu', 'Y', 'N'], default: 'cpu', doc },
+  spelled: { kind: 'choice', name: 'spelled', choices: ['Y', 'N', 'auto'], synonyms: { force: 'Y', off: 'N' }, default: 'N', doc },
   integer: { kind: 'number', name: 'integer', default: 1, min: 1, max: 512, integer: true, doc },
   number: { kind: 'number', name: 'number', default: 0, min: -1, max: 1, integer: false, doc },
   period: { kind: 'number', name: 'period', default: 0, min: 0, max: 3600000, integer: false, unit: 'ms', doc },
@@ -32,6 +33,12 @@ describe('values that are accepted', () => {
     ['feature', true, 'Y'],
     ['feature', false, 'N'],
     ['feature', 'cpu', 'cpu'],
+    ['feature', 'on', 'Y'],
+    ['spelled', 'force', 'Y'],
+    ['spelled', 'off', 'N'],
+    ['spelled', 'auto', 'auto'],
+    ['spelled', 0, 'N'],
+    ['spelled', '1', 'Y'],
     ['integer', 512, 512],
     ['integer', '16', 16],
     ['integer', '1.0', 1],
@@ -115,6 +122,18 @@ describe('all options of an owner', () => {
     expect(codeOf(() => readOptions(all, {}, { alias: 'Y', flag: 'N' }, 'toy', 'options'))).toBe('CONFIG_CONFLICT');
   });
 
+  it('may have a default that hangs on what else was given: on nothing but that', () => {
+    const [flag, feature] = [specs.flag, specs.feature];
+    const hanging: readonly OptionSpec[] = [{ ...flag, defaultWhen: { option: 'feature', value: 'N', default: 'Y' } }, feature];
+    const flagOf = (user: Readonly<Record<string, unknown>>, profile = {}): unknown => readOptions(hanging, profile, user, 'toy', 'options')['flag'];
+    expect([flagOf({ feature: 'N' }), flagOf({ feature: 'Y' }), flagOf({ feature: 'N', alias: 'N' }), flagOf({}, { feature: 'N' })]).toEqual([
+      'Y',
+      'N',
+      'N',
+      'N',
+    ]);
+  });
+
   it('refuse names they do not have', () => {
     expect(messageOf(() => readOptions(all, {}, { intger: 1 }, 'toy', 'options'))).toBe(
       'CONFIG_UNKNOWN_OPTION: options.intger: not an option of toy (did you mean integer?)',
@@ -129,6 +148,7 @@ describe('all options of an owner', () => {
       'Y or N',
       'one of zap, split, 6.1, 6.12',
       'one of cpu, Y, N',
+      'one of Y, N, auto (force for Y, off for N)',
       'a whole number from 1 to 512',
       'a number from -1 to 1',
       'a number from 0 to 3600000 (ms)',

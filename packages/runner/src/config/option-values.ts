@@ -2,14 +2,15 @@
  * Values of options, read by their specs.
  *
  * Accepted beside the plain form, where there is no doubt: numbers and sizes as strings (`"16"`, `16M`), times with a unit where the option
- * has one, flags as Y, N, y, n, 1, 0, on, off, true or false, switches as the same, choices that look like numbers as numbers. Everything
- * else is refused, naming the place and what was expected.
+ * has one, flags as Y, N, y, n, 1, 0, on, off, true or false, switches as the same, choices by their synonyms, those that look like numbers as
+ * numbers, and those between Y, N and more as flags. Everything else is refused, naming the place and what was expected.
  */
 import {
   formatSize,
   parseSize,
   parseTimeNs,
   suggestName,
+  type ChoiceOption,
   type NumberOption,
   type OptionSpec,
   type OptionValue,
@@ -36,7 +37,7 @@ export function readOption(spec: OptionSpec, value: unknown, path: string): Opti
     case 'switch':
       return readBoolean(value, path, 'true or false');
     case 'choice':
-      return readChoice(spec.choices, value, path);
+      return readChoice(spec, value, path);
     case 'number':
       return readNumber(spec, value, path);
     case 'size':
@@ -66,6 +67,10 @@ export function readOptions(specs: readonly OptionSpec[], profile: OptionValues,
     givenAs.set(spec.name, key);
     values[spec.name] = value;
   }
+  for (const { name, defaultWhen } of specs) {
+    if (defaultWhen === undefined || givenAs.has(name) || !givenAs.has(defaultWhen.option)) continue;
+    if (values[defaultWhen.option] === defaultWhen.value) values[name] = defaultWhen.default;
+  }
   return values;
 }
 
@@ -87,7 +92,7 @@ export function expectedValue(spec: OptionSpec): string {
     case 'switch':
       return 'true or false';
     case 'choice':
-      return `one of ${spec.choices.join(', ')}`;
+      return `one of ${spec.choices.join(', ')}${synonymsOf(spec)}`;
     case 'number':
       return expectedNumber(spec);
     case 'size':
@@ -97,28 +102,37 @@ export function expectedValue(spec: OptionSpec): string {
   }
 }
 
+function synonymsOf({ synonyms = {} }: ChoiceOption): string {
+  const words = Object.entries(synonyms).map(([word, meant]) => `${word} for ${meant}`);
+  return words.length === 0 ? '' : ` (${words.join(', ')})`;
+}
+
 function readBoolean(value: unknown, path: string, expected: string): boolean {
   if (TRUE_WORDS.includes(value)) return true;
   if (FALSE_WORDS.includes(value)) return false;
   throw wrongType(path, value, expected);
 }
 
-function readChoice(choices: readonly string[], value: unknown, path: string): string {
-  const word = typeof value === 'number' ? String(value) : flagWord(choices, value);
+function readChoice(spec: ChoiceOption, value: unknown, path: string): string {
+  const { choices, synonyms = {} } = spec;
+  const given = typeof value === 'number' ? String(value) : value;
+  const meant = typeof given === 'string' && Object.hasOwn(synonyms, given) ? synonyms[given] : given;
+  const word = flagWord(choices, meant);
   if (typeof word === 'string' && choices.includes(word)) return word;
   const suggestion = typeof word === 'string' ? suggestName(word, choices) : '';
   const list = suggestion.startsWith(' (known') ? '' : suggestion;
-  throw wrongType(path, value, `one of ${choices.join(', ')}${list}`);
+  throw wrongType(path, value, `${expectedValue(spec)}${list}`);
 }
 
-/** Whether Y and N are among the choices: then true and false say so too. */
+/** Whether Y and N are among the choices: then the words of flags say so too. */
 export function isFlagLike(choices: readonly string[]): boolean {
   return choices.includes('Y') && choices.includes('N');
 }
 
 function flagWord(choices: readonly string[], value: unknown): unknown {
-  if (typeof value !== 'boolean' || !isFlagLike(choices)) return value;
-  return value ? 'Y' : 'N';
+  if (!isFlagLike(choices) || (typeof value === 'string' && choices.includes(value))) return value;
+  if (TRUE_WORDS.includes(value)) return 'Y';
+  return FALSE_WORDS.includes(value) ? 'N' : value;
 }
 
 function expectedNumber({ min, max, integer, unit }: NumberOption): string {

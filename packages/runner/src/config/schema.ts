@@ -83,15 +83,17 @@ function optionSchema(spec: OptionSpec): JsonSchema {
   return { description, default: spec.default, anyOf: [...valueSchemas(spec), { type: 'null' }] };
 }
 
+const FLAG_WORDS: readonly unknown[] = ['Y', 'N', 'y', 'n', 'on', 'off', 'yes', 'no', '1', '0', 'true', 'false', 1, 0, true, false];
+
 /** Schemas of which a value has to fit one; what none of them takes, no run takes either. */
 function valueSchemas(spec: OptionSpec): readonly JsonSchema[] {
   switch (spec.kind) {
     case 'flag':
-      return [{ enum: ['Y', 'N', 'y', 'n', 'on', 'off', 'yes', 'no', '1', '0', 'true', 'false', 1, 0, true, false] }];
+      return [{ enum: FLAG_WORDS }];
     case 'switch':
       return [{ enum: [true, false, 'true', 'false', 'Y', 'N', 'y', 'n', 'on', 'off', 'yes', 'no', '1', '0', 1, 0] }];
     case 'choice':
-      return [{ enum: [...spec.choices, ...spec.choices.filter(isNumeral).map(Number), ...(isFlagLike(spec.choices) ? [true, false] : [])] }];
+      return [{ enum: [...new Set([...spec.choices, ...Object.keys(spec.synonyms ?? {}), ...otherForms(spec.choices)])] }];
     case 'number':
       return [
         { type: spec.integer ? 'integer' : 'number', minimum: spec.min, maximum: spec.max },
@@ -105,6 +107,11 @@ function valueSchemas(spec: OptionSpec): readonly JsonSchema[] {
     case 'text':
       return [{ type: 'string', pattern: spec.pattern }, { type: 'number' }];
   }
+}
+
+/** Other forms of choices: numbers, and the words of flags where Y and N are among them. */
+function otherForms(choices: readonly string[]): readonly unknown[] {
+  return [...choices.filter(isNumeral).map(Number), ...(isFlagLike(choices) ? FLAG_WORDS : [])];
 }
 
 function isNumeral(word: string): boolean {

@@ -65,6 +65,13 @@ describe('option values', () => {
     expect(one({ workload, backend: { options: { ept: 'N' } } }).backend.options).toMatchObject({ npt: 'N' });
   });
 
+  it('may use names with a dot, as module parameters have, in options, settings and axes', () => {
+    expect(one({ workload, backend: { options: { 'toy_module.ept': 'N' } } }).backend.options).toMatchObject({ npt: 'N' });
+    expect(resolve({ workload, vary: { 'toy_module.ept': ['Y', 'N'] } }).map(({ backend }) => backend.options['npt'])).toEqual(['Y', 'N']);
+    expect(messageOf(() => resolve({ workload, vary: { 'toy_module.epd': ['Y', 'N'] } }))).toMatch(/^CONFIG_UNKNOWN_KEY: .*toy_module\.ept/);
+    expect(messageOf(() => resolve({ workload, vary: { 'other.epd': ['Y', 'N'] } }))).toMatch(/^CONFIG_UNKNOWN_KEY: .*known: backend/);
+  });
+
   it('are checked together by the backend', () => {
     expect(codeOf(() => resolve({ workload, backend: { options: { npt: 'N' } }, host: { vendor: 'amd' } }))).toBe('TOY_COMBINATION');
   });

@@ -8,10 +8,13 @@ import { x86HostOptions, x86Options } from '../options';
 import { x86Profiles, x86Switches } from '../switches';
 import { checkPhysBits, x86Machine } from '../tdp/definition';
 
-/** Shadow paging unless asked otherwise; with `npt: Y` direct tables, so the TDP MMU is off. */
-export const shadowOptions: readonly OptionSpec[] = x86Options.map(option =>
-  option.name === 'npt' ? ({ ...option, default: 'N' } as FlagOption) : option,
-);
+/** Shadow paging unless asked otherwise; with `npt: Y` direct tables, so the TDP MMU is off. Who only turns the TDP MMU off keeps two-dimensional paging. */
+export const shadowOptions: readonly OptionSpec[] = x86Options.map(option => (option.name === 'npt' ? nptOf(option as FlagOption) : option));
+
+function nptOf(option: FlagOption): FlagOption {
+  const doc = `${option.doc} Where tdp_mmu=N is given and nothing else, Y.`;
+  return { ...option, default: 'N', doc, defaultWhen: { option: 'tdp_mmu', value: 'N', default: 'Y' } };
+}
 
 /** Definition for the plugin. */
 export const shadowDefinition: BackendDefinition = {
