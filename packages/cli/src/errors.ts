@@ -99,6 +99,11 @@ export function outputUnwritable(stream: string, problem: string): MmulabError {
   return new MmulabError('OUTPUT_UNWRITABLE', `${stream}: ${problem}`);
 }
 
+/** A document of ours is no result, or one of another version. */
+export function resultSchema(path: string, schema: unknown, expected: string): MmulabError {
+  return new MmulabError('RESULT_SCHEMA', `${path}: schema is ${String(schema)}; this version reads ${expected}`);
+}
+
 /** The system refused something with a file of the user. */
 export function systemRefuses(what: string, problem: string): MmulabError {
   return new MmulabError('FILE_UNREADABLE', `${what}: ${problem}`);

@@ -17,7 +17,7 @@ import type { Terminal } from './terminal';
 import type { ThreadMessage, ThreadOrder } from './thread-messages';
 
 /** How long a thread may take to notice that it is to end. */
-const END_MS = 1000;
+const END_MS = 3000;
 
 /**
  * Runs the command line.

@@ -51,8 +51,8 @@ describe('the process', () => {
   it('ends with 130 when it is interrupted in the middle of a computation', async () => {
     const child = start('run', '--plugin', faulty, '--', 'endless');
     const end = ended(child);
-    setTimeout(() => child.kill('SIGINT'), 1500);
-    expect(await end).toEqual({ code: 130, signal: null, err: '' });
+    child.stderr?.once('data', () => child.kill('SIGINT'));
+    expect(await end).toEqual({ code: 130, signal: null, err: 'endless\n' });
   });
 
   it.each([

@@ -4,7 +4,11 @@
 import { RESULT_SCHEMA, type RunResult } from '@mmulab/api';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { malformedResult } from './errors';
+import { malformedResult, resultSchema } from './errors';
+
+/** What the schemas of our documents begin with; that of a config, where one names it. */
+const SCHEMA_PREFIX = 'mmulab.';
+const CONFIG_SCHEMA = 'mmulab.config.';
 
 /**
  * Reads a file of results, or all those of a directory in the order of their names.
@@ -24,18 +28,25 @@ function readDirectory(directory: string): readonly RunResult[] {
   return results;
 }
 
-/** Broken JSON is left to the reader of configs, which knows lines and columns. */
+/** Broken JSON, and what is none of our documents, is left to the reader of configs, which knows lines and columns. */
 function readResults(path: string): readonly RunResult[] | undefined {
   let document: unknown;
   try {
     document = JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
+  } catch (error) {
+    // Longer than a text can be in Node: no config either.
+    if ((error as NodeJS.ErrnoException).code === 'ERR_STRING_TOO_LONG') throw malformedResult(path, 'is longer than can be read at once (512 MiB)');
     return undefined;
   }
   const documents: readonly unknown[] = Array.isArray(document) ? document : [document];
-  const isResult = (value: unknown): boolean => isMap(value) && value['schema'] === RESULT_SCHEMA;
-  if (documents.length === 0 || !documents.some(isResult)) return undefined;
+  if (!documents.some(isOurs)) return undefined;
   return documents.map((value, index) => checkResult(value, Array.isArray(document) ? `${path}[${index}]` : path));
+}
+
+/** Whether a document says that it comes from here: a result of this or another version, a comparison, records. */
+function isOurs(value: unknown): boolean {
+  const schema = isMap(value) ? value['schema'] : undefined;
+  return typeof schema === 'string' && schema.startsWith(SCHEMA_PREFIX) && !schema.startsWith(CONFIG_SCHEMA);
 }
 
 function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -46,29 +57,51 @@ function isCounters(value: unknown): boolean {
   return isMap(value) && Object.values(value).every(count => typeof count === 'number');
 }
 
-/** Fields a comparison reads. */
-const FIELDS: Readonly<Record<string, readonly [expected: string, isRight: (value: unknown) => boolean]>> = {
-  schema: [RESULT_SCHEMA, value => value === RESULT_SCHEMA],
-  name: ['a name', value => typeof value === 'string'],
+function hasCounters(value: unknown): boolean {
+  return isMap(value) && isCounters(value['counters']);
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string';
+
+type Fields = Readonly<Record<string, readonly [expected: string, isRight: (value: unknown) => boolean]>>;
+
+/** Fields of a result that are read. */
+const FIELDS: Fields = {
+  name: ['a name', isText],
   config: ['a config', isMap],
-  phases: ['a list of phases, each with counters', value => Array.isArray(value) && value.every(isPhase)],
-  totals: ['counters', value => isMap(value) && isCounters(value['counters'])],
+  notes: ['a list of notes', value => value === undefined || (Array.isArray(value) && value.every(isText))],
+  phases: ['a list of phases', Array.isArray],
+  totals: ['counters', hasCounters],
 };
 
-function isPhase(value: unknown): boolean {
-  return (
-    isMap(value) && typeof value['phase'] === 'string' && isCounters(value['counters']) && (value['time'] === undefined || isTime(value['time']))
-  );
-}
+/** Fields of a phase that are read. */
+const PHASE_FIELDS: Fields = {
+  phase: ['a name', isText],
+  counters: ['counters', isCounters],
+  vcpus: ['a list of vCPUs, each with counters', value => value === undefined || (Array.isArray(value) && value.every(hasCounters))],
+  slots: ['memslots by number, each with counters', value => value === undefined || (isMap(value) && Object.values(value).every(hasCounters))],
+  time: ['a predicted time with its interval', value => value === undefined || isTime(value)],
+};
 
 function isTime(value: unknown): boolean {
   return isMap(value) && typeof value['predictedNs'] === 'number' && Array.isArray(value['intervalNs']);
 }
 
+/** @throws RESULT_SCHEMA for what is no result of this version, RESULT_MALFORMED for one with parts missing or broken */
 function checkResult(value: unknown, place: string): RunResult {
   if (!isMap(value)) throw malformedResult(place, 'is no result');
-  for (const [field, [expected, isRight]] of Object.entries(FIELDS)) {
+  if (value['schema'] !== RESULT_SCHEMA) throw resultSchema(place, value['schema'], RESULT_SCHEMA);
+  checkFields(value, FIELDS, place);
+  const phases = (value['phases'] as readonly unknown[]).map((phase, index) => {
+    if (!isMap(phase)) throw malformedResult(place, `phases[${index}]: expected a phase`);
+    checkFields(phase, PHASE_FIELDS, `${place}: phases[${index}]`);
+    return { vcpus: [], ...phase };
+  });
+  return { notes: [], ...value, phases } as unknown as RunResult;
+}
+
+function checkFields(value: Readonly<Record<string, unknown>>, fields: Fields, place: string): void {
+  for (const [field, [expected, isRight]] of Object.entries(fields)) {
     if (!isRight(value[field])) throw malformedResult(place, `${field}: expected ${expected}`);
   }
-  return value as unknown as RunResult;
 }

@@ -51,6 +51,9 @@ function checkFields(plugin: string, kind: string, definition: unknown, fields: 
 
 /** @throws PLUGIN_SHAPE for what is no plan */
 export function checkPlan(workload: string, plan: unknown): asserts plan is WorkloadPlan {
-  const { vm, phases } = (plan ?? {}) as Partial<WorkloadPlan>;
-  if (typeof vm !== 'object' || typeof phases !== 'object') throw pluginShape(workload, 'the plan', plan, 'a VM and its phases');
+  const { vm, phases, notes } = (plan ?? {}) as Partial<WorkloadPlan>;
+  const isIterable = typeof phases === 'object' && (phases as unknown) !== null && Symbol.iterator in phases;
+  if (typeof vm !== 'object' || (vm as unknown) === null || !isIterable) throw pluginShape(workload, 'the plan', plan, 'a VM and its phases');
+  if (!Array.isArray(vm.memslots) || !Array.isArray(vm.spaces)) throw pluginShape(workload, 'plan.vm', vm, 'memslots and address spaces');
+  if (!Array.isArray(notes)) throw pluginShape(workload, 'plan.notes', notes, 'a list of notes');
 }
