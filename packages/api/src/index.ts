@@ -52,7 +52,7 @@ export { BackendContribution, BackingContribution, WorkloadContribution, contrib
 export type { ContributionLoad } from './plugin';
 export { RESULT_SCHEMA } from './result';
 export type { CounterValues, PhaseResult, PhaseTime, RunResult } from './result';
-export { RECORDS_SCHEMA } from './records';
+export { RECORDS_SCHEMA, TOTAL_PHASE } from './records';
 export type { KernelRecord, RecordDifference, RecordFile, RecordPhase, VerifyReport } from './records';
 export { InvariantError, MmulabError, nearestName, suggestName } from './errors';
 export type { ErrorClass } from './errors';

@@ -5,6 +5,9 @@ import type { CounterValues } from './result';
 
 export const RECORDS_SCHEMA = 'mmulab.records.v1';
 
+/** The phase of a record that stands for the whole run: its counters are compared with the totals of the result. */
+export const TOTAL_PHASE = 'total';
+
 /** One phase of a record. Counters that the kernel or the rig did not offer are absent. */
 export interface RecordPhase {
   readonly phase: string;

@@ -33,6 +33,8 @@ export interface RunSettings {
   readonly seed?: string;
   readonly set?: readonly Setting[];
   readonly vary?: readonly Setting[];
+  /** Files in other formats, laid under the config. */
+  readonly import?: readonly string[];
 }
 
 /** `key=value` as typed. */
@@ -102,6 +104,11 @@ export function addRunSettings(command: Command): Command {
       '--vary <key=a,b>',
       'one run per value (repeatable: every combination); a value with commas stands in quotes: --vary \'rounds="w,r","w,D,r"\'',
       collect('--vary', 'key=value,value'),
+    )
+    .option(
+      '--import <file>',
+      'take what a file in another format says, where the config says nothing: module parameters, a VM of Firecracker, libvirt or QEMU, tests.json, .test files (repeatable)',
+      (file: string, before: readonly string[] = []): readonly string[] => [...before, file],
     )
     .option('--vcpus <number>', 'number of vCPUs')
     .option('--seed <number>', 'seed of everything random');

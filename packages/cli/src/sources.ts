@@ -1,6 +1,7 @@
 /**
  * What a command is asked to run: config files, .test files, or the command line of a test.
  */
+import { configOf, readImport, underlayImport, type Imported, type ImportedConfig } from '@mmulab/import';
 import {
   commandLineConfig,
   inPlace,
@@ -28,6 +29,8 @@ export interface PreparedRun {
 
 /** What the user named, before it is read. */
 export interface Operands {
+  /** Files of `--import`: enough by themselves. */
+  readonly imports?: readonly string[] | undefined;
   /** The command, for messages. */
   readonly command: string;
   readonly files: readonly string[];
@@ -38,9 +41,17 @@ export interface Operands {
 type Settings = RunSettings & PluginOptions;
 
 /** Throws `CLI_TOO_MANY_SOURCES` for files beside a command line, and `CLI_NOTHING_TO_RUN` when there is neither. */
-export function checkOperands({ command, files, commandLine }: Operands): void {
+export function checkOperands({ command, files, commandLine, imports = [] }: Operands): void {
   if (commandLine !== undefined && files.length > 0) throw tooManySources(command);
-  if ((commandLine ?? files).length === 0) throw nothingToRun(command);
+  if ((commandLine ?? [...files, ...imports]).length === 0) throw nothingToRun(command);
+}
+
+/** The runs of configs and .test files, of a command line, or of imports alone. */
+export function prepareOperands({ files, commandLine }: Operands, settings: Settings): readonly PreparedRun[] {
+  if (commandLine !== undefined) return prepareCommandLine(commandLine, settings);
+  if (files.length > 0) return files.flatMap(file => prepareFile(file, settings));
+  const registry = loadRegistry(settings.plugin);
+  return prepareWith(configOf(readImports(settings, registry), registry), settings, registry);
 }
 
 /** The runs of a command line. */
@@ -65,11 +76,24 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
-/** Everything that is wrong with a run is found before the first one starts, the layout of its VM included. */
 function prepare(raw: RawConfig, settings: Settings, registry: Registry): readonly PreparedRun[] {
-  const runs = resolveRuns(applyOverrides(raw, settings, registry), registry);
+  let underlaid: ImportedConfig = { config: raw, notes: [] };
+  for (const imported of readImports(settings, registry)) {
+    const { config, notes } = underlayImport(underlaid.config, imported, registry);
+    underlaid = { config, notes: [...underlaid.notes, ...notes] };
+  }
+  return prepareWith(underlaid, settings, registry);
+}
+
+function readImports({ import: files = [] }: Settings, registry: Registry): readonly Imported[] {
+  return files.map(file => readImport(file, registry));
+}
+
+/** Everything that is wrong with a run is found before the first one starts, the layout of its VM included. */
+function prepareWith({ config, notes }: ImportedConfig, settings: Settings, registry: Registry): readonly PreparedRun[] {
+  const runs = resolveRuns(applyOverrides(config, settings, registry), registry);
   planEach(runs, registry);
-  return runs.map(run => ({ run, registry }));
+  return runs.map(run => ({ run: notes.length === 0 ? run : { ...run, notes: [...notes, ...run.notes] }, registry }));
 }
 
 /** A plan depends on neither name nor seed: of runs that differ in nothing else, one is planned. */

@@ -13,6 +13,8 @@ export { commandLineConfig, readTestFile, splitCommand, splitList, testFilesIn }
 export { applySetting } from './config/settings';
 export { overrideConfig } from './config/overrides';
 export type { ExtraAxis, Override } from './config/overrides';
+export { underlayConfig } from './config/underlay';
+export type { Underlaid, UnderlaidSetting } from './config/underlay';
 export { resolveRuns, resolvedConfig } from './config/validate';
 export { hostOptionSpecs } from './config/host-options';
 export { expectedValue } from './config/option-values';
@@ -28,6 +30,9 @@ export { HOST_ACTOR, RunCounters } from './sim/counters';
 export type { PhaseCounts } from './sim/counters';
 export { planRun, run, runResolved } from './run';
 export type { RunHooks, RunOptions } from './run';
+export { readTextFile } from './files';
+export { parseJson } from './json';
+export type { JsonProblem } from './json';
 export { readRecordFile } from './records';
 export { verifyRecords } from './verify';
 export type { GroupedVerifyReport, RecordGroup, RecordOutcome, VerifyOptions } from './verify';

@@ -3,6 +3,7 @@
  */
 import { basename } from 'node:path';
 import {
+  TOTAL_PHASE,
   suggestName,
   type CounterValues,
   type KernelRecord,
@@ -81,7 +82,7 @@ function checkPlaces({ record, place, run }: RunnableRecord, registry: Registry)
   if (record.scope !== undefined && registry.backend(record.backend).countsMemslots === false) throw recordScope(place, record.backend);
   const names = inPlace(place, () => planRun(run, registry)).phases.map(phase => phase.name);
   const known = new Set(names);
-  const other = record.phases.find(({ phase }) => !known.has(phase));
+  const other = record.phases.find(({ phase }) => !known.has(phase) && phase !== TOTAL_PHASE);
   if (other !== undefined) throw recordUnknownPhase(`${place}: ${other.phase}`, run.workload.name, suggestName(other.phase, names));
 }
 
@@ -110,6 +111,7 @@ function verifyRecord(runnable: RunnableRecord, registry: Registry): RecordOutco
 function findPhase(result: RunResult, name: string, place: string, workload: string): PhaseResult {
   const found = result.phases.find(phase => phase.phase === name);
   if (found !== undefined) return found;
+  if (name === TOTAL_PHASE) return { phase: name, counters: result.totals.counters, vcpus: [] };
   const names = result.phases.map(phase => phase.phase);
   throw recordUnknownPhase(`${place}: ${name}`, workload, suggestName(name, names));
 }

@@ -2,6 +2,7 @@
  * `mmulab compare`: puts runs or saved results side by side.
  */
 import type { RunResult } from '@mmulab/api';
+import { readImport, resultOf } from '@mmulab/import';
 import { compareResults, comparisonReport, renderParts, reporterFor, selectParts } from '@mmulab/report';
 import type { Command } from 'commander';
 import { catalogOf, loadRegistry } from '../built-in';
@@ -23,7 +24,7 @@ import { performRuns } from '../perform';
 import { print } from '../print';
 import { readSavedResults } from '../saved-results';
 import { checkNames } from '../selection';
-import { checkOperands, prepareCommandLine, prepareFile, type PreparedRun } from '../sources';
+import { checkOperands, prepareCommandLine, prepareFile, prepareOperands, type PreparedRun } from '../sources';
 import { isHelpWanted, testUsage } from '../test-usage';
 
 type Options = OutputOptions & PluginOptions & RunSettings & SelectionOptions;
@@ -52,8 +53,10 @@ function compare(files: readonly string[], options: Options, context: CommandCon
     terminal.out(testUsage(commandLine, options.plugin));
     return;
   }
-  checkOperands({ command: 'compare', files, commandLine });
-  const sides = commandLine === undefined ? files.map(file => readSide(file, options)) : [{ runs: prepareCommandLine(commandLine, options) }];
+  checkOperands({ command: 'compare', files, commandLine, imports: options.import });
+  const { measured, others } = countedSides(options, commandLine);
+  const settings = { ...options, import: others };
+  const sides = [...measured, ...freshSides(files, commandLine, settings)];
   const count = sides.reduce((sum, side) => sum + ('runs' in side ? side.runs : side.saved).length, 0);
   if (count < 2) throw tooLittleToCompare(count);
   const prepared = sides.flatMap(side => ('runs' in side ? side.runs : []));
@@ -64,6 +67,25 @@ function compare(files: readonly string[], options: Options, context: CommandCon
   const results = selectParts(inOrder(sides, performed.results), options);
   print(terminal, renderParts(comparisonReport(compareResults(results), catalog), options.format, viewOf(terminal, options)));
   if (!performed.meetsThresholds) context.exitWith(ExitCode.Failed);
+}
+
+/** Counts of a real kernel among the imports are sides of their own; the others are laid under the configs. */
+function countedSides(
+  { import: files = [], plugin, backend, kernel }: Options,
+  words: readonly string[] | undefined,
+): { measured: readonly Side[]; others: readonly string[] } {
+  if (files.length === 0) return { measured: [], others: [] };
+  const registry = loadRegistry(plugin);
+  const imports = files.map(file => readImport(file, registry));
+  const counted = imports.filter(({ counts }) => counts !== undefined);
+  const others = imports.filter(({ counts }) => counts === undefined).map(({ file }) => file);
+  return { measured: counted.map(one => ({ saved: [resultOf(one, { backend, kernel, words }, registry)] })), others };
+}
+
+function freshSides(files: readonly string[], commandLine: readonly string[] | undefined, options: Options): readonly Side[] {
+  if (commandLine !== undefined) return [{ runs: prepareCommandLine(commandLine, options) }];
+  if (files.length > 0) return files.map(file => readSide(file, options));
+  return options.import?.length === 0 ? [] : [{ runs: prepareOperands({ command: 'compare', files, commandLine }, options) }];
 }
 
 function readSide(file: string, options: Options): Side {

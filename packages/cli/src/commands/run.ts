@@ -26,7 +26,7 @@ import { OutputDirectory } from '../output-directory';
 import { performRuns, type Performance, type PerformOptions } from '../perform';
 import { print } from '../print';
 import { checkNames } from '../selection';
-import { checkOperands, prepareCommandLine, prepareFile, type PreparedRun } from '../sources';
+import { checkOperands, prepareOperands, type PreparedRun } from '../sources';
 import type { Terminal } from '../terminal';
 import { isHelpWanted, testUsage } from '../test-usage';
 
@@ -61,9 +61,10 @@ function run(files: readonly string[], options: Options, context: CommandContext
     terminal.out(testUsage(commandLine, options.plugin));
     return;
   }
-  checkOperands({ command: 'run', files, commandLine });
+  const operands = { command: 'run', files, commandLine, imports: options.import };
+  checkOperands(operands);
   checkExportOptions(options);
-  const prepared = prepare(files, commandLine, options);
+  const prepared = prepareOperands(operands, options);
   checkNames(options, prepared);
   if (options.export !== undefined) checkExport(options.export, prepared);
   const view = viewOf(terminal, options);
@@ -97,10 +98,6 @@ function perform(prepared: readonly PreparedRun[], terminal: Terminal, options: 
 /** Whether the counters of every vCPU are written somewhere. */
 function showsVcpus({ format, all, out }: Options): boolean {
   return out !== undefined || format === 'json' || (format === 'csv' && all === true);
-}
-
-function prepare(files: readonly string[], commandLine: readonly string[] | undefined, options: Options): readonly PreparedRun[] {
-  return commandLine === undefined ? files.flatMap(file => prepareFile(file, options)) : prepareCommandLine(commandLine, options);
 }
 
 function* resultsText(results: readonly RunResult[], catalog: Catalog, format: string, view: View): Iterable<string> {
