@@ -10,8 +10,9 @@
 import type { SharedPart, SharedRounds } from '@mmulab/api';
 import type { Journal, RunProgram } from '@mmulab/pgtable';
 import type { Stage2Attrs } from './descriptor';
-import type { GuestWalker } from './guest-walker';
-import type { Memslot, Memslots } from '@mmulab/kvm';
+import type { GuestLayout } from '@mmulab/kvm';
+import { SlotPlane } from '@mmulab/kvm';
+import type { Memslot, Memslots, ProgramKeys } from '@mmulab/kvm';
 import type { CountingMmOps } from './mm-ops';
 
 /** A stretch of shared accesses in guest frames, and the virtual frame its addresses came from. */
@@ -21,13 +22,10 @@ export interface SharedStretch {
   readonly offset: number;
 }
 
-/** Interns a text as a small number. */
-export type Intern = (text: string) => number;
-
 /** Cuts the parts at the borders of guest mappings and memslots, and calls once for each sequence of stretches in one slot. */
 export function eachSharedStretch(
   parts: readonly SharedPart[],
-  walker: GuestWalker,
+  walker: GuestLayout,
   slots: Memslots,
   call: (stretches: readonly SharedStretch[], slot: Memslot | undefined) => void,
 ): void {
@@ -63,7 +61,7 @@ export class SharedProgram implements RunProgram, Journal {
   readonly period = 1;
   readonly stride = 1;
   /** Host pages and dirty bits. */
-  readonly planes = 0b011;
+  readonly planes = SlotPlane.Host | SlotPlane.Dirty;
   readonly journal = this;
   /** Frames from the first access to behind the last. */
   readonly first: number;
@@ -79,7 +77,7 @@ export class SharedProgram implements RunProgram, Journal {
     private readonly slots: Memslots,
     private readonly attrs: Stage2Attrs,
     private readonly mm: CountingMmOps,
-    private readonly intern: Intern,
+    private readonly keys: ProgramKeys,
   ) {
     const [begin] = stretches;
     const last = stretches.at(-1);
@@ -88,7 +86,7 @@ export class SharedProgram implements RunProgram, Journal {
     this.end = last === undefined ? this.first : last.part.vfn + (last.part.count - 1) * last.part.stride + this.offset + 1;
     this.origin = this.first;
     this.kinds = [...new Set(stretches.flatMap(({ part }) => part.kinds))];
-    this.key = intern(`shared/${slot?.index ?? -1}/${String(slot?.logged)}/${begin?.part.kinds.length ?? 0}`);
+    this.key = keys.of(`shared/${slot?.index ?? -1}/${String(slot?.logged)}/${begin?.part.kinds.length ?? 0}`);
   }
 
   block(from: number, to: number): void {
@@ -122,7 +120,7 @@ export class SharedProgram implements RunProgram, Journal {
       const behind = Math.min(part.count, Math.ceil((end - begin) / part.stride));
       if (first < behind) text += `/${begin + first * part.stride - base}+${behind - first}*${part.stride}:${part.kinds.join('')}`;
     }
-    return this.intern(text);
+    return this.keys.of(text);
   }
 
   open(): void {

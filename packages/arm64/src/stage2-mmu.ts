@@ -22,18 +22,17 @@ import type {
   Vfn,
   VmLayout,
 } from '@mmulab/api';
-import { Memslots, dropPages } from '@mmulab/kvm';
-import type { Memslot } from '@mmulab/kvm';
+import { DirtyLog, GuestLayout, HostOps, Memslots, ProgramKeys, accessKind, eachPiece } from '@mmulab/kvm';
+import type { Aging, HostTables, Memslot, PieceRunner } from '@mmulab/kvm';
 import { EngineWorld, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { abortStages } from './abort-stages';
 import { AccessProgram } from './access-program';
 import { CasemateExport } from './casemate-export';
 import { Stage2Attrs } from './descriptor';
-import { Stage2DirtyLog } from './dirty-log';
 import { foreignRegister, nestedGuest } from './errors';
 import { Ev } from './events';
-import { GuestWalker } from './guest-walker';
+import { Stage2LogTables } from './log-tables';
 import { MemoryCaches } from './memcache';
 import { CountingMmOps, Stage2MmOps } from './mm-ops';
 import { MmuNotifier } from './notifier';
@@ -52,7 +51,7 @@ const MIN_LIFTED = 8;
 const HOST = -1;
 
 @injectable()
-export class Stage2Mmu implements MmuBackend {
+export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
   readonly stages: readonly StageDef[];
   private readonly policy: Stage2Policy;
   /** Writes down what happens to the tables; absent in runs that are not exported. */
@@ -66,9 +65,9 @@ export class Stage2Mmu implements MmuBackend {
   private journal!: RunJournal;
   private notifier!: MmuNotifier;
   private path!: UserMemAbort;
-  private dirtyLog!: Stage2DirtyLog;
-  private walker!: GuestWalker;
-  private readonly keys = new Map<string, number>();
+  private hostOps!: HostOps;
+  private walker!: GuestLayout;
+  private readonly keys = new ProgramKeys();
   /** Changes whenever a mapping of a guest table page may have gone. */
   private tableEpoch = 1;
   /** By level and table number: the epoch in which the page was last known to be mapped. */
@@ -124,14 +123,15 @@ export class Stage2Mmu implements MmuBackend {
       () => this.tableEpoch++,
     ];
     this.path = casemate?.abortPath(this.stages, ...path) ?? new UserMemAbort(...path);
-    this.dirtyLog = new Stage2DirtyLog(this.tables, this.slots, policy);
+    const dirtyLog = new DirtyLog(new Stage2LogTables(this.tables, this.slots, policy), this.slots, this.keys);
+    this.hostOps = new HostOps(this.slots, dirtyLog, this, { frameLimit: 2 ** vm.physBits / policy.granuleBytes, spaces: vm.spaces });
     const [space] = vm.spaces;
-    if (space !== undefined) this.walker = new GuestWalker(space);
+    if (space !== undefined) this.walker = new GuestLayout(space);
     this.pendingVfn = new Float64Array(vm.vcpus);
     this.pendingKind = new Uint8Array(vm.vcpus);
     this.pendingLevel = new Int8Array(vm.vcpus);
     this.pendingStage = new Int8Array(vm.vcpus);
-    for (const spec of vm.memslots) this.slots.add(spec, this.holdsTables(spec.baseGfn, spec.npages), this.frameLimit());
+    for (const spec of vm.memslots) this.hostOps.addMemslot(spec);
   }
 
   enter(vcpu: number): void {
@@ -140,17 +140,11 @@ export class Stage2Mmu implements MmuBackend {
   }
 
   run(vcpu: number, run: AccessRun): void {
-    const { walker } = this;
-    let index = 0;
-    while (index < run.count) {
-      const vfn = run.vfn + index * run.stride;
-      const guest = walker.runAt(vfn);
-      const inGuest = Math.min(run.count - index, Math.ceil((guest.vfn + guest.npages - vfn) / run.stride));
-      const gfn = guest.gfn + (vfn - guest.vfn);
-      const slot = this.slots.find(gfn);
-      const inSlot = slot === undefined ? 1 : Math.min(inGuest, Math.ceil((slot.end - gfn) / run.stride));
-      index += slot === undefined ? this.runSingly(vcpu, run, index, inSlot) : this.runInSlot(vcpu, run, index, inSlot, gfn, slot);
-    }
+    eachPiece(vcpu, run, this.walker, this.slots, this);
+  }
+
+  outside(vcpu: number, run: AccessRun, first: number): void {
+    this.runSingly(vcpu, run, first, 1);
   }
 
   touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
@@ -177,7 +171,7 @@ export class Stage2Mmu implements MmuBackend {
   runShared(rounds: SharedRounds): void {
     this.readTablesTogether(rounds);
     eachSharedStretch(rounds.parts, this.walker, this.slots, (parts, slot) => {
-      const program = new SharedProgram(rounds, parts, slot, this.slots, this.attrs, this.tables.mm, text => this.key(text));
+      const program = new SharedProgram(rounds, parts, slot, this.slots, this.attrs, this.tables.mm, this.keys);
       this.counters.select(HOST);
       if (slot === undefined) program.block(program.first, program.end);
       else this.tables.run(program, program.first, program.end);
@@ -198,48 +192,7 @@ export class Stage2Mmu implements MmuBackend {
   private perform(op: HostOp): void {
     this.tables.mm.endGracePeriod();
     this.select('slot' in op && typeof op.slot === 'number' ? op.slot : 0);
-    switch (op.op) {
-      case 'manual_protect':
-        this.dirtyLog.manualProtect = true;
-        this.dirtyLog.initiallySet = op.initiallySet;
-        break;
-      case 'set_dirty_log':
-        this.setDirtyLog(this.slots.byId(op.slot), op.on);
-        break;
-      case 'get_dirty_log':
-        this.dirtyLog.get(this.slots.byId(op.slot));
-        break;
-      case 'clear_dirty_log': {
-        const slot = this.slots.byId(op.slot);
-        this.dirtyLog.clear(slot, op.firstPage ?? 0, op.npages ?? slot.spec.npages);
-        break;
-      }
-      case 'unmap':
-        this.unmapByHost(op.slot, op.firstPage ?? 0, op.npages);
-        break;
-      case 'age': {
-        const { start, end } = this.framesOf(op.slot, op.firstPage ?? 0, op.npages);
-        this.notifier.age(start, end, op.pageByPage, op.flush);
-        this.tableEpoch++;
-        break;
-      }
-      case 'create_memslot':
-        this.slots.add(op.slot, this.holdsTables(op.slot.baseGfn, op.slot.npages), this.frameLimit());
-        break;
-      case 'delete_memslot':
-        this.deleteMemslot(this.slots.byId(op.slot));
-        break;
-      case 'zap_all':
-        for (const slot of this.slots.all) this.unmapSlot(slot);
-        break;
-      case 'destroy_vm':
-        this.destroy();
-        break;
-      case 'nx_recovery':
-      case 'idle':
-        // Workers of other architectures; nothing of stage 2 is periodic.
-        break;
-    }
+    this.hostOps.perform(op);
   }
 
   translate(gfn: number): Translation | undefined {
@@ -319,12 +272,12 @@ export class Stage2Mmu implements MmuBackend {
 
   /** @returns `count` */
   private runSingly(vcpu: number, run: AccessRun, first: number, count: number): number {
-    for (let i = first; i < first + count; i++) this.touch(vcpu, run.vfn + i * run.stride, kindOf(run, i));
+    for (let i = first; i < first + count; i++) this.touch(vcpu, run.vfn + i * run.stride, accessKind(run, i));
     return count;
   }
 
   /** A run within one memslot. @returns how many of the accesses were made */
-  private runInSlot(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): number {
+  piece(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): number {
     const vfn = run.vfn + first * run.stride;
     if (count < MIN_LIFTED) return this.runSingly(vcpu, run, first, count);
     if (this.tablesSeen(vfn, vfn + (count - 1) * run.stride)) {
@@ -373,7 +326,7 @@ export class Stage2Mmu implements MmuBackend {
   }
 
   private runLifted(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
-    const key = this.key(`${run.kind}/${run.stride}/${run.writeEvery}/${slot.index}/${slot.logged}`);
+    const key = this.keys.of(`access/${run.kind}/${run.stride}/${run.writeEvery}/${slot.index}/${slot.logged}`);
     const pattern = { gfn, stride: run.stride, kind: run.kind, writeEvery: run.writeEvery, firstIndex: first };
     this.caches.vcpu = vcpu;
     this.tables.mm.scope = slot.spec.id;
@@ -416,33 +369,25 @@ export class Stage2Mmu implements MmuBackend {
     return this.walker.tableFrame(level, Math.floor(vfn / this.walker.spanOf(level)));
   }
 
-  private setDirtyLog(slot: Memslot, on: boolean): void {
-    if (slot.logged === on) return;
-    if (on) this.dirtyLog.enable(slot);
-    else this.dirtyLog.disable(slot);
-  }
-
-  private unmapByHost(id: number, firstPage: number, npages: number | undefined): void {
-    const slot = this.slots.byId(id);
-    const range = this.framesOf(id, firstPage, npages);
-    this.notifier.start(range.start, range.end);
-    for (const broken of dropPages(this.slots.hostPlane, this.shape.geometry, slot.spec, range)) {
-      this.notifier.start(broken.start, broken.end);
-      this.notifier.end();
-    }
+  invalidate(_slot: Memslot, start: number, end: number, change?: () => void): void {
+    this.notifier.start(start, end);
+    change?.();
     this.notifier.end();
     this.tableEpoch++;
   }
 
-  private framesOf(id: number, firstPage: number, npages: number | undefined): { readonly start: number; readonly end: number } {
-    const slot = this.slots.byId(id);
-    const start = Math.min(slot.end, slot.spec.baseGfn + firstPage);
-    return { start, end: Math.min(slot.end, start + (npages ?? slot.spec.npages)) };
+  age(_slot: Memslot, start: number, end: number, { pageByPage, flush }: Aging): void {
+    this.notifier.age(start, end, pageByPage, flush);
+    this.tableEpoch++;
   }
 
-  private deleteMemslot(slot: Memslot): void {
+  deleteMemslot(slot: Memslot): void {
     this.unmapSlot(slot);
     this.slots.remove(slot);
+  }
+
+  zapAll(): void {
+    for (const slot of this.slots.all) this.unmapSlot(slot);
   }
 
   private unmapSlot(slot: Memslot): void {
@@ -452,7 +397,7 @@ export class Stage2Mmu implements MmuBackend {
   }
 
   /** Test programs delete their memslots before they let go of the VM: tables are unmapped, hardly anything is left to free. */
-  private destroy(): void {
+  destroy(): void {
     for (const slot of [...this.slots.all]) this.deleteMemslot(slot);
     this.select(0);
     this.tables.destroy();
@@ -471,27 +416,4 @@ export class Stage2Mmu implements MmuBackend {
     const slot = this.slots.find(gfn);
     return slot === undefined ? gfn : slot.spec.hvf + (gfn - slot.spec.baseGfn);
   }
-
-  private frameLimit(): number {
-    return 2 ** this.vm.physBits / this.policy.granuleBytes;
-  }
-
-  private holdsTables(baseGfn: number, npages: number): boolean {
-    const inside = (gfn: number): boolean => gfn >= baseGfn && gfn < baseGfn + npages;
-    return this.vm.spaces.some(space => inside(space.root) || space.tables.some(run => inside(run.gfn)));
-  }
-
-  private key(text: string): number {
-    let key = this.keys.get(text);
-    if (key === undefined) {
-      key = this.keys.size;
-      this.keys.set(text, key);
-    }
-    return key;
-  }
-}
-
-/** Kind of access number `index` of a run. */
-function kindOf(run: AccessRun, index: number): AccessKind {
-  return run.writeEvery > 0 && index % run.writeEvery === 0 ? AccessKind.Write : run.kind;
 }

@@ -76,8 +76,15 @@ export class Stage2Tables {
     private readonly policy: Stage2Policy,
   ) {
     const { geometry } = shape;
-    const planes = [slots.hostPlane, slots.dirtyPlane, slots.readPlane];
-    this.engine = new (engineClass(world))({ geometry, attrs: attrs.table, protocols: stage2Protocols, book: mm, mmOps: mm, planes, counters });
+    this.engine = new (engineClass(world))({
+      geometry,
+      attrs: attrs.table,
+      protocols: stage2Protocols,
+      book: mm,
+      mmOps: mm,
+      planes: slots.planes,
+      counters,
+    });
     this.root = this.engine.createRoot();
     this.mapRule = new MapRule(attrs, policy.mapEagain);
     this.relaxRule = new RelaxRule(attrs, policy.walkerCmo, policy.attrEagain);

@@ -2,11 +2,21 @@
  * What every KVM shares (virt/kvm), as parts a backend composes. Reading order: memslots and the host memory behind them, the MMU notifier, dirty bitmaps.
  */
 export { Memslot } from './memslot';
-export { Memslots } from './memslots';
+export { Memslots, SlotPlane } from './memslots';
 export type { MemslotsParts } from './memslots';
 export { dropPages } from './drop-pages';
 export type { FrameRange } from './drop-pages';
 export { InvalidateSequence } from './mmu-notifier';
 export { BitmapWords, WORD_PAGES } from './bitmap-words';
 export type { WordTaker } from './bitmap-words';
+export { DirtyLog } from './dirty-log';
+export type { LoggedTables } from './dirty-log';
+export { HostOps } from './host-ops';
+export type { Aging, GuestMemory, HostTables, RecoveryWorker } from './host-ops';
+export { GuestLayout } from './guest-layout';
+export type { NumberedRun } from './guest-layout';
+export { EpochSet, SeenTables } from './seen-tables';
+export { accessKind, eachPiece } from './access-runs';
+export type { PieceRunner } from './access-runs';
+export { ProgramKeys } from './program-keys';
 export { guestUnmapped } from './errors';

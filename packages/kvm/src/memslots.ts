@@ -24,6 +24,9 @@ export interface MemslotsParts {
   readonly dirtyBitmapSet: number;
 }
 
+/** The planes of `Memslots.planes` as the bits by which programs name them. */
+export const SlotPlane = { Host: 1, Dirty: 2, Read: 4 } as const;
+
 /** All memslots of a VM, with host memory and dirty bitmaps. */
 export class Memslots {
   readonly geometry: Geometry;
@@ -33,6 +36,8 @@ export class Memslots {
   readonly dirtyPlane: Plane;
   /** The bitmaps user space read last (manual protect). */
   readonly readPlane: Plane;
+  /** The three, as engines are given them: in the order of the bits of SlotPlane. */
+  readonly planes: readonly Plane[];
   /** MMU notifier calls. */
   readonly invalidations = new InvalidateSequence();
   private readonly counters: Counters;
@@ -53,6 +58,7 @@ export class Memslots {
     this.hostPlane = world.makePlane(geometry);
     this.dirtyPlane = world.makePlane(geometry);
     this.readPlane = world.makePlane(geometry);
+    this.planes = [this.hostPlane, this.dirtyPlane, this.readPlane];
   }
 
   /** All slots in order of their frames. */

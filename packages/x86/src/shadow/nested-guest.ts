@@ -10,7 +10,7 @@ import type { AccessRun, Counters, GuestTables, VmLayout } from '@mmulab/api';
 import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { GuestCpu } from '../roots/guest-state';
 import type { VcpuRoots } from '../roots/vcpu-roots';
-import type { LoggedTables } from '../tdp/dirty-log';
+import type { LoggedMmu } from '../log-tables';
 import type { ShadowedFrames } from '../tdp/fault';
 import type { RecoverableTables } from '../tdp/nx-recovery';
 import type { MinLevels, TdpMmu, TdpRoot } from '../tdp/tdp-mmu';
@@ -143,7 +143,7 @@ export class NestedGuests implements ShadowFaultWorld, ShadowedFrames {
 }
 
 /** Both page-table engines of a VM behind the operations of one: each goes over the TDP MMU, then over the shadow pages. */
-export class BothTables implements LoggedTables, RecoverableTables {
+export class BothTables implements LoggedMmu, RecoverableTables {
   /** One flush serves both. */
   readonly book = { flush: (count: number): void => this.flush(count) };
 

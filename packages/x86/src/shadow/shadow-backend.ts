@@ -21,14 +21,15 @@ import type {
   Vfn,
   VmLayout,
 } from '@mmulab/api';
-import { dropPages } from '@mmulab/kvm';
-import type { Memslot, Memslots } from '@mmulab/kvm';
+import { DirtyLog, HostOps, ProgramKeys } from '@mmulab/kvm';
+import type { Aging, HostTables, Memslot, Memslots } from '@mmulab/kvm';
 import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { nestedNeedsPaging } from '../errors';
 import { planesKey } from '../content-hash';
 import { Ev } from '../events';
 import { makeMemslots } from '../x86-memslots';
+import { X86LogTables } from '../log-tables';
 import { readPolicy } from '../policy';
 import type { X86Policy } from '../policy';
 import { ControlRegisters } from '../roots/control';
@@ -39,7 +40,6 @@ import { readRootPolicy } from '../roots/root-policy';
 import type { RootPolicy } from '../roots/root-policy';
 import { VcpuRoots } from '../roots/vcpu-roots';
 import { Spte, spteDescriptor } from '../spte';
-import { TdpDirtyLog } from '../tdp/dirty-log';
 import { NxRecovery } from '../tdp/nx-recovery';
 import { VcpuStates } from '../vcpu-state';
 import { VmJournal } from '../vm-journal';
@@ -58,7 +58,7 @@ import type { WalkRules } from './guest-walk';
 const NO_ACCESS = -1;
 
 @injectable()
-export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
+export class ShadowBackend implements MmuBackend, ShadowFaultWorld, HostTables {
   readonly stages = shadowStages;
   pmlActive = false;
   private readonly policy: X86Policy;
@@ -74,8 +74,8 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
   private roots!: VcpuRoots;
   private registers!: ControlRegisters;
   private path!: ShadowFaultPath;
-  private dirtyLog!: TdpDirtyLog;
-  private nxRecovery!: NxRecovery;
+  private hostOps!: HostOps;
+  recovery!: NxRecovery;
   private readonly nxList = new RunList();
   /** The shadow pages in it, where each MMU has a list of its own. */
   private shadowNxList = this.nxList;
@@ -121,13 +121,15 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
     this.spaces = new VcpuSpaces(vm, this.cpus, this.shadowPolicy.tdp);
     this.path = new ShadowFaultPath(vm.vcpus, this.engine.mmu, this.engine.map, this);
     const { tables } = this.engine;
-    this.dirtyLog = new TdpDirtyLog(tables, this.slots, { ...policy, pml: this.shadowPolicy.pml });
-    this.nxRecovery = new NxRecovery(this.nxList, this.shadowNxList, tables, this.slots, this.journal, counters, policy.nxRecovery);
+    const logTables = new X86LogTables(tables, { ...policy, pml: this.shadowPolicy.pml });
+    const dirtyLog = new DirtyLog(logTables, this.slots, new ProgramKeys());
+    this.hostOps = new HostOps(this.slots, dirtyLog, this, { frameLimit: 2 ** (vm.physBits - 12), spaces: undefined });
+    this.recovery = new NxRecovery(this.nxList, this.shadowNxList, tables, this.slots, this.journal, counters, policy.nxRecovery);
     this.pendingVfn = new Float64Array(vm.vcpus);
     this.pendingKind = new Uint8Array(vm.vcpus);
     this.pendingStep = new Int32Array(vm.vcpus);
     this.pendingStage = new Int8Array(vm.vcpus).fill(NO_ACCESS);
-    for (const spec of vm.memslots) this.slots.add(spec, true, 2 ** (vm.physBits - 12));
+    for (const spec of vm.memslots) this.hostOps.addMemslot(spec);
   }
 
   enter(vcpu: number): void {
@@ -208,62 +210,13 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
 
   host(op: HostOp): void {
     this.counters.select(-1);
-    switch (op.op) {
-      case 'manual_protect':
-        this.dirtyLog.manualProtect = true;
-        this.dirtyLog.initiallySet = op.initiallySet;
-        break;
-      case 'set_dirty_log':
-        this.setDirtyLog(this.slots.byId(op.slot), op.on);
-        break;
-      case 'get_dirty_log':
-        this.dirtyLog.get(this.slots.byId(op.slot));
-        break;
-      case 'clear_dirty_log': {
-        const slot = this.slots.byId(op.slot);
-        this.dirtyLog.clear(slot, op.firstPage ?? 0, op.npages ?? slot.spec.npages);
-        break;
-      }
-      case 'unmap': {
-        const { slot, start, end } = this.range(op);
-        this.invalidate(slot, start, end);
-        for (const broken of dropPages(this.slots.hostPlane, this.slots.geometry, slot.spec, { start, end }))
-          this.invalidate(slot, broken.start, broken.end);
-        break;
-      }
-      case 'age': {
-        const { start, end } = this.range(op);
-        // Leaves of one frame in several roots are aged by one call, so calls are made, not leaves counted.
-        const pages = op.flush && op.pageByPage ? 1 : end - start;
-        for (let gfn = start; gfn < end; gfn += pages) if (this.engine.tables.age(gfn, gfn + pages) && op.flush) this.engine.mmu.flush();
-        break;
-      }
-      case 'nx_recovery':
-        this.nxRecovery.pass();
-        break;
-      case 'idle':
-        this.nxRecovery.elapse(op.ms);
-        break;
-      case 'create_memslot':
-        this.slots.add(op.slot, true, 2 ** (this.vm.physBits - 12));
-        break;
-      case 'delete_memslot':
-        this.slots.remove(this.slots.byId(op.slot));
-        this.engine.mmu.fastZap();
-        break;
-      case 'zap_all':
-        this.engine.mmu.fastZap();
-        break;
-      case 'destroy_vm':
-        this.engine.mmu.fastZap();
-        for (let vcpu = 0; vcpu < this.cpus.length; vcpu++) this.roots.unload(vcpu);
-        break;
-    }
+    this.hostOps.perform(op);
   }
 
-  invalidate(_slot: Memslot, start: number, end: number): void {
+  invalidate(_slot: Memslot, start: number, end: number, change?: () => void): void {
     this.slots.invalidations.begin();
     if (this.engine.tables.unmap(start, end)) this.engine.mmu.flush();
+    change?.();
     this.slots.invalidations.end();
   }
 
@@ -310,7 +263,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
     const pages = shadowContentKey(this.engine.mmu);
     const planes = planesKey(this.slots);
     if (pages === undefined || planes === undefined || this.nxList.length + this.shadowNxList.length > 0) return undefined;
-    return `${this.roots.key()} ${this.nxRecovery.key} ${planes} ${pages}`;
+    return `${this.roots.key()} ${this.recovery.key} ${planes} ${pages}`;
   }
 
   memory(): BackendMemory {
@@ -344,17 +297,28 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld {
     return ACCESS_DONE;
   }
 
-  private setDirtyLog(slot: Memslot, on: boolean): void {
-    if (slot.logged === on) return;
-    if (on) this.dirtyLog.enable(slot);
-    else this.dirtyLog.disable(slot);
+  logChanged(): void {
     this.pmlActive = this.shadowPolicy.pml && this.slots.isAnyLogged;
   }
 
-  private range(op: { readonly slot: number; readonly firstPage?: number; readonly npages?: number }): { slot: Memslot; start: number; end: number } {
-    const slot = this.slots.byId(op.slot);
-    const start = slot.spec.baseGfn + (op.firstPage ?? 0);
-    return { slot, start, end: Math.min(slot.end, start + (op.npages ?? slot.spec.npages)) };
+  age(_slot: Memslot, start: number, end: number, { flush, pageByPage }: Aging): void {
+    // Leaves of one frame in several roots are aged by one call, so calls are made, not leaves counted.
+    const pages = flush && pageByPage ? 1 : end - start;
+    for (let gfn = start; gfn < end; gfn += pages) if (this.engine.tables.age(gfn, gfn + pages) && flush) this.engine.mmu.flush();
+  }
+
+  deleteMemslot(slot: Memslot): void {
+    this.slots.remove(slot);
+    this.zapAll();
+  }
+
+  zapAll(): void {
+    this.engine.mmu.fastZap();
+  }
+
+  destroy(): void {
+    this.zapAll();
+    for (let vcpu = 0; vcpu < this.cpus.length; vcpu++) this.roots.unload(vcpu);
   }
 
   private select(vcpu: number): void {

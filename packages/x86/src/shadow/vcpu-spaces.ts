@@ -6,7 +6,7 @@
  */
 import type { GuestTables, VmLayout } from '@mmulab/api';
 import { badPagingMode } from '../errors';
-import { GuestWalker } from '../guest-walker';
+import { GuestLayout } from '@mmulab/kvm';
 import { guestSpaces } from '../roots/guest-spaces';
 import { Cr4, Efer } from '../roots/guest-state';
 import type { GuestCpu } from '../roots/guest-state';
@@ -17,7 +17,7 @@ const NESTED_RULES: WalkRules = { user: true, wp: true, nx: true, smep: false, s
 
 /** Address spaces of one VM. */
 export class VcpuSpaces {
-  private readonly walkers: readonly GuestWalker[];
+  private readonly walkers: readonly GuestLayout[];
   private readonly frames = new Float64Array(8);
   private readonly ruleSets: readonly WalkRules[];
 
@@ -27,7 +27,7 @@ export class VcpuSpaces {
     private readonly cpus: readonly GuestCpu[],
     private readonly tdp: boolean,
   ) {
-    this.walkers = guestSpaces(vm).map(space => new GuestWalker(space));
+    this.walkers = guestSpaces(vm).map(space => new GuestLayout(space));
     this.ruleSets = Array.from({ length: 16 }, (_, bits) => ({
       user: false,
       wp: (bits & 1) !== 0,
@@ -84,7 +84,7 @@ export class VcpuSpaces {
     return run === undefined ? -1 : run.vfn + (gfn - run.gfn);
   }
 
-  private walker(vcpu: number): GuestWalker {
+  private walker(vcpu: number): GuestLayout {
     const cpu = this.cpus[vcpu];
     const walker = this.walkers[cpu.paging ? cpu.space : this.walkers.length - 1];
     if (walker.space.levels !== cpu.levels) throw badPagingMode(walker.space.name, walker.space.levels, cpu.levels);

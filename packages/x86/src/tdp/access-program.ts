@@ -7,6 +7,7 @@
 import { AccessKind } from '@mmulab/api';
 import type { HostFault } from '@mmulab/api';
 import type { Journal, RunProgram } from '@mmulab/pgtable';
+import { SlotPlane } from '@mmulab/kvm';
 import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { SpteAttrs } from '../spte';
 import type { TdpFaultPath } from './fault';
@@ -29,7 +30,7 @@ export interface AccessPattern {
 /** One run of one vCPU within one memslot. */
 export class AccessProgram implements RunProgram {
   /** Host pages and dirty bits. */
-  readonly planes = 0b011;
+  readonly planes = SlotPlane.Host | SlotPlane.Dirty;
   readonly origin: number;
   readonly stride: number;
   readonly period: number;

@@ -7,12 +7,11 @@
  *
  * Models: Linux arch/x86/kvm/mmu: what reaches KVM of a two-dimensional walk. Hot path.
  */
-import { ACCESS_DONE as DONE_CODE, AccessKind, ENTRIES_PER_TABLE, EntryKind } from '@mmulab/api';
+import { ACCESS_DONE as DONE_CODE, type AccessKind, ENTRIES_PER_TABLE, EntryKind } from '@mmulab/api';
 import type { AccessRun, Counters } from '@mmulab/api';
 import { Ev } from '../events';
-import type { GuestWalker } from '../guest-walker';
-import type { Memslot, Memslots } from '@mmulab/kvm';
-import type { SeenTables } from '../seen-tables';
+import { accessKind, eachPiece } from '@mmulab/kvm';
+import type { GuestLayout, Memslot, Memslots, PieceRunner, ProgramKeys, SeenTables } from '@mmulab/kvm';
 import type { VcpuStates } from '../vcpu-state';
 import type { VmJournal } from '../vm-journal';
 import { AccessProgram } from './access-program';
@@ -23,7 +22,6 @@ import type { VcpuContext, VcpuContexts } from './vcpu-contexts';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const ACCESS_DONE: number = DONE_CODE;
-const { Write } = AccessKind;
 const BLOCK_PAGES = ENTRIES_PER_TABLE;
 const INVERSE_BLOCK = 1 / BLOCK_PAGES;
 /** Frames that a guest table of a level covers. */
@@ -45,8 +43,7 @@ export interface AccessWorld {
 }
 
 /** Accesses of all vCPUs of one VM. */
-export class GuestAccesses {
-  private readonly keys = new Map<string, number>();
+export class GuestAccesses implements PieceRunner {
   // The access each vCPU has begun: remaining guest-table levels, then the data.
   private readonly pendingVfn: Float64Array;
   private readonly pendingKind: Uint8Array;
@@ -63,6 +60,7 @@ export class GuestAccesses {
     private readonly journal: VmJournal,
     private readonly counters: Counters,
     private readonly world: AccessWorld,
+    private readonly keys: ProgramKeys,
     private readonly tableAccess: AccessKind,
   ) {
     this.pendingVfn = new Float64Array(vcpus.count);
@@ -73,20 +71,18 @@ export class GuestAccesses {
 
   /** A run of accesses, all their faults included. */
   run(vcpu: number, run: AccessRun): void {
-    const walker = this.contexts.walker(vcpu);
-    let index = 0;
-    while (index < run.count) {
-      const vfn = run.vfn + index * run.stride;
-      const guest = walker.runAt(vfn);
-      const inGuest = Math.min(run.count - index, Math.ceil((guest.vfn + guest.npages - vfn) / run.stride));
-      const gfn = guest.gfn + (vfn - guest.vfn);
-      const slot = this.slots.find(gfn);
-      const inSlot = slot === undefined ? 1 : Math.min(inGuest, Math.ceil((slot.end - gfn) / run.stride));
-      if (slot === undefined || inSlot < MIN_LIFTED_PAGES || this.path.shadowed !== undefined) this.runSingly(vcpu, run, index, inSlot);
-      else this.runLifted(vcpu, run, index, inSlot, gfn, slot);
-      index += inSlot;
-    }
+    eachPiece(vcpu, run, this.contexts.walker(vcpu), this.slots, this);
     this.settlePml(vcpu);
+  }
+
+  piece(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): number {
+    if (count < MIN_LIFTED_PAGES || this.path.shadowed !== undefined) this.runSingly(vcpu, run, first, count);
+    else this.runLifted(vcpu, run, first, count, gfn, slot);
+    return count;
+  }
+
+  outside(vcpu: number, run: AccessRun, first: number): void {
+    this.runSingly(vcpu, run, first, 1);
   }
 
   /** One access, all its faults included. */
@@ -122,7 +118,7 @@ export class GuestAccesses {
   }
 
   /** Finds where a 2 MiB block of guest addresses lies, after the hardware has walked to it. It is kept where it lies in one piece. */
-  private enterBlock(vcpu: number, context: VcpuContext, walker: GuestWalker, seen: SeenTables, vfn: number, block: number): void {
+  private enterBlock(vcpu: number, context: VcpuContext, walker: GuestLayout, seen: SeenTables, vfn: number, block: number): void {
     const run = walker.find(vfn);
     const number = walker.blockOf(run, vfn);
     let isSeen = seen.isWalkSeen(number);
@@ -137,7 +133,7 @@ export class GuestAccesses {
   }
 
   /** The hardware walks through the guest's tables. */
-  private touchWalk(vcpu: number, walker: GuestWalker, vfn: number, block: number): void {
+  private touchWalk(vcpu: number, walker: GuestLayout, vfn: number, block: number): void {
     const seen = this.contexts.seen(vcpu);
     const { epoch } = seen;
     for (let level = walker.space.levels; level >= 1; level--) this.touchTable(vcpu, level, Math.floor(vfn / SPANS[level]));
@@ -146,12 +142,12 @@ export class GuestAccesses {
 
   /** The hardware walks through one guest table page. */
   private touchTable(vcpu: number, level: number, index: number): void {
-    const frame = this.contexts.seen(vcpu).take(level, index);
+    const frame = this.contexts.seen(vcpu).firstTouch(level, index);
     if (frame >= 0) this.path.access(vcpu, frame, this.tableAccess, 1);
   }
 
   private runSingly(vcpu: number, run: AccessRun, first: number, count: number): void {
-    for (let i = first; i < first + count; i++) this.access(vcpu, run.vfn + i * run.stride, kindOf(run, i));
+    for (let i = first; i < first + count; i++) this.access(vcpu, run.vfn + i * run.stride, accessKind(run, i));
   }
 
   private runLifted(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
@@ -178,14 +174,14 @@ export class GuestAccesses {
   /** Runs accesses to frames of one slot, lifted. @param guestTable 1 when they are the hardware's to guest table pages */
   private runPattern(vcpu: number, pattern: AccessPattern, slot: Memslot, guestTable: number): void {
     const { gfn, count, stride, kind, writeEvery } = pattern;
-    const key = this.key(`${kind}/${stride}/${writeEvery}/${slot.index}/${slot.logged}/${this.world.pmlActive}/${guestTable}`);
+    const key = this.keys.of(`access/${kind}/${stride}/${writeEvery}/${slot.index}/${slot.logged}/${this.world.pmlActive}/${guestTable}`);
     const alone = this.mmu.roots.length === 1 && !this.world.hasNested;
     const program = new AccessProgram(key, this.journal, vcpu, pattern, slot, this.slots, this.path, this.mmu.spte, guestTable, alone);
     this.mmu.run(program, this.contexts.root(vcpu), gfn, gfn + (count - 1) * stride + 1);
   }
 
   /** Touches the table pages of all walks of a run, level by level. */
-  private touchTables(vcpu: number, walker: GuestWalker, vfn: number, lastVfn: number, stride: number): void {
+  private touchTables(vcpu: number, walker: GuestLayout, vfn: number, lastVfn: number, stride: number): void {
     for (let level = walker.space.levels; level >= 1; level--) {
       const span = SPANS[level];
       if (stride > span) {
@@ -197,7 +193,7 @@ export class GuestAccesses {
   }
 
   /** Touches the table pages of a level with numbers in [first, end), those of one run of frames at once. */
-  private touchTableRange(vcpu: number, walker: GuestWalker, level: number, first: number, end: number): void {
+  private touchTableRange(vcpu: number, walker: GuestLayout, level: number, first: number, end: number): void {
     const seen = this.contexts.seen(vcpu);
     let index = walker.nextTable(level, first);
     while (index < end) {
@@ -217,7 +213,7 @@ export class GuestAccesses {
   }
 
   /** Whether no table page on the way to a range of frames has to be touched, or a touch changes nothing. */
-  private tablesSettled(vcpu: number, walker: GuestWalker, vfn: number, lastVfn: number): boolean {
+  private tablesSettled(vcpu: number, walker: GuestLayout, vfn: number, lastVfn: number): boolean {
     const seen = this.contexts.seen(vcpu);
     for (let level = walker.space.levels; level >= 1; level--) {
       const span = SPANS[level];
@@ -249,7 +245,7 @@ export class GuestAccesses {
     while (this.pendingLevel[vcpu] >= 0) {
       const level = this.pendingLevel[vcpu];
       this.pendingLevel[vcpu] = level - 1;
-      const frame = level === 0 ? walker.gfnOf(vfn) : this.contexts.seen(vcpu).take(level, Math.floor(vfn / SPANS[level]));
+      const frame = level === 0 ? walker.gfnOf(vfn) : this.contexts.seen(vcpu).firstTouch(level, Math.floor(vfn / SPANS[level]));
       if (frame < 0) continue;
       const stage = this.path.begin(vcpu, frame, level === 0 ? this.pendingKind[vcpu] : this.tableAccess, level === 0 ? 0 : 1);
       if (stage !== ACCESS_DONE) {
@@ -270,18 +266,4 @@ export class GuestAccesses {
     now[Ev.pmlFull] += fulls;
     now[Ev.exit] += fulls;
   }
-
-  private key(text: string): number {
-    let key = this.keys.get(text);
-    if (key === undefined) {
-      key = this.keys.size;
-      this.keys.set(text, key);
-    }
-    return key;
-  }
-}
-
-/** Kind of access number `index` of a run. */
-function kindOf(run: AccessRun, index: number): AccessKind {
-  return run.writeEvery > 0 && index % run.writeEvery === 0 ? Write : run.kind;
 }

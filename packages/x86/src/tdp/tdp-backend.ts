@@ -20,15 +20,15 @@ import type {
   Vfn,
   VmLayout,
 } from '@mmulab/api';
-import { dropPages } from '@mmulab/kvm';
-import type { Memslot, Memslots } from '@mmulab/kvm';
+import { DirtyLog, GuestLayout, HostOps, ProgramKeys } from '@mmulab/kvm';
+import type { Aging, HostTables, Memslot, Memslots } from '@mmulab/kvm';
 import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { nestedSplitNeedsCache } from '../errors';
 import { planesKey } from '../content-hash';
 import { Ev } from '../events';
-import { GuestWalker } from '../guest-walker';
 import { makeMemslots } from '../x86-memslots';
+import { X86LogTables } from '../log-tables';
 import { readPolicy } from '../policy';
 import type { X86Policy } from '../policy';
 import { ControlRegisters } from '../roots/control';
@@ -46,7 +46,6 @@ import type { ShadowPolicy } from '../shadow/shadow-policy';
 import { Spte, SpteAttrs } from '../spte';
 import { VcpuStates } from '../vcpu-state';
 import { VmJournal } from '../vm-journal';
-import { TdpDirtyLog } from './dirty-log';
 import { TdpFaultPath, tdpStages } from './fault';
 import type { FaultWorld } from './fault';
 import { GuestAccesses } from './guest-accesses';
@@ -58,7 +57,7 @@ import { TdpRoots } from './tdp-roots';
 import { VcpuContexts } from './vcpu-contexts';
 
 @injectable()
-export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
+export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld, HostTables {
   readonly stages = tdpStages;
   pmlActive = false;
   private readonly policy: X86Policy;
@@ -72,8 +71,8 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
   private journal!: VmJournal;
   private mmu!: TdpMmu;
   private path!: TdpFaultPath;
-  private dirtyLog!: TdpDirtyLog;
-  private nxRecovery!: NxRecovery;
+  private hostOps!: HostOps;
+  recovery!: NxRecovery;
   private readonly nxList = new RunList();
   /** The shadow pages in it, where each MMU has a list of its own. */
   private shadowNxList = this.nxList;
@@ -107,8 +106,9 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
     this.mmu = new TdpMmu(this.world, spte, this.slots, this.counters, this.journal, policy, policy.levels);
     this.path = new TdpFaultPath(vm.vcpus, this.mmu, this.slots, this.counters, this.journal, this, policy);
     this.createRoots(vm);
-    const walkers = guestSpaces(vm).map(space => new GuestWalker(space));
+    const walkers = guestSpaces(vm).map(space => new GuestLayout(space));
     this.contexts = new VcpuContexts(walkers, this.cpus, this.roots, this.tdpRoots);
+    const keys = new ProgramKeys();
     this.accesses = new GuestAccesses(
       this.vcpus,
       this.contexts,
@@ -118,12 +118,14 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
       this.journal,
       this.counters,
       this,
+      keys,
       policy.tableAccess,
     );
     const tables = this.nested === undefined ? this.mmu : new BothTables(this.mmu, this.nested.engine);
-    this.dirtyLog = new TdpDirtyLog(tables, this.slots, policy);
-    this.nxRecovery = new NxRecovery(this.nxList, this.shadowNxList, tables, this.slots, this.journal, this.counters, policy.nxRecovery);
-    for (const spec of vm.memslots) this.slots.add(spec, this.holdsTables(spec.baseGfn, spec.npages), 2 ** (vm.physBits - 12));
+    this.recovery = new NxRecovery(this.nxList, this.shadowNxList, tables, this.slots, this.journal, this.counters, policy.nxRecovery);
+    const dirtyLog = new DirtyLog(new X86LogTables(tables, policy), this.slots, keys);
+    this.hostOps = new HostOps(this.slots, dirtyLog, this, { frameLimit: 2 ** (vm.physBits - 12), spaces: vm.spaces });
+    for (const spec of vm.memslots) this.hostOps.addMemslot(spec);
   }
 
   enter(vcpu: number): void {
@@ -191,61 +193,15 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
 
   host(op: HostOp): void {
     this.counters.select(-1);
-    switch (op.op) {
-      case 'manual_protect':
-        this.dirtyLog.manualProtect = true;
-        this.dirtyLog.initiallySet = op.initiallySet;
-        break;
-      case 'set_dirty_log':
-        this.setDirtyLog(this.slots.byId(op.slot), op.on);
-        break;
-      case 'get_dirty_log':
-        this.dirtyLog.get(this.slots.byId(op.slot));
-        break;
-      case 'clear_dirty_log': {
-        const slot = this.slots.byId(op.slot);
-        this.dirtyLog.clear(slot, op.firstPage ?? 0, op.npages ?? slot.spec.npages);
-        break;
-      }
-      case 'unmap': {
-        const slot = this.slots.byId(op.slot);
-        const start = slot.spec.baseGfn + (op.firstPage ?? 0);
-        const end = Math.min(slot.end, start + (op.npages ?? slot.spec.npages));
-        this.invalidate(slot, start, end);
-        for (const broken of dropPages(this.slots.hostPlane, this.slots.geometry, slot.spec, { start, end }))
-          this.invalidate(slot, broken.start, broken.end);
-        break;
-      }
-      case 'age':
-        this.age(op);
-        break;
-      case 'nx_recovery':
-        this.nxRecovery.pass();
-        break;
-      case 'idle':
-        this.nxRecovery.elapse(op.ms);
-        break;
-      case 'create_memslot':
-        this.slots.add(op.slot, this.holdsTables(op.slot.baseGfn, op.slot.npages), 2 ** (this.vm.physBits - 12));
-        break;
-      case 'delete_memslot':
-        this.slots.remove(this.slots.byId(op.slot));
-        this.zapAllFast();
-        break;
-      case 'zap_all':
-        this.zapAllFast();
-        break;
-      case 'destroy_vm':
-        this.destroy();
-        break;
-    }
+    this.hostOps.perform(op);
     this.contexts.rootsChanged();
   }
 
-  invalidate(slot: Memslot, start: number, end: number): void {
+  invalidate(slot: Memslot, start: number, end: number, change?: () => void): void {
     this.slots.invalidations.begin();
     const nestedGone = this.nested?.engine.tables.unmap(start, end) ?? false;
     if (this.mmu.unmap(start, end) || nestedGone) this.mmu.book.flush(1);
+    change?.();
     this.slots.invalidations.end();
     if (slot.holdsGuestTables) this.contexts.forgetTables();
   }
@@ -274,7 +230,7 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
     const pages = this.nested === undefined ? '' : shadowContentKey(this.nested.engine.mmu);
     const planes = planesKey(this.slots);
     if (tables === undefined || pages === undefined || planes === undefined || this.nxList.length + this.shadowNxList.length > 0) return undefined;
-    return `${this.roots.key()} ${this.nxRecovery.key} ${planes} ${tables} ${pages}`;
+    return `${this.roots.key()} ${this.recovery.key} ${planes} ${tables} ${pages}`;
   }
 
   memory(): BackendMemory {
@@ -283,20 +239,19 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
     return { tableBytesReal: tables * 4096 + (this.nested?.engine.tableBytes() ?? 0) };
   }
 
-  private setDirtyLog(slot: Memslot, on: boolean): void {
-    if (slot.logged === on) return;
-    if (on) this.dirtyLog.enable(slot);
-    else this.dirtyLog.disable(slot);
+  logChanged(): void {
     this.pmlActive = this.policy.pml && this.slots.isAnyLogged;
   }
 
-  private age(op: Extract<HostOp, { op: 'age' }>): void {
-    const slot = this.slots.byId(op.slot);
-    const start = slot.spec.baseGfn + (op.firstPage ?? 0);
-    const end = Math.min(slot.end, start + (op.npages ?? slot.spec.npages));
-    if (op.flush && op.pageByPage) return this.agePageByPage(start, end);
+  age(_slot: Memslot, start: number, end: number, { flush, pageByPage }: Aging): void {
+    if (flush && pageByPage) return this.agePageByPage(start, end);
     // Without a flush, page by page is the same as at once: each leaf is aged by the first call that meets it.
-    if (this.ageRange(start, end) && op.flush) this.mmu.book.flush(1);
+    if (this.ageRange(start, end) && flush) this.mmu.book.flush(1);
+  }
+
+  deleteMemslot(slot: Memslot): void {
+    this.slots.remove(slot);
+    this.zapAll();
   }
 
   private ageRange(start: number, end: number): boolean {
@@ -317,13 +272,13 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
   }
 
   /** Invalidates all roots: their trees are zapped at once, vCPUs drop them when they enter next. */
-  private zapAllFast(): void {
+  zapAll(): void {
     this.nested?.engine.mmu.fastZap();
     this.tdpRoots.invalidateAll();
     this.roots.invalidateAll();
   }
 
-  private destroy(): void {
+  destroy(): void {
     this.nested?.engine.mmu.fastZap();
     for (let vcpu = 0; vcpu < this.cpus.length; vcpu++) this.roots.unload(vcpu);
     for (const root of [...this.mmu.roots]) this.mmu.destroyRoot(root);
@@ -370,10 +325,5 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld {
     this.counters.select(vcpu);
     this.journal.vcpu = vcpu;
     this.contexts.act(vcpu);
-  }
-
-  private holdsTables(baseGfn: number, npages: number): boolean {
-    const inside = (gfn: number): boolean => gfn >= baseGfn && gfn < baseGfn + npages;
-    return this.vm.spaces.some(space => inside(space.root) || space.tables.some(run => inside(run.gfn)));
   }
 }

@@ -150,7 +150,7 @@ export class TdpMmu {
       protocols: tdpProtocols,
       book: this.book,
       mmOps: this.book,
-      planes: [slots.hostPlane, slots.dirtyPlane, slots.readPlane],
+      planes: slots.planes,
       counters,
     });
     this.mapRule = new TdpMapRule(spte, policy);

@@ -5,11 +5,11 @@
  * one root and address space at a time. Hot path.
  */
 import { badPagingMode } from '../errors';
-import type { GuestWalker } from '../guest-walker';
+import { SeenTables } from '@mmulab/kvm';
+import type { GuestLayout } from '@mmulab/kvm';
 import type { GuestCpu } from '../roots/guest-state';
 import { INVALID_ROOT } from '../roots/root-cache';
 import type { VcpuRoots } from '../roots/vcpu-roots';
-import { SeenTables } from '../seen-tables';
 import type { TdpRoot } from './tdp-mmu';
 import type { TdpRoots } from './tdp-roots';
 
@@ -19,7 +19,7 @@ export class VcpuContext {
   /** Root and address space as one number. */
   key = -1;
   root: TdpRoot | undefined = undefined;
-  walker: GuestWalker | undefined = undefined;
+  walker: GuestLayout | undefined = undefined;
   seen: SeenTables | undefined = undefined;
   /** The 2 MiB block of guest addresses touched last, if none of its table pages needed a touch in epoch `blockEpoch`; else -1. */
   block = -1;
@@ -39,7 +39,7 @@ export class VcpuContexts {
 
   /** @param walkers one per address space, then one for a guest without paging */
   constructor(
-    private readonly walkers: readonly GuestWalker[],
+    private readonly walkers: readonly GuestLayout[],
     private readonly cpus: readonly GuestCpu[],
     private readonly roots: VcpuRoots,
     private readonly tdpRoots: TdpRoots,
@@ -63,7 +63,7 @@ export class VcpuContexts {
   }
 
   /** The page tables a vCPU walks now. */
-  walker(vcpu: number): GuestWalker {
+  walker(vcpu: number): GuestLayout {
     const { walker } = this.get(vcpu);
     if (walker === undefined) throw this.wrongMode(vcpu);
     return walker;

@@ -5,7 +5,7 @@
 import 'reflect-metadata';
 import { AccessKind } from '@mmulab/api';
 import type { OptionValues } from '@mmulab/api';
-import { TEST, TdpVm, tdpLayout } from '../fixtures/tdp-vm';
+import { TEST, TdpVm, tdpLayout } from './fixtures/tdp-vm';
 
 /** A VM whose 2 MiB are mapped by one leaf and logged, the bitmap full (initially set) and read. */
 function loggedVm(kernel: string, options: OptionValues = {}): TdpVm {

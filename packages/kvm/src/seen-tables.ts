@@ -5,7 +5,7 @@
  * mappings away or protects them: then everything is forgotten at once. Bits are kept per table page, and per 2 MiB of guest addresses for walks
  * whose table pages have all been seen. Hot path.
  */
-import type { GuestWalker } from './guest-walker';
+import type { GuestLayout } from './guest-layout';
 
 /** Members per chunk that is emptied together. */
 const CHUNK_BITS = 10;
@@ -68,7 +68,7 @@ export class SeenTables {
   private readonly tables: EpochSet;
   private readonly walks: EpochSet;
 
-  constructor(private readonly walker: GuestWalker) {
+  constructor(private readonly walker: GuestLayout) {
     this.tables = new EpochSet(walker.tableCount);
     this.walks = new EpochSet(walker.blockCount);
   }
@@ -80,7 +80,7 @@ export class SeenTables {
     this.walks.clear();
   }
 
-  /** Whether a walk to a block (GuestWalker.blockOf) touches no page that has not been seen. False where that is not known yet. */
+  /** Whether a walk to a block (GuestLayout.blockOf) touches no page that has not been seen. False where that is not known yet. */
   isWalkSeen(block: number): boolean {
     return this.walks.has(block);
   }
@@ -91,7 +91,7 @@ export class SeenTables {
   }
 
   /** The frame of the table page number `index` of a level if it may need a mapping, or -1. Remembers that it will have one. */
-  take(level: number, index: number): number {
+  firstTouch(level: number, index: number): number {
     const table = this.walker.tableNumber(level, index);
     if (table < 0 || this.tables.has(table)) return -1;
     this.tables.add(table);

@@ -4,7 +4,7 @@
  */
 import { ENTRIES_PER_TABLE } from '@mmulab/api';
 import type { GuestRun, GuestTables } from '@mmulab/api';
-import { guestUnmapped } from '@mmulab/kvm';
+import { guestUnmapped } from './errors';
 
 const INVERSE_ENTRIES = 1 / ENTRIES_PER_TABLE;
 
@@ -27,7 +27,8 @@ interface TableRun {
 }
 
 /** One guest address space, prepared for look-ups. */
-export class GuestWalker {
+export class GuestLayout {
+  readonly levels: number;
   /** Table pages, the top one included. */
   readonly tableCount: number;
   /** 2 MiB blocks that the runs touch, those at their borders once per run. */
@@ -36,9 +37,12 @@ export class GuestWalker {
   /** Table runs by level. */
   private readonly tables: readonly (readonly TableRun[])[];
   private readonly lastTables: (TableRun | undefined)[];
+  private readonly spans: readonly number[];
   private last: NumberedRun | undefined;
 
   constructor(readonly space: GuestTables) {
+    this.levels = space.levels;
+    this.spans = Array.from({ length: space.levels + 1 }, (_, level) => ENTRIES_PER_TABLE ** level);
     let blocks = 0;
     this.runs = space.runs.map(run => {
       const firstBlock = Math.floor(run.vfn * INVERSE_ENTRIES);
@@ -68,6 +72,11 @@ export class GuestWalker {
   /** The run a virtual frame lies in; typed error when the guest does not map it. */
   runAt(vfn: number): GuestRun {
     return this.find(vfn).run;
+  }
+
+  /** Virtual frames that one table of a level covers. */
+  spanOf(level: number): number {
+    return this.spans[level];
   }
 
   /** Guest frame of a virtual frame. */

@@ -1,0 +1,84 @@
+/**
+ * Dirty logging of a VM's memslots, as user space sees it: switched on and off, read, cleared, word by word.
+ *
+ * Switching it on clears the bitmap, or fills it where the capability says initially-set; what the tables do then is the architecture's (`LoggedTables.start`).
+ * Reading hands the bitmap out; without manual protect every word that had bits is taken as it is read: its bits go and its pages are protected again. With
+ * it that waits for a clear, which takes those bits only that user space has read and that are still set. Whoever took any flushes at the end.
+ *
+ * Models: Linux virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect(), kvm_vm_ioctl_enable_dirty_log_protect().
+ */
+import { BitmapWords, type WordTaker } from './bitmap-words';
+import type { Memslot } from './memslot';
+import { SlotPlane, type Memslots } from './memslots';
+import type { ProgramKeys } from './program-keys';
+
+/** What dirty logging asks of an architecture's page tables. */
+export interface LoggedTables {
+  /** Logging of a slot starts: protects, splits and flushes what the architecture does then. @param initiallySet the bitmap starts full */
+  start(slot: Memslot, initiallySet: boolean): void;
+  /** Logging of a slot has stopped. */
+  stop(slot: Memslot): void;
+  /** What is done for the words of a slot that have bits. @param initiallySet the slot was not protected when logging started */
+  taker(slot: Memslot, initiallySet: boolean): WordTaker;
+  /** Runs the words over frames [start, end) of a slot, lifted where a word cut at a block's end shows in no count. */
+  run(words: BitmapWords, slot: Memslot, start: number, end: number, initiallySet: boolean): void;
+  /** Some bit was taken: the flush at the end. */
+  flush(slot: Memslot): void;
+}
+
+/** Dirty logging of one VM. */
+export class DirtyLog {
+  /** KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, and its KVM_DIRTY_LOG_INITIALLY_SET. */
+  private manualProtect = false;
+  private startsFull = false;
+
+  constructor(
+    private readonly tables: LoggedTables,
+    private readonly slots: Memslots,
+    private readonly keys: ProgramKeys,
+  ) {}
+
+  /** Enables manual protect. @param initiallySet bitmaps start full */
+  protectManually(initiallySet: boolean): void {
+    this.manualProtect = true;
+    this.startsFull = initiallySet;
+  }
+
+  /** Switches logging of a slot on or off. */
+  set(slot: Memslot, on: boolean): void {
+    if (slot.logged === on) return;
+    slot.logged = on;
+    if (!on) return this.tables.stop(slot);
+    const { base, spec } = slot;
+    this.slots.dirtyPlane.setRange(base, spec.npages, this.initiallySet ? 1 : 0);
+    this.slots.readPlane.setRange(base, spec.npages, 0);
+    this.tables.start(slot, this.initiallySet);
+  }
+
+  /** KVM_GET_DIRTY_LOG: with manual protect a copy, else every word is taken and its pages are protected again. */
+  get(slot: Memslot): void {
+    this.slots.readPlane.copyRange(this.slots.dirtyPlane, slot.base, slot.spec.npages);
+    if (!this.manualProtect) this.take(slot, slot.base, slot.end);
+  }
+
+  /** KVM_CLEAR_DIRTY_LOG for pages of the slot: clears what the bitmap last read says and is still set. */
+  clear(slot: Memslot, firstPage: number, npages: number): void {
+    const start = slot.base + firstPage;
+    this.take(slot, start, Math.min(slot.end, start + npages));
+  }
+
+  private get initiallySet(): boolean {
+    return this.manualProtect && this.startsFull;
+  }
+
+  /** Takes the bits of [start, end) and protects their pages. */
+  private take(slot: Memslot, start: number, end: number): void {
+    const { dirtyPlane, readPlane } = this.slots;
+    const { initiallySet } = this;
+    const key = this.keys.of(`bitmap/${slot.index}/${initiallySet}`);
+    const planes = SlotPlane.Dirty | SlotPlane.Read;
+    const words = new BitmapWords(key, slot.base, dirtyPlane, readPlane, planes, this.tables.taker(slot, initiallySet));
+    this.tables.run(words, slot, start, end, initiallySet);
+    if (words.any) this.tables.flush(slot);
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Dirty logging over x86 page tables: what they do when it starts and stops, and for each 64-page word of a bitmap that is taken.
+ *
+ * Enabling without the initially-set capability splits huge pages (eager split), takes the dirty state of every leaf back (D with PML, else W) and asks
+ * for one flush (before 6.0: for one per step that changed anything). With initially-set the bitmap starts full and all of that waits for the first clear, which goes word by word: split, write-protect the
+ * huge leaves at the word's ends, then the 4 KiB leaves of its bits. Before 5.14 starting protects huge leaves all the same, and no word does.
+ *
+ * Models: Linux arch/x86/kvm/x86.c kvm_mmu_slot_apply_flags(), arch/x86/kvm/mmu/mmu.c kvm_arch_mmu_enable_log_dirty_pt_masked().
+ */
+import { ENTRIES_PER_TABLE } from '@mmulab/api';
+import type { BitmapWords, LoggedTables, Memslot, WordTaker } from '@mmulab/kvm';
+import type { MinLevels, TdpMmu } from './tdp/tdp-mmu';
+
+/** What dirty logging asks of a VM's page tables: the TDP MMU's operations, the legacy MMU's, or both at once. */
+export type LoggedMmu = Pick<
+  TdpMmu,
+  'splitHugePages' | 'clearDirtyRange' | 'writeProtectRange' | 'clearDirtyPage' | 'writeProtectHugePage' | 'collapse' | 'roots' | 'run'
+> & { readonly book: Pick<TdpMmu['book'], 'flush'> };
+
+/** Switches of dirty logging. */
+export interface DirtyLogPolicy {
+  readonly eagerPageSplit: boolean;
+  /** The hardware logs dirty pages: D is taken back instead of W. */
+  readonly pml: boolean;
+  /** Lowest levels that starting an initially set log protects; 0 for none. */
+  readonly initiallySetLevels: MinLevels;
+  /** When starting asks for a flush: `leaf` and `change` are what the tables report. */
+  readonly logStartFlush: 'leaf' | 'change' | 'always';
+  /** A word splits huge pages up to, not including, the page of its last bit. */
+  readonly splitEndExclusive: boolean;
+}
+
+/** Leaves of every size, and huge ones. */
+const ALL: MinLevels = { tdp: 1, rmap: 1 };
+const HUGE: MinLevels = { tdp: 2, rmap: 2 };
+/** Pages of a 2 MiB block. */
+const PAGES_PER_BLOCK = ENTRIES_PER_TABLE;
+
+/** Page tables of one x86 VM under dirty logging. */
+export class X86LogTables implements LoggedTables {
+  constructor(
+    private readonly mmu: LoggedMmu,
+    private readonly policy: DirtyLogPolicy,
+  ) {}
+
+  /** Huge pages are split, then the dirty state of every leaf is taken back. */
+  start(slot: Memslot, initiallySet: boolean): void {
+    if (initiallySet) return this.protectInitiallySet(slot);
+    if (this.policy.eagerPageSplit) this.mmu.splitHugePages(slot.base, slot.end);
+    if (this.policy.pml) this.flushEarly(this.mmu.clearDirtyRange(slot.base, slot.end));
+    this.flushEarly(this.mmu.writeProtectRange(slot.base, slot.end, this.policy.pml ? HUGE : ALL));
+    this.flushLate();
+  }
+
+  /** Tables that could be huge pages go, or become huge pages. */
+  stop(slot: Memslot): void {
+    if (this.mmu.collapse(slot)) this.mmu.book.flush(1);
+  }
+
+  taker(_slot: Memslot, initiallySet: boolean): WordTaker {
+    const isHugeDue = this.isHugeDue(initiallySet);
+    return {
+      word: (first, last) => {
+        if (isHugeDue) this.protectHuge(first, last);
+      },
+      page: gfn => this.mmu.clearDirtyPage(gfn, !this.policy.pml),
+    };
+  }
+
+  run(words: BitmapWords, slot: Memslot, start: number, end: number, initiallySet: boolean): void {
+    const roots = this.mmu.roots.filter(root => root.valid);
+    // Words that cross a block's end are cut there; that shows only where huge leaves are handled by the word.
+    const [root] = roots;
+    const liftable = roots.length === 1 && (!this.isHugeDue(initiallySet) || slot.isSmall || slot.base % PAGES_PER_BLOCK === 0);
+    if (liftable && root !== undefined) this.mmu.run(words, root, start, end);
+    else words.block(start, end);
+  }
+
+  flush(): void {
+    this.mmu.book.flush(1);
+  }
+
+  /** Whether huge pages are left for the words to protect: not where they were protected at the start all the same. */
+  private isHugeDue(initiallySet: boolean): boolean {
+    return initiallySet && this.policy.initiallySetLevels.rmap === 0;
+  }
+
+  /** Older kernels flush after each step that calls for it. */
+  private flushEarly(isNeeded: boolean): void {
+    if (isNeeded && this.policy.logStartFlush !== 'always') this.mmu.book.flush(1);
+  }
+
+  /** Newer ones once, whatever was met. */
+  private flushLate(): void {
+    if (this.policy.logStartFlush === 'always') this.mmu.book.flush(1);
+  }
+
+  /** Older kernels protect all the same, so that huge pages are split by the first write. */
+  private protectInitiallySet(slot: Memslot): void {
+    const levels = this.policy.initiallySetLevels;
+    if (levels.rmap === 0) return;
+    this.flushEarly(this.mmu.writeProtectRange(slot.base, slot.end, levels));
+    this.flushLate();
+  }
+
+  /** Huge leaves under a word: split, or protected at its two ends. */
+  private protectHuge(first: number, last: number): void {
+    if (this.policy.eagerPageSplit) {
+      const end = this.policy.splitEndExclusive ? last : last + 1;
+      if (end > first) this.mmu.splitHugePages(first, end);
+    }
+    this.mmu.writeProtectHugePage(first);
+    if (Math.floor(first / PAGES_PER_BLOCK) !== Math.floor(last / PAGES_PER_BLOCK)) this.mmu.writeProtectHugePage(last);
+  }
+}
