@@ -99,7 +99,9 @@ function describeDefinition(definition: BackendDefinition): void {
     const specs = [...definition.options, ...definition.hostOptions];
     for (const { name, doc, aliases = [] } of specs) {
       ok(isSentence(doc), `${name}: "${doc}" is no sentence`);
-      for (const called of [name, ...aliases]) ok(/^[a-z][a-z0-9_]*$/.test(called), `${called} is not in snake_case`);
+      ok(/^[a-z][a-z0-9_]*$/.test(name), `${name} is not in snake_case`);
+      // An alias may be a module's parameter: kvm_intel.ept.
+      for (const alias of aliases) ok(/^([a-z][a-z0-9_]*\.)?[a-z][a-z0-9_]*$/.test(alias), `${alias} is not in snake_case`);
     }
     deepStrictEqual(repeated(specs.flatMap(({ name, aliases = [] }) => [name, ...aliases])), []);
   });
