@@ -46,7 +46,10 @@ export type HostOp =
   | { readonly op: 'clear_dirty_log'; readonly slot: number; readonly firstPage?: number; readonly npages?: number }
   /** MMU notifier: the host takes the pages away; they are untouched afterwards. */
   | { readonly op: 'unmap'; readonly slot: number; readonly firstPage?: number; readonly npages?: number }
-  /** MMU notifier: aging. `pageByPage` calls it once per 4 KiB page (page_idle); `flush` is clear_flush_young instead of clear_young. */
+  /**
+   * MMU notifier: aging. `pageByPage` calls it once per 4 KiB page (page_idle); `flush` is clear_flush_young instead of clear_young, `test` test_young, which
+   * changes nothing.
+   */
   | {
       readonly op: 'age';
       readonly slot: number;
@@ -54,6 +57,7 @@ export type HostOp =
       readonly npages?: number;
       readonly pageByPage: boolean;
       readonly flush: boolean;
+      readonly test?: boolean;
     }
   /** One pass of the NX huge page recovery worker. */
   | { readonly op: 'nx_recovery' }

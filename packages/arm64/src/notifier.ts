@@ -57,11 +57,17 @@ export class MmuNotifier {
 
   /** Aging of frames [start, end), at once or page by page. @param flush whether young leaves are flushed (clear_flush_young) */
   age(start: number, end: number, pageByPage: boolean, flush: boolean): void {
-    const young = this.tables.age(start, end);
+    const young = this.tables.age(start, end, pageByPage ? end - start : 1);
     if (!flush || young === 0) return;
     // Page by page each young leaf is found by the first call that meets it, and flushed.
     const flushes = pageByPage ? young : 1;
     for (let i = 0; i < flushes; i++) this.tables.tlb.vmid();
+  }
+
+  /** Looks whether frames [start, end) are young (test_young): changes nothing. */
+  testYoung(start: number, end: number, pageByPage: boolean): void {
+    const now = this.counters.now;
+    now[Ev.ageTest] = now[Ev.ageTest] + (pageByPage ? end - start : 1);
   }
 
   private add(index: number): void {

@@ -381,6 +381,10 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
     this.tableEpoch++;
   }
 
+  testYoung(start: number, end: number, pageByPage: boolean): void {
+    this.notifier.testYoung(start, end, pageByPage);
+  }
+
   deleteMemslot(slot: Memslot): void {
     this.unmapSlot(slot);
     this.slots.remove(slot);

@@ -148,8 +148,10 @@ export class Stage2Tables {
     this.engine.range(this.writeProtectRule, NO_OP, this.root, start, end, LEAVES);
   }
 
-  /** Ages the leaves that overlap a range. @returns how many were young */
-  age(start: number, end: number): number {
+  /** Ages the leaves that overlap a range, in one call or `calls` of them over pieces of equal size. @returns how many were young */
+  age(start: number, end: number, calls = 1): number {
+    this.count(Ev.ageCalls, calls);
+    this.count(Ev.ageBytes, (end - start) * this.shape.granuleBytes);
     this.mm.aged = 0;
     this.engine.range(this.ageRule, NO_OP, this.root, start, end, LEAVES);
     return this.mm.aged;
@@ -157,6 +159,8 @@ export class Stage2Tables {
 
   /** One call of the unmap walker. */
   unmap(start: number, end: number): void {
+    this.count(Ev.unmap, 1);
+    this.count(Ev.unmapBytes, (end - start) * this.shape.granuleBytes);
     this.mm.cause = Cause.Unmap;
     this.engine.range(this.unmapRule, NO_OP, this.root, start, end, LEAVES_THEN_TABLES);
     this.mm.cause = Cause.Map;
@@ -166,6 +170,7 @@ export class Stage2Tables {
   /** One call of the split walker, with a cache filled for chunks of the configured size. */
   split(start: number, end: number): void {
     this.count(Ev.eagerSplit, 1);
+    this.count(Ev.eagerSplitBytes, (end - start) * this.shape.granuleBytes);
     const { granuleBytes, maxLeafLevel, geometry } = this.shape;
     const blocks = Array.from({ length: maxLeafLevel - 1 }, (_, i) => leafBytes(granuleBytes, i + 2));
     const cached = splitCacheCapacity(this.policy.eagerSplitChunk, blocks);

@@ -32,6 +32,8 @@ export interface HostTables {
   invalidate(slot: Memslot, start: number, end: number, change?: () => void): void;
   /** Takes A from the leaves of a range. */
   age(slot: Memslot, start: number, end: number, aging: Aging): void;
+  /** Asks whether leaves of a range are young (test_young), which changes none. Absent: nothing is counted for it. */
+  testYoung?(start: number, end: number, pageByPage: boolean): void;
   /** Takes a memslot away, with what the kernel unmaps then. */
   deleteMemslot(slot: Memslot): void;
   /** Invalidates every mapping of the VM. */
@@ -83,7 +85,8 @@ export class HostOps {
         break;
       case 'age': {
         const { slot, start, end } = this.range(op);
-        tables.age(slot, start, end, op);
+        if (op.test === true) tables.testYoung?.(start, end, op.pageByPage);
+        else tables.age(slot, start, end, op);
         break;
       }
       case 'create_memslot':

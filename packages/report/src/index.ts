@@ -15,6 +15,7 @@ export { verificationReport } from './verification-report';
 export type { VerifiedGroup } from './verification-report';
 export {
   backendsReport,
+  backingsReport,
   eventsReport,
   listEvents,
   modelsReport,

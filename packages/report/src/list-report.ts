@@ -45,6 +45,32 @@ export function workloadsReport(workloads: readonly WorkloadDefinition[]): Repor
   return listReport('Workloads', items, ['name', 'doc'], ['mmulab run -- NAME -h shows how a workload is called.']);
 }
 
+/** A kind of host memory, and the pages it has on each machine. */
+export interface ListedMemory {
+  readonly name: string;
+  readonly doc: string;
+  /** By machine, `arm64 16K`. */
+  readonly pages: Readonly<Record<string, string>>;
+}
+
+/** Kinds of host memory, with a column per machine. */
+export function backingsReport(backings: readonly ListedMemory[]): Report {
+  const machines = [...new Set(backings.flatMap(({ pages }) => Object.keys(pages)))];
+  const items = backings.map(({ name, doc, pages }) => ({
+    name,
+    ...Object.fromEntries(machines.map(machine => [machine, pages[machine] ?? ''])),
+    doc,
+  }));
+  return listReport(
+    'Host memory',
+    items,
+    ['name', ...machines, 'doc'],
+    [
+      'Columns: architecture and page size of the host; sizes are those of the memory’s pages, "64K in 4K" those that the second stage maps in smaller leaves. Empty: the machine has no such pages.',
+    ],
+  );
+}
+
 /** Counters of all backends, each once per meaning. */
 export function eventsReport(backends: readonly BackendDefinition[]): Report {
   const items = listEvents(backends).map(({ name, unit, gauge, backends: owners, doc }) => ({ name, unit, gauge, backends: owners, doc }));

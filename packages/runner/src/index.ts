@@ -4,8 +4,8 @@
 export { inPlace } from './errors';
 export { Registry } from './registry';
 export type { PluginSummary } from './registry';
-export { backingHost, builtInBackings } from './host/backings';
-export type { BackingHost } from './host/backings';
+export { backingHost } from './host/backings';
+export type { BackingHost, ListedBacking } from './host/backings';
 export { hostMemoryValues } from './host/releases';
 export { loadConfigFile } from './config/load';
 export type { RawBackend, RawConfig, RawOptions, RawWorkload, ResolvedRun } from './config/types';

@@ -16,7 +16,7 @@ import {
 } from '@mmulab/api';
 import { Container, type ContainerModule } from 'inversify';
 import { pluginLoad, pluginNameTaken, unknownBackend, unknownWorkload } from './errors';
-import { builtInBackingNames, builtInBackings, findBacking, type BackingHost } from './host/backings';
+import { builtInBackingNames, builtInBackings, findBacking, listBackings, type BackingHost, type ListedBacking } from './host/backings';
 import { checkContributions } from './plugin-shape';
 import { loadPlugin, type LoadedPlugin } from './plugin-loader';
 
@@ -87,6 +87,11 @@ export class Registry {
   /** Kinds of host memory, as on a host with 4 KiB pages. */
   backings(): readonly HostBacking[] {
     return [...builtInBackings(), ...this.backingsByName.values()];
+  }
+
+  /** All kinds of host memory, with what they give on each machine. */
+  listBackings(): readonly ListedBacking[] {
+    return listBackings(this.backends(), this.backingsByName.values());
   }
 
   plugins(): readonly PluginSummary[] {

@@ -80,6 +80,19 @@ describe('access_rounds', () => {
     expect(rounds('-b 16M -s anonymous_hugetlb_2mb -p w', AMD, { of: hugetlb }).phases).toHaveLength(3);
   });
 
+  it('ages with clear_young, clear_flush_young and test_young, at once or page by page', () => {
+    const planned = rounds('-b 16M -p A,Ap,Af,Apf,At');
+    const ops = [...planned.phases].slice(1, 6).map(({ name, steps }) => [name, steps[0]?.kind === 'host' ? steps[0].op : undefined]);
+    const age = (pageByPage: boolean, flush: boolean): object => ({ op: 'age', slot: 1, pageByPage, flush });
+    expect(ops).toEqual([
+      ['1_A', age(false, false)],
+      ['2_Ap', age(true, false)],
+      ['3_Af', age(false, true)],
+      ['4_Apf', age(true, true)],
+      ['5_At', { ...age(false, false), test: true }],
+    ]);
+  });
+
   it('takes lists of rounds only: the option accepts w,x512 and not wx, w0, D5 or an empty one', () => {
     const option = accessRoundsDefinition.options.find(({ name }) => name === 'rounds');
     const pattern = new RegExp(option?.kind === 'text' ? option.pattern : '');

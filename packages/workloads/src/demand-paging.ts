@@ -31,7 +31,7 @@ import { destroyVmPhase, guestStep, phase } from './steps';
 
 const NAME = 'demand_paging_test';
 /** Backings whose pages other mappings share: minor faults exist for these only. */
-const SHARED_BACKINGS = ['shmem', 'shared_hugetlb'];
+const SHARED_BACKINGS = ['shmem', 'shared_hugetlb', 'memfd', 'memfd_hugetlb'];
 
 const options: readonly OptionSpec[] = [
   selftestOption,

@@ -2,7 +2,7 @@
  * Rounds: the comma-separated list behind `-p` of access_rounds and nested_rounds, and the phases it stands for.
  *
  * A letter is a pass over memory (`w`, `r`, `x`, with an optional stride in pages) or a host operation on the test memory (`D` and `U` dirty log
- * on and off, `G` get, `K` clear, `Z` notifier unmap, `A` aging, `N` NX recovery).
+ * on and off, `G` get, `K` clear, `Z` notifier unmap, `A` aging (`Ap` page by page, `Af` clear_flush_young, `At` test_young), `N` NX recovery).
  */
 import {
   AccessKind,
@@ -30,6 +30,10 @@ const PASS_KINDS: Readonly<Record<string, AccessKind>> = { r: AccessKind.Read, w
 
 const HOST_OPS: Readonly<Record<string, (slot: number) => HostOp>> = {
   A: slot => ({ op: 'age', slot, pageByPage: false, flush: false }),
+  Af: slot => ({ op: 'age', slot, pageByPage: false, flush: true }),
+  Ap: slot => ({ op: 'age', slot, pageByPage: true, flush: false }),
+  Apf: slot => ({ op: 'age', slot, pageByPage: true, flush: true }),
+  At: slot => ({ op: 'age', slot, pageByPage: false, flush: false, test: true }),
   D: slot => ({ op: 'set_dirty_log', slot, on: true }),
   G: slot => ({ op: 'get_dirty_log', slot }),
   K: slot => ({ op: 'clear_dirty_log', slot }),
@@ -41,10 +45,10 @@ const HOST_OPS: Readonly<Record<string, (slot: number) => HostOp>> = {
 const roundsOption: TextOption = {
   kind: 'text',
   name: 'rounds',
-  doc: 'Rounds, comma-separated: w, r, x (with a stride in pages, as in x512) touch memory; D, U switch the dirty log, G gets, K clears it; Z unmaps, A ages, N runs NX recovery.',
+  doc: 'Rounds, comma-separated: w, r, x (with a stride in pages, as in x512) touch memory; D, U switch the dirty log, G gets, K clears it; Z unmaps, A ages (clear_young; Ap page by page, Af clear_flush_young, Apf both, At test_young), N runs NX recovery.',
   default: 'w,r',
-  pattern: '^([wrx][1-9][0-9]{0,14}|[wrxADGKNUZ])(,([wrx][1-9][0-9]{0,14}|[wrxADGKNUZ]))*$',
-  expected: 'letters of w, r, x (with a stride), D, U, G, K, Z, A, N, separated by commas',
+  pattern: '^([wrx][1-9][0-9]{0,14}|[wrxDGKNUZ]|A(t|p?f?))(,([wrx][1-9][0-9]{0,14}|[wrxDGKNUZ]|A(t|p?f?)))*$',
+  expected: 'letters of w, r, x (with a stride), D, U, G, K, Z, A (Ap, Af, Apf, At), N, separated by commas',
 };
 
 const protectOption: ChoiceOption = {
@@ -72,7 +76,12 @@ export const roundOptions: readonly OptionSpec[] = [
 export const roundFlags: readonly CommandFlag[] = [
   bytesFlag,
   backingFlag,
-  { letter: 'p', argument: 'rounds', option: 'rounds', doc: 'rounds: w,r,x with a stride (x512), D,U,G,K,Z,A,N' },
+  {
+    letter: 'p',
+    argument: 'rounds',
+    option: 'rounds',
+    doc: 'rounds: w,r,x with a stride (x512), D,U,G,K,Z,A,N; Ap, Af, Apf, At age page by page, with a flush, both, look only',
+  },
   { letter: 'M', argument: 'n', option: 'manual_protect', doc: 'manual dirty log protection: 0, 1 or 3' },
   { letter: 'H', option: 'prefilled', value: true, doc: 'the host fills the memory first' },
   { letter: 'L', option: 'huge_guest_entries', value: true, doc: 'the guest maps the memory with 2 MiB entries' },

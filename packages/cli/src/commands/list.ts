@@ -3,6 +3,7 @@
  */
 import {
   backendsReport,
+  backingsReport,
   eventsReport,
   modelsReport,
   overviewReport,
@@ -27,6 +28,7 @@ const LISTS: Readonly<Record<string, (registry: Registry, backend: string | unde
   backends: registry => backendsReport(registry.backends()),
   workloads: registry => workloadsReport(registry.workloads()),
   profiles: (registry, backend) => profilesReport(chosen(registry, backend)),
+  backings: registry => backingsReport(registry.listBackings()),
   events: (registry, backend) => eventsReport(chosen(registry, backend)),
   models: () => modelsReport([]),
   plugins: registry => pluginsReport(registry.plugins()),

@@ -1,6 +1,7 @@
 import type { HostBacking, HostFault } from '@mmulab/api';
 import { codeOf, messageOf } from '../fixtures/registry';
-import { builtInBackings, findBacking, type BackingHost } from './backings';
+import { toyBackend } from '../fixtures/toy/toy-mmu';
+import { builtInBackings, findBacking, listBackings, type BackingHost } from './backings';
 import { copiedIn } from './userfaultfd';
 
 const host: BackingHost = { pageSizeBytes: 4096, thp: 'madvise' };
@@ -105,6 +106,37 @@ describe('anonymous_thp', () => {
     const never = find('anonymous_thp', { thp: 'never' });
     expect(never.faults).toEqual(find('anonymous').faults);
     expect(never).toMatchObject({ name: 'anonymous_thp', pageLevel: 2 });
+  });
+});
+
+describe('memory that the tests do not use', () => {
+  it('is huge from the first access of either kind where shmem has huge pages, and small at the edges of a slot', () => {
+    const huge = find('shmem_thp');
+    expect([after(huge, 'none', false), after(huge, 'none', true)]).toEqual(Array(2).fill(['huge', 2, true]));
+    expect(after(huge, 'none', false, 'edgeFaults')).toEqual(['own', 1, true]);
+    expect(huge.dropped?.kept[2]).toBe(0);
+  });
+
+  it('is a memfd as shmem, and with hugetlb pages as shared_hugetlb, in every size', () => {
+    expect(find('memfd').faults).toEqual(find('shmem').faults);
+    expect(find('memfd_hugetlb_1gb')).toMatchObject({ pageLevel: 3, hugetlb: true });
+    expect(find('memfd_hugetlb').faults).toEqual(find('shared_hugetlb').faults);
+    expect(codeOf(() => find('memfd_hugetlb_64kb'))).toBe('HOST_BACKING_NOT_REPRESENTABLE');
+  });
+
+  it('is a file mapped privately: read-only until written, and copied with a notification then', () => {
+    const file = find('private_file');
+    expect(after(file, 'none', false)).toEqual(['cached', 1, false]);
+    expect(fault(file, 'none', true).notifications).toEqual([]);
+    expect(fault(file, 'cached', true).notifications).toEqual([{ level: 1, state: 2, changePte: true }]);
+  });
+
+  it('is listed with its pages on every machine', () => {
+    const machine = { ...toyBackend.machine({}), contiguous: { 1: 16 } };
+    const listed = listBackings([{ ...toyBackend, machine: () => machine }]);
+    const pages = Object.fromEntries(listed.map(backing => [backing.name, backing.pages['toy 4K']]));
+    expect(pages).toMatchObject({ anonymous: '4K', anonymous_hugetlb_64kb: '64K in 4K', anonymous_hugetlb_1gb: '1G', memfd: '4K', shmem_thp: '2M' });
+    expect(listed.every(({ doc }) => doc !== '')).toBe(true);
   });
 });
 
