@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { codeOf, messageOf, toyRegistry, writeFiles } from './fixtures/registry';
+import { checkPlan } from './plugin-shape';
 import { Registry } from './registry';
 
 const fixtures = join(__dirname, 'fixtures');
@@ -95,5 +96,26 @@ describe('plugins', () => {
     expect(messageOf(() => load('./backing-rival'))).toContain(
       'backing shmem is brought by two plugins: @mmulab/runner and mmulab-plugin-backing-rival',
     );
+  });
+});
+
+describe('a plan that a plugin answers with', () => {
+  const vm = { memslots: [], spaces: [] };
+
+  it.each([
+    ['null', null],
+    ['nothing', undefined],
+    ['no VM', { vm: null, phases: [], notes: [] }],
+    ['a VM of nothing', { vm: {}, phases: [], notes: [] }],
+    ['phases null', { vm, phases: null, notes: [] }],
+    ['phases that are no list', { vm, phases: {}, notes: [] }],
+    ['notes null', { vm, phases: [], notes: null }],
+  ])('is refused: %s', (_what, plan) => {
+    expect(codeOf(() => checkPlan('a_test', plan))).toBe('PLUGIN_SHAPE');
+  });
+
+  it('is taken with phases that are made when they are asked for', () => {
+    const phases = { length: 0, [Symbol.iterator]: () => [][Symbol.iterator]() };
+    expect(codeOf(() => checkPlan('a_test', { vm, phases, notes: [] }))).toBe('');
   });
 });
