@@ -145,6 +145,15 @@ describe('a run of 1,000 iterations at 64 vCPUs, shown as a table', () => {
   });
 });
 
+describe('a run whose results fit into no memory', () => {
+  it('ends with 2 and says what to do', () => {
+    const argv = ['run', '--format', 'json', '--', 'dirty_log_perf_test', '-v', '64', '-b', '64K', '-i', '2147483647'];
+    const env = { ...process.env, NODE_OPTIONS: '--max-old-space-size=32' };
+    const { status, stderr } = spawnSync(process.execPath, [BIN, ...argv], { env, encoding: 'utf8' });
+    expect([status, stderr]).toEqual([2, expect.stringMatching(/mmulab: RUN_OUT_OF_MEMORY: .*--max-old-space-size=MEGABYTES\)\n$/)]);
+  });
+});
+
 describe('a directory that is gone', () => {
   it.each([
     ['run', ['run', '--', 'dirty_log_perf_test', '-b', '4M'], 'CLI_NO_DIRECTORY'],

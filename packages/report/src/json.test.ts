@@ -14,7 +14,6 @@ describe('JSON in pieces', () => {
         const plain = JSON.stringify(document, undefined, 2);
         expect(JSON.parse(textOf(document))).toEqual(JSON.parse(plain));
         // Characters that a terminal obeys are written otherwise.
-        // eslint-disable-next-line no-control-regex -- the very characters
         if (!/[\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/.test(plain)) expect(textOf(document)).toBe(plain);
       }),
       { numRuns: 500, seed: 1 },
