@@ -81,8 +81,14 @@ export const configTooLarge = (path: string, limitBytes: number): MmulabError =>
 export const configTooLong = (path: string, limit: number): MmulabError =>
   usage('CONFIG_TOO_LARGE', `${path}: a config file has at most ${limit} words and signs (a matrix gives at most 10000 runs)`);
 
+export const badRange = (path: string, text: string): MmulabError =>
+  usage('CONFIG_RANGE', `${path}: ${showValue(text)}: expected a list, or a range such as 0..100 by 5, 1..512 by doubling, 4K..1G by x4`);
+
 export const tooManyRuns = (runs: number, limit: number): MmulabError =>
-  usage('CONFIG_TOO_MANY_RUNS', `vary: ${runs} combinations, expected at most ${limit}`);
+  usage(
+    'CONFIG_TOO_MANY_RUNS',
+    `vary: ${runs} combinations, expected at most ${limit} (mmulab sweep takes more; sample: { n: … } takes some of them)`,
+  );
 
 export const unknownBackend = (path: string, name: string, suggestion: string): MmulabError =>
   usage('CONFIG_UNKNOWN_BACKEND', `${showKey(path)}: ${showKey(name)}: not an installed backend${suggestion}`);

@@ -20,7 +20,7 @@ const SHORT_KEYS: Readonly<Record<string, string>> = {
 };
 
 /** What is read before a config has one meaning: the matrix itself, and what brings plugins and other configs. */
-const NO_SETTINGS = ['$schema', 'extends', 'plugins', 'vary', 'zip'];
+const NO_SETTINGS = ['$schema', 'extends', 'plugins', 'vary', 'zip', 'sample'];
 const SETTABLE = Object.keys(configShape).filter(key => !NO_SETTINGS.includes(key));
 
 /** The workload's own place of the vCPUs, another name of `vm.vcpus`. */

@@ -1,12 +1,17 @@
 /**
- * One config to many: `vary` gives every combination, `zip` takes its lists in step.
+ * One config to many: `vary` gives every combination, `zip` takes its lists in step, `sample` takes some of the combinations only.
+ *
+ * A matrix is never laid out: it knows how many runs it has and makes each one when it is asked for, so a million of them take no memory.
  */
-import { conflict, tooManyRuns, variedTwice, zipLengths } from '../errors';
+import { suggestName } from '@mmulab/api';
+import { conflict, missingInConfig, outOfRange, tooManyRuns, variedTwice, wrongType, zipLengths } from '../errors';
 import type { Registry } from '../registry';
 import { isWholeWorkload, optionSpecsAt, settingPath, settingRank } from './key-paths';
 import { findOption, readOption } from './option-values';
+import { readAxisValues } from './ranges';
+import { latinPoints, positionsOf, randomPoints, type SamplePoints } from './sample';
 import { applyAt, normaliseConfig, type NormalConfig } from './settings';
-import type { RawConfig } from './types';
+import type { AxisLists, RawConfig, RawSample } from './types';
 
 /** A config of the matrix, and what tells it from the others. */
 export interface Variant {
@@ -35,22 +40,84 @@ interface Axis {
   step(index: number): AxisStep;
 }
 
-/** Runs that one config may give. */
+/** Keys and their values in one run: what `vary` and `zip` set. */
+export type VariedValues = Readonly<Record<string, unknown>>;
+
+/** One axis: a key of `vary`, or all keys of `zip`. */
+export interface MatrixAxis {
+  readonly keys: readonly string[];
+  readonly length: number;
+}
+
+/** Runs by number from 0: the last key of `vary` changes fastest; `zip` counts as one key after those of `vary`. */
+export interface Matrix {
+  readonly size: number;
+  readonly axes: readonly MatrixAxis[];
+  /** Positions along the axes of a run. */
+  readonly positions: (run: number) => readonly number[];
+  /** What a run sets, by its positions along the axes. */
+  readonly varied: (positions: readonly number[]) => VariedValues;
+  /** @throws CONFIG_CONFLICT when a key contradicts the command line of another; and what `settingPath` and `applyAt` throw */
+  readonly variant: (positions: readonly number[]) => Variant;
+}
+
+/** Most runs that are prepared together; a sweep takes any number. */
 const MAX_RUNS = 10_000;
+/** Combinations that can still be told apart by a number, with room for the arithmetic of samples. */
+const MAX_COMBINATIONS = 2 ** 50;
 
 /**
- * Expands the matrix of a config, the last key of `vary` changing fastest; `zip` counts as one key after those of `vary`.
- * @throws CONFIG_ZIP_LENGTHS, CONFIG_TOO_MANY_RUNS; CONFIG_VARIED_TWICE for what two keys say; CONFIG_CONFLICT when a key contradicts the command line of
- * another; and what `settingPath` and `applyAt` throw
+ * Expands the matrix of a config.
+ * @throws CONFIG_TOO_MANY_RUNS, and what `readMatrix` and its runs throw
  */
 export function expandMatrix(raw: RawConfig, registry: Registry): readonly Variant[] {
-  checkRunCount(raw);
-  const { vary = {}, zip = {}, ...base } = normaliseConfig(raw, registry);
+  if (raw.sample === undefined) checkRunCount(raw);
+  const matrix = readMatrix(raw, registry);
+  if (matrix.size > MAX_RUNS) throw tooManyRuns(matrix.size, MAX_RUNS);
+  return Array.from({ length: matrix.size }, (_, run) => matrix.variant(matrix.positions(run)));
+}
+
+/**
+ * Reads the matrix of a config.
+ * @throws CONFIG_ZIP_LENGTHS, CONFIG_RANGE, CONFIG_TOO_MANY_RUNS for more combinations than can be numbered, CONFIG_VARIED_TWICE for what two keys say, and
+ * what is wrong with `sample`
+ */
+export function readMatrix(raw: RawConfig, registry: Registry): Matrix {
+  const { vary = {}, zip = {}, sample, ...base } = normaliseConfig(raw, registry);
   const axes = [...Object.entries(vary).map(varyAxis), ...zipAxis(zip)];
   const keys = axes.flatMap(axis => axis.keys);
   const labels = shortLabels(keys.map(({ key }) => key));
   const settings = new MatrixSettings(base, keys, registry);
-  return combinations(axes).map(values => ({ config: settings.apply(values), variation: describe(labels, values) }));
+  const lengths = axes.map(axis => axis.length);
+  const combinations = lengths.reduce((product, length) => product * length, 1);
+  if (combinations > MAX_COMBINATIONS) throw tooManyRuns(combinations, MAX_COMBINATIONS);
+  const size = sample === undefined ? combinations : sampleSize(sample, combinations);
+  const points = sample === undefined ? undefined : samplePoints(sample, size, lengths, Number(raw.seed ?? 1));
+  const valuesAt = (positions: readonly number[]): AxisStep => axes.flatMap((axis, i) => axis.step(positions[i] ?? 0));
+  return {
+    size,
+    axes: axes.map(axis => ({ keys: axis.keys.map(({ key }) => key), length: axis.length })),
+    positions: run => points?.(run) ?? positionsOf(run, lengths),
+    varied: positions => Object.fromEntries(valuesAt(positions).map((value, i) => [keys[i]?.key ?? '', value])),
+    variant: positions => {
+      const values = valuesAt(positions);
+      return { config: settings.apply(values), variation: describe(labels, values) };
+    },
+  };
+}
+
+const METHODS = ['lhs', 'random'];
+
+function samplePoints({ method = 'lhs' }: RawSample, n: number, lengths: readonly number[], seed: number): SamplePoints {
+  if (!METHODS.includes(method)) throw wrongType('sample.method', method, `one of ${METHODS.join(', ')}${suggestName(method, METHODS)}`);
+  return method === 'random' ? randomPoints(lengths, seed) : latinPoints(lengths, n, seed);
+}
+
+function sampleSize({ n }: RawSample, combinations: number): number {
+  if (n === undefined) throw missingInConfig('sample.n', 'how many of the combinations are run');
+  const size = Number(n);
+  if (!Number.isSafeInteger(size) || size < 1 || size > combinations) throw outOfRange('sample.n', n, `a whole number from 1 to ${combinations}`);
+  return size;
 }
 
 /** Before anything is made of the lists: they may be long. */
@@ -61,32 +128,20 @@ function checkRunCount({ vary, zip }: RawConfig): void {
   if (runs > MAX_RUNS) throw tooManyRuns(runs, MAX_RUNS);
 }
 
-function varyAxis([key, values]: readonly [string, readonly unknown[]]): Axis {
+function varyAxis([key, list]: readonly [string, AxisLists[string]]): Axis {
+  const place = `vary.${key}`;
+  const values = readAxisValues(list, place);
   const isSetting = values.length === 1;
-  return { keys: [{ key, place: `vary.${key}`, rank: settingRank(key), isSetting }], length: values.length, step: index => [values[index]] };
+  return { keys: [{ key, place, rank: settingRank(key), isSetting }], length: values.length, step: index => [values.at(index)] };
 }
 
-function zipAxis(zip: Readonly<Record<string, readonly unknown[]>>): readonly Axis[] {
-  const lists = Object.entries(zip);
+function zipAxis(zip: AxisLists): readonly Axis[] {
+  const lists = Object.entries(zip).map(([key, list]) => [key, readAxisValues(list, `zip.${key}`)] as const);
   const [length] = lists.map(([, values]) => values.length);
   if (length === undefined) return [];
   if (lists.some(([, values]) => values.length !== length)) throw zipLengths(Object.fromEntries(lists.map(([key, values]) => [key, values.length])));
   const keys = lists.map(([key]) => ({ key, place: `zip.${key}`, rank: settingRank(key), isSetting: length === 1 }));
-  return [{ keys, length, step: index => lists.map(([, values]) => values[index]) }];
-}
-
-/** Values of all keys, in their order, for every run. */
-function combinations(axes: readonly Axis[]): readonly AxisStep[] {
-  const runs = axes.reduce((product, axis) => product * axis.length, 1);
-  return Array.from({ length: runs }, (_, run) => {
-    let left = run;
-    const steps: AxisStep[] = [];
-    for (const axis of [...axes].reverse()) {
-      steps.push(axis.step(left % axis.length));
-      left = Math.floor(left / axis.length);
-    }
-    return steps.reverse().flat(1);
-  });
+  return [{ keys, length, step: index => lists.map(([, values]) => values.at(index)) }];
 }
 
 /** Lays the values of a run over the base. */

@@ -6,7 +6,7 @@ import { conflict, variedTwice } from '../errors';
 import type { Registry } from '../registry';
 import { settingPath, settingRank } from './key-paths';
 import { applySetting, normaliseConfig, type NormalConfig } from './settings';
-import type { RawConfig } from './types';
+import type { AxisLists, RawConfig } from './types';
 
 /** `key` is a dotted path or the bare name of an option. */
 export interface Override {
@@ -22,8 +22,6 @@ export interface ExtraAxis {
   readonly values: readonly unknown[];
   readonly place: string;
 }
-
-type Axes = Readonly<Record<string, readonly unknown[]>>;
 
 /**
  * Lays settings and axes over a config, first those that say whose options there are. Of a key given twice in the same spelling the last one counts.
@@ -76,7 +74,7 @@ function refuseContradictions(config: NormalConfig, set: readonly Override[], va
 function withoutAxis(config: NormalConfig, key: string, registry: Registry): RawConfig {
   const { vary, zip, ...rest } = config;
   const meaning = meaningOf(config, key, registry);
-  const others = (axes: Axes): Axes =>
+  const others = (axes: AxisLists): AxisLists =>
     Object.fromEntries(Object.entries(axes).filter(([axis]) => !isSame(meaningOf(config, axis, registry), meaning)));
   return { ...rest, ...(vary === undefined ? {} : { vary: others(vary) }), ...(zip === undefined ? {} : { zip: others(zip) }) };
 }

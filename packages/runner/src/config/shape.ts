@@ -14,7 +14,11 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 const text = (description: string): JsonSchema => ({ type: 'string', description });
 const number = (description: string): JsonSchema => ({ type: ['number', 'string'], description });
 const options = (description: string): JsonSchema => ({ type: 'object', description });
-const lists = (description: string): JsonSchema => ({ type: 'object', description, additionalProperties: { type: 'array', minItems: 1 } });
+const lists = (description: string): JsonSchema => ({
+  type: 'object',
+  description,
+  additionalProperties: { type: ['array', 'string'], minItems: 1 },
+});
 const closed = (type: unknown, description: string, properties: JsonSchema): JsonSchema => ({
   type,
   description,
@@ -41,8 +45,12 @@ export const configShape = {
     options: options('Options of the workload.'),
   }),
   time: closed('object', 'The cost model, if times are wanted.', { model: text('Name of the cost model.'), solver: text('Name of the solver.') }),
-  vary: lists('Dotted path or option name → values: one run per combination.'),
-  zip: lists('Dotted path or option name → values, lists of equal length taken in step.'),
+  vary: lists('Dotted path or option name → values, or a range such as 1..512 by doubling: one run per combination.'),
+  zip: lists('Dotted path or option name → values or a range, of equal length, taken in step.'),
+  sample: closed('object', 'Some combinations of vary and zip only, drawn with the seed.', {
+    method: text('lhs, a Latin hypercube, or random; lhs without it.'),
+    n: number('Number of combinations.'),
+  }),
   thresholds: {
     type: 'object',
     description: 'Place in the result → condition, such as "<= 49152".',

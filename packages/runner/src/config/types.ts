@@ -23,6 +23,15 @@ export interface RawWorkload {
   readonly options?: RawOptions | undefined;
 }
 
+/** Dotted path or option name → its values: a list, the text of a range (`1..512 by doubling`), or a list with ranges in it. */
+export type AxisLists = Readonly<Record<string, readonly unknown[] | string>>;
+
+/** How many combinations of a matrix are run, and how they are chosen: `lhs` (the default) or `random`. */
+export interface RawSample {
+  readonly method?: string | undefined;
+  readonly n?: number | string | undefined;
+}
+
 /** A config as users write it (contracts: mmulab config). Everything but the workload has a default. */
 export interface RawConfig {
   readonly $schema?: string | undefined;
@@ -36,9 +45,11 @@ export interface RawConfig {
   readonly workload?: string | RawWorkload | undefined;
   readonly time?: { readonly model?: string | undefined; readonly solver?: string | undefined } | undefined;
   /** Dotted path (or option name) → values: one run per combination. */
-  readonly vary?: Readonly<Record<string, readonly unknown[]>> | undefined;
+  readonly vary?: AxisLists | undefined;
   /** Dotted path (or option name) → values, lists of equal length taken in step. */
-  readonly zip?: Readonly<Record<string, readonly unknown[]>> | undefined;
+  readonly zip?: AxisLists | undefined;
+  /** Some of the combinations only. */
+  readonly sample?: RawSample | undefined;
   readonly thresholds?: Readonly<Record<string, string | number | readonly (string | number)[]>> | undefined;
   readonly seed?: number | string | undefined;
 }

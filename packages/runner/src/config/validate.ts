@@ -7,7 +7,7 @@ import type { Registry } from '../registry';
 import { hostMemoryValues } from '../host/releases';
 import { hostOptionSpecs } from './host-options';
 import { resolveKernel } from './kernel';
-import { expandMatrix } from './matrix';
+import { expandMatrix, readMatrix, type MatrixAxis, type VariedValues } from './matrix';
 import { findOption, optionNames, readOption, readOptions } from './option-values';
 import { backendOf, type NormalConfig } from './settings';
 import { readThresholds } from './thresholds';
@@ -32,6 +32,38 @@ const seedOption: OptionSpec = {
 export function resolveRuns(raw: RawConfig, registry: Registry): readonly ResolvedRun[] {
   if (registry.backends().length === 0) throw noBackend();
   return expandMatrix(raw, registry).map(({ config, variation }) => resolveRun(config, variation, registry));
+}
+
+/** The runs of a config, each resolved when it is asked for. */
+export interface RunMatrix {
+  readonly size: number;
+  readonly axes: readonly MatrixAxis[];
+  /** What `vary` and `zip` set in a run. */
+  varied(run: number): VariedValues;
+  /** @throws typed errors for everything that is wrong with this run */
+  resolve(run: number): ResolvedRun;
+  /** The run at these positions along the axes, in a sample or not. @throws as `resolve` */
+  resolveAt(positions: readonly number[]): ResolvedRun;
+}
+
+/**
+ * Reads the matrix of a config without expanding it.
+ * @throws typed errors for a wrong shape or matrix; what is wrong with single runs shows when they are resolved
+ */
+export function openMatrix(raw: RawConfig, registry: Registry): RunMatrix {
+  if (registry.backends().length === 0) throw noBackend();
+  const matrix = readMatrix(raw, registry);
+  const resolveAt = (positions: readonly number[]): ResolvedRun => {
+    const { config, variation } = matrix.variant(positions);
+    return resolveRun(config, variation, registry);
+  };
+  return {
+    size: matrix.size,
+    axes: matrix.axes,
+    varied: run => matrix.varied(matrix.positions(run)),
+    resolve: run => resolveAt(matrix.positions(run)),
+    resolveAt,
+  };
 }
 
 /** The config of a resolved run: running it gives the same result. */
