@@ -11,6 +11,8 @@ export interface CommandContext {
   readonly commandLine: readonly string[] | undefined;
   /** Ends the command with an exit code other than 0. */
   exitWith(code: number): void;
+  /** Whoever typed the command wants it to end; the reason is the signal. Commands that wait are told, the others are ended. */
+  readonly interrupted: AbortSignal;
 }
 
 /** A file under commands/. */
@@ -26,6 +28,8 @@ export interface CommandEntry {
   readonly summary: string;
   /** Whether it may take long, be it in a plugin: such a command runs in a thread of its own, so that it can be interrupted. */
   readonly takesTime: boolean;
+  /** Whether it waits, for other processes: such a command comes to its end by itself when it is interrupted. */
+  readonly waits: boolean;
   load(): CommandModule;
 }
 
@@ -33,6 +37,7 @@ export interface CommandEntry {
 export const COMMANDS: readonly CommandEntry[] = [
   entry('run', 'run configs, .test files, or the command line of a test after --', true),
   entry('compare', 'put runs or saved results side by side', true),
+  entry('sweep', 'run a matrix on all cores, or over a queue on many machines', true, true),
   entry('verify', 'compare every counter with what real kernels counted', true),
   entry('list', 'list backends, workloads, profiles, events, models or plugins', true),
   entry('explain', 'say what an option, counter, profile, workload or backing is', true),
@@ -41,11 +46,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('validate', 'check configs without running them', true),
 ];
 
-function entry(name: string, summary: string, takesTime: boolean): CommandEntry {
+function entry(name: string, summary: string, takesTime: boolean, waits = false): CommandEntry {
   return {
     name,
     summary,
     takesTime,
+    waits,
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- one command per process: the others are not loaded
     load: () => require(`./commands/${name}`) as CommandModule,
   };

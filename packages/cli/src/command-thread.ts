@@ -5,9 +5,9 @@
 import { watchUnfinishedFiles } from '@mmulab/runner';
 import { parentPort, workerData } from 'node:worker_threads';
 import { isDirect, writeDirectly } from './direct-output';
-import { runCommand } from './program';
+import { runAnyCommand } from './program';
 import type { Progress, Terminal } from './terminal';
-import type { ThreadMessage, ThreadOrder } from './thread-messages';
+import type { InterruptSignal, ThreadMessage, ThreadOrder } from './thread-messages';
 
 /** Characters of results that may wait for their reader. */
 const MAX_UNDERWAY = 1 << 22;
@@ -40,4 +40,10 @@ const terminal: Terminal = {
 };
 
 watchUnfinishedFiles((path, isThere) => say({ kind: 'unfinished', path, isThere }));
-say({ kind: 'exit', code: runCommand(argv, terminal) });
+
+const interrupt = new AbortController();
+parentPort?.on('message', (signal: InterruptSignal) => interrupt.abort(signal));
+void runAnyCommand(argv, terminal, interrupt.signal).then(code => {
+  say({ kind: 'exit', code });
+  parentPort?.close();
+});

@@ -9,12 +9,16 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { findCommand, splitArguments } from './arguments';
+import type { CommandEntry } from './command-entry';
 import { ExitCode } from './exit-code';
 import type * as InternalError from './internal-error';
 import { ProcessTerminal } from './process-terminal';
 import type * as Program from './program';
 import type { Terminal } from './terminal';
-import type { ThreadMessage, ThreadOrder } from './thread-messages';
+import type { InterruptSignal, ThreadMessage, ThreadOrder } from './thread-messages';
+
+/** What passes through a command that waits is soon garbage, result after result: a small nursery keeps it small. */
+const WAITING_LIMITS = { maxYoungGenerationSizeMb: 6 };
 
 /** How long a thread may take to notice that it is to end. */
 const END_MS = 3000;
@@ -30,16 +34,20 @@ export function main(argv: readonly string[]): Promise<number> {
 
 class MainThread {
   private readonly terminal = new ProcessTerminal(error => void this.endWithOutput(error));
+  private readonly command: CommandEntry | undefined;
   private thread: Worker | undefined;
+  /** A command that waits has been told to come to its end. */
+  private isTold = false;
   /** Files that lie beside their targets. */
   private readonly unfinished = new Set<string>();
 
-  constructor(private readonly argv: readonly string[]) {}
+  constructor(private readonly argv: readonly string[]) {
+    this.command = findCommand(splitArguments(argv).own);
+  }
 
   run(): Promise<number> {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => void this.interrupt(signal));
-    const takesTime = findCommand(splitArguments(this.argv).own)?.takesTime === true;
-    return takesTime && hasDirectory() ? this.runInThread() : Promise.resolve(runHere(this.argv, this.terminal));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => this.hearSignal(signal));
+    return this.command?.takesTime === true && hasDirectory() ? this.runInThread() : Promise.resolve(runHere(this.argv, this.terminal));
   }
 
   /** Whoever reads our output may stop early, as `head` does: then there is nothing left to do, and nothing wrong. A full disk is wrong. */
@@ -50,11 +58,20 @@ class MainThread {
     process.exit(ExitCode.Usage);
   }
 
-  private async interrupt(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): Promise<void> {
+  /** A command that waits is asked to come to its end; another signal ends it, as every signal ends the others. */
+  private hearSignal(signal: InterruptSignal): void {
+    const isAsked = this.command?.waits === true && this.thread !== undefined && !this.isTold;
+    this.isTold = true;
+    if (isAsked) this.thread?.postMessage(signal);
+    else void this.interrupt(signal);
+  }
+
+  private async interrupt(signal: InterruptSignal): Promise<void> {
     this.terminal.progress(undefined);
     const hasEnded = await this.end();
     // Leaving waits for the thread; one that is stuck inside the system is only ended by the signal itself.
     if (hasEnded) process.exit(ExitCode.Signalled + constants.signals[signal]);
+    process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   }
 
@@ -70,7 +87,8 @@ class MainThread {
     const { argv, terminal } = this;
     const underway = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     const order: ThreadOrder = { argv, look: { columns: terminal.columns, color: terminal.color }, underway };
-    const thread = new Worker(join(__dirname, 'command-thread.js'), { workerData: order });
+    const limits = this.command?.waits === true ? { resourceLimits: WAITING_LIMITS } : {};
+    const thread = new Worker(join(__dirname, 'command-thread.js'), { workerData: order, ...limits });
     this.thread = thread;
     return new Promise(resolve => {
       let code: number = ExitCode.Internal;

@@ -43,7 +43,7 @@ describe('wrong usage ends with 2 and says what was expected', () => {
   it.each<[string, string[], string, RegExp]>([
     ['an unknown command', ['rum'], 'CLI_UNKNOWN_COMMAND', /did you mean run\?/],
     ['a test in place of a command', ['./execute_perf_test', '-v', '2'], 'CLI_UNKNOWN_COMMAND', /mmulab run -- \.\/execute_perf_test -v 2/],
-    ['a command of a later version', ['qqqqqqqq'], 'CLI_UNKNOWN_COMMAND', /known: compare, explain, import, init, list, run, validate, verify/],
+    ['a command of a later version', ['qqqqqqqq'], 'CLI_UNKNOWN_COMMAND', /known: .*compare, explain, .*validate, verify/],
     ['an unknown option', ['run', '--formt', 'json', 'x.yaml'], 'CLI_USAGE', /--formt.*Did you mean --format/],
     ['a test without -- before it', ['run', 'dirty_log_perf_test', '-v', '2'], 'CLI_USAGE', /'-v'; flags of a test stand after --/],
     ['an option without its value', ['run', '--format'], 'CLI_USAGE', /--format/],

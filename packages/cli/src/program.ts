@@ -23,25 +23,46 @@ const LONG_WORD = new RegExp(`\\S{${MAX_WORD + 1},}`, 'g');
 const MAX_MESSAGE = 4000;
 
 /** Commands that read what stands after `--`. */
-const TAKE_COMMAND_LINE = ['run', 'compare', 'import'];
+const TAKE_COMMAND_LINE = ['run', 'compare', 'import', 'sweep'];
+
+/** Never aborted. */
+const UNINTERRUPTED = new AbortController().signal;
 
 /**
- * Runs a command.
+ * Runs a command that does not wait for anything.
  * @param argv arguments after `mmulab`
  * @returns the exit code; errors are written to the terminal, none is thrown
  */
 export function runCommand(argv: readonly string[], terminal: Terminal): number {
   const plain = withPlainErrors(terminal);
   try {
-    return dispatch(splitArguments(argv), plain);
+    const { program, own, exitCode } = prepare(splitArguments(argv), plain, UNINTERRUPTED);
+    program?.parse(own, { from: 'user' });
+    return exitCode();
   } catch (error) {
-    terminal.progress(undefined);
-    if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.Ok;
-    const known = error instanceof CommanderError ? usage(problemOf(error, argv)) : fromSystem(error);
-    const code = exitCodeOf(known);
-    complain(plain, code === ExitCode.Internal ? internalErrorReport(argv, known) : `mmulab: ${shortened(messageOf(known))}\n`);
-    return code;
+    return reportError(error, argv, plain);
   }
+}
+
+/** Runs any command. @param interrupted tells a command that waits that it is to end */
+export async function runAnyCommand(argv: readonly string[], terminal: Terminal, interrupted: AbortSignal = UNINTERRUPTED): Promise<number> {
+  const plain = withPlainErrors(terminal);
+  try {
+    const { program, own, exitCode } = prepare(splitArguments(argv), plain, interrupted);
+    await program?.parseAsync(own, { from: 'user' });
+    return exitCode();
+  } catch (error) {
+    return reportError(error, argv, plain);
+  }
+}
+
+function reportError(error: unknown, argv: readonly string[], terminal: Terminal): number {
+  terminal.progress(undefined);
+  if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.Ok;
+  const known = error instanceof CommanderError ? usage(problemOf(error, argv)) : fromSystem(error);
+  const code = exitCodeOf(known);
+  complain(terminal, code === ExitCode.Internal ? internalErrorReport(argv, known) : `mmulab: ${shortened(messageOf(known))}\n`);
+  return code;
 }
 
 /** Notes and errors carry names of the user's files, options and runs: none of them does anything to the terminal. */
@@ -97,11 +118,19 @@ function messageOf(error: unknown): string {
   return error instanceof MmulabError ? error.message : String(error);
 }
 
-function dispatch({ own, commandLine }: Arguments, terminal: Terminal): number {
+/** A program that is ready to read its arguments; none when there was nothing to read. */
+interface Prepared {
+  readonly program: Command | undefined;
+  readonly own: readonly string[];
+  readonly exitCode: () => number;
+}
+
+function prepare({ own, commandLine }: Arguments, terminal: Terminal, interrupted: AbortSignal): Prepared {
   let exitCode: number = ExitCode.Ok;
   const context: CommandContext = {
     terminal,
     commandLine,
+    interrupted,
     exitWith: code => {
       exitCode = code;
     },
@@ -117,10 +146,9 @@ function dispatch({ own, commandLine }: Arguments, terminal: Terminal): number {
   }
   if (first === undefined) {
     program.outputHelp({ error: true });
-    return ExitCode.Usage;
+    return { program: undefined, own, exitCode: () => ExitCode.Usage };
   }
-  program.parse(own, { from: 'user' });
-  return exitCode;
+  return { program, own, exitCode: () => exitCode };
 }
 
 /** Near names only: the list of all commands is in the help. Whoever types a test as a command is told how it is run. */

@@ -85,7 +85,7 @@ function prepare(raw: RawConfig, settings: Settings, registry: Registry): readon
   return prepareWith(underlaid, settings, registry);
 }
 
-function readImports({ import: files = [] }: Settings, registry: Registry): readonly Imported[] {
+export function readImports({ import: files = [] }: Settings, registry: Registry): readonly Imported[] {
   return files.map(file => readImport(file, registry));
 }
 
@@ -108,6 +108,6 @@ function planEach(runs: readonly ResolvedRun[], registry: Registry): void {
 }
 
 /** A config that has something else there is refused when it is resolved. */
-function pluginsOf({ plugins }: RawConfig): readonly string[] {
+export function pluginsOf({ plugins }: RawConfig): readonly string[] {
   return Array.isArray(plugins) ? plugins.filter(plugin => typeof plugin === 'string') : [];
 }

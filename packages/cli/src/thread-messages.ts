@@ -11,6 +11,9 @@ export interface ThreadOrder {
   readonly underway: SharedArrayBuffer;
 }
 
+/** What a command that waits is told, by name, to come to its end. */
+export type InterruptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+
 /** What it answers. */
 export type ThreadMessage =
   | { readonly kind: 'out'; readonly text: string }

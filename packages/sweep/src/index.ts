@@ -1,0 +1,19 @@
+/**
+ * Sweeps: the runs of a matrix on all cores or on many machines, and what can be read from their results. Reading order: what a sweep is and what its runs
+ * are called, where results are kept, who performs the runs, the sweep itself.
+ */
+export { planSweep } from './sweep-plan';
+export type { PlanOptions, SweepPlan } from './sweep-plan';
+export { fingerprintOf, identityDifferences, identityOf } from './identity';
+export type { Identity } from './identity';
+export { KEY_PATTERN, RunKeys, plainRun } from './run-key';
+export { checkKept, keptText, readKept, sweepLine } from './kept-result';
+export type { Measured, SweepLine, SweepPlace } from './kept-result';
+export { ResultStore } from './result-store';
+export { FAILED_FILE, RESULTS_FILE, SWEEP_SCHEMA, SweepFolder, readSweepDocument } from './sweep-folder';
+export type { FailedRun, JournalEntry, SweepDocument } from './sweep-folder';
+export type { RunExecutor, RunFailure, RunOrder, RunOutcome, RunSuccess } from './run-executor';
+export { WorkerPool } from './worker-pool';
+export type { PoolOptions } from './worker-pool';
+export { Sweep } from './sweep';
+export type { SweepParts, SweepProgress } from './sweep';
