@@ -2,6 +2,7 @@
  * What is printed when mmulab itself is at fault: enough to find the bug with.
  */
 import { MmulabError } from '@mmulab/api';
+import type * as Sweep from '@mmulab/sweep';
 import { release } from 'node:os';
 import { version } from './version';
 
@@ -9,12 +10,14 @@ import { version } from './version';
 export function internalErrorReport(argv: readonly string[], error: unknown): string {
   const what = error instanceof MmulabError ? error.message : `INTERNAL: ${error instanceof Error ? error.message : String(error)}`;
   const stack = error instanceof Error ? (error.stack ?? '').split('\n').slice(1).join('\n') : '';
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- hardly ever needed
+  const { withoutCredentials } = require('@mmulab/sweep') as typeof Sweep;
   return [
     `mmulab: ${what}`,
     '',
     'This is a bug of mmulab. Please report it with these lines:',
     `  mmulab ${version()}, Node ${process.version}, ${process.platform} ${process.arch} ${release()}`,
-    `  arguments: ${argv.map(quoted).join(' ')}`,
+    `  arguments: ${argv.map(word => quoted(withoutCredentials(word))).join(' ')}`,
     stack,
     '',
   ].join('\n');

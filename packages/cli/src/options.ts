@@ -3,7 +3,7 @@
  */
 import type { View } from '@mmulab/report';
 import { Option, type Command } from 'commander';
-import { badSetting, exportWithoutFile, repeatedOption } from './errors';
+import { badSetting, exportWithoutFile, repeatedOption, usage } from './errors';
 import type { Terminal } from './terminal';
 
 /** How output is written. */
@@ -112,6 +112,15 @@ export function addRunSettings(command: Command): Command {
     )
     .option('--vcpus <number>', 'number of vCPUs')
     .option('--seed <number>', 'seed of everything random');
+}
+
+/** Reads a whole number from 1 on. Throws `CLI_USAGE`. */
+export function positive(option: string): (text: string) => number {
+  return text => {
+    const value = Number(text);
+    if (Number.isSafeInteger(value) && value >= 1) return value;
+    throw usage(`${option} ${text}: expected a whole number from 1 on`);
+  };
 }
 
 /** Adds `--export`, and for tests of checkers, out of sight, `--export-without`. */

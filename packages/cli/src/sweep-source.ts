@@ -2,6 +2,7 @@
  * What a sweep is asked to run: one config, .test file or command line of a test, with the settings of the command line over it, its matrix not expanded.
  */
 import { commandLineConfig, loadConfigFile, readTestFile, type RawConfig, type Registry } from '@mmulab/runner';
+import { identityDifferences, identityOf, queueMismatch, type Identity } from '@mmulab/sweep';
 import { dirname, resolve } from 'node:path';
 import { loadRegistry } from './built-in';
 import type { PluginOptions, RunSettings } from './options';
@@ -12,6 +13,8 @@ import { checkOperands, naming, pluginsOf } from './sources';
 export interface SweepSource {
   readonly config: RawConfig;
   readonly registry: Registry;
+  /** Whether the counters of every vCPU are kept, where the sweep itself says so. */
+  readonly perVcpu?: boolean;
 }
 
 /** Reads what the user named. Throws what is wrong with it, errors name the file. */
@@ -30,6 +33,17 @@ export function readSweepSource(
     const registry = loadRegistry([...plugins, ...pluginsOf(raw)], dirname(resolve(file)));
     return { config: applyOverrides(raw, settings, registry), registry };
   });
+}
+
+/**
+ * A sweep that was begun elsewhere: its config, with the plugins that are here.
+ * @throws QUEUE_MISMATCH when those are not the ones it was begun with
+ */
+export function sourceOf(config: RawConfig, { plugin = [] }: PluginOptions, identity: Identity): SweepSource {
+  const registry = loadRegistry([...plugin, ...pluginsOf(config).filter(name => !name.startsWith('.'))]);
+  const differences = identityDifferences(identityOf(registry), identity);
+  if (differences.length > 0) throw queueMismatch('the sweep', differences);
+  return { config, registry };
 }
 
 function fromCommandLine(commandLine: readonly string[], settings: RunSettings & PluginOptions): SweepSource {

@@ -18,6 +18,29 @@ export const malformedLine = (path: string, line: number, problem: string): Mmul
 /** A result that a run gave back does not look like one. */
 export const malformedResult = (place: string, problem: string): MmulabError => usage('RESULT_MALFORMED', `${place}: ${problem}`);
 
+export const queueAuth = (queue: string, problem: string): MmulabError =>
+  usage('QUEUE_AUTH', `${queue}: the server refuses the password: ${problem}; expected redis://[USER:]PASSWORD@HOST, or MMULAB_QUEUE_PASSWORD`);
+
+/** The server answers, but will not do what is asked: no memory left, no right to a command. */
+export const queueFailed = (queue: string, problem: string): MmulabError => usage('QUEUE_FAILED', `${queue}: ${problem}`);
+
+export const queueMismatch = (what: string, differences: readonly string[]): MmulabError =>
+  usage('QUEUE_MISMATCH', `${what} is made with other packages: ${differences.join('; ')}`);
+
+export const queueNoSweep = (queue: string, id: string, open: readonly string[]): MmulabError =>
+  usage('QUEUE_NO_SWEEP', `--attach ${id}: no open sweep of ${queue}${suggestName(id, open)}`);
+
+export const queueOrder = (problem: string): MmulabError => usage('QUEUE_ORDER', `what the queue asks for is no run of this sweep: ${problem}`);
+
+export const queueSweepAttached = (id: string, pid: number, host: string): MmulabError =>
+  usage('QUEUE_SWEEP_ATTACHED', `sweep ${id}: process ${pid} on ${host} is collecting its results; end it, or wait for it`);
+
+export const queueUnreachable = (queue: string, problem: string): MmulabError =>
+  usage('QUEUE_UNREACHABLE', `${queue}: ${problem}; expected a Redis server there`);
+
+export const queueUrl = (url: string): MmulabError =>
+  usage('QUEUE_URL', `${url}: expected redis://[[USER:]PASSWORD@]HOST[:PORT][/DB], or rediss:// for TLS`);
+
 export const notASweep = (path: string, problem: string): MmulabError =>
   usage('SWEEP_NO_SWEEP', `${path}: ${problem}; expected the folder of a sweep, with its sweep.json`);
 

@@ -13,7 +13,7 @@ export interface RunOrder {
 }
 
 /** How a run ended. */
-export type RunOutcome = RunSuccess | RunFailure;
+export type RunOutcome = RunSuccess | RunFailure | LostRun;
 
 export interface RunSuccess {
   /** The kept text of the result, one line. */
@@ -31,6 +31,11 @@ export interface RunFailure {
   readonly message: string;
   readonly attempts: number;
   kept?(): Promise<void>;
+}
+
+/** Nobody knows of the run any more: it is to be asked for again. */
+export interface LostRun {
+  readonly lost: true;
 }
 
 /** Performs runs, several at a time. */

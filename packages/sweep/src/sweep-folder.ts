@@ -14,6 +14,7 @@ import { folderInUse, folderTaken, malformedLine, notASweep, problemOf, unwritab
 import { identityDifferences, type Identity } from './identity';
 import type { Measured, SweepPlace } from './kept-result';
 import { LineFile } from './line-file';
+import { isAlive } from './processes';
 
 export const SWEEP_SCHEMA = 'mmulab.sweep.v1';
 
@@ -227,16 +228,6 @@ function readLock(path: string): { readonly pid: number; readonly host: string }
     return JSON.parse(readFileSync(path, 'utf8')) as { readonly pid: number; readonly host: string };
   } catch {
     return { pid: 0, host: hostname() };
-  }
-}
-
-function isAlive(pid: number): boolean {
-  if (pid <= 0 || pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

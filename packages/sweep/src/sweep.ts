@@ -6,7 +6,7 @@
  */
 import { checkThresholds, type ResolvedRun, type ThresholdFailure } from '@mmulab/runner';
 import { MmulabError, type RunResult } from '@mmulab/api';
-import { problemOf } from './errors';
+import { malformedResult, problemOf } from './errors';
 import { readKept, sweepLine, type SweepPlace } from './kept-result';
 import type { ResultStore } from './result-store';
 import type { RunExecutor, RunFailure, RunOutcome, RunSuccess } from './run-executor';
@@ -52,6 +52,8 @@ export class Sweep {
   private readonly failedKeys = new Map<string, RunFailure>();
   private reused = 0;
   private performed = 0;
+  /** Runs that the executor lost sight of: they are asked for again. */
+  private lost = 0;
   private broken: Error | undefined;
   private wake: () => void = () => undefined;
   private turnEndsMs = 0;
@@ -89,6 +91,7 @@ export class Sweep {
   private async walk(): Promise<boolean> {
     const { plan, folder } = this.parts;
     let left = 0;
+    this.lost = 0;
     for (let run = 0; run < plan.matrix.size && !this.isStopped(); run++) {
       if (folder.has(run)) continue;
       this.guard(() => {
@@ -97,7 +100,7 @@ export class Sweep {
       await this.giveWay();
     }
     while (this.underWay.size > 0 && !this.isStopped()) await this.change();
-    return left === 0;
+    return left + this.lost === 0;
   }
 
   /** @returns false when an equal run is under way */
@@ -129,17 +132,22 @@ export class Sweep {
     const { executor, plan } = this.parts;
     const { key } = asked.place;
     this.underWay.add(key);
+    const { place } = asked;
     executor.perform({ key, run: plainRun(asked.run), perVcpu: plan.document.perVcpu }).then(
-      outcome => this.guard(() => this.end(asked, outcome)),
+      outcome => this.guard(() => this.end(place, outcome)),
       (error: unknown) => this.stop(error),
     );
   }
 
-  private end(asked: Asked, outcome: RunOutcome): void {
-    const { run, key, settings } = asked.place;
-    this.performed++;
+  /** The run is resolved anew: many may be under way, and what they are is larger than where they are. */
+  private end({ run, key, settings }: SweepPlace, outcome: RunOutcome): void {
     try {
-      if ('text' in outcome) this.store(asked, outcome);
+      if ('lost' in outcome) {
+        this.lost++;
+        return;
+      }
+      this.performed++;
+      if ('text' in outcome) this.store({ run: this.parts.plan.matrix.resolve(run), place: { run, key, settings } }, outcome);
       else {
         this.failedKeys.set(key, outcome);
         this.fail({ run, settings, key, ...withoutKept(outcome) });
@@ -153,7 +161,14 @@ export class Sweep {
 
   private store(asked: Asked, { text, measured, by, attempts }: RunSuccess): void {
     const { run, key } = asked.place;
-    const result = readKept(text, `run ${run}, performed by ${by}`);
+    let result: RunResult;
+    try {
+      result = readKept(text, `performed by ${by}`);
+      if (this.parts.plan.keys.ofConfig(result.config) !== key) throw malformedResult(`performed by ${by}`, 'is the result of another run');
+    } catch (error) {
+      this.fail({ ...asked.place, ...usageFailure(error), attempts });
+      return;
+    }
     this.parts.store.write(key, text);
     this.keep(asked, result, { run, key, measured, by, attempts });
   }

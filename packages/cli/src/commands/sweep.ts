@@ -1,7 +1,7 @@
 /**
  * `mmulab sweep`: runs a matrix of any size, goes on where it stopped, and keeps every result.
  */
-import { ResultStore, Sweep, SweepFolder, WorkerPool, planSweep, type SweepPlan, type SweepProgress } from '@mmulab/sweep';
+import { ResultStore, Sweep, SweepFolder, WorkerPool, planSweep, type RunExecutor, type SweepPlan, type SweepProgress } from '@mmulab/sweep';
 import type { Command } from 'commander';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -9,12 +9,13 @@ import { setFlagsFromString } from 'node:v8';
 import type { CommandContext } from '../command-entry';
 import { usage } from '../errors';
 import { ExitCode } from '../exit-code';
-import { addPluginOption, addRunSettings, type PluginOptions, type RunSettings } from '../options';
+import { addPluginOption, addRunSettings, positive, type PluginOptions, type RunSettings } from '../options';
 import { naming } from '../sources';
 import { SweepDisplay, planText, summaryText } from '../sweep-display';
-import { readSweepSource, type SweepSource } from '../sweep-source';
+import { findOpenSweep, openQueue, type OpenQueue, type QueueSettings } from '../sweep-queue';
+import { readSweepSource, sourceOf, type SweepSource } from '../sweep-source';
 
-interface Options extends RunSettings, PluginOptions {
+interface Options extends RunSettings, PluginOptions, QueueSettings {
   readonly workers?: number;
   readonly out?: string;
   readonly store: string;
@@ -27,73 +28,98 @@ interface Options extends RunSettings, PluginOptions {
 /** Where sweeps and their results go unless the user says so. */
 const SWEEPS = join('mmulab-out', 'sweeps');
 const STORE = join('mmulab-out', 'results');
+/** What this process makes is soon garbage, result after result: a nursery that does not grow keeps it small. */
+const KEEP_SMALL = '--semi-space-growth-factor=1';
 
 /** Declares the command. */
 export function configure(command: Command, context: CommandContext): void {
   addRunSettings(
     command
       .argument('[config]', 'a config (YAML or JSON) or .test file')
-      .usage('[options] CONFIG.yaml\n       mmulab sweep [options] --vary KEY=A,B -- TEST [flags of the test]'),
+      .usage(
+        '[options] CONFIG.yaml\n       mmulab sweep [options] --vary KEY=A,B -- TEST [flags of the test]\n       mmulab sweep --queue URL --attach ID',
+      ),
   );
   addPluginOption(command)
-    .option('--workers <number>', 'worker processes; as many as there are cores without it', text => positive('--workers', text))
+    .option('--workers <number>', 'worker processes; as many as there are cores without it', positive('--workers'))
     .option('--out <dir>', `folder of the sweep (default: one in ${SWEEPS}, by name and content)`)
     .option('--store <dir>', 'where the results of all sweeps are, a file per run', STORE)
     .option('--per-vcpu', 'keep the counters of every vCPU too')
-    .option('--timeout <seconds>', 'end a run after this time; it has failed then', text => positive('--timeout', text))
+    .option('--timeout <seconds>', 'end a run after this time; it has failed then', positive('--timeout'))
     .option('--dry-run', 'check the plan and count its runs')
     .option('--quiet', 'no progress and no notes')
-    .addHelpText('after', '\nThe same command goes on where it stopped. Ends with 1 when a run failed or does not meet a threshold.\n')
+    .option('--queue <url>', 'have the runs performed by mmulab worker: redis://[[USER:]PASSWORD@]HOST[:PORT][/DB]')
+    .option('--attach <id>', 'with --queue: go on with a sweep that was left')
+    .option('--ahead <number>', 'with --queue: runs in the queue at a time', positive('--ahead'), 20_000)
+    .option('--attempts <number>', 'with --queue: how often a run is tried whose process dies', positive('--attempts'), 3)
+    .addHelpText(
+      'after',
+      '\nThe same command goes on where it stopped. Ends with 1 when a run failed or does not meet a threshold.\nWithout a password in the URL, that of MMULAB_QUEUE_PASSWORD is taken.\n',
+    )
     .action((config: string | undefined, options: Options) => sweep(config === undefined ? [] : [config], options, context));
 }
 
 async function sweep(files: readonly string[], options: Options, context: CommandContext): Promise<void> {
-  const { terminal, commandLine } = context;
-  const source = readSweepSource(files, commandLine, options);
-  const plan = naming(files[0] ?? 'the command line', () => planSweep(source.config, source.registry, { perVcpu: options.perVcpu ?? false }));
-  if (options.dryRun === true) {
-    terminal.out(planText(plan));
-    return;
+  const note = (text: string): void => (options.quiet === true ? undefined : context.terminal.err(`note: ${text}\n`));
+  checkOptions(files, options, context);
+  const queue = options.queue === undefined ? undefined : await openQueue(options.queue, note);
+  try {
+    const source = await readSource(files, options, context, queue);
+    const plan = naming(files[0] ?? 'sweep', () =>
+      planSweep(source.config, source.registry, { perVcpu: source.perVcpu ?? options.perVcpu ?? false }),
+    );
+    if (options.dryRun === true) context.terminal.out(planText(plan));
+    else if (queue === undefined) await perform(plan, makePool(plan, source, options), options, context);
+    else await queue.collecting(plan.document, options, note, executor => perform(plan, executor, options, context));
+  } finally {
+    await queue?.close();
   }
-  const { folder, progress } = await perform(plan, source, options, context);
-  terminal.out(summaryText(folder, progress));
-  if (context.interrupted.aborted) context.exitWith(ExitCode.Interrupted);
-  else if (progress.failed > 0 || folder.unmetRuns > 0) context.exitWith(ExitCode.Failed);
 }
 
-interface Performed {
-  readonly folder: SweepFolder;
-  readonly progress: SweepProgress;
+function checkOptions(files: readonly string[], { attach, queue }: Options, { commandLine }: CommandContext): void {
+  if (attach === undefined) return;
+  if (queue === undefined) throw usage('--attach: expected --queue URL beside it');
+  if (files.length > 0 || commandLine !== undefined) throw usage('--attach: the sweep is in the queue; expected no config beside it');
 }
 
-/** What this process makes is soon garbage, result after result: a nursery that does not grow keeps it small. */
-const KEEP_SMALL = '--semi-space-growth-factor=1';
+async function readSource(files: readonly string[], options: Options, context: CommandContext, queue: OpenQueue | undefined): Promise<SweepSource> {
+  if (options.attach === undefined || queue === undefined) return readSweepSource(files, context.commandLine, options);
+  const { config, perVcpu, identity } = await findOpenSweep(queue, options.attach);
+  return { ...sourceOf(config, options, identity), perVcpu };
+}
 
-async function perform(plan: SweepPlan, { registry }: SweepSource, options: Options, context: CommandContext): Promise<Performed> {
-  setFlagsFromString(KEEP_SMALL);
-  const folder = new SweepFolder(options.out ?? defaultFolder(plan), plan.document);
+function makePool(plan: SweepPlan, { registry }: SweepSource, options: Options): WorkerPool {
   const workers = Math.min(options.workers ?? availableParallelism(), plan.matrix.size);
   const plugins = registry.plugins().map(plugin => plugin.path);
-  const executor = new WorkerPool({ workers, plugins, from: process.cwd(), timeoutSeconds: options.timeout });
+  return new WorkerPool({ workers, plugins, from: process.cwd(), timeoutSeconds: options.timeout });
+}
+
+/** Runs the sweep and says what came of it. @returns whether every run has ended */
+async function perform(plan: SweepPlan, executor: RunExecutor, options: Options, context: CommandContext): Promise<boolean> {
+  setFlagsFromString(KEEP_SMALL);
+  const folder = openFolder(plan, options);
   const display = new SweepDisplay(context.terminal, options.quiet === true);
-  const store = new ResultStore(options.store);
+  const sweep = new Sweep({
+    ...{ plan, folder, executor, store: new ResultStore(options.store), signal: context.interrupted },
+    onProgress: now => display.show(now),
+  });
+  let progress: SweepProgress;
   try {
-    const parts = { plan, folder, store, executor, signal: context.interrupted, onProgress: (now: SweepProgress) => display.show(now) };
-    return { folder, progress: await new Sweep(parts).run() };
+    progress = await sweep.run();
   } finally {
     display.end(folder);
     await executor.close();
     folder.close();
   }
+  context.terminal.out(summaryText(folder, progress));
+  if (context.interrupted.aborted) context.exitWith(ExitCode.Interrupted);
+  else if (folder.failures > 0 || folder.unmetRuns > 0) context.exitWith(ExitCode.Failed);
+  return folder.done + folder.failures === plan.matrix.size;
 }
 
-function defaultFolder({ document }: SweepPlan): string {
+function openFolder(plan: SweepPlan, { out }: Options): SweepFolder {
+  const { document } = plan;
   const words = document.name.toLowerCase().match(/[a-z0-9_.]+/g) ?? [];
-  return join(SWEEPS, [words.join('-').replace(/^\.+/, '').slice(0, 60), document.id].filter(part => part !== '').join('-'));
-}
-
-function positive(option: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw usage(`${option} ${text}: expected a whole number from 1 on`);
-  return value;
+  const parts = [words.join('-').replace(/^\.+/, '').slice(0, 60), document.id];
+  return new SweepFolder(out ?? join(SWEEPS, parts.filter(part => part !== '').join('-')), document);
 }
