@@ -39,6 +39,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('compare', 'put runs or saved results side by side', true),
   entry('sweep', 'run a matrix on all cores, or over a queue on many machines', true, true),
   entry('worker', 'perform runs of the sweeps of a queue', true, true),
+  entry('analyse', 'read tables, break-even maps and growth from a sweep', true),
   entry('verify', 'compare every counter with what real kernels counted', true),
   entry('list', 'list backends, workloads, profiles, events, models or plugins', true),
   entry('explain', 'say what an option, counter, profile, workload or backing is', true),

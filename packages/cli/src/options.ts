@@ -53,7 +53,8 @@ export interface ExportOptions {
   readonly exportWithout?: string;
 }
 
-const pair = (option: string, expected: string, text: string): Setting => {
+/** Reads `key=value`. Throws `CLI_BAD_SETTING`. */
+export const readPair = (option: string, expected: string, text: string): Setting => {
   const at = text.indexOf('=');
   if (at <= 0) throw badSetting(option, text, expected);
   return { key: text.slice(0, at).trim(), value: text.slice(at + 1) };
@@ -61,7 +62,7 @@ const pair = (option: string, expected: string, text: string): Setting => {
 
 const collect =
   (option: string, expected: string) =>
-  (text: string, before: readonly Setting[] = []): readonly Setting[] => [...before, pair(option, expected, text)];
+  (text: string, before: readonly Setting[] = []): readonly Setting[] => [...before, readPair(option, expected, text)];
 
 /** Adds `--format`, `--all`, `--quiet` and `--no-color`. */
 export function addOutputOptions(command: Command): Command {
@@ -127,7 +128,7 @@ export function positive(option: string): (text: string) => number {
 export function addExportOption(command: Command): Command {
   const read = (text: string, before?: ExportSetting): ExportSetting => {
     if (before !== undefined) throw repeatedOption('--export', `${before.key}=${before.value}`, text);
-    const setting = pair('--export', 'NAME=FILE', text);
+    const setting = readPair('--export', 'NAME=FILE', text);
     if (setting.value === '') throw badSetting('--export', text, 'NAME=FILE');
     return setting;
   };

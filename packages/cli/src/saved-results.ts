@@ -1,8 +1,9 @@
 /**
- * Results that an earlier run wrote: `--format json > FILE`, or the files of `--out DIR`.
+ * Results that an earlier run wrote: `--format json > FILE`, the files of `--out DIR`, or the folder of a sweep.
  */
 import { RESULT_SCHEMA, type RunResult } from '@mmulab/api';
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import type * as Sweep from '@mmulab/sweep';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { malformedResult, resultSchema } from './errors';
 
@@ -10,15 +11,29 @@ import { malformedResult, resultSchema } from './errors';
 const SCHEMA_PREFIX = 'mmulab.';
 const CONFIG_SCHEMA = 'mmulab.config.';
 
+/** What a sweep calls its results. */
+const SWEEP_RESULTS = 'results.ndjson';
+
 /**
  * Reads a file of results, or all those of a directory in the order of their names.
  * @returns undefined when the path is something else: a config, or nothing at all. Throws `RESULT_MALFORMED` for a result with parts missing.
  */
 export function readSavedResults(path: string): readonly RunResult[] | undefined {
   const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats?.isDirectory() === true) return readDirectory(path);
-  if (stats?.isFile() !== true || !path.endsWith('.json')) return undefined;
+  if (stats?.isDirectory() === true) return existsSync(join(path, SWEEP_RESULTS)) ? readSweep(path) : readDirectory(path);
+  if (stats?.isFile() !== true) return undefined;
+  if (path.endsWith('.ndjson')) return readSweep(path);
+  if (!path.endsWith('.json')) return undefined;
   return readResults(path);
+}
+
+/** In the order of the sweep's matrix. */
+function readSweep(path: string): readonly RunResult[] {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only who reads a sweep loads it
+  const { readResultLines } = require('@mmulab/sweep') as typeof Sweep;
+  const found: { readonly run: number; readonly result: RunResult }[] = [];
+  readResultLines(path, ({ sweep, ...result }) => found.push({ run: sweep?.run ?? found.length, result }));
+  return found.sort((a, b) => a.run - b.run).map(({ result }) => result);
 }
 
 function readDirectory(directory: string): readonly RunResult[] {

@@ -25,6 +25,8 @@ export {
   workloadsReport,
 } from './list-report';
 export type { ListedEvent, ListedPlugin } from './list-report';
+export { analysisReport } from './analysis-report';
+export type { AnalysedTable, AnalysedTables } from './analysis-report';
 export { explanationReport } from './explanation-report';
 export type { ExplainedName } from './explanation-report';
 export { plainLine, plainText } from './plain-text';

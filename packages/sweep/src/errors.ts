@@ -10,6 +10,18 @@ export function problemOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? '';
 }
 
+export const analysisNeedsAxis = (option: string, what: string): MmulabError =>
+  usage('ANALYSIS_NEEDS_AXIS', `${option}: expected a second axis in these results ${what}`);
+
+export const analysisNoValue = (name: string, suggestion: string): MmulabError =>
+  usage('ANALYSIS_NO_VALUE', `--value ${name}: in none of these results${suggestion}`);
+
+export const analysisUnknownAxis = (option: string, name: string, suggestion: string): MmulabError =>
+  usage('ANALYSIS_UNKNOWN_AXIS', `${option} ${name}: nothing that differs in these results${suggestion}`);
+
+export const analysisUnknownStatistic = (name: string, suggestion: string): MmulabError =>
+  usage('ANALYSIS_UNKNOWN_STATISTIC', `--stat ${name}: not a statistic${suggestion}`);
+
 /** A file that cannot be written: no room, no right, no such place. What was written before it stays. */
 export const unwritable = (path: string, problem: string): MmulabError => usage('FILE_UNWRITABLE', `${path}: ${problem}`);
 
@@ -64,6 +76,3 @@ export const runTimedOut = (seconds: number): MmulabError =>
 
 /** A worker process that does not even start cannot run anything. */
 export const workerStart = (problem: string): MmulabError => usage('SWEEP_WORKER_START', `a worker process did not start: ${problem}`);
-
-export const analysisUnknownAxis = (option: string, name: string, axes: readonly string[]): MmulabError =>
-  usage('ANALYSIS_UNKNOWN_AXIS', `${option} ${name}: nothing that varies in these results${suggestName(name, axes)}`);

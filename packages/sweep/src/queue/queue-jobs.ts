@@ -2,7 +2,7 @@
  * What travels over the queue. A job is data: the resolved config of a run and what it is called; a result comes back compressed. Both ends check what they
  * are handed, whoever else can write to the server.
  */
-import { resolveRuns, resolvedConfig, type RawConfig, type Registry, type ResolvedRun } from '@mmulab/runner';
+import { resolveRuns, resolvedConfig, type Registry, type ResolvedRun } from '@mmulab/runner';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { malformedResult, problemOf, queueOrder } from '../errors';
 import type { Measured } from '../kept-result';
@@ -40,7 +40,7 @@ export function jobOf({ key, run }: RunOrder): JobData {
 export function orderOf(data: unknown, { identity, perVcpu }: SweepDocument, registry: Registry): RunOrder {
   const { key, config } = (data ?? {}) as Partial<JobData>;
   if (typeof key !== 'string' || typeof config !== 'object' || config === null) throw queueOrder('expected a key and a config');
-  const run: ResolvedRun | undefined = resolveRuns(config as RawConfig, registry)[0];
+  const run: ResolvedRun | undefined = resolveRuns(config, registry)[0];
   if (run === undefined || new RunKeys(identity, perVcpu).of(run) !== key) throw queueOrder(`its config has not the key ${key}`);
   return { key, run: plainRun(run), perVcpu };
 }
