@@ -20,7 +20,10 @@ import {
   type Block,
   type Page,
 } from './fixtures/doc-blocks';
-import { runCommand } from './program';
+import { runWaitingCommand } from './program';
+
+// A sweep starts worker processes.
+jest.setTimeout(120_000);
 
 /** Width of the output when it is no terminal. */
 const COLUMNS = 120;
@@ -63,13 +66,13 @@ interface Output {
 }
 
 /** Runs a command in a page's directory. */
-function perform(command: string, directory: string): Output {
+async function perform(command: string, directory: string): Promise<Output> {
   const before = process.cwd();
   let text = '';
   let errors = '';
   process.chdir(directory);
   try {
-    const code = runCommand(splitCommand(command), {
+    const code = await runWaitingCommand(splitCommand(command), {
       columns: COLUMNS,
       color: false,
       out: written => (text += written),
@@ -116,12 +119,14 @@ describe.each(pages.map(page => [page.name, page] as const))('blocks of %s', (_n
   page.blocks.forEach((block, index) => {
     if (block.language === 'ts') testProgram(page, block, page.blocks[index + 1]);
     for (const command of block.language === 'sh' ? shellCommands(block) : []) {
-      it(`line ${block.at}: mmulab ${command}`, () => expect(perform(command, page.directory)).toMatchObject({ code: 0, errors: noError }));
+      it(`line ${block.at}: mmulab ${command}`, async () => {
+        expect(await perform(command, page.directory)).toMatchObject({ code: 0, errors: noError });
+      });
     }
     const isShown = block.language === 'console' && (block.info !== 'slow' || isAsked);
     for (const { command, output, outputAt } of isShown ? consoleCommands(block) : []) {
-      it(`line ${block.at}: mmulab ${command}, and what it prints (when stale: MMULAB_DOCS=write npm test -- docs-blocks)`, () => {
-        const { code, text } = perform(command, page.directory);
+      it(`line ${block.at}: mmulab ${command}, and what it prints (when stale: MMULAB_DOCS=write npm test -- docs-blocks)`, async () => {
+        const { code, text } = await perform(command, page.directory);
         const lines = text.trim().split('\n');
         expect(`exit ${code}`).toBe(block.info.startsWith('exit') ? block.info : 'exit 0');
         if (isWriting) rewritten.push({ from: outputAt - 1, count: output.length, lines: framedAs(output, lines) });

@@ -57,7 +57,7 @@ function duration(ms: number): string {
 /** What `--dry-run` says. */
 export function planText({ document }: SweepPlan): string {
   const axes = document.axes.map(({ keys, length }) => `  ${keys.join(' + ')}: ${formatCount(length)} ${length === 1 ? 'value' : 'values'}\n`);
-  return `${document.name}: ${runs(document.runs)}, every value checked\n${axes.join('')}sweep ${document.id}\n`;
+  return `${document.name}: ${runs(document.runs)}, every value checked\n${axes.join('')}`;
 }
 
 /** What is there in the end. */

@@ -5,7 +5,6 @@ import { ResultStore, Sweep, SweepFolder, WorkerPool, planSweep, type RunExecuto
 import type { Command } from 'commander';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
 import type { CommandContext } from '../command-entry';
 import { usage } from '../errors';
 import { ExitCode } from '../exit-code';
@@ -28,8 +27,6 @@ interface Options extends RunSettings, PluginOptions, QueueSettings {
 /** Where sweeps and their results go unless the user says so. */
 const SWEEPS = join('mmulab-out', 'sweeps');
 const STORE = join('mmulab-out', 'results');
-/** What this process makes is soon garbage, result after result: a nursery that does not grow keeps it small. */
-const KEEP_SMALL = '--semi-space-growth-factor=1';
 
 /** Declares the command. */
 export function configure(command: Command, context: CommandContext): void {
@@ -96,7 +93,6 @@ function makePool(plan: SweepPlan, { registry }: SweepSource, options: Options):
 
 /** Runs the sweep and says what came of it. @returns whether every run has ended */
 async function perform(plan: SweepPlan, executor: RunExecutor, options: Options, context: CommandContext): Promise<boolean> {
-  setFlagsFromString(KEEP_SMALL);
   const folder = openFolder(plan, options);
   const display = new SweepDisplay(context.terminal, options.quiet === true);
   const sweep = new Sweep({

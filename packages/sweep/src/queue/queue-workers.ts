@@ -105,7 +105,8 @@ export class QueueWorkers {
     const worker = new BullWorker<JobData, JobResult>(queueName(document.id), job => this.perform(job, document, fail), {
       connection: patientOptions(this.connection.address),
       prefix: QUEUE_PREFIX,
-      concurrency,
+      // One more than are performed: the next is here when one ends, and nobody waits for the server.
+      concurrency: concurrency + 1,
       lockDuration: leaseSeconds * 1000,
       stalledInterval: leaseSeconds * 500,
       maxStalledCount: MAX_LOANS,
