@@ -9,6 +9,7 @@ import type { AccessKind, AccessRun } from './access';
 import type { EventDef } from './events';
 import type { KernelSwitch } from './kernel-releases';
 import type { KernelProfile, OptionSpec, OptionValues } from './options';
+import type { ReplayPort } from './observer';
 import type { ExportDef } from './trace-export';
 import type { Gfn, Level, Vfn } from './units';
 import type { ControlWrite, HostOp, Machine, VmLayout } from './workload';
@@ -100,6 +101,8 @@ export interface MmuBackend {
    * uses it to find that a loop has become steady, and not to run it to its end. Absent, or undefined: not cheap to tell now.
    */
   stateKey?(): string | undefined;
+  /** The face through which a trace of a real kernel drives it, after `create`. Absent: traces cannot. */
+  replayPort?(): ReplayPort;
 }
 
 /** What a backend says of itself. */

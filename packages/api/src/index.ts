@@ -29,6 +29,8 @@ export { compareReleases, kernelValues, newestProfile, parseRelease, profilesOf 
 export type { KernelSwitch, KernelTable, KernelValues, SwitchChange } from './kernel-releases';
 export { ACCESS_DONE, BackendOptions, CountersToken, HostOptions, MmuBackend } from './backend';
 export type { BackendDefinition, BackendMemory, SharedPart, SharedRounds, StageDef, Translation } from './backend';
+export { FaultStep, HostWalk, TransitionObserver } from './observer';
+export type { EntryView, ReplayPort, SeenHostPage, ShownFault } from './observer';
 export { TraceExport } from './trace-export';
 export type { ExportDef } from './trace-export';
 export { Workload } from './workload';

@@ -14,6 +14,7 @@ export { EngineWorld } from './engine';
 export type { Engine, EngineClass, EngineParts, RangeOptions } from './engine';
 export { makeEngine } from './make-engine';
 export { tableWorld } from './table-world';
+export { observedWorld } from './observed-engine';
 export type { Journal, RunProgram } from './run-program';
 export { SharedTables } from './interleave-tables';
 export type { EntryVisitor, SharedTablesParts } from './interleave-tables';
