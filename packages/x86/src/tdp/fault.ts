@@ -370,27 +370,81 @@ export class TdpFaultPath {
     return this.mapPage(this.world.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu], this.host[vcpu]);
   }
 
+  /** Starts a fault that a trace shows, whatever the tables say by now. @returns its first stage */
+  beginShown(vcpu: number, gfn: number, kind: number, guestTable: number, denied: boolean): number {
+    this.gfn[vcpu] = gfn;
+    this.kind[vcpu] = kind;
+    this.guestTable[vcpu] = guestTable;
+    this.denied[vcpu] = denied ? 1 : 0;
+    return Stage.Exit;
+  }
+
+  /** Frame of the vCPU's fault. */
+  faultGfn(vcpu: number): number {
+    return this.gfn[vcpu];
+  }
+
+  /** Asks the host once more what stands behind the faulting frame. */
+  resolveAgain(vcpu: number): void {
+    const gfn = this.gfn[vcpu];
+    const slot = this.slots.find(gfn);
+    this.host[vcpu] = slot === undefined ? 0 : this.resolveHost(slot, gfn, this.kind[vcpu]);
+  }
+
+  /** Under mmu_lock: drops a stale fault, or makes the next change. @returns Stage.Map while there may be another, else as `map` */
+  mapOnce(vcpu: number): number {
+    if (this.slots.invalidations.mustRetry(this.seq[vcpu])) return Stage.Resume;
+    const gfn = this.gfn[vcpu];
+    const slot = this.slots.find(gfn);
+    const kind = this.kind[vcpu];
+    if (isReadonlyWrite(slot, kind)) return this.refuse();
+    const goal = this.prepareMap(slot, gfn, kind, this.host[vcpu]);
+    const result = this.mmu.mapOnce(this.world.root(vcpu), gfn, goal);
+    return result === RetPf.Continue ? Stage.Map : this.endMap(result);
+  }
+
+  /** Whether `mapOnce` would change an entry. */
+  wouldMap(vcpu: number): boolean {
+    const gfn = this.gfn[vcpu];
+    const slot = this.slots.find(gfn);
+    const kind = this.kind[vcpu];
+    if (this.slots.invalidations.mustRetry(this.seq[vcpu]) || isReadonlyWrite(slot, kind)) return false;
+    return this.mmu.wouldMap(this.world.root(vcpu), gfn, this.prepareMap(slot, gfn, kind, this.host[vcpu]));
+  }
+
   /** @param host bits of HostPage; @returns Stage.Resume or ACCESS_DONE */
   private mapPage(root: TdpRoot, slot: Memslot | undefined, gfn: number, kind: number, host: number): number {
-    if (slot !== undefined && slot.spec.readonly && kind === 1) {
-      this.add(Ev.pfEmulate);
-      return ACCESS_DONE;
-    }
+    if (isReadonlyWrite(slot, kind)) return this.refuse();
     const isRefused = this.shadowed !== undefined && host === HostPage.Writable && this.shadowed.refusesWrite(gfn);
-    const op = this.mmu.mapOp;
-    op.kind = kind;
-    op.mmio = slot === undefined || host === HostPage.Failed;
-    op.hostWritable = host === HostPage.Writable && !isRefused;
-    op.logged = slot !== undefined && slot.logged;
-    op.hugePageDisallowed = kind === 2 && this.policy.nxHugePages;
-    op.reqLevel = slot === undefined || slot.logged ? 1 : this.maxMappingLevel(slot, gfn);
-    const goal = op.hugePageDisallowed ? 1 : op.reqLevel;
+    const goal = this.prepareMap(slot, gfn, kind, isRefused ? 0 : host);
     const result = this.mmu.map(root, gfn, goal);
     if (isRefused && kind === 1) {
       this.add(Ev.pfEmulate);
       this.shadowed?.emulated(gfn);
       return ACCESS_DONE;
     }
+    return this.endMap(result);
+  }
+
+  private refuse(): number {
+    this.add(Ev.pfEmulate);
+    return ACCESS_DONE;
+  }
+
+  /** Sets the map rule's constants. @returns the goal */
+  private prepareMap(slot: Memslot | undefined, gfn: number, kind: number, host: number): number {
+    const op = this.mmu.mapOp;
+    op.kind = kind;
+    op.mmio = slot === undefined || host === HostPage.Failed;
+    op.hostWritable = host === HostPage.Writable;
+    op.logged = slot !== undefined && slot.logged;
+    op.hugePageDisallowed = kind === 2 && this.policy.nxHugePages;
+    op.reqLevel = slot === undefined || slot.logged ? 1 : this.maxMappingLevel(slot, gfn);
+    return op.hugePageDisallowed ? 1 : op.reqLevel;
+  }
+
+  /** Counts how the map ended. @returns Stage.Resume or ACCESS_DONE */
+  private endMap(result: number): number {
     if (result === FIXED) {
       const now = this.counters.now;
       now[PF_FIXED] = now[PF_FIXED] + 1;
@@ -430,4 +484,9 @@ export class TdpFaultPath {
 export function isFastEligible(policy: Pick<FaultPolicy, 'fastForAll' | 'adBits'>, kind: number, denied: boolean): boolean {
   if (policy.fastForAll) return !(denied && kind === 2);
   return denied ? kind === 1 : !policy.adBits;
+}
+
+/** A write to a read-only slot goes to user space. */
+function isReadonlyWrite(slot: Memslot | undefined, kind: number): boolean {
+  return slot !== undefined && slot.spec.readonly && kind === 1;
 }

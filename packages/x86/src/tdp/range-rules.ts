@@ -175,6 +175,17 @@ export class ZapTableRule implements Rule<NoOp> {
   }
 }
 
+/** Takes away whatever lies at one level: a pass over a root that dies. */
+export class ZapLevelRule implements Rule<NoOp> {
+  readonly name = 'zap-level';
+  constructor(private readonly level: number) {}
+
+  visit(at: Entry): Verdict {
+    if (at.level === this.level) return makeVerdict(TdpAction.ZapPlain);
+    return at.kind === EntryKind.Table ? DESCEND : KEEP;
+  }
+}
+
 /** A leaf rule for one page that leaves huge leaves alone. */
 export class SmallLeafRule implements Rule<NoOp> {
   readonly name: string;

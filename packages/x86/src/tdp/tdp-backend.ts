@@ -6,7 +6,7 @@
  *
  * Models: Linux arch/x86/kvm (mmu/tdp_mmu.c, mmu/mmu.c, x86.c). Hot path: `touch`, `begin`, `advance`.
  */
-import { BackendOptions, CountersToken, EntryKind, HostOptions } from '@mmulab/api';
+import { BackendOptions, CountersToken, EntryKind, HostOptions, TransitionObserver } from '@mmulab/api';
 import type {
   AccessKind,
   AccessRun,
@@ -16,13 +16,14 @@ import type {
   HostOp,
   MmuBackend,
   OptionValues,
+  ReplayPort,
   Translation,
   Vfn,
   VmLayout,
 } from '@mmulab/api';
 import { DirtyLog, GuestLayout, HostOps, ProgramKeys } from '@mmulab/kvm';
 import type { Aging, HostTables, Memslot, Memslots } from '@mmulab/kvm';
-import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
+import { EngineWorld, Geometry, RunList, observedWorld, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { nestedSplitNeedsCache } from '../errors';
 import { planesKey } from '../content-hash';
@@ -51,13 +52,15 @@ import type { FaultWorld } from './fault';
 import { GuestAccesses } from './guest-accesses';
 import type { AccessWorld } from './guest-accesses';
 import { NxRecovery } from './nx-recovery';
+import { TdpReplay } from './replay';
+import type { ReplayWorld } from './replay';
 import { TdpMmu } from './tdp-mmu';
 import type { TdpRoot } from './tdp-mmu';
 import { TdpRoots } from './tdp-roots';
 import { VcpuContexts } from './vcpu-contexts';
 
 @injectable()
-export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld, HostTables {
+export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld, HostTables, ReplayWorld {
   readonly stages = tdpStages;
   pmlActive = false;
   private readonly policy: X86Policy;
@@ -88,7 +91,9 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld, HostTabl
     @inject(HostOptions) host: OptionValues,
     @inject(CountersToken) private readonly counters: Counters,
     @inject(EngineWorld) @optional() private readonly world: EngineWorld = tableWorld,
+    @inject(TransitionObserver) @optional() observer?: TransitionObserver,
   ) {
+    if (observer !== undefined) this.world = observedWorld(observer);
     this.policy = readPolicy(options, host);
     this.rootPolicy = readRootPolicy(options, host, this.policy);
     this.shadowPolicy = readShadowPolicy(options, this.policy);
@@ -152,6 +157,14 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld, HostTabl
 
   get hasNested(): boolean {
     return this.nested !== undefined;
+  }
+
+  replayPort(): ReplayPort {
+    return new TdpReplay(this.vm.vcpus, this.mmu, this.slots, this.path, this, this.policy.ept, this.policy.adBits);
+  }
+
+  act(vcpu: number): void {
+    this.select(vcpu);
   }
 
   root(vcpu: number): TdpRoot {

@@ -19,6 +19,7 @@ import { TdpBookkeeper } from './bookkeeping';
 import { FastFaultRule, FastOp, HardwareWalkRule, HwOp, MapOp, TdpMapRule } from './map-rule';
 import type { MapPolicy } from './map-rule';
 import { tdpProtocols } from './protocols';
+import { AdoptRule, OneChange, Probe, WOULD_CHANGE } from './step-rules';
 import {
   AgeRule,
   ClearDirtyRule,
@@ -31,6 +32,7 @@ import {
   WriteProtectHugeRule,
   WriteProtectRule,
   ZapCollapsibleRule,
+  ZapLevelRule,
   ZapSmallLeavesRule,
   ZapTableRule,
 } from './range-rules';
@@ -87,7 +89,7 @@ const CONTENT_RULE: Rule<ContentHash> = {
   },
 };
 
-const engineClasses = new Map<EngineWorld, EngineClass>();
+const engineClasses = new WeakMap<EngineWorld, EngineClass>();
 
 /** The class of TDP engines in a world, made once. */
 function engineClass(world: EngineWorld): EngineClass {
@@ -114,6 +116,8 @@ export class TdpMmu {
   private readonly engine: Engine;
   private readonly hwRule: HardwareWalkRule;
   private readonly mapRule: TdpMapRule;
+  private readonly oneMap: OneChange<MapOp>;
+  private readonly mapProbe: Probe<MapOp>;
   private readonly fastRule: FastFaultRule;
   private readonly writeProtect: WriteProtectRule;
   private readonly writeProtectHuge: WriteProtectHugeRule;
@@ -154,6 +158,8 @@ export class TdpMmu {
       counters,
     });
     this.mapRule = new TdpMapRule(spte, policy);
+    this.oneMap = new OneChange(this.mapRule);
+    this.mapProbe = new Probe(this.mapRule);
     this.fastRule = new FastFaultRule(spte, policy.fastFixHuge);
     this.hwRule = new HardwareWalkRule(spte);
     this.writeProtect = new WriteProtectRule(spte);
@@ -224,9 +230,29 @@ export class TdpMmu {
     return this.engine.lookup(root.id, gfn, 1);
   }
 
+  /** The lowest entry for a frame at or above a level. The engine's cursor: read it before the next call. */
+  lookupAbove(root: TdpRoot, gfn: number, level: number): Entry {
+    return this.engine.lookup(root.id, gfn, level);
+  }
+
+  /** Makes an entry of `level` what somebody saw it to be. @param attr interned attribute, or -1 for a table */
+  adopt(root: TdpRoot, gfn: number, level: number, attr: number): void {
+    this.engine.page(new AdoptRule(level, attr), NO_OP, root.id, gfn, level);
+  }
+
   /** kvm_tdp_mmu_map with the constants in `mapOp`. @returns a RetPf */
   map(root: TdpRoot, gfn: number, goal: number): number {
     return this.engine.page(this.mapRule, this.mapOp, root.id, gfn, goal);
+  }
+
+  /** The same, ended after one change. @returns a RetPf, Continue when there may be more to do */
+  mapOnce(root: TdpRoot, gfn: number, goal: number): number {
+    return this.engine.page(this.oneMap.begin(), this.mapOp, root.id, gfn, goal);
+  }
+
+  /** Whether `map` would change an entry. */
+  wouldMap(root: TdpRoot, gfn: number, goal: number): boolean {
+    return this.engine.page(this.mapProbe, this.mapOp, root.id, gfn, goal) === WOULD_CHANGE;
   }
 
   /** fast_page_fault with the constants in `fastOp`. @returns a RetPf */
@@ -297,16 +323,22 @@ export class TdpMmu {
     return (effects & Effect.FlushLater) !== 0;
   }
 
-  /** What stopping dirty logging does to a slot's tables. @returns whether the caller owes a flush */
-  collapse(slot: Memslot): boolean {
+  /** What stopping dirty logging does to a slot's tables, or to those of a part of it. @returns whether the caller owes a flush */
+  collapse(slot: Memslot, start = slot.base, end = slot.end): boolean {
     const op: CollapseOp = {
-      start: slot.spec.baseGfn,
-      end: slot.end,
+      start,
+      end,
       maxMappingLevel: gfn => Math.min(slot.maxLevel(gfn), this.slots.hostLevel(slot, gfn)),
     };
     let effects = 0;
     for (const root of this.rootList) if (root.valid) effects |= this.engine.range(this.logStop, op, root.id, op.start, op.end, this.collapsible);
     return (effects & Effect.FlushLater) !== 0;
+  }
+
+  /** Takes away what lies at one level in a range, tables with all they hold. */
+  zapLevel(start: number, end: number, level: number): void {
+    const options: RangeOptions<NoOp> = { minLevel: level, tables: true, specials: true };
+    this.overAllRoots(new ZapLevelRule(level), start, end, options);
   }
 
   /** Removes the table below the entry of `level` that maps a frame, in every root that has one. @returns whether one was there */
