@@ -7,7 +7,7 @@
  *
  * Models: Linux arch/arm64/kvm/mmu.c. Hot path: `touch`, `begin`, `advance`.
  */
-import { ACCESS_DONE, AccessKind, BackendOptions, CountersToken, EntryKind, HostOptions, TraceExport } from '@mmulab/api';
+import { ACCESS_DONE, AccessKind, BackendOptions, CountersToken, EntryKind, HostOptions, TraceExport, TransitionObserver } from '@mmulab/api';
 import type {
   AccessRun,
   BackendMemory,
@@ -16,6 +16,7 @@ import type {
   HostOp,
   MmuBackend,
   OptionValues,
+  ReplayPort,
   SharedRounds,
   StageDef,
   Translation,
@@ -24,7 +25,7 @@ import type {
 } from '@mmulab/api';
 import { DirtyLog, GuestLayout, HostOps, Memslots, ProgramKeys, accessKind, eachPiece } from '@mmulab/kvm';
 import type { Aging, HostTables, Memslot, PieceRunner } from '@mmulab/kvm';
-import { EngineWorld, tableWorld } from '@mmulab/pgtable';
+import { EngineWorld, observedWorld, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { abortStages } from './abort-stages';
 import { AccessProgram } from './access-program';
@@ -40,6 +41,7 @@ import { readPolicy } from './policy';
 import type { Stage2Policy } from './policy';
 import { stage2Shape } from './stage2-geometry';
 import type { Stage2Shape } from './stage2-geometry';
+import { Stage2Replay } from './replay';
 import { RunJournal } from './run-journal';
 import { SharedProgram, eachSharedStretch } from './shared-program';
 import { Stage2Tables } from './stage2-tables';
@@ -88,7 +90,9 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
     @inject(EngineWorld) @optional() private readonly world: EngineWorld = tableWorld,
     @inject(Stage2MmOps) @optional() private readonly mmOps: Stage2MmOps = {},
     @inject(TraceExport) @optional() trace?: TraceExport,
+    @inject(TransitionObserver) @optional() observer?: TransitionObserver,
   ) {
+    if (observer !== undefined) this.world = observedWorld(observer);
     this.policy = readPolicy(options, host);
     this.stages = abortStages(this.policy);
     this.casemate = trace === undefined ? undefined : new CasemateExport(trace, this.policy);
@@ -177,6 +181,10 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
       else this.tables.run(program, program.first, program.end);
     });
     this.counters.select(HOST);
+  }
+
+  replayPort(): ReplayPort {
+    return new Stage2Replay(this.vm.vcpus, this.tables, this.slots, this.path, this.notifier, this);
   }
 
   /** @throws GUEST_REGISTER: no workload's register concerns stage 2 */

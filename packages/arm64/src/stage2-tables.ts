@@ -7,7 +7,7 @@
  *
  * Models: Linux arch/arm64/kvm/hyp/pgtable.c. Hot path: walks of one page.
  */
-import type { Counters, Entry } from '@mmulab/api';
+import type { Counters, Entry, Rule } from '@mmulab/api';
 import type { Engine, EngineClass, EngineWorld, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { AgeRule, HardwareWalkRule, MkyoungRule, RelaxOp, RelaxRule, WalkOp, WriteProtectRule } from './attr';
 import type { NoOp } from './attr';
@@ -133,6 +133,16 @@ export class Stage2Tables {
   /** The lowest entry for a frame. The engine's cursor: read it before the next call. */
   lookup(gfn: number): Entry {
     return this.engine.lookup(this.root, gfn, 1);
+  }
+
+  /** The lowest entry for a frame at or above a level. The engine's cursor: read it before the next call. */
+  lookupAbove(gfn: number, level: number): Entry {
+    return this.engine.lookup(this.root, gfn, level);
+  }
+
+  /** Runs somebody's own rule on the way to a frame. */
+  walkPage(rule: Rule<undefined>, gfn: number, level: number): void {
+    this.engine.page(rule, undefined, this.root, gfn, level);
   }
 
   /** Runs a page-by-page program, lifted; page by page where a user's own callbacks are to hear of every call. */

@@ -109,6 +109,14 @@ export class UserMemAbort implements AccessPath {
     return this.execute(vcpu);
   }
 
+  /** Starts an abort that a trace shows, whatever the tables say by now. @param result a `Walk`; @returns its first stage */
+  beginShown(vcpu: number, gfn: number, kind: number, stage1Walk: boolean, result: number, level: number): number {
+    this.gfn[vcpu] = gfn;
+    this.kind[vcpu] = kind;
+    this.stage1[vcpu] = stage1Walk ? 1 : 0;
+    return this.abort(vcpu, result, level);
+  }
+
   /** Runs one stage. @returns the next one, or ACCESS_DONE */
   stage(vcpu: number, stage: number): number {
     switch (stage) {
@@ -155,10 +163,14 @@ export class UserMemAbort implements AccessPath {
     const gfn = this.gfn[vcpu];
     const outcome = this.tables.hardwareWalk(gfn, this.kind[vcpu]);
     const result = walkResult(outcome);
-    if (result === Walk.Hit) return ACCESS_DONE;
+    return result === Walk.Hit ? ACCESS_DONE : this.abort(vcpu, result, walkLevel(outcome));
+  }
+
+  /** The walk ends in an abort. @returns its first stage */
+  private abort(vcpu: number, result: number, level: number): number {
     this.fault[vcpu] = result;
-    this.faultLevel[vcpu] = walkLevel(outcome);
-    const slot = this.slots.find(gfn);
+    this.faultLevel[vcpu] = level;
+    const slot = this.slots.find(this.gfn[vcpu]);
     this.scope[vcpu] = slot === undefined || this.stage1[vcpu] === 1 ? 0 : slot.spec.id;
     this.select(vcpu);
     return Stage.Exit;
