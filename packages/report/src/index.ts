@@ -27,6 +27,8 @@ export {
 export type { ListedEvent, ListedPlugin } from './list-report';
 export { analysisReport } from './analysis-report';
 export type { AnalysedTable, AnalysedTables } from './analysis-report';
+export { lineSheets, linesDocument, replayReport, traceCheckReport } from './trace-report';
+export type { TraceCheckSummary, TraceEventLines, TraceLine, TraceLinesSummary, TraceTally } from './trace-report';
 export { explanationReport } from './explanation-report';
 export type { ExplainedName } from './explanation-report';
 export { plainLine, plainText } from './plain-text';

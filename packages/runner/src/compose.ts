@@ -9,6 +9,7 @@ import {
   HostOptions,
   MmuBackend,
   TraceExport,
+  TransitionObserver,
   Workload,
   type BackendDefinition,
   type OptionValues,
@@ -26,18 +27,41 @@ export interface Composition {
   readonly counters: RunCounters;
 }
 
+/** A backend with its counters, for whoever drives it without a workload. */
+export interface BackendComposition {
+  readonly definition: BackendDefinition;
+  readonly backend: MmuBackend;
+  readonly counters: RunCounters;
+}
+
+/** What a backend is made of. */
+export type Machine = Pick<ResolvedRun, 'backend' | 'host'>;
+
 /** Builds backend, workload and counters of a run. @param trace where the backend is to write a trace of it */
 export function compose(run: ResolvedRun, registry: Registry, trace?: TraceExport): Composition {
-  const backend = registry.backendContribution(run.backend.name);
   const workload = registry.workloadContribution(run.workload.name);
-  const counters = new RunCounters(backend.definition.events, Number(run.workload.options['vcpus'] ?? 1));
+  const { container, ...parts } = prepare(run, Number(run.workload.options['vcpus'] ?? 1), registry);
+  if (trace !== undefined) container.bind<TraceExport>(TraceExport).toConstantValue(trace);
+  container.bind<Workload>(Workload).to(workload.implementation);
+  return { ...parts, backend: container.get<MmuBackend>(MmuBackend), workload: container.get<Workload>(Workload) };
+}
+
+/** Builds a backend alone. @param observer told of everything that happens to its tables */
+export function composeBackend(machine: Machine, vcpus: number, registry: Registry, observer?: TransitionObserver): BackendComposition {
+  const { container, ...parts } = prepare(machine, vcpus, registry);
+  if (observer !== undefined) container.bind<TransitionObserver>(TransitionObserver).toConstantValue(observer);
+  return { ...parts, backend: container.get<MmuBackend>(MmuBackend) };
+}
+
+/** A container in which a backend may be asked for. */
+function prepare(machine: Machine, vcpus: number, registry: Registry): Omit<BackendComposition, 'backend'> & { readonly container: Container } {
+  const { definition, implementation } = registry.backendContribution(machine.backend.name);
+  const counters = new RunCounters(definition.events, vcpus);
   const container = new Container({ defaultScope: 'Singleton' });
   container.loadSync(...registry.modules());
-  container.bind<OptionValues>(BackendOptions).toConstantValue(run.backend.options);
-  container.bind<OptionValues>(HostOptions).toConstantValue(run.host);
+  container.bind<OptionValues>(BackendOptions).toConstantValue(machine.backend.options);
+  container.bind<OptionValues>(HostOptions).toConstantValue(machine.host);
   container.bind<RunCounters>(CountersToken).toConstantValue(counters);
-  if (trace !== undefined) container.bind<TraceExport>(TraceExport).toConstantValue(trace);
-  container.bind<MmuBackend>(MmuBackend).to(backend.implementation);
-  container.bind<Workload>(Workload).to(workload.implementation);
-  return { definition: backend.definition, backend: container.get<MmuBackend>(MmuBackend), workload: container.get<Workload>(Workload), counters };
+  container.bind<MmuBackend>(MmuBackend).to(implementation);
+  return { definition, counters, container };
 }

@@ -72,7 +72,19 @@ export function resolvedConfig(run: ResolvedRun): Readonly<Record<string, unknow
   return { name, ...(plugins.length === 0 ? {} : { plugins }), backend, host, vm: { vcpus: workload.options[VCPUS] ?? 1 }, workload, seed };
 }
 
-function resolveRun(config: NormalConfig, variation: string, registry: Registry): ResolvedRun {
+/** One backend on one machine, every value resolved: a run without a workload. */
+export type ResolvedMachine = Pick<ResolvedRun, 'variation' | 'backend' | 'host' | 'notes'>;
+
+/**
+ * Resolves what a config says of backend and host, in the order of its matrix; a workload it may name is left alone.
+ * @throws typed errors for everything that is wrong with it
+ */
+export function resolveMachines(raw: RawConfig, registry: Registry): readonly ResolvedMachine[] {
+  if (registry.backends().length === 0) throw noBackend();
+  return expandMatrix(raw, registry).map(({ config, variation }) => resolveMachine(normaliseConfig(config, registry), variation, registry));
+}
+
+function resolveMachine(config: NormalConfig, variation: string, registry: Registry): ResolvedMachine {
   const definition = backendOf(config, registry);
   const { name: kernel, values, note } = resolveKernel(definition, config.backend.kernel, 'backend.kernel');
   const options = readOptions(definition.options, values, config.backend.options ?? {}, definition.name, 'backend.options');
@@ -83,21 +95,22 @@ function resolveRun(config: NormalConfig, variation: string, registry: Registry)
     `the host of ${definition.name}`,
     'host',
   );
+  definition.check(options, host);
+  return { variation, backend: { name: definition.name, kernel, options }, host, notes: note === undefined ? [] : [note] };
+}
+
+function resolveRun(config: NormalConfig, variation: string, registry: Registry): ResolvedRun {
   const workload = resolveWorkload(config, registry);
+  const machine = resolveMachine(config, variation, registry);
   if (config.time?.model !== undefined) throw unknownModel('time.model', config.time.model);
   if (config.time?.solver !== undefined) throw unknownModel('time.solver', config.time.solver);
-  const thresholds = readThresholds(config.thresholds ?? {}, definition);
-  definition.check(options, host);
   return {
     name: config.name ?? workload.name,
-    variation,
-    backend: { name: definition.name, kernel, options },
-    host,
+    ...machine,
     workload,
     seed: readOption(seedOption, config.seed ?? DEFAULT_SEED, 'seed') as number,
-    thresholds,
+    thresholds: readThresholds(config.thresholds ?? {}, backendOf(config, registry)),
     plugins: config.plugins ?? [],
-    notes: note === undefined ? [] : [note],
   };
 }
 
