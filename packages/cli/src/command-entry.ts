@@ -41,6 +41,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('worker', 'perform runs of the sweeps of a queue', true, true),
   entry('analyse', 'read tables, break-even maps and growth from a sweep', true),
   entry('verify', 'compare every counter with what real kernels counted', true),
+  entry('replay', 'replay a trace of a real VM under a policy, or hold the model against it', true),
+  entry('record', 'print a script that counts on your own host, or make a record of what it wrote', true),
   entry('list', 'list backends, workloads, profiles, events, models or plugins', true),
   entry('explain', 'say what an option, counter, profile, workload or backing is', true),
   entry('init', 'write a config to start from', false),

@@ -59,6 +59,11 @@ export function tooManySources(command: string): MmulabError {
   return new MmulabError('CLI_TOO_MANY_SOURCES', `${command}: give files or a command line after --, not both`);
 }
 
+/** A check compares one machine with the trace. */
+export function severalMachines(machines: number): MmulabError {
+  return new MmulabError('CLI_SEVERAL_MACHINES', `--vary: ${machines} machines, and a check compares the trace with one`);
+}
+
 /** The backend writes other traces. */
 export function unknownExport(name: string, backend: string, names: readonly string[]): MmulabError {
   return new MmulabError('CLI_UNKNOWN_EXPORT', `--export ${name}: not a trace that ${backend} writes${suggestName(name, names)}`);

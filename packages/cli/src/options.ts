@@ -91,9 +91,9 @@ export function addPluginOption(command: Command): Command {
   return command.option('--plugin <name>', 'load a plugin: a package, a path, or NAME for mmulab-plugin-NAME (repeatable)', append);
 }
 
-/** Adds the options that change what runs. */
-export function addRunSettings(command: Command): Command {
-  return command
+/** Adds the options that change what runs. @param without those that make no sense for the command */
+export function addRunSettings(command: Command, without: readonly string[] = []): Command {
+  command
     .option('--backend <name>', 'the second-stage MMU')
     .option('--kernel <profile>', 'the kernel release whose behaviour is taken')
     .option(
@@ -105,14 +105,16 @@ export function addRunSettings(command: Command): Command {
       '--vary <key=a,b>',
       'one run per value (repeatable: every combination); a value with commas stands in quotes: --vary \'rounds="w,r","w,D,r"\'',
       collect('--vary', 'key=value,value'),
-    )
-    .option(
+    );
+  if (!without.includes('import'))
+    command.option(
       '--import <file>',
       'take what a file in another format says, where the config says nothing: module parameters, a VM of Firecracker, libvirt or QEMU, tests.json, .test files (repeatable)',
       (file: string, before: readonly string[] = []): readonly string[] => [...before, file],
-    )
-    .option('--vcpus <number>', 'number of vCPUs')
-    .option('--seed <number>', 'seed of everything random');
+    );
+  if (!without.includes('vcpus')) command.option('--vcpus <number>', 'number of vCPUs');
+  if (!without.includes('seed')) command.option('--seed <number>', 'seed of everything random');
+  return command;
 }
 
 /** Reads a whole number from 1 on. Throws `CLI_USAGE`. */

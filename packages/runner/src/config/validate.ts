@@ -81,7 +81,7 @@ export type ResolvedMachine = Pick<ResolvedRun, 'variation' | 'backend' | 'host'
  */
 export function resolveMachines(raw: RawConfig, registry: Registry): readonly ResolvedMachine[] {
   if (registry.backends().length === 0) throw noBackend();
-  return expandMatrix(raw, registry).map(({ config, variation }) => resolveMachine(normaliseConfig(config, registry), variation, registry));
+  return expandMatrix(raw, registry).map(({ config, variation }) => resolveMachine(config, variation, registry));
 }
 
 function resolveMachine(config: NormalConfig, variation: string, registry: Registry): ResolvedMachine {
