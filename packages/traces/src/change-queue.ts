@@ -36,7 +36,7 @@ export class ChangeQueue {
 
   /** How many changes stand before the first that fits, or -1. */
   find(fits: (change: SimChange) => boolean): number {
-    for (let at = this.first; at < this.items.length; at++) if (fits(this.items[at] as SimChange)) return at - this.first;
+    for (let at = this.first; at < this.items.length; at++) if (fits(this.items[at])) return at - this.first;
     return -1;
   }
 

@@ -1,4 +1,4 @@
-import { Registry, resolveMachines } from '@mmulab/runner';
+import { type Registry, resolveMachines } from '@mmulab/runner';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -101,7 +101,7 @@ function plannedPhases(
     { ...raw, backend: { name: machine.backend, kernel: machine.kernel, options: machine.options }, host: machine.host },
     registry,
   );
-  return { run: run as ResolvedRun, phases: planRun(run as ResolvedRun, registry).phases.map(({ name }) => name) };
+  return { run: run, phases: planRun(run, registry).phases.map(({ name }) => name) };
 }
 
 function countPhases(

@@ -44,7 +44,7 @@ export function replayTrace(
     const [first] = driven;
     const pageBytes = first === undefined ? 4096 : shapeOf(signs, first.machine, registry).pageBytes;
     const traits = { ept: signs.ept, pageBytes, tellsChanges: signs.has(Kind.SpteChanged), tellsRegisters: signs.has(Kind.ControlRegister) };
-    const made = new TraceReading(driven, counts, first?.port as PolicyMachine['port'], traits);
+    const made = new TraceReading(driven, counts, first?.port, traits);
     reading = made;
     return event => made.take(event);
   });
@@ -52,7 +52,7 @@ export function replayTrace(
   const [machine] = machines;
   return {
     machines,
-    recorded: counts.result(file, machine as ResolvedMachine),
+    recorded: counts.result(file, machine),
     results: driven.map(one => one.result(file)),
     lines,
   };

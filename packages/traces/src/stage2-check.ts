@@ -8,7 +8,7 @@ import { EntryKind, FaultStep, HostWalk } from '@mmulab/api';
 import type { ReplayPort, ShownFault } from '@mmulab/api';
 import { Actors } from './actors';
 import type { Actor } from './actors';
-import { CallCounts, FaultCounters, compareCalls } from './call-counts';
+import { CallCounts, type FaultCounters, compareCalls } from './call-counts';
 import type { FaultMark, ToldCalls } from './call-counts';
 import { Arm64Fault } from './arm64-fault';
 import type { GuestMemory } from './guest-memory';

@@ -243,7 +243,7 @@ export class TdpCheck {
 
   /** A table has been taken: for a fault, for an eager split, or for a root. */
   private getPage(event: TraceEvent): void {
-    const { tally, port, traits } = this;
+    const { tally, traits } = this;
     const actor = this.actors.of(event);
     const parent = traits.parentLevels ? event.level : event.level + 1;
     if (parent > traits.levels) {

@@ -63,7 +63,7 @@ describe('where a trace comes from', () => {
   const check =
     (path: string, backend: string): (() => unknown) =>
     () =>
-      checkTrace(path, () => resolveMachines({ backend: { name: backend } }, registry)[0] as never, registry, { slots: [], backingLevel: 0 });
+      checkTrace(path, () => resolveMachines({ backend: { name: backend } }, registry)[0], registry, { slots: [], backingLevel: 0 });
 
   it('a trace of another architecture, an empty one, and one that tells of no change are typed errors', () => {
     const arm = ' t-1     [000] .....     1.000000: kvm_guest_fault: ipa 0x180000, hsr 0x82000084, hxfar 0x4009a4, pc 0x000000004009a4\n';

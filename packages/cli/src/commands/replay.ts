@@ -65,14 +65,15 @@ function telling(recorded: RunResult, results: readonly RunResult[]): readonly R
   return [recorded, ...selectParts(results, { counters: names })];
 }
 
-function check(trace: string, options: Options, registry: Registry, memory: MemoryOptions, { terminal, exitWith }: CommandContext): void {
+function check(trace: string, options: Options, registry: Registry, memory: MemoryOptions, context: CommandContext): void {
+  const { terminal } = context;
   const outcome = checkTrace(trace, signs => onlyMachine(machinesFor(signs, options, registry)), registry, memory);
   if (options.quiet !== true) for (const note of outcome.machine.notes) terminal.err(`note: ${note}\n`);
   terminal.out(renderReport(traceCheckReport(checkSummary(trace, outcome)), options.format, viewOf(terminal, options)));
-  if (outcome.tally.differences > 0) exitWith(ExitCode.Failed);
+  if (outcome.tally.differences > 0) context.exitWith(ExitCode.Failed);
 }
 
 function memoryOf({ slot = [], backing }: Options, registry: Registry): MemoryOptions {
   const level = backing === undefined ? 0 : registry.backing(backing, { pageSizeBytes: 4096, thp: 'madvise' }).pageLevel;
-  return { slots: slot.map(readSlot), backingLevel: level };
+  return { slots: slot.map(text => readSlot(text)), backingLevel: level };
 }
