@@ -9,55 +9,35 @@
  */
 import { EntryKind, FaultStep, HostWalk } from '@mmulab/api';
 import type { MmuBackend, ReplayPort } from '@mmulab/api';
-import { Actors } from './actors';
-import type { Actor } from './actors';
-import { EntryCopy, isAfterHardware, sameEntry } from './entry-copy';
+import type { Actor, Actors } from './actors';
+import { isAfterHardware, sameEntry } from './entry-copy';
+import type { EntryCopy } from './entry-copy';
 import type { GuestMemory } from './guest-memory';
 import { HostOperations } from './host-operations';
 import { matchChange, matchRemovedEntry, matchZap } from './removals';
 import type { SimChange, SimLog } from './sim-log';
-import { CheckTally } from './tally';
+import { FastFaults } from './fast-faults';
+import { RootDrops } from './root-drops';
+import type { CheckTally } from './tally';
+import { TdpView } from './tdp-view';
+import type { TdpTraits } from './tdp-view';
 import { ExitReason, Kind } from './trace-event';
 import type { TraceEvent } from './trace-event';
 import { X86Fault } from './x86-fault';
 
 const { Empty, Leaf, Table } = EntryKind;
 
-/** What the check must know of the machine. */
-export interface TdpTraits {
-  /** Descriptors and fault codes are Intel's. */
-  readonly ept: boolean;
-  readonly nxHugePages: boolean;
-  /** Huge pages are split when dirty logging starts. */
-  readonly eagerSplit: boolean;
-  /** Levels of the tables. */
-  readonly levels: number;
-  /** Dirty pages are logged by hardware: huge leaves alone lose W. */
-  readonly pml: boolean;
-  /** The trace tells of every changed entry; else leaves by kvm_mmu_set_spte, tables by kvm_mmu_get_page. */
-  readonly tellsChanges: boolean;
-  /** Tables are told of when they are zapped. */
-  readonly tellsZaps: boolean;
-  /** Lockless attempts are told of. */
-  readonly tellsFastFaults: boolean;
-  /** kvm_mmu_get_page names the level of the entry that a table hangs below (5.10), not the table's own. */
-  readonly parentLevels: boolean;
-}
-
 /** Compares one trace. */
 export class TdpCheck {
-  readonly tally = new CheckTally();
-  private readonly actors = new Actors();
+  readonly tally: CheckTally;
+  private readonly view: TdpView;
+  private readonly actors: Actors;
   private readonly fault = new X86Fault();
-  private readonly old = new EntryCopy();
-  private readonly now = new EntryCopy();
+  private readonly old: EntryCopy;
+  private readonly now: EntryCopy;
   private readonly host: HostOperations;
-  /** Pages whose lockless fix was told of by the wrong one of two vCPUs. */
-  private readonly swapped = new Set<number>();
-  /** Entries of roots that went at once, whose events are still to come, by level and frame. */
-  private readonly doomed = new Map<number, SimChange>();
-  /** The first events made the root: nothing is older than the trace. */
-  private fromStart: boolean | undefined = undefined;
+  private readonly fastFaults: FastFaults;
+  private readonly roots: RootDrops;
 
   constructor(
     private readonly backend: MmuBackend,
@@ -66,7 +46,15 @@ export class TdpCheck {
     private readonly memory: GuestMemory,
     private readonly traits: TdpTraits,
   ) {
-    this.host = new HostOperations(port, log, memory, this.tally, traits);
+    const view = new TdpView(port, log, memory, traits);
+    this.view = view;
+    this.tally = view.tally;
+    this.actors = view.actors;
+    this.old = view.old;
+    this.now = view.now;
+    this.host = new HostOperations(port, log, memory, view.tally, traits);
+    this.fastFaults = new FastFaults(view);
+    this.roots = new RootDrops(view, backend);
   }
 
   /** The next event of the trace. */
@@ -84,7 +72,7 @@ export class TdpCheck {
         this.begin(event);
         break;
       case Kind.FastFault:
-        this.fast(event);
+        this.fastFaults.fast(event);
         break;
       case Kind.GetPage:
         if (event.value === 1) this.getPage(event);
@@ -103,7 +91,7 @@ export class TdpCheck {
         this.memory.learnMmio(event.gfn);
         break;
       case Kind.Flush:
-        this.flush(event);
+        this.roots.flush(event);
         break;
       case Kind.Lost:
         this.lost();
@@ -136,7 +124,7 @@ export class TdpCheck {
     actor.kind = fault.kind;
     actor.faultLine = event.line;
     actor.changed = false;
-    actor.disturbed = this.isFrozen(event.gfn);
+    actor.disturbed = this.view.isFrozen(event.gfn);
     this.judgeDropped(actor, event.gfn);
     if (!this.traits.tellsChanges) this.inferHost(event, fault);
     this.port.beginFault(actor.vcpu, fault);
@@ -167,7 +155,7 @@ export class TdpCheck {
     actor.dropped = undefined;
     if (dropped === undefined) return;
     if (dropped.gfn === gfn) this.tally.retries++;
-    else this.miss(actor, dropped.line, dropped.simulated);
+    else this.view.miss(actor, dropped.line, dropped.simulated);
   }
 
   private endFault(actor: Actor, line: number): void {
@@ -188,57 +176,8 @@ export class TdpCheck {
   /** Runs the stages before the tables are changed. */
   private settle(actor: Actor): void {
     const { port } = this;
-    if (port.nextStep(actor.vcpu) === FaultStep.Fast) this.fastUntold(actor);
+    if (port.nextStep(actor.vcpu) === FaultStep.Fast) this.fastFaults.fastUntold(actor);
     if (port.nextStep(actor.vcpu) === FaultStep.Host) port.step(actor.vcpu);
-  }
-
-  /** The lockless path, of which the trace has no event here. */
-  private fastUntold(actor: Actor): void {
-    this.log.keepsQuiet = true;
-    this.port.step(actor.vcpu);
-    this.log.keepsQuiet = false;
-    const [fixed] = this.log.take();
-    if (fixed !== undefined && this.traits.tellsFastFaults && !actor.disturbed) this.miss(actor, actor.faultLine, this.words(fixed));
-  }
-
-  private fast(event: TraceEvent): void {
-    const { port, tally } = this;
-    const actor = this.actors.vcpuOf(event);
-    tally.fastFaults.recorded++;
-    // Something to mend before anything was made: the tables are older than the trace.
-    this.sawFirst(false);
-    if (!actor.inFault || port.nextStep(actor.vcpu) !== FaultStep.Fast) {
-      tally.differ(event.line, actor.name, 'a lockless attempt', 'none');
-      return;
-    }
-    const { level, kind } = port.entryAt(actor.gfn, 1);
-    const isOlder = tally.attached && kind !== Leaf;
-    this.old.of(port.readDescriptor(event.oldHi, event.oldLo, isOlder ? 1 : level));
-    this.now.of(port.readDescriptor(event.newHi, event.newLo, isOlder ? 1 : level));
-    if (isOlder) this.adoptOld(actor.gfn, 1);
-    this.syncHardware(actor.gfn, isOlder ? 1 : level);
-    this.log.keepsQuiet = true;
-    port.step(actor.vcpu);
-    this.log.keepsQuiet = false;
-    const [change] = this.log.take();
-    const fixed = (event.value & 2) !== 0;
-    const spurious = (event.value & 1) !== 0;
-    const done = port.nextStep(actor.vcpu) === FaultStep.Done;
-    const isEqual = fixed ? change !== undefined && change.newBits === this.now.bits : change === undefined && done === spurious;
-    if (fixed) actor.changed = true;
-    if (isEqual || this.isSwapped(actor, fixed, spurious, change !== undefined, done)) tally.fastFaults.equal++;
-    else tally.differ(event.line, actor.name, outcome(fixed, spurious), outcome(change !== undefined, done));
-  }
-
-  /** Two vCPUs mend the same page, and the one that came second tells of it first. */
-  private isSwapped(actor: Actor, fixed: boolean, spurious: boolean, simulatedFix: boolean, done: boolean): boolean {
-    if (spurious && simulatedFix) {
-      const other = this.otherAt(actor, actor.gfn, 1);
-      if (other === undefined || this.port.nextStep(other.vcpu) !== FaultStep.Fast) return false;
-      this.swapped.add(actor.gfn);
-      return true;
-    }
-    return fixed && done && !simulatedFix && this.swapped.delete(actor.gfn);
   }
 
   /** A table has been taken: for a fault, for an eager split, or for a root. */
@@ -254,10 +193,10 @@ export class TdpCheck {
     this.memory.touch(event.gfn);
     if (actor.inFault) {
       this.settle(actor);
-      if (!this.isForced(actor)) this.learnTable(actor.gfn, parent);
-      if (!traits.tellsChanges) this.expectFreshRoot(event, actor, parent);
+      if (!this.view.isForced(actor)) this.view.learnTable(actor.gfn, parent);
+      if (!traits.tellsChanges) this.roots.expectFreshRoot(event, actor, parent);
     }
-    this.sawFirst(parent === traits.levels);
+    this.view.sawFirst(parent === traits.levels);
     if (this.takesTable(event, actor, parent)) tally.allocations.equal++;
     else if (tally.attached) tally.adopted++;
     else this.differTable(event, actor, parent);
@@ -279,49 +218,18 @@ export class TdpCheck {
       event.line,
       actor.name,
       `a table below gfn 0x${event.gfn.toString(16)} level ${parent}`,
-      this.wordsOf(at.level, at.kind, at.bits),
+      this.view.wordsOf(at.level, at.kind, at.bits),
     );
   }
 
-  /** The first change tells whether anything is older than the trace. */
-  private sawFirst(isTop: boolean): void {
-    this.fromStart ??= isTop;
-    if (!this.fromStart) this.tally.attached = true;
-  }
-
   private rootMade(event: TraceEvent, actor: Actor): void {
-    this.fromStart ??= true;
+    this.view.fromStart ??= true;
     this.tally.allocations.recorded++;
     this.tally.allocations.equal++;
     this.log.take();
-    this.doomRoot(event);
+    this.roots.doomRoot(event);
     this.backend.enter(Math.max(0, actor.vcpu));
     actor.lastExit = ExitReason.Other;
-  }
-
-  /** A new root while there is one with entries: that one has been invalidated, and is emptied by and by. */
-  private doomRoot(event: TraceEvent): void {
-    const { port, tally, log } = this;
-    if (!this.traits.tellsChanges || !port.hasEntries()) return;
-    port.dropRoots();
-    for (const change of log.take()) if (!change.removed) this.doomed.set(placeOf(change.gfn, change.level), change);
-    tally.infer(event.line, 'all roots were invalidated');
-  }
-
-  /** An entry of an invalidated root goes. @returns whether it was one */
-  private isDoomed(event: TraceEvent): boolean {
-    if (this.doomed.size === 0 || (this.now.kind !== Empty && !this.now.frozen)) return false;
-    const place = placeOf(event.gfn, event.level);
-    const change = this.doomed.get(place);
-    if (change === undefined) return this.old.kind === Empty && this.equalTransition();
-    if (!isAfterHardware(change.oldKind, change.oldBits, this.old, this.port.hardwareBits)) return false;
-    this.doomed.delete(place);
-    return this.equalTransition();
-  }
-
-  private equalTransition(): true {
-    this.tally.transitions.equal++;
-    return true;
   }
 
   /** Where tables are told of and entries are not, taking one is linking it. */
@@ -338,13 +246,13 @@ export class TdpCheck {
   private changed(event: TraceEvent): void {
     const { port, memory } = this;
     const actor = this.actors.of(event);
-    this.sawFirst(event.level === this.traits.levels);
+    this.view.sawFirst(event.level === this.traits.levels);
     this.tally.transitions.recorded++;
     this.old.of(port.readDescriptor(event.oldHi, event.oldLo, event.level));
     this.now.of(port.readDescriptor(event.newHi, event.newLo, event.level));
     if (matchRemovedEntry(actor, event, this.old, this.tally, this.traits.tellsZaps, port.hardwareBits)) return;
     memory.touch(event.gfn);
-    if (!actor.inFault && this.isDoomed(event)) return;
+    if (!actor.inFault && this.roots.isDoomed(event)) return;
     if (actor.queue.length > 0) matchChange(actor, event, this.old, this.now, this.tally, port);
     else if (this.isOfFault(actor, event)) this.faultChange(event, actor);
     else this.hostChange(event, actor);
@@ -361,8 +269,8 @@ export class TdpCheck {
       return;
     }
     this.settle(actor);
-    this.expectFreshRoot(event, actor, event.level);
-    if (event.level > 1 && this.port.isLogged(event.gfn)) this.switchLogging(event, false);
+    this.roots.expectFreshRoot(event, actor, event.level);
+    if (event.level > 1 && this.port.isLogged(event.gfn)) this.view.switchLogging(event, false);
     this.learnFrom(actor, event, false);
     this.stepMap(event, actor, event.level, false);
   }
@@ -391,13 +299,13 @@ export class TdpCheck {
     actor.changed = true;
     if (port.nextStep(actor.vcpu) === FaultStep.Map) port.step(actor.vcpu);
     const [change, ...others] = log.take();
-    const recorded = (): string => this.wordsFor(event.gfn, level, comparesOld);
+    const recorded = (): string => this.view.wordsFor(event.gfn, level, comparesOld);
     if (change === undefined && this.isThere(event.gfn, level, comparesOld)) tally.transitions.equal++;
     else if (change === undefined) tally.differ(event.line, actor.name, recorded(), 'no change');
     else if (this.isSame(change, event.gfn, level, comparesOld)) tally.transitions.equal++;
-    else tally.differ(event.line, actor.name, recorded(), this.words(change));
+    else tally.differ(event.line, actor.name, recorded(), this.view.words(change));
     actor.queue.add(others);
-    if (!this.traits.tellsChanges) this.expectFlushes(actor, others);
+    if (!this.traits.tellsChanges) this.roots.expectFlushes(actor, others);
   }
 
   /** A leaf that a spurious fault tells of once more. */
@@ -428,21 +336,19 @@ export class TdpCheck {
     const { port, old, tally } = this;
     const at = port.entryAt(event.gfn, event.level);
     if (at.level === event.level && sameEntry(at.kind, at.bits, old)) return;
-    this.syncHardware(event.gfn, event.level);
+    this.view.syncHardware(event.gfn, event.level);
     const { kind, level, bits } = port.entryAt(event.gfn, event.level);
     if (level === event.level && sameEntry(kind, bits, old)) return;
     const isOlder = tally.attached && (kind === Empty || level > event.level);
     if (isOlder) tally.adopted++;
-    else tally.differ(event.line, actor.name, `${this.wordsOf(event.level, old.kind, old.bits)} before the change`, this.wordsOf(level, kind, bits));
-    if (!old.frozen) this.adoptOld(event.gfn, event.level);
-  }
-
-  /** The tables have the entry as the trace says it was. */
-  private adoptOld(gfn: number, level: number): void {
-    const { port, old, memory, log } = this;
-    port.adopt(gfn, level, old);
-    if (old.kind === Leaf) memory.learnLeaf(gfn, level, old.hostWritable, true);
-    log.take();
+    else
+      tally.differ(
+        event.line,
+        actor.name,
+        `${this.view.wordsOf(event.level, old.kind, old.bits)} before the change`,
+        this.view.wordsOf(level, kind, bits),
+      );
+    if (!old.frozen) this.view.adoptOld(event.gfn, event.level);
   }
 
   /**
@@ -454,35 +360,15 @@ export class TdpCheck {
       const at = port.entryAt(event.gfn, event.level);
       const { level, gfn } = { level: at.level, gfn: event.gfn - (event.gfn % 512 ** (at.level - 1)) };
       if (level === event.level && (at.kind !== Empty || old.kind === Empty || old.frozen)) return;
-      const ahead = this.otherAt(actor, gfn, 512 ** (level - 1));
+      const ahead = this.view.otherAt(actor, gfn, 512 ** (level - 1));
       if (ahead === undefined) return;
       this.settle(ahead);
       if (old.kind === Leaf && level === event.level) this.memory.learnLeaf(event.gfn, level, old.hostWritable, true);
-      else this.learnTable(ahead.gfn, level);
+      else this.view.learnTable(ahead.gfn, level);
       port.step(ahead.vcpu);
       ahead.changed = true;
       ahead.queue.add(this.log.take());
     }
-  }
-
-  /** Another vCPU whose fault lies in a span, and that is about to change something. */
-  private otherAt(actor: Actor, gfn: number, npages: number): Actor | undefined {
-    for (const other of this.actors.vcpus()) {
-      if (other === actor || !other.inFault || other.gfn < gfn || other.gfn >= gfn + npages) continue;
-      if (this.port.nextStep(other.vcpu) !== FaultStep.Done) return other;
-    }
-    return undefined;
-  }
-
-  /** The hardware has set A or D since: the access is made up for. */
-  private syncHardware(gfn: number, level: number): void {
-    const { port, old } = this;
-    if (old.kind !== Leaf) return;
-    const { kind, level: found, dirty, accessed } = port.entryAt(gfn, level);
-    if (kind !== Leaf || found !== level) return;
-    if (old.dirty && !dirty) port.hardware(gfn, 1);
-    else if (old.accessed && !accessed) port.hardware(gfn, 0);
-    this.log.take();
   }
 
   /** A change by a fault that only dirty logging explains, or rules out: it has been switched without a trace. */
@@ -490,33 +376,17 @@ export class TdpCheck {
     const { old, now, memory, port } = this;
     const { level, gfn } = event;
     const logged = port.isLogged(gfn);
-    if (logged && now.kind === Leaf && level > 1) this.switchLogging(event, false);
+    if (logged && now.kind === Leaf && level > 1) this.view.switchLogging(event, false);
     const isSmaller = level > 1 && (now.kind === Table || (old.kind === Leaf && now.frozen));
     if (logged || !isSmaller || memory.levelOf(actor.gfn) < level) return;
-    if (!(actor.kind === 2 && this.traits.nxHugePages)) this.switchLogging(event, true);
-  }
-
-  private switchLogging(event: TraceEvent, on: boolean): void {
-    const start = this.memory.startOf(event.gfn);
-    this.port.setLogged(start, this.memory.endOf(event.gfn) - start, on);
-    this.tally.infer(event.line, `dirty logging of the memory around gfn 0x${event.gfn.toString(16)} is ${on ? 'on' : 'off'}`);
-  }
-
-  /** Whether something else than the host keeps a fault's leaf small. */
-  private isForced(actor: Actor): boolean {
-    return this.port.isLogged(actor.gfn) || (actor.kind === 2 && this.traits.nxHugePages);
+    if (!(actor.kind === 2 && this.traits.nxHugePages)) this.view.switchLogging(event, true);
   }
 
   private learnFrom(actor: Actor, event: TraceEvent, mayBeLogged: boolean): void {
     const { now, memory } = this;
     if (now.mmio) memory.learnMmio(actor.gfn);
-    else if (now.kind === Leaf) memory.learnLeaf(event.level === 1 ? actor.gfn : event.gfn, event.level, now.hostWritable, this.isForced(actor));
-    else if (now.kind === Table && !(mayBeLogged && this.isForced(actor))) this.learnTable(actor.gfn, event.level);
-  }
-
-  /** A table below an entry of `level`: the host's pages are smaller, unless it is known better. */
-  private learnTable(gfn: number, level: number): void {
-    if (this.memory.levelOf(gfn) === 0) this.memory.assume(gfn, level - 1);
+    else if (now.kind === Leaf) memory.learnLeaf(event.level === 1 ? actor.gfn : event.gfn, event.level, now.hostWritable, this.view.isForced(actor));
+    else if (now.kind === Table && !(mayBeLogged && this.view.isForced(actor))) this.view.learnTable(actor.gfn, event.level);
   }
 
   /** Faults whose frame lies in a changed entry may be lost to it. */
@@ -531,73 +401,11 @@ export class TdpCheck {
       if (other !== actor && other.inFault && other.gfn >= event.gfn && other.gfn < end) other.disturbed = true;
   }
 
-  private isFrozen(gfn: number): boolean {
-    for (const actor of this.actors.all()) if (gfn >= actor.frozenFrom && gfn < actor.frozenTo) return true;
-    return false;
-  }
-
   private zapPage(event: TraceEvent): void {
     const actor = this.actors.of(event);
     this.tally.zaps.recorded++;
-    if (this.doomed.size > 0 && actor.queue.length === 0) this.tally.zaps.equal++;
+    if (this.roots.isPending && actor.queue.length === 0) this.tally.zaps.equal++;
     else matchZap(actor, event, this.tally);
-  }
-
-  /** 5.10 tells of removed tables by the flush that each of them asks for. */
-  private flush(event: TraceEvent): void {
-    if (this.traits.tellsChanges || event.gfn < 0) return;
-    const actor = this.actors.of(event);
-    this.tally.zaps.recorded++;
-    if (actor.flushes.length === 0) this.dropRoot(event, actor);
-    const expected = actor.flushes.shift();
-    const recorded = `a table of ${event.npages} pages at gfn 0x${event.gfn.toString(16)}`;
-    if (expected?.gfn === event.gfn && expected.npages === event.npages) this.tally.zaps.equal++;
-    else
-      this.tally.differ(
-        event.line,
-        actor.name,
-        recorded,
-        expected === undefined ? 'none' : `one of ${expected.npages} pages at gfn 0x${expected.gfn.toString(16)}`,
-      );
-  }
-
-  /** A root goes: by a vCPU's control register, or with the VM. */
-  private dropRoot(event: TraceEvent, actor: Actor): void {
-    this.log.take();
-    if (actor.vcpu >= 0 && actor.lastExit === ExitReason.ControlWrite) {
-      this.tally.infer(event.line, `vcpu ${actor.vcpu} wrote a control register that its role contains`);
-      this.backend.control(actor.vcpu, { register: 'cr0', bit: 'wp', value: 'toggle' });
-      actor.lastExit = ExitReason.Other;
-    } else {
-      this.port.dropRoots();
-    }
-    this.expectFlushes(actor, this.log.take());
-  }
-
-  /** A fault builds where there is something already: the root went without a word. */
-  private expectFreshRoot(event: TraceEvent, actor: Actor, level: number): void {
-    const at = this.port.entryAt(actor.gfn, level);
-    const isTop = level === this.traits.levels;
-    if (at.level !== level || at.kind === Empty || !(isTop || actor.lastExit === ExitReason.ControlWrite)) return;
-    this.dropRoot(event, actor);
-  }
-
-  /** Tables that went: their flushes come after those of the tables below them. */
-  private expectFlushes(actor: Actor, changes: readonly SimChange[]): void {
-    const open: SimChange[] = [];
-    const close = (above: number): void => {
-      for (let last = open.at(-1); last !== undefined && last.level <= above; last = open.at(-1)) {
-        open.pop();
-        actor.flushes.push({ gfn: last.gfn, npages: 512 ** (last.level - 1) });
-      }
-    };
-    for (const change of changes) {
-      if (!change.removed) continue;
-      close(change.level);
-      open.push(change);
-    }
-    close(Infinity);
-    actor.queue.clear();
   }
 
   /** Events were lost: what was under way is not judged. */
@@ -609,47 +417,17 @@ export class TdpCheck {
       actor.removals.length = 0;
       actor.operation = undefined;
     }
-    this.fromStart = false;
+    this.view.fromStart = false;
     this.tally.attached = true;
   }
 
   /** Simulated changes whose events did not come. */
   private leftOver(actor: Actor, line: number): void {
     for (let change = actor.queue.head; change !== undefined; change = actor.queue.head) {
-      if (!change.removed || this.traits.tellsZaps) this.miss(actor, line, this.words(change));
+      if (!change.removed || this.traits.tellsZaps) this.view.miss(actor, line, this.view.words(change));
       actor.queue.drop();
     }
     actor.queue.clear();
     actor.removals.length = 0;
   }
-
-  private miss(actor: Actor, line: number, simulated: string): void {
-    this.tally.missing++;
-    this.tally.differ(line, actor.name, 'nothing', simulated);
-  }
-
-  private words(change: SimChange): string {
-    if (change.removed) return `the table below gfn 0x${change.gfn.toString(16)} level ${change.level} goes`;
-    const { level, gfn, oldKind, oldBits, newKind, newBits } = change;
-    return `gfn 0x${gfn.toString(16)} level ${level}: ${this.port.describe(oldKind, oldBits)} -> ${this.port.describe(newKind, newBits)}`;
-  }
-
-  private wordsFor(gfn: number, level: number, comparesOld: boolean): string {
-    const { old, now, port } = this;
-    const before = comparesOld ? `${port.describe(old.kind, old.bits)} -> ` : '';
-    return `gfn 0x${gfn.toString(16)} level ${level}: ${before}${port.describe(now.kind, now.bits)}`;
-  }
-
-  private wordsOf(level: number, kind: EntryKind, bits: number): string {
-    return `level ${level}: ${this.port.describe(kind, bits)}`;
-  }
-}
-
-/** A place in the tables as one number. */
-function placeOf(gfn: number, level: number): number {
-  return gfn * 8 + level;
-}
-
-function outcome(fixed: boolean, spurious: boolean): string {
-  return fixed ? 'a lockless fix' : spurious ? 'a spurious lockless fault' : 'a lockless attempt in vain';
 }
