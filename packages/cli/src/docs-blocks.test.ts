@@ -20,7 +20,7 @@ import {
   type Block,
   type Page,
 } from './fixtures/doc-blocks';
-import { runWaitingCommand } from './program';
+import { runAnyCommand } from './program';
 
 // A sweep starts worker processes.
 jest.setTimeout(120_000);
@@ -72,7 +72,7 @@ async function perform(command: string, directory: string): Promise<Output> {
   let errors = '';
   process.chdir(directory);
   try {
-    const code = await runWaitingCommand(splitCommand(command), {
+    const code = await runAnyCommand(splitCommand(command), {
       columns: COLUMNS,
       color: false,
       out: written => (text += written),

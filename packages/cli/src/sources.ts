@@ -51,7 +51,7 @@ export function prepareOperands({ files, commandLine }: Operands, settings: Sett
   if (commandLine !== undefined) return prepareCommandLine(commandLine, settings);
   if (files.length > 0) return files.flatMap(file => prepareFile(file, settings));
   const registry = loadRegistry(settings.plugin);
-  return prepareWith(configOf(readImports(settings, registry), registry), settings, registry);
+  return prepareWith(importsAlone(settings, registry), settings, registry);
 }
 
 /** The runs of a command line. */
@@ -66,10 +66,14 @@ export function prepareFile(file: string, settings: Settings): readonly Prepared
   return inPlace(file, () => {
     if (file.endsWith('.test')) return prepareCommandLine(readTestFile(file), settings);
     const raw = loadConfigFile(file);
-    // Plugins of the config lie beside it, those of the command line where the user is.
-    const plugins = (settings.plugin ?? []).map(plugin => (plugin.startsWith('.') ? resolve(plugin) : plugin));
-    return prepare(raw, settings, loadRegistry([...plugins, ...pluginsOf(raw)], dirname(resolve(file))));
+    return prepare(raw, settings, registryOf(raw, file, settings));
   });
+}
+
+/** The plugins of a config lie beside it, those of the command line where the user is. */
+export function registryOf(raw: RawConfig, file: string, settings: Settings): Registry {
+  const plugins = (settings.plugin ?? []).map(plugin => (plugin.startsWith('.') ? resolve(plugin) : plugin));
+  return loadRegistry([...plugins, ...pluginsOf(raw)], dirname(resolve(file)));
 }
 
 function isFolder(path: string): boolean {
@@ -77,15 +81,25 @@ function isFolder(path: string): boolean {
 }
 
 function prepare(raw: RawConfig, settings: Settings, registry: Registry): readonly PreparedRun[] {
+  return prepareWith(withImports(raw, settings, registry), settings, registry);
+}
+
+/** A config over what `--import` says. */
+export function withImports(raw: RawConfig, settings: Settings, registry: Registry): ImportedConfig {
   let underlaid: ImportedConfig = { config: raw, notes: [] };
   for (const imported of readImports(settings, registry)) {
     const { config, notes } = underlayImport(underlaid.config, imported, registry);
     underlaid = { config, notes: [...underlaid.notes, ...notes] };
   }
-  return prepareWith(underlaid, settings, registry);
+  return underlaid;
 }
 
-export function readImports({ import: files = [] }: Settings, registry: Registry): readonly Imported[] {
+/** The config that `--import` alone means. */
+export function importsAlone(settings: Settings, registry: Registry): ImportedConfig {
+  return configOf(readImports(settings, registry), registry);
+}
+
+function readImports({ import: files = [] }: Settings, registry: Registry): readonly Imported[] {
   return files.map(file => readImport(file, registry));
 }
 

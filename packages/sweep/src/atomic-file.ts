@@ -1,37 +1,21 @@
 /**
- * Files that are there whole or not at all: written beside their place and renamed into it.
+ * Files in directories that may not be there yet.
  */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { writeOutputFile } from '@mmulab/runner';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { problemOf, unwritable } from './errors';
 
-let written = 0;
-
 /**
- * Writes a file, its directories too. What stood there before stays until the new text is complete.
- * @throws FILE_UNWRITABLE; nothing of the new text is left behind then
+ * Writes a file whole or not at all, its directories too. What stood there before stays until the new text is complete.
+ * @throws FILE_UNWRITABLE
  */
 export function writeWhole(path: string, text: string): void {
-  const beside = `${path}.${process.pid}-${written++}.tmp`;
+  const directory = dirname(path);
   try {
-    try {
-      writeFileSync(beside, text);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(beside, text);
-    }
-    renameSync(beside, path);
+    if (!existsSync(directory)) mkdirSync(directory, { recursive: true });
   } catch (error) {
-    discard(beside);
     throw unwritable(path, problemOf(error));
   }
-}
-
-function discard(path: string): void {
-  try {
-    rmSync(path, { force: true });
-  } catch {
-    // Where it could not even be written there is nothing to take away.
-  }
+  writeOutputFile(path, [text]);
 }

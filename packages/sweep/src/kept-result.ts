@@ -6,7 +6,7 @@
  * has the same bytes wherever it was performed. A line of a sweep is such a result under the name the sweep gives it, with its place in the sweep in front.
  */
 import { RESULT_SCHEMA, type RunResult } from '@mmulab/api';
-import type { MatrixSettings, ResolvedRun } from '@mmulab/runner';
+import type { VariedValues, ResolvedRun } from '@mmulab/runner';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { malformedResult, problemOf } from './errors';
 
@@ -21,7 +21,7 @@ export interface Measured {
 export interface SweepPlace {
   readonly run: number;
   readonly key: string;
-  readonly settings: MatrixSettings;
+  readonly settings: VariedValues;
 }
 
 /** A line of `results.ndjson`. */

@@ -106,7 +106,7 @@ export class Sweep {
   /** @returns false when an equal run is under way */
   private take(run: number): boolean {
     const { plan, store } = this.parts;
-    const settings = plan.matrix.settings(run);
+    const settings = plan.matrix.varied(run);
     let resolved: ResolvedRun;
     try {
       resolved = plan.matrix.resolve(run);

@@ -2,14 +2,14 @@
  * `mmulab sweep`: runs a matrix of any size, goes on where it stopped, and keeps every result.
  */
 import { ResultStore, Sweep, SweepFolder, WorkerPool, planSweep, type RunExecutor, type SweepPlan, type SweepProgress } from '@mmulab/sweep';
+import { inPlace } from '@mmulab/runner';
 import type { Command } from 'commander';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { CommandContext } from '../command-entry';
 import { usage } from '../errors';
-import { ExitCode } from '../exit-code';
+import { ExitCode, interruptedCode } from '../exit-code';
 import { addPluginOption, addRunSettings, positive, type PluginOptions, type RunSettings } from '../options';
-import { naming } from '../sources';
 import { SweepDisplay, planText, summaryText } from '../sweep-display';
 import { findOpenSweep, openQueue, type OpenQueue, type QueueSettings } from '../sweep-queue';
 import { readSweepSource, sourceOf, type SweepSource } from '../sweep-source';
@@ -62,15 +62,20 @@ async function sweep(files: readonly string[], options: Options, context: Comman
   const queue = options.queue === undefined ? undefined : await openQueue(options.queue, note);
   try {
     const source = await readSource(files, options, context, queue);
-    const plan = naming(files[0] ?? 'sweep', () =>
-      planSweep(source.config, source.registry, { perVcpu: source.perVcpu ?? options.perVcpu ?? false }),
-    );
+    source.notes.forEach(note);
+    const plan = planOf(files[0], source, options);
     if (options.dryRun === true) context.terminal.out(planText(plan));
     else if (queue === undefined) await perform(plan, makePool(plan, source, options), options, context);
     else await queue.collecting(plan.document, options, note, executor => perform(plan, executor, options, context));
   } finally {
     await queue?.close();
   }
+}
+
+/** Errors name the file, if there is one. */
+function planOf(file: string | undefined, { config, registry, perVcpu }: SweepSource, options: Options): SweepPlan {
+  const plan = (): SweepPlan => planSweep(config, registry, { perVcpu: perVcpu ?? options.perVcpu ?? false });
+  return file === undefined ? plan() : inPlace(file, plan);
 }
 
 function checkOptions(files: readonly string[], { attach, queue }: Options, { commandLine }: CommandContext): void {
@@ -81,8 +86,7 @@ function checkOptions(files: readonly string[], { attach, queue }: Options, { co
 
 async function readSource(files: readonly string[], options: Options, context: CommandContext, queue: OpenQueue | undefined): Promise<SweepSource> {
   if (options.attach === undefined || queue === undefined) return readSweepSource(files, context.commandLine, options);
-  const { config, perVcpu, identity } = await findOpenSweep(queue, options.attach);
-  return { ...sourceOf(config, options, identity), perVcpu };
+  return sourceOf(await findOpenSweep(queue, options.attach), options);
 }
 
 function makePool(plan: SweepPlan, { registry }: SweepSource, options: Options): WorkerPool {
@@ -108,7 +112,8 @@ async function perform(plan: SweepPlan, executor: RunExecutor, options: Options,
     folder.close();
   }
   context.terminal.out(summaryText(folder, progress));
-  if (context.interrupted.aborted) context.exitWith(ExitCode.Interrupted);
+  const interrupted = interruptedCode(context.interrupted);
+  if (interrupted !== undefined) context.exitWith(interrupted);
   else if (folder.failures > 0 || folder.unmetRuns > 0) context.exitWith(ExitCode.Failed);
   return folder.done + folder.failures === plan.matrix.size;
 }

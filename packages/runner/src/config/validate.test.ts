@@ -188,7 +188,7 @@ describe('keys of a matrix', () => {
   it('of 1,000,000 values are refused at once, with the limit', () => {
     const values = Array<number>(1_000_000).fill(1);
     expect(messageOf(() => resolve({ workload, vary: { seed: values } }))).toBe(
-      'CONFIG_TOO_MANY_RUNS: vary: 1000000 combinations, expected at most 10000',
+      'CONFIG_TOO_MANY_RUNS: vary: 1000000 combinations, expected at most 10000 (mmulab sweep takes more; sample: { n: … } takes some of them)',
     );
     expect(codeOf(() => resolve({ workload, zip: { seed: values, ratio: values } }))).toBe('CONFIG_TOO_MANY_RUNS');
   });
