@@ -1,9 +1,11 @@
 /**
- * mmulab from code: `run` with the built-in plugins at hand.
+ * mmulab from code: `run` with the built-in plugins at hand, and `runCommand`, which is the command itself on whatever terminal it is given.
  */
 import type { RunResult } from '@mmulab/api';
 import { run as runWithPlugins, type RawConfig, type RunOptions } from '@mmulab/runner';
-import { BUILT_IN_PLUGINS, builtInDirectories } from './built-in';
+import { BUILT_IN_PLUGINS, builtInDirectories, loadRegistry } from './built-in';
+import { ExitCode } from './exit-code';
+import { runCommand } from './program';
 
 /**
  * Runs a config with the built-in backends and workloads, and those of plugins it names.
@@ -15,7 +17,8 @@ export function run(config: RawConfig | string, options: RunOptions = {}): reado
   return runWithPlugins(config, { ...options, plugins: [...builtInDirectories(), ...(options.plugins ?? [])] });
 }
 
-export { BUILT_IN_PLUGINS };
+export { BUILT_IN_PLUGINS, ExitCode, loadRegistry, runCommand };
+export type { Progress, Terminal } from './terminal';
 export type { RawConfig, RunOptions } from '@mmulab/runner';
 export type { RunResult } from '@mmulab/api';
 export { MmulabError } from '@mmulab/api';
