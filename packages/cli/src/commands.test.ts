@@ -217,7 +217,7 @@ describe('compare', () => {
     const broken = scratchFile('r.json', JSON.stringify({ schema: 'mmulab.result.v1', name: 'x', config: {}, phases: [{ phase: 'p' }] }));
     const { code, err } = record('compare', broken, broken);
     expect(code).toBe(2);
-    expect(err).toMatch(/RESULT_MALFORMED: .*r\.json: phases: expected a list of phases/);
+    expect(err).toMatch(/RESULT_MALFORMED: .*r\.json: totals: expected counters/);
   });
 });
 

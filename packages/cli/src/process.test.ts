@@ -35,7 +35,7 @@ describe('the process', () => {
   });
 
   it('writes results to stdout and everything else to stderr', () => {
-    const { stdout, stderr } = run('run', '--format', 'json', '--kernel', '6.1.50', '--', 'dirty_log_perf_test', '-b', '4M');
+    const { stdout, stderr } = run('run', '--format', 'json', '--kernel', '9.1', '--', 'dirty_log_perf_test', '-b', '4M');
     expect(JSON.parse(stdout)).toMatchObject({ schema: 'mmulab.result.v1' });
     expect(stderr).toMatch(/^note: /);
     expect(stderr).not.toContain('░');
