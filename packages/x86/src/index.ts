@@ -5,7 +5,7 @@
 export { Ev, x86Events } from './events';
 export { x86HostOptions, x86Options } from './options';
 export { x86Profiles, x86Switches } from './switches';
-export { Spte, SpteAttrs, TableBit, spteDescriptor } from './spte';
+export { Spte, SpteAttrs, TableBit } from './spte';
 export { tdpDefinition } from './tdp/definition';
 export { TdpBackend } from './tdp/tdp-backend';
 export { shadowDefinition } from './shadow/definition';
