@@ -25,7 +25,7 @@ describe('control characters', () => {
   });
 
   it('in arguments, notes, progress and what validate and init print are spelt', () => {
-    const config = scratchFile(`${RED}.yaml`, 'backend: {name: x86-tdp, kernel: '9.1'}\nworkload: dirty_log_perf_test -b 4M\n');
+    const config = scratchFile(`${RED}.yaml`, 'backend: {name: x86-tdp, kernel: 9.1}\nworkload: dirty_log_perf_test -b 4M\n');
     const { out, err } = record('validate', config);
     expect([OBEYED.test(out), OBEYED.test(err), out.includes('\\x1b[31mred.yaml: valid')]).toEqual([false, false, true]);
     expect(record('explain', RED)).toMatchObject({ code: 2, err: expect.stringContaining('\\x1b[31mred') as string });
