@@ -1,5 +1,5 @@
 /**
- * Lint rules: type-aware over sources and tests alike, through the one project tsconfig.test.json. It reads other packages as built, so
+ * Lint rules: type-aware over sources and tests alike, through the one project tsconfig.test.json (pages for browsers: tsconfig.page.json). It reads other packages as built, so
  * `npm run lint` builds first. Each rule beyond the recommended ones stands for a sentence of CONTRIBUTING.md.
  */
 import js from '@eslint/js';
@@ -11,13 +11,15 @@ const noEnum = { selector: 'TSEnumDeclaration', message: 'Use an `as const` obje
 const noLazyImport = { selector: 'ImportExpression', message: 'Load lazily with require(): import() does not run under jest.' };
 
 export default defineConfig(
-  { ignores: ['**/lib/', '**/node_modules/', 'coverage/', 'mmulab-out/', '.nx/'] },
+  { ignores: ['**/lib/', '**/assets/', '**/node_modules/', 'coverage/', 'mmulab-out/', '.nx/'] },
   js.configs.recommended,
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     extends: [tseslint.configs.recommendedTypeChecked],
-    languageOptions: { parserOptions: { project: './tsconfig.test.json', tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: { project: ['./tsconfig.test.json', './packages/report/tsconfig.page.json'], tsconfigRootDir: import.meta.dirname },
+    },
     rules: {
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
       '@typescript-eslint/explicit-module-boundary-types': 'error',
@@ -29,7 +31,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['**/*.test.ts'],
+    files: ['**/*.test.ts', '**/*.test.tsx'],
     rules: {
       // expect(object.method) hands a method over without calling it.
       '@typescript-eslint/unbound-method': 'off',

@@ -60,5 +60,6 @@ if (!options.has('--no-build')) {
   if (!existsSync(join(root, 'packages', 'api', 'lib'))) console.error('mmulab: building (once) ...');
   run('tsc', ['-b'], toStderr);
 }
-if (options.has('--check-tests')) run('tsc', ['-p', 'tsconfig.test.json'], toStderr);
+const checked = ['tsconfig.test.json', join('packages', 'report', 'tsconfig.page.json')];
+if (options.has('--check-tests')) for (const config of checked) run('tsc', ['-p', config], toStderr);
 if (args.length > 0) run(args[0] === 'node' ? process.execPath : args[0], args.slice(1));

@@ -2,7 +2,7 @@
  * The plugins that come with the command: dependencies of this package, loaded by name like any other.
  */
 import type { Catalog } from '@mmulab/report';
-import { Registry, hostMemoryValues } from '@mmulab/runner';
+import { hostMemoryValues, hostOptionSpecs, Registry } from '@mmulab/runner';
 import { dirname } from 'node:path';
 
 /** In the order in which their backends and workloads are listed; the first backend is the default one. */
@@ -38,7 +38,7 @@ function isInstalled(plugin: string): boolean {
 export function catalogOf(registries: readonly Registry[]): Catalog {
   const distinct = [...new Set(registries)];
   return {
-    backends: distinct.flatMap(registry => registry.backends()),
+    backends: distinct.flatMap(registry => registry.backends()).map(backend => ({ ...backend, hostOptions: hostOptionSpecs(backend) })),
     workloads: distinct.flatMap(registry => registry.workloads()),
     hostMemory: hostMemoryValues,
   };

@@ -7,6 +7,8 @@ import type { Terminal } from './terminal';
 /** What a command works with. */
 export interface CommandContext {
   readonly terminal: Terminal;
+  /** Everything that was typed after `mmulab`. */
+  readonly argv: readonly string[];
   /** What stands after `--`: the command line of a test, its name first. */
   readonly commandLine: readonly string[] | undefined;
   /** Ends the command with an exit code other than 0. */

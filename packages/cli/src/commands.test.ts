@@ -1,6 +1,7 @@
 /**
  * Every command with the built-in plugins, in this process: what it prints, and the code it ends with.
  */
+import { COUNTER_GROUPS } from '@mmulab/report';
 import type { RunResult } from '@mmulab/api';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -213,6 +214,49 @@ describe('compare', () => {
     expect(record('compare', scratchFile('m.yaml', config)).code).toBe(1);
   });
 
+  it('puts w beside w where one run logs from boot: 1,025 against 262,657 faults over 1 GiB of 2 MiB pages', () => {
+    const config = (rounds: string): string => `workload: access_rounds -b 1G -s anonymous_hugetlb_2mb -p ${rounds}\nbackend: { kernel: 6.1.192 }\n`;
+    const { code, out } = record('compare', scratchFile('later.yaml', config('w,r')), scratchFile('boot.yaml', config('D,w,r')));
+    expect(code).toBe(0);
+    expect(out).toMatch(/^1_w \/ 2_w .*\n(.+\n)* +page_fault +1,025 +262,657 +256x more$/m);
+    expect(out).toContain('No new difference: noop, 2_r / 3_r.');
+  });
+
+  it('fits one screen: the flagship comparison takes 25 lines', () => {
+    const test = ['execute_perf_test', '-v', '2', '-b', '1G', '-s', 'anonymous_hugetlb_1gb'];
+    const { out } = record('compare', '--kernel', '6.1.192', '--set', 'nx_huge_pages=Y', '--vary', 'huge_page_fault=zap,split', '--', ...test);
+    expect(out).toMatch(/page_fault +524,288 +1,024 +512x fewer/);
+    expect(out.split('\n').length).toBeLessThanOrEqual(25);
+  });
+
+  it('shows every counter that was asked for by name', () => {
+    const argv = ['--kernel', '6.1.192', '--set', 'nx_huge_pages=Y', '--counters', 'page_fault,pf_taken', '--vary', 'huge_page_fault=zap,split'];
+    expect(record('compare', ...argv, '--', 'execute_perf_test', '-b', '4M', '-s', 'anonymous_hugetlb_2mb').out).toMatch(/^ +pf_taken +1,024 +2 /m);
+  });
+
+  it('pivots one counter over two axes, and refuses wrong names before anything runs', () => {
+    const matrix = ['--vary', 'kernel=6.1,6.2', '--vary', 'vcpus=1,2', '--set', 'nx_huge_pages=Y'];
+    const test = ['--phases', 'execute', '--', 'execute_perf_test', '-b', '4M', '-s', 'anonymous_hugetlb_2mb'];
+    expect(record('compare', ...matrix, '--pivot', 'vcpus,kernel,page_fault', ...test).out).toMatch(/^2 +2,048 +4$/m);
+    for (const [pivot, code] of [
+      ['vcpu,kernel,page_fault', 'REPORT_UNKNOWN_AXIS: --pivot: vcpu: .*did you mean vcpus'],
+      ['vcpus,kernel,page_falt', 'REPORT_UNKNOWN_COUNTER: page_falt: .*did you mean page_fault'],
+      ['vcpus,kernel,time', 'REPORT_PIVOT_UNTIMED'],
+      ['vcpus,kernel', 'REPORT_PIVOT_FORM'],
+    ] as const) {
+      const { code: exit, err, progress } = record('compare', ...matrix, '--pivot', pivot, ...test);
+      expect([exit, progress]).toEqual([2, [undefined]]);
+      expect(err).toMatch(new RegExp(code));
+    }
+  });
+
+  it('refuses results of another version, and other documents, by name', () => {
+    for (const schema of ['mmulab.result.v0', 'mmulab.comparison.v1', 'mmulab.pivot.v1']) {
+      const saved = scratchFile('old.json', JSON.stringify({ schema, name: 'x' }));
+      expect(record('compare', saved, saved)).toMatchObject({ code: 2, err: expect.stringContaining(`schema is ${schema}`) as string });
+    }
+  });
+
   it('refuses results with parts missing, naming file and part', () => {
     const broken = scratchFile('r.json', JSON.stringify({ schema: 'mmulab.result.v1', name: 'x', config: {}, phases: [{ phase: 'p' }] }));
     const { code, err } = record('compare', broken, broken);
@@ -294,6 +338,13 @@ describe('list', () => {
     const events = JSON.parse(record('list', 'events', '--format', 'json').out) as { readonly name: string; readonly doc: string }[];
     expect(events.length).toBeGreaterThan(60);
     expect(events.filter(event => event.doc.length < 5)).toEqual([]);
+  });
+
+  it('knows every counter that a comparison folds', () => {
+    const events = JSON.parse(record('list', 'events', '--format', 'json').out) as { readonly name: string }[];
+    const isKnown = (pattern: string): boolean =>
+      events.some(({ name }) => name === pattern || (pattern.endsWith('*') && name.startsWith(pattern.slice(0, -1))));
+    expect(COUNTER_GROUPS.flatMap(({ lead, also }) => [lead, ...also]).filter(name => !isKnown(name))).toEqual([]);
   });
 
   it('suggests the nearest list', () => {

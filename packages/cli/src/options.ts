@@ -117,6 +117,16 @@ export function addRunSettings(command: Command, without: readonly string[] = []
   return command;
 }
 
+/** `--html`, as typed. */
+export interface HtmlOptions {
+  readonly html?: string;
+}
+
+/** Adds `--html`. */
+export function addHtmlOption(command: Command): Command {
+  return command.option('--html <file>', 'write a report as one page that opens from disk');
+}
+
 /** Reads a whole number from 1 on. Throws `CLI_USAGE`. */
 export function positive(option: string): (text: string) => number {
   return text => {

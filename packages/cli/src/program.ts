@@ -129,6 +129,7 @@ function prepare({ own, commandLine }: Arguments, terminal: Terminal, interrupte
   let exitCode: number = ExitCode.Ok;
   const context: CommandContext = {
     terminal,
+    argv: commandLine === undefined ? own : [...own, '--', ...commandLine],
     commandLine,
     interrupted,
     exitWith: code => {

@@ -118,7 +118,7 @@ describe('two results side by side', () => {
 
   it('have heads no wider than it takes: words alone, a mere Y with its name and only where it differs from the first run', () => {
     const run = (mode: string, eager: string): RunResult => ({
-      ...zap,
+      ...(mode === 'zap' ? zap : split),
       config: { backend: { options: { eager_page_split: eager, huge_page_fault: mode } } },
     });
     const text = lines([run('zap', 'N'), run('split', 'N'), run('split', 'Y')]);
@@ -132,9 +132,33 @@ describe('two results side by side', () => {
   });
 
   it('leave out what is the same, and show it with --all', () => {
-    expect(cells(table.find(line => line.startsWith('populate ')))).toEqual(['populate', '(no difference)']);
+    expect(table).toContain('No new difference: populate.');
+    expect(table.filter(line => line.startsWith('populate '))).toEqual([]);
     const all = lines([zap, split], 'table', { ...view, all: true });
     expect(cells(all.find(line => line.startsWith('populate ')))).toEqual(['populate', 'page_fault', '514', '514', 'same']);
+  });
+
+  it('are folded to one line per story, unless the reader names counters or wants all', () => {
+    const of = (faults: number, mode: string): RunResult =>
+      result({ execute: { page_fault: faults, pf_taken: faults, exit: faults } }, { options: { huge_page_fault: mode } });
+    const runs = [of(8, 'zap'), of(2, 'split')];
+    const counters = (seen: View): string[] => lines(runs, 'table', seen).flatMap(line => /(\w+) +8 +2 /.exec(line)?.[1] ?? []);
+    expect(counters(view)).toEqual(['page_fault']);
+    expect(counters({ ...view, unfolded: true })).toEqual(['page_fault', 'pf_taken', 'exit']);
+    expect(counters({ ...view, all: true })).toEqual(['page_fault', 'pf_taken', 'exit']);
+  });
+
+  it('show a gauge where it came to differ and not in every phase after that', () => {
+    const of = (pages: number): RunResult =>
+      result({ 1: { pages_4k: pages }, 2: { pages_4k: pages }, 3: { pages_4k: 2 * pages } }, { options: { pages } });
+    const text = lines([of(1), of(512)]).filter(line => line.includes('512x more'));
+    expect(text.map(line => cells(line)[0])).toEqual(['1', '3', 'total']);
+  });
+
+  it('say so in one line where nothing differs at all', () => {
+    const text = lines([zap, { ...zap, config: split.config }]);
+    expect(text).toContain('No difference in any phase.');
+    expect(text.filter(line => line.includes('No new difference'))).toEqual([]);
   });
 
   it('keep a run and its change in one block on a narrow terminal', () => {
@@ -155,6 +179,31 @@ describe('what ran', () => {
     expect(text).toContain('x86-tdp, kernel 6.1: execute_perf_test bytes=1G');
     expect(text).toContain('vm.vcpus: 1 | 2');
     expect(text.filter(line => line.includes('workload.options.vcpus'))).toEqual([]);
+  });
+});
+
+describe('three architectures side by side', () => {
+  const of = (name: string, counters: CounterValues, options = {}): RunResult => {
+    const run = result({ p: counters }, {});
+    return { ...run, config: { backend: { name, options }, workload: { name: 't', options: { bytes: 4096 } } } };
+  };
+  const runs = [
+    of('x86', { page_fault: 5, pf_taken: 5, exit: 5 }),
+    of('x86-shadow', { page_fault: 9, pf_taken: 9, exit: 9 }),
+    of('arm64', { guest_abort: 7, exit: 7 }),
+  ];
+
+  it('have the counters all of them have first, then of the others those that lead a story', () => {
+    const counters = lines(runs).flatMap(line => /^(?:p|total)? +(\S+) +(?:[\d-])/.exec(line)?.[1] ?? []);
+    expect(counters).toEqual(['exit', 'page_fault', 'guest_abort']);
+  });
+
+  it('say in one line what they share', () => {
+    expect(lines(runs)).toContain('t bytes=4K');
+  });
+
+  it('show no zeros of counters that others do not have', () => {
+    expect(lines([of('x86', { exit: 1, page_fault: 0 }), of('arm64', { exit: 2 })]).join('\n')).not.toContain('page_fault');
   });
 });
 
@@ -197,6 +246,19 @@ describe('aligning phases', () => {
     expect(comparison?.phases.map(phase => phase.phase)).toEqual(['populate', 'dirty_1', 'dirty_2', 'disable']);
     expect(comparison?.phases[2]?.counters).toEqual([{ counter: 'f', values: [undefined, 9] }]);
     expect(cells(lines([short, long]).find(line => line.startsWith('dirty_2 ')))).toEqual(['dirty_2', 'f', '-', '9']);
+  });
+
+  it('puts w beside w where a host operation came in front, and says both names', () => {
+    const plain = result({ '1_w': { f: 1025 }, '2_r': { f: 0 } }, { options: { n: 1 } });
+    const logged = result({ '1_D': { f: 0 }, '2_w': { f: 262657 }, '3_r': { f: 0 } }, { options: { n: 2 } });
+    const table = lines([plain, logged]);
+    expect(cells(table.find(line => line.startsWith('1_w ')))).toEqual(['1_w / 2_w', 'f', '1,025', '262,657', '256x more']);
+    const document = JSON.parse(lines([plain, logged], 'json').join('\n')) as { groups: { phases: { phase: string; names?: unknown }[] }[] };
+    expect(document.groups[0]?.phases.map(({ phase, names }) => [phase, names])).toEqual([
+      ['1_D', [null, '1_D']],
+      ['1_w / 2_w', ['1_w', '2_w']],
+      ['2_r / 3_r', ['2_r', '3_r']],
+    ]);
   });
 
   it('puts counters that only one backend has beside the shared ones', () => {

@@ -1,10 +1,11 @@
 /**
- * Results side by side: phases aligned by name, every counter of every run, and how each run compares with the first.
+ * Results side by side: phases aligned by what they do, every counter of every run, those that all runs have first, and how each run compares with the first.
  *
  * Runs of different workloads have nothing to say to each other; a matrix over workloads, or over their sizes, falls apart into one comparison per
  * workload.
  */
 import type { PhaseResult, RunResult } from '@mmulab/api';
+import { alignPhases } from './align';
 import { nothingToCompare } from './errors';
 import { counterNames } from './results';
 import { configValue, differingSettings, runLabels, type Setting } from './settings';
@@ -19,9 +20,13 @@ export interface ComparedCounter {
 
 /** One phase in all runs. */
 export interface ComparedPhase {
+  /** The phase's name, or `1_w / 2_w` where the runs number it differently. */
   readonly phase: string;
+  /** Per run the name it has there; undefined where a run has no such phase. */
+  readonly names: readonly (string | undefined)[];
   /** Predicted times in ns; absent when no run has one. */
   readonly timesNs?: readonly (number | undefined)[];
+  /** In the order of the backends, those that all runs have first. */
   readonly counters: readonly ComparedCounter[];
 }
 
@@ -45,7 +50,7 @@ export function compareResults(results: readonly RunResult[]): readonly Comparis
   if (results.length < 2) throw nothingToCompare(results.length);
   const groupings = [['workload'], ['workload', 'name']].map(path => groupBy(results, path));
   const fine = groupings.find(groups => groups.every(group => group.length > 1)) ?? [results];
-  return fine.map(compareGroup);
+  return fine.map(compareRuns);
 }
 
 /** Results with the same part of the config together, groups in the order of their first members. */
@@ -60,56 +65,43 @@ function groupBy(results: readonly RunResult[], path: readonly string[]): readon
   return [...groups.values()];
 }
 
-function compareGroup(runs: readonly RunResult[]): Comparison {
+/** Lays runs side by side, all of them, whatever their workloads. */
+export function compareRuns(runs: readonly RunResult[]): Comparison {
   const byName = runs.map(run => new Map(run.phases.map(phase => [phase.phase, phase])));
-  const phases = mergeOrders(runs.map(run => run.phases.map(phase => phase.phase)));
+  const aligned = alignPhases(runs.map(run => run.phases.map(phase => phase.phase)));
+  const phaseOf = (name: string | undefined, run: number): PhaseResult | undefined => (name === undefined ? undefined : byName[run]?.get(name));
+  const totals = runs.map(run => ({ phase: 'total', counters: run.totals.counters, vcpus: [] }));
   return {
     runs,
     labels: runLabels(runs),
     settings: differingSettings(runs),
-    phases: phases.map(name =>
-      comparePhase(
-        name,
-        byName.map(map => map.get(name)),
-      ),
-    ),
-    totals: comparePhase(
-      'total',
-      runs.map(run => ({ phase: 'total', counters: run.totals.counters, vcpus: [] })),
-    ),
+    phases: aligned.map(({ name, names }) => comparePhase(name, names.map(phaseOf))),
+    totals: comparePhase('total', totals),
   };
-}
-
-/** All names, each list's order kept: what only a later list has goes behind the name it follows there. */
-function mergeOrders(lists: readonly (readonly string[])[]): string[] {
-  const merged: string[] = [];
-  const known = new Set<string>();
-  for (const list of lists) {
-    let at = 0;
-    for (const name of list) {
-      // Mostly every run has the same phases: what is looked for stands next.
-      if (merged[at] !== name && known.has(name)) at = merged.indexOf(name);
-      else if (merged[at] !== name) merged.splice(at, 0, name);
-      known.add(name);
-      at++;
-    }
-  }
-  return merged;
 }
 
 function comparePhase(name: string, phases: readonly (PhaseResult | undefined)[]): ComparedPhase {
-  const counters = counterNames(phases.map(phase => phase?.counters ?? {}));
   const timesNs = phases.map(phase => phase?.time?.predictedNs);
   return {
     phase: name,
+    names: phases.map(phase => phase?.phase),
     ...(timesNs.some(timeNs => timeNs !== undefined) ? { timesNs } : {}),
-    counters: counters.map(counter => ({ counter, values: phases.map(phase => phase?.counters[counter]) })),
+    counters: sharedFirst(phases).map(counter => ({ counter, values: phases.map(phase => phase?.counters[counter]) })),
   };
 }
 
-/** Whether all runs have the same value. */
+/** Names of all counters, those that every run with this phase has before those of one architecture alone. */
+function sharedFirst(phases: readonly (PhaseResult | undefined)[]): readonly string[] {
+  const there = phases.flatMap(phase => (phase === undefined ? [] : [phase.counters]));
+  const names = counterNames(there);
+  const isShared = (name: string): boolean => there.every(counters => counters[name] !== undefined);
+  return [...names.filter(isShared), ...names.filter(name => !isShared(name))];
+}
+
+/** Whether all runs have the same value; a counter that some runs do not have is the same where the others count nothing. */
 export function isSameInAll(values: readonly (number | undefined)[]): boolean {
-  return values.every(value => value === values[0]);
+  const isAbsent = values.some(value => value === undefined);
+  return values.every(value => (isAbsent ? (value ?? 0) === 0 : value === values[0]));
 }
 
 /** The comparison as a document (`mmulab.comparison.v1`): ratios are run / first run, `null` where there is none. */
@@ -131,6 +123,7 @@ export function comparisonDocument(comparisons: readonly Comparison[]): unknown 
 function phaseDocument(phase: ComparedPhase): unknown {
   return {
     phase: phase.phase,
+    ...(phase.names.every(name => name === phase.phase) ? {} : { names: phase.names.map(name => name ?? null) }),
     ...(phase.timesNs === undefined ? {} : { timeNs: valuesDocument(phase.timesNs) }),
     counters: Object.fromEntries(phase.counters.map(({ counter, values }) => [counter, valuesDocument(values)])),
   };

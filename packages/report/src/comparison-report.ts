@@ -1,14 +1,16 @@
 /**
- * A comparison as a report: per workload one sheet, its rows the counters that differ, phase by phase, with the change in words.
+ * A comparison as a report: per workload one sheet, its rows the counters that differ, phase by phase, with the change in words. Counters that tell one story in
+ * several ways are folded under the one a person would name (counter-groups.ts), and phases without a difference into a line.
  */
 import type { RunResult } from '@mmulab/api';
-import { comparisonDocument, isSameInAll, type ComparedPhase, type Comparison } from './compare';
-import { describeRun, EMPTY_CATALOG, GUEST_MODE, followsFromKernel, type Catalog } from './describe';
+import { comparisonDocument, isSameInAll, type ComparedCounter, type ComparedPhase, type Comparison } from './compare';
+import { foldCounters, type FoldedCounters } from './counter-groups';
+import { describeRuns, EMPTY_CATALOG, followsFromKernel, GUEST_MODE, type Catalog } from './describe';
 import { foldIterations } from './iterations';
 import { formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
 import type { CsvRows, Report, View } from './reporter';
 import { foldNotes } from './results';
-import { leadingCounters, selftestLabel } from './selftest-lines';
+import { isGauge, leadingCounters, selftestLabel } from './selftest-lines';
 import { configValue, type Setting } from './settings';
 import type { Cell, Column, Sheet, TonedCell } from './sheet';
 
@@ -26,34 +28,55 @@ export function comparisonReport(comparisons: readonly Comparison[], catalog: Ca
   };
 }
 
-function comparisonSheet(comparison: Comparison, catalog: Catalog, view: View): Sheet {
-  const implied = (path: string): boolean => !view.all && followsFromKernel(path, comparison.runs, catalog);
+/** A comparison as one sheet. */
+export function comparisonSheet(comparison: Comparison, catalog: Catalog, view: View): Sheet {
   const phases = new Map(comparison.phases.map(phase => [phase.phase, phase]));
   const folds = foldIterations([...phases.keys()], (a, b) => samePhase(phases.get(a), phases.get(b)));
-  const rows = folds.flatMap(fold => {
+  const before = new Map(comparison.phases.map((phase, at) => [phase.phase, comparison.phases[at - 1]]));
+  const shown = folds.flatMap(fold => {
     const phase = phases.get(fold.first);
-    return phase === undefined ? [] : phaseRows(fold.name, phase, view);
+    return phase === undefined ? [] : [phaseRows(fold.name, phase, before.get(fold.first), view)];
   });
+  const parts = comparison.phases.length > 1 ? [...shown, phaseRows('total', comparison.totals, undefined, view)] : shown;
   return {
     title: comparisonTitle(comparison),
-    lines: [...commonLines(comparison, catalog), ...comparison.settings.filter(({ path }) => !implied(path)).map(settingLine)],
+    lines: [...commonLines(comparison, catalog), ...tellingSettings(comparison, catalog, view).map(settingLine)],
     keys: 2,
     columns: [{ name: 'phase', align: 'left' }, { name: 'counter', align: 'left' }, ...comparison.labels.flatMap(runColumns(comparison.labels))],
-    rows: comparison.phases.length > 1 ? [...rows, ...phaseRows('total', comparison.totals, view)] : rows,
+    rows: parts.flatMap(part => part.rows),
     notes: [
       ...foldNotes(folds),
+      ...sameNotes(parts),
       ...(comparison.runs.length > 2 ? ['Changes are against the first run.'] : []),
-      ...(view.all ? [] : ['Counters that are the same in all runs are left out (--all shows them).']),
+      ...(view.all ? [] : [leftOutNote(parts.some(part => part.hasFolded))]),
     ],
   };
 }
 
-function samePhase(a: ComparedPhase | undefined, b: ComparedPhase | undefined): boolean {
+/** The settings a reader has to know: those that kernels and backends do not explain. */
+export function tellingSettings({ runs, settings }: Comparison, catalog: Catalog, { all }: Pick<View, 'all'>): readonly Setting[] {
+  return settings.filter(({ path }) => all || !followsFromKernel(path, runs, catalog));
+}
+
+function sameNotes(parts: readonly PhaseRows[]): string[] {
+  const same = parts.filter(part => part.rows.length === 0).map(part => part.name);
+  if (same.length === 0) return [];
+  return [same.length === parts.length ? 'No difference in any phase.' : `No new difference: ${same.join(', ')}.`];
+}
+
+function leftOutNote(hasFolded: boolean): string {
+  const kinds = hasFolded ? 'Counters that are the same in all runs, or tell the same as one shown,' : 'Counters that are the same in all runs';
+  return `${kinds} are left out (--all shows them).`;
+}
+
+/** Whether two phases show the same values. */
+export function samePhase(a: ComparedPhase | undefined, b: ComparedPhase | undefined): boolean {
   const values = (phase: ComparedPhase | undefined): string => JSON.stringify([phase?.timesNs, phase?.counters]);
   return values(a) === values(b);
 }
 
-function comparisonTitle(comparison: Comparison): string {
+/** The name that all runs bear in their configs, or what distinguishes them. */
+export function comparisonTitle(comparison: Comparison): string {
   const names = [...new Set(comparison.runs.map(baseName))];
   return names.length === 1 ? (names[0] ?? '') : comparison.labels.map(lines => lines.join(', ')).join(' | ');
 }
@@ -65,12 +88,22 @@ function baseName(run: RunResult): string {
 }
 
 /** What ran, as far as it is the same in all runs. */
-function commonLines({ runs, settings }: Comparison, catalog: Catalog): string[] {
-  const modes = new Set(runs.map(run => run.guestMode));
-  const differing = [...settings.flatMap(setting => [setting.path, ...setting.echoes]), ...(modes.size > 1 ? [GUEST_MODE] : [])];
-  const lines = [...new Set(runs.map(run => describeRun(run, catalog, differing)))].filter(line => line !== '');
-  const modeLine = modes.size > 1 ? [`guest mode: ${runs.map(run => run.guestMode ?? 'none').join(' | ')}`] : [];
-  return [...(lines.length === 1 ? lines : []), ...modeLine];
+function commonLines(comparison: Comparison, catalog: Catalog): string[] {
+  const line = sharedSettings(comparison, catalog);
+  return [...(line === '' ? [] : [line]), ...guestModeLines(comparison)];
+}
+
+/** The guest modes of the runs, where they are not the same. */
+function guestModeLines({ runs }: Comparison): string[] {
+  const modes = runs.map(run => run.guestMode);
+  return new Set(modes).size > 1 ? [`guest mode: ${modes.map(mode => mode ?? 'none').join(' | ')}`] : [];
+}
+
+/** What all runs share, in one line. */
+export function sharedSettings(comparison: Comparison, catalog: Catalog): string {
+  const { runs, settings } = comparison;
+  const differing = settings.flatMap(setting => [setting.path, ...setting.echoes]);
+  return describeRuns(runs, catalog, guestModeLines(comparison).length > 0 ? [...differing, GUEST_MODE] : differing);
 }
 
 function settingLine(setting: Setting): string {
@@ -95,18 +128,38 @@ function headOf(label: readonly string[], run: number, first: readonly string[])
   return (telling.length === 0 ? label : telling).map(line => (isWord(line) ? line.slice(line.indexOf('=') + 1) : line));
 }
 
-/** The rows of a phase; its name stands in the first. A phase in which nothing differs says so in one row. */
-function phaseRows(name: string, phase: ComparedPhase, view: View): Cell[][] {
-  const shown = phase.counters.filter(({ values }) => view.all || !isSameInAll(values));
-  const times = phase.timesNs === undefined ? [] : [['predicted time', ...timeCells(phase.timesNs)]];
-  const rows: Cell[][] = [...times, ...shown.map(({ counter, values }) => [counter, ...countCells(values)])];
-  if (rows.length === 0) rows.push(['(no difference)', ...emptyCells(phase)]);
-  return rows.map((row, index) => [index === 0 ? { value: name, tone: 'strong' as const } : '', ...row]);
+/** Rows of a part of the table. */
+interface PhaseRows {
+  readonly name: string;
+  readonly rows: readonly Cell[][];
+  /** Whether counters that differ are folded under others. */
+  readonly hasFolded: boolean;
 }
 
-function emptyCells(phase: ComparedPhase): Cell[] {
-  const runs = phase.counters[0]?.values.length ?? 1;
-  return Array.from({ length: 2 * runs - 1 }, () => '');
+/** The rows of a phase; its name stands in the first. There are none where nothing differs. */
+function phaseRows(name: string, phase: ComparedPhase, before: ComparedPhase | undefined, view: View): PhaseRows {
+  const { shown, isFolded } = shownCounters(phase, before, view);
+  const times = phase.timesNs === undefined ? [] : [['predicted time', ...timeCells(phase.timesNs)]];
+  const rows: Cell[][] = [...times, ...shown.map(({ counter, values }) => [counter, ...countCells(values)])];
+  return { name, rows: rows.map((row, index) => [index === 0 ? { value: name, tone: 'strong' as const } : '', ...row]), hasFolded: isFolded };
+}
+
+/**
+ * The counters that a reader is shown of a phase, and what is folded under them: those that differ, each story once. A gauge is shown where it came to differ, not in
+ * every phase after that.
+ * @param before the phase in front, if there is one
+ */
+export function shownCounters(
+  phase: ComparedPhase,
+  before: ComparedPhase | undefined,
+  { all, unfolded }: Pick<View, 'all' | 'unfolded'>,
+): FoldedCounters<ComparedCounter> {
+  if (all) return { shown: phase.counters, under: new Map(), isFolded: false };
+  const earlier = new Map(before?.counters.map(({ counter, values }) => [counter, values]));
+  const isCarried = ({ counter, values }: ComparedCounter): boolean =>
+    isGauge(counter) && values.every((value, run) => value === undefined || value === earlier.get(counter)?.[run]);
+  const news = phase.counters.filter(one => !isSameInAll(one.values) && !isCarried(one));
+  return unfolded === true ? { shown: news, under: new Map(), isFolded: false } : foldCounters(news);
 }
 
 function countCells(values: readonly (number | undefined)[]): Cell[] {

@@ -12,6 +12,11 @@ export function* renderCsv(report: Report, view: View): Iterable<string> {
   for (const row of rows) yield csvLine(row);
 }
 
+/** Rows under their header as CSV, in one text. */
+export function csvText(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  return [header, ...rows].map(csvLine).join('');
+}
+
 function csvLine(row: readonly (string | number)[]): string {
   return `${row.map(csvField).join(',')}\n`;
 }

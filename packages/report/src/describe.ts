@@ -21,23 +21,40 @@ export const GUEST_MODE = 'guestMode';
 /** Options of a workload that are said whatever they are. */
 const ALWAYS_SAID = ['vcpus', 'bytes', 'backing'];
 
+/** Describes a run: `x86-tdp, kernel 6.1.192, eager_page_split=N: dirty_log_perf_test vcpus=2 bytes=16M`. */
+export function describeRun(run: RunResult, catalog: Catalog): string {
+  return describeRuns([run], catalog, []);
+}
+
 /**
- * Describes a run: `x86-tdp, kernel 6.1.192, eager_page_split=N: dirty_log_perf_test vcpus=2 bytes=16M`.
- * @param except paths of settings that are said elsewhere
+ * Describes what several runs share, in one line of the same form: what is special in any of them and the same in all.
+ * @param except paths of settings that differ, which are said elsewhere
  */
-export function describeRun({ config, guestMode }: RunResult, catalog: Catalog, except: readonly string[] = []): string {
-  const said = (...path: string[]): string => (except.includes(path.join('.')) ? '' : textAt(config, ...path));
-  const kernel = said('backend', 'kernel');
-  const backend = [said('backend', 'name'), kernel === '' ? '' : `kernel ${kernel}`, ...machineOptions(config, catalog, except)];
-  const mode = guestMode === undefined || except.includes(GUEST_MODE) ? '' : `(guest mode ${guestMode})`;
-  const workload = [said('workload', 'name'), ...workloadOptions(config, catalog, except), mode];
+export function describeRuns(runs: readonly RunResult[], catalog: Catalog, except: readonly string[]): string {
+  const backend = runs.flatMap(({ config }) => backendWords(config, catalog, except));
+  const workload = runs.flatMap(run => workloadWords(run, catalog, except));
   return [join(backend, ', '), join(workload, ' ')].filter(part => part !== '').join(': ');
+}
+
+function backendWords(config: Config, catalog: Catalog, except: readonly string[]): string[] {
+  const kernel = wordAt(config, except, 'backend', 'kernel');
+  return [wordAt(config, except, 'backend', 'name'), kernel === '' ? '' : `kernel ${kernel}`, ...machineOptions(config, catalog, except)];
+}
+
+function workloadWords({ config, guestMode }: RunResult, catalog: Catalog, except: readonly string[]): string[] {
+  const mode = guestMode === undefined || except.includes(GUEST_MODE) ? '' : `(guest mode ${guestMode})`;
+  return [wordAt(config, except, 'workload', 'name'), ...workloadOptions(config, catalog, except), mode];
+}
+
+function wordAt(config: Config, except: readonly string[], ...path: string[]): string {
+  return except.includes(path.join('.')) ? '' : textAt(config, ...path);
 }
 
 type Config = RunResult['config'];
 
+/** Words joined, each once. */
 function join(words: readonly string[], separator: string): string {
-  return words.filter(word => word !== '').join(separator);
+  return [...new Set(words)].filter(word => word !== '').join(separator);
 }
 
 function textAt(config: Config, ...path: string[]): string {
@@ -45,7 +62,10 @@ function textAt(config: Config, ...path: string[]): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** Whether a setting is a switch that has, in every run, the value its kernel has: then the kernels say it all. */
+/**
+ * Whether a setting has, in every run, the value that its kernel or its backend's usual host has: then kernels and backends say it all. A backend without such a
+ * setting has it so too.
+ */
 export function followsFromKernel(path: string, runs: readonly RunResult[], catalog: Catalog): boolean {
   const place = ['backend.options.', 'host.'].find(prefix => path.startsWith(prefix));
   if (place === undefined) return false;
@@ -53,13 +73,18 @@ export function followsFromKernel(path: string, runs: readonly RunResult[], cata
   return runs.every(({ config }) => {
     const backend = backendOf(config, catalog.backends);
     if (backend === undefined) return false;
-    const implied = place === 'host.' ? hostMemory(config, backend, catalog) : kernelOptions(config, backend);
+    const implied = place === 'host.' ? usualHost(config, backend, catalog) : kernelOptions(config, backend);
     return implied[name] === configValue(config, ...path.split('.'));
   });
 }
 
 function hostMemory(config: Config, backend: BackendDefinition, catalog: Catalog): OptionValues {
   return catalog.hostMemory?.(backend, textAt(config, 'backend', 'kernel')) ?? {};
+}
+
+/** The host as a run with this kernel has it when nobody says otherwise. */
+function usualHost(config: Config, backend: BackendDefinition, catalog: Catalog): OptionValues {
+  return { ...defaultsOf(backend.hostOptions), ...hostMemory(config, backend, catalog) };
 }
 
 function backendOf(config: Config, backends: Catalog['backends']): BackendDefinition | undefined {
@@ -77,11 +102,11 @@ function machineOptions(config: Config, catalog: Catalog, except: readonly strin
   const backend = backendOf(config, catalog.backends);
   if (backend === undefined) return [];
   const usual = kernelOptions(config, backend);
-  const usualHost = { ...defaultsOf(backend.hostOptions), ...hostMemory(config, backend, catalog) };
+  const host = usualHost(config, backend, catalog);
   const isUsual = (values: OptionValues, name: string, value: unknown): boolean => values[name] === undefined || values[name] === value;
   return [
     ...optionsAt(config, ['backend', 'options'], except, (name, value) => !isUsual(usual, name, value)),
-    ...optionsAt(config, ['host'], except, (name, value) => !isUsual(usualHost, name, value)),
+    ...optionsAt(config, ['host'], except, (name, value) => !isUsual(host, name, value)),
   ];
 }
 

@@ -24,7 +24,8 @@ function markdownSheet(sheet: Sheet): string {
   return `${parts.join('\n\n')}\n`;
 }
 
-function pipeTable(sheet: Sheet): string {
+/** The columns and rows of a sheet in the pipe syntax. */
+export function pipeTable(sheet: Pick<Sheet, 'columns' | 'rows'>): string {
   const head = sheet.columns.map(column => escapeCell(column.name));
   const rule = sheet.columns.map(column => (column.align === 'right' ? '---:' : '---'));
   return [head, rule, ...sheet.rows.map(row => row.map(markdownCell))].map(cells => `| ${cells.join(' | ')} |`).join('\n');

@@ -16,6 +16,8 @@ import { renderTable } from './table';
 export interface View {
   /** Zero counters too, and what is the same in all runs. */
   readonly all: boolean;
+  /** A comparison shows every counter that differs, and folds none under another: the reader named the counters. */
+  readonly unfolded?: boolean;
   /** Whether the output may carry colours. */
   readonly color: boolean;
   /** Width of the terminal in characters. */

@@ -41,7 +41,8 @@ function runTitles(results: readonly RunResult[]): readonly string[] {
   return results.map(({ name }, run) => ((bearers.get(name) ?? 0) < 2 ? name : `${name} [${(labels[run] ?? []).join(', ')}]`));
 }
 
-function resultSheet(result: RunResult, title: string, catalog: Catalog, view: View): Sheet {
+/** A result as one sheet: counters as rows, phases as columns. */
+export function resultSheet(result: RunResult, title: string, catalog: Catalog, view: View): Sheet {
   const phases = new Map(result.phases.map(phase => [phase.phase, phase]));
   const folds = foldIterations([...phases.keys()], (a, b) => samePhase(phases.get(a), phases.get(b)));
   const shown = folds.map(fold => phases.get(fold.first)).filter(phase => phase !== undefined);

@@ -44,8 +44,10 @@ function padded(label: string): string {
   return `${label.padEnd(30)}: `;
 }
 
-/** Counters that hold a level rather than what happened in a phase. */
-const GAUGE = /^(pages_|nx_lpage_splits$)/;
+/** Whether a counter holds a level rather than what happened in a phase. */
+export function isGauge(counter: string): boolean {
+  return /^(pages_|nx_lpage_splits$)/.test(counter);
+}
 
 /** @param title the run's name as it stands above its lines @returns one line per phase. */
 export function selftestLines(result: RunResult, title: string): readonly string[] {
@@ -76,7 +78,7 @@ function phaseCounts(phase: PhaseResult): string {
 
 /** Counters that fit a line: no part of another one there (`page_fault.write` is a part of `page_fault`), and no gauges. */
 export function leadingCounters(names: readonly string[]): readonly string[] {
-  return names.filter(name => !GAUGE.test(name) && !names.some(whole => name.startsWith(`${whole}.`)));
+  return names.filter(name => !isGauge(name) && !names.some(whole => name.startsWith(`${whole}.`)));
 }
 
 /** dirty_log_perf_test ends with the time that getting and clearing the log took over all iterations. */

@@ -21,9 +21,9 @@ const LEADING = ['backend.name', 'backend.kernel', 'workload.name'];
 /** Parts of a config that say nothing about what ran. */
 const IMMATERIAL = new Set(['name', 'schema', 'thresholds', 'plugins', 'extends', 'vary', 'zip']);
 
-/** The settings in which the runs' configs differ, in the order of the configs, kernel and backend first. */
-export function differingSettings(results: readonly RunResult[]): readonly Setting[] {
-  const configs = results.map(result => flatten(result.config));
+/** The settings in which the runs' configs differ, in the order of the configs, kernel and backend first. The runs need not have run. */
+export function differingSettings(runs: readonly Pick<RunResult, 'config'>[]): readonly Setting[] {
+  const configs = runs.map(run => flatten(run.config));
   const paths = [...new Set(configs.flatMap(config => [...config.keys()]))];
   const differing = paths
     .map(path => ({ path, name: settingName(path), values: configs.map(config => config.get(path) ?? '-'), echoes: [] }))

@@ -4,6 +4,7 @@
  * statement is compared, and each offence is named as file:line. A row whose package is not there is passed over; a package without a row is an
  * offence.
  *
+ * The files of a page for browsers (src/html/page) are bundled when they are built, so what they import is a development dependency.
  * Tests may beside that import the testkit and their own package by name: they meet packages as users do, built.
  */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
@@ -81,9 +82,9 @@ interface Allowance {
   readonly others: readonly string[];
 }
 
-function allowanceOf(name: string, row: Row, isTest: boolean): Allowance {
+function allowanceOf(name: string, row: Row, isTest: boolean, isBundled: boolean): Allowance {
   const manifest = parse<Manifest>(`packages/${name}/package.json`);
-  const others = Object.keys(manifest.dependencies ?? {});
+  const others = [...Object.keys(manifest.dependencies ?? {}), ...(isBundled ? Object.keys(manifest.devDependencies ?? {}) : [])];
   if (!isTest) return { ours: row.imports, others };
   const forTests = [...Object.keys(manifest.devDependencies ?? {}), ...Object.keys(rootManifest.devDependencies ?? {})];
   return { ours: [...row.imports, ...(row.loads ?? []), ...(row.tests ?? []), 'testkit', name], others: [...others, ...forTests] };
@@ -107,7 +108,7 @@ function objection(name: string, file: string, specifier: string, allowed: Allow
 }
 
 function importOffences(name: string, row: Row, file: string, text: string): string[] {
-  const allowed = allowanceOf(name, row, file.endsWith('.test.ts'));
+  const allowed = allowanceOf(name, row, /\.test\.tsx?$/.test(file), file.includes('/src/html/page/'));
   return ts.preProcessFile(text, true, true).importedFiles.flatMap(({ fileName, pos }) => {
     const why = objection(name, file, fileName, allowed);
     return why === undefined ? [] : [`${file}:${text.slice(0, pos).split('\n').length}: '${fileName}' ${why}`];
@@ -118,7 +119,7 @@ function importOffences(name: string, row: Row, file: string, text: string): str
 function sourcesOf(name: string): string[] {
   const src = join(root, 'packages', name, 'src');
   if (!existsSync(src)) return [];
-  const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts'));
+  const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(file => /\.tsx?$/.test(file));
   return files.map(file => relative(root, join(src, file)).split(sep).join('/')).sort();
 }
 

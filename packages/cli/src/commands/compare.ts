@@ -1,36 +1,27 @@
 /**
  * `mmulab compare`: puts runs or saved results side by side.
  */
-import type { RunResult } from '@mmulab/api';
-import { readImport, resultOf } from '@mmulab/import';
-import { compareResults, comparisonReport, renderParts, reporterFor, selectParts } from '@mmulab/report';
+import { readPivot, renderParts, reporterFor, selectParts } from '@mmulab/report';
 import type { Command } from 'commander';
-import { catalogOf, loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
-import { tooLittleToCompare } from '../errors';
+import { comparedReport, performComparison, prepareComparison, type ComparisonOptions } from '../comparing';
 import { ExitCode } from '../exit-code';
+import { typedAgain, writingPage } from '../html';
 import {
+  addHtmlOption,
   addOutputOptions,
   addPluginOption,
   addRunSettings,
   addSelectionOptions,
   viewOf,
+  type HtmlOptions,
   type OutputOptions,
-  type PluginOptions,
-  type RunSettings,
-  type SelectionOptions,
 } from '../options';
-import { performRuns } from '../perform';
 import { print } from '../print';
-import { readSavedResults } from '../saved-results';
-import { checkNames } from '../selection';
-import { checkOperands, prepareCommandLine, prepareFile, prepareOperands, type PreparedRun } from '../sources';
+import { checkOperands } from '../sources';
 import { isHelpWanted, testUsage } from '../test-usage';
 
-type Options = OutputOptions & PluginOptions & RunSettings & SelectionOptions;
-
-/** One side of a comparison: runs still to be performed, or results read from a file. */
-type Side = { readonly runs: readonly PreparedRun[] } | { readonly saved: readonly RunResult[] };
+type Options = OutputOptions & HtmlOptions & ComparisonOptions;
 
 /** Declares the command. */
 export function configure(command: Command, context: CommandContext): void {
@@ -41,7 +32,8 @@ export function configure(command: Command, context: CommandContext): void {
         '[options] FILE FILE...\n       mmulab compare [options] MATRIX.yaml\n       mmulab compare [options] --vary KEY=A,B -- TEST [flags of the test]',
       ),
   );
-  addPluginOption(addSelectionOptions(addOutputOptions(command)))
+  addHtmlOption(addPluginOption(addSelectionOptions(addOutputOptions(command))))
+    .option('--pivot <row,column,counter>', 'one counter, or time, over two axes of the matrix', readPivot)
     .addHelpText('after', '\nA config with vary or zip is compared run by run; everything else is compared with the first run.\n')
     .action((files: string[], options: Options) => compare(files, options, context));
 }
@@ -54,51 +46,17 @@ function compare(files: readonly string[], options: Options, context: CommandCon
     return;
   }
   checkOperands({ command: 'compare', files, commandLine, imports: options.import });
-  const { measured, others } = countedSides(options, commandLine);
-  const settings = { ...options, import: others };
-  const sides = [...measured, ...freshSides(files, commandLine, settings)];
-  const count = sides.reduce((sum, side) => sum + ('runs' in side ? side.runs : side.saved).length, 0);
-  if (count < 2) throw tooLittleToCompare(count);
-  const prepared = sides.flatMap(side => ('runs' in side ? side.runs : []));
-  const saved = sides.flatMap(side => ('saved' in side ? side.saved : []));
-  checkNames(options, prepared, saved);
-  const catalog = catalogOf(prepared.length === 0 ? [loadRegistry(options.plugin)] : prepared.map(({ registry }) => registry));
-  const performed = performRuns(prepared, terminal, { quiet: options.quiet });
-  const results = selectParts(inOrder(sides, performed.results), options);
-  print(terminal, renderParts(comparisonReport(compareResults(results), catalog), options.format, viewOf(terminal, options)));
-  if (!performed.meetsThresholds) context.exitWith(ExitCode.Failed);
-}
-
-/** Counts of a real kernel among the imports are sides of their own; the others are laid under the configs. */
-function countedSides(
-  { import: files = [], plugin, backend, kernel }: Options,
-  words: readonly string[] | undefined,
-): { measured: readonly Side[]; others: readonly string[] } {
-  if (files.length === 0) return { measured: [], others: [] };
-  const registry = loadRegistry(plugin);
-  const imports = files.map(file => readImport(file, registry));
-  const counted = imports.filter(({ counts }) => counts !== undefined);
-  const others = imports.filter(({ counts }) => counts === undefined).map(({ file }) => file);
-  return { measured: counted.map(one => ({ saved: [resultOf(one, { backend, kernel, words }, registry)] })), others };
-}
-
-function freshSides(files: readonly string[], commandLine: readonly string[] | undefined, options: Options): readonly Side[] {
-  if (commandLine !== undefined) return [{ runs: prepareCommandLine(commandLine, options) }];
-  if (files.length > 0) return files.map(file => readSide(file, options));
-  return options.import?.length === 0 ? [] : [{ runs: prepareOperands({ command: 'compare', files, commandLine }, options) }];
-}
-
-function readSide(file: string, options: Options): Side {
-  const saved = readSavedResults(file);
-  return saved === undefined ? { runs: prepareFile(file, options) } : { saved };
-}
-
-/** Saved and fresh results in the order in which the user named them. */
-function inOrder(sides: readonly Side[], fresh: readonly RunResult[]): readonly RunResult[] {
-  let taken = 0;
-  return sides.flatMap(side => {
-    if ('saved' in side) return side.saved;
-    taken += side.runs.length;
-    return fresh.slice(taken - side.runs.length, taken);
-  });
+  const prepared = prepareComparison(files, commandLine, options);
+  const { results, meetsThresholds } = writingPage(
+    options.html,
+    options.quiet === true ? undefined : terminal,
+    () => performComparison(prepared, terminal, options.quiet),
+    performed => ({
+      stories: [{ results: selectParts(performed.results, options), command: typedAgain(context.argv) }],
+      catalog: prepared.catalog,
+    }),
+  );
+  const view = { ...viewOf(terminal, options), unfolded: options.counters !== undefined };
+  print(terminal, renderParts(comparedReport(results, options, prepared.catalog), options.format, view));
+  if (!meetsThresholds) context.exitWith(ExitCode.Failed);
 }

@@ -10,6 +10,7 @@ import { ExitCode } from '../exit-code';
 import { checkExport, writingExport } from '../export';
 import {
   addExportOption,
+  addHtmlOption,
   addOutputOptions,
   addPluginOption,
   addRunSettings,
@@ -17,11 +18,13 @@ import {
   checkExportOptions,
   viewOf,
   type ExportOptions,
+  type HtmlOptions,
   type OutputOptions,
   type PluginOptions,
   type RunSettings,
   type SelectionOptions,
 } from '../options';
+import { typedAgain, writingPage } from '../html';
 import { OutputDirectory } from '../output-directory';
 import { performRuns, type Performance, type PerformOptions } from '../perform';
 import { print } from '../print';
@@ -30,7 +33,7 @@ import { checkOperands, prepareOperands, type PreparedRun } from '../sources';
 import type { Terminal } from '../terminal';
 import { isHelpWanted, testUsage } from '../test-usage';
 
-type Options = OutputOptions & PluginOptions & RunSettings & SelectionOptions & ExportOptions & { readonly out?: string };
+type Options = OutputOptions & PluginOptions & RunSettings & SelectionOptions & ExportOptions & HtmlOptions & { readonly out?: string };
 
 /** Formats in which the runs of a matrix are also put side by side. */
 const FOR_READERS = ['table', 'markdown'];
@@ -48,7 +51,7 @@ export function configure(command: Command, context: CommandContext): void {
       .argument('[files...]', 'configs (YAML or JSON) or .test files')
       .usage('[options] FILE...\n       mmulab run [options] -- TEST [flags of the test]'),
   );
-  addExportOption(addPluginOption(addSelectionOptions(addOutputOptions(command))))
+  addHtmlOption(addExportOption(addPluginOption(addSelectionOptions(addOutputOptions(command)))))
     .option('--out <dir>', 'write every result as JSON and CSV into a directory')
     .addHelpText('after', '\nmmulab run -- TEST -h prints the flags of a test; mmulab list workloads names the tests.\n')
     .action((files: string[], options: Options) => run(files, options, context));
@@ -76,9 +79,17 @@ function run(files: readonly string[], options: Options, context: CommandContext
           prepared.map(({ run: one }) => one),
           view,
         );
-  const { results, meetsThresholds } = perform(prepared, terminal, options, directory);
   const catalog = catalogOf(prepared.map(({ registry }) => registry));
-  print(terminal, resultsText(selectParts(results, options), catalog, options.format, view));
+  const { shown, meetsThresholds } = writingPage(
+    options.html,
+    options.quiet === true ? undefined : terminal,
+    () => {
+      const performed = perform(prepared, terminal, options, directory);
+      return { ...performed, shown: selectParts(performed.results, options) };
+    },
+    performed => ({ stories: [{ results: performed.shown, command: typedAgain(context.argv) }], catalog }),
+  );
+  print(terminal, resultsText(shown, catalog, options.format, view));
   if (directory !== undefined && options.quiet !== true) terminal.err(`wrote ${named(directory.written, options.out)}\n`);
   if (!meetsThresholds) context.exitWith(ExitCode.Failed);
 }

@@ -1,7 +1,7 @@
 /**
  * docs/events.md: every counter of every installed backend.
  */
-import { listEvents, type Sheet } from '@mmulab/report';
+import { COUNTER_GROUPS, listEvents, type Sheet } from '@mmulab/report';
 import type { Registry } from '@mmulab/runner';
 import { renderPage } from './page';
 
@@ -12,7 +12,7 @@ const INTRODUCTION = [
 
 /** The page as Markdown. */
 export function eventsPage(registry: Registry): string {
-  return renderPage('Counters', INTRODUCTION, [eventsSheet(registry)]);
+  return renderPage('Counters', INTRODUCTION, [eventsSheet(registry), groupsSheet()]);
 }
 
 function eventsSheet(registry: Registry): Sheet {
@@ -28,6 +28,19 @@ function eventsSheet(registry: Registry): Sheet {
       backends.join(', '),
       doc,
     ]),
+    notes: [],
+  };
+}
+
+function groupsSheet(): Sheet {
+  return {
+    title: 'What a comparison folds',
+    lines: [
+      'Some counters tell one story in several ways. A comparison shows the first that differs, and folds under it those of its group that rise, fall and stay in the same runs; --all and --counters show every one.',
+    ],
+    keys: 1,
+    columns: ['story', 'shown', 'folded under it'].map(name => ({ name, align: 'left' })),
+    rows: COUNTER_GROUPS.map(({ lead, about, also }) => [about, { value: lead, tone: 'code' }, { value: also.join(' '), tone: 'code' }]),
     notes: [],
   };
 }
