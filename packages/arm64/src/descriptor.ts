@@ -102,6 +102,11 @@ export class Stage2Attrs {
     return (this.bits(attr) & Pte.Af) !== 0;
   }
 
+  /** Whether an access passes and leaves the entry as it is. */
+  isSettled(attr: number, kind: number): boolean {
+    return this.isYoung(attr) && this.allows(attr, kind);
+  }
+
   /**
    * The 64-bit descriptor of a leaf, in hexadecimal.
    * @param level counted from 1

@@ -62,7 +62,7 @@ export class Stage2Replay implements ReplayPort {
     this.world.enter(vcpu);
     const level = fault.level === 0 ? this.tables.lookup(fault.gfn).level : fault.level;
     const result = fault.accessFlag ? Walk.AccessFlag : fault.present ? Walk.Permission : Walk.Translation;
-    this.pending[vcpu] = this.path.stage(vcpu, this.path.beginShown(vcpu, fault.gfn, fault.kind, fault.guestTable, result, level));
+    this.pending[vcpu] = this.path.stage(vcpu, this.path.beginShown(vcpu, fault.gfn, fault.kind, fault.guestTable ? 1 : 0, result, level));
   }
 
   nextStep(vcpu: number): FaultStep {
@@ -86,7 +86,7 @@ export class Stage2Replay implements ReplayPort {
   }
 
   access(vcpu: number, gfn: number, kind: AccessKind, guestTable: boolean): void {
-    this.path.access(vcpu, gfn, kind, guestTable);
+    this.path.access(vcpu, gfn, kind, guestTable ? 1 : 0);
   }
 
   setHostPages(gfn: number, npages: number, page: SeenHostPage): void {

@@ -95,7 +95,7 @@ export class SharedProgram implements RunProgram, Journal {
   }
 
   settled(attr: number): boolean {
-    return this.attrs.isYoung(attr) && this.kinds.every(kind => this.attrs.allows(attr, kind));
+    return this.kinds.every(kind => this.attrs.isSettled(attr, kind));
   }
 
   context(gfn: number, level: number): number {

@@ -23,12 +23,11 @@ import type {
   Vfn,
   VmLayout,
 } from '@mmulab/api';
-import { DirtyLog, GuestLayout, HostOps, Memslots, ProgramKeys, accessKind, eachPiece } from '@mmulab/kvm';
+import { AccessProgram, DirtyLog, GuestLayout, HostOps, Memslots, ProgramKeys, accessKind, eachPiece } from '@mmulab/kvm';
 import type { Aging, HostTables, Memslot, PieceRunner } from '@mmulab/kvm';
 import { EngineWorld, observedWorld, tableWorld } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { abortStages } from './abort-stages';
-import { AccessProgram } from './access-program';
 import { CasemateExport } from './casemate-export';
 import { Stage2Attrs } from './descriptor';
 import { foreignRegister, nestedGuest } from './errors';
@@ -154,7 +153,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
   touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
     const { walker } = this;
     for (let level = walker.levels; level >= 1; level--) this.touchTable(vcpu, level, vfn);
-    this.path.access(vcpu, walker.gfnOf(vfn), kind, false);
+    this.path.access(vcpu, walker.gfnOf(vfn), kind, 0);
   }
 
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
@@ -265,7 +264,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
   /** The hardware reads one guest table page. */
   private touchTable(vcpu: number, level: number, vfn: number): void {
     const frame = this.unseenTable(level, vfn);
-    if (frame >= 0) this.path.access(vcpu, frame, AccessKind.Read, true);
+    if (frame >= 0) this.path.access(vcpu, frame, AccessKind.Read, 1);
   }
 
   /** The frame of a guest table page that may need a mapping, or -1. Remembers that it will have one. */
@@ -335,7 +334,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
 
   private runLifted(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
     const key = this.keys.of(`access/${run.kind}/${run.stride}/${run.writeEvery}/${slot.index}/${slot.logged}`);
-    const pattern = { gfn, stride: run.stride, kind: run.kind, writeEvery: run.writeEvery, firstIndex: first };
+    const pattern = { gfn, count, stride: run.stride, kind: run.kind, writeEvery: run.writeEvery, firstIndex: first };
     this.caches.vcpu = vcpu;
     this.tables.mm.scope = slot.spec.id;
     this.counters.select(vcpu, slot.spec.id);
@@ -364,7 +363,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
       if (data && this.tablesOnly) continue;
       const frame = data ? this.walker.gfnOf(vfn) : this.tableFrame(level, vfn);
       if (frame < 0) continue;
-      const stage = this.path.start(vcpu, frame, data ? this.pendingKind[vcpu] : AccessKind.Read, !data);
+      const stage = this.path.start(vcpu, frame, data ? this.pendingKind[vcpu] : AccessKind.Read, data ? 0 : 1);
       if (stage === ACCESS_DONE) continue;
       this.pendingStage[vcpu] = stage;
       return stage;

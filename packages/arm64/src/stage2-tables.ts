@@ -8,7 +8,8 @@
  * Models: Linux arch/arm64/kvm/hyp/pgtable.c. Hot path: walks of one page.
  */
 import type { Counters, Entry, Rule } from '@mmulab/api';
-import type { Engine, EngineClass, EngineWorld, RangeOptions, RunProgram } from '@mmulab/pgtable';
+import { engineClasses } from '@mmulab/pgtable';
+import type { Engine, EngineWorld, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { AgeRule, HardwareWalkRule, MkyoungRule, RelaxOp, RelaxRule, WalkOp, WriteProtectRule } from './attr';
 import type { NoOp } from './attr';
 import { publishAction } from './cmo';
@@ -34,17 +35,8 @@ const NO_OP: NoOp = {};
 const PMD = 2;
 const PUD = 3;
 
-const engineClasses = new WeakMap<EngineWorld, EngineClass>();
-
-/** The class of stage-2 engines in a world, made once. */
-function engineClass(world: EngineWorld): EngineClass {
-  let made = engineClasses.get(world);
-  if (made === undefined) {
-    made = world.makeEngine();
-    engineClasses.set(world, made);
-  }
-  return made;
-}
+/** The class of stage-2 engines. */
+const engineClass = engineClasses();
 
 /** Page tables of one VM. */
 export class Stage2Tables {

@@ -12,7 +12,6 @@
  */
 import { ACCESS_DONE, AccessKind } from '@mmulab/api';
 import type { Counters, HostFault } from '@mmulab/api';
-import type { AccessPath } from './access-program';
 import { Stage } from './abort-stages';
 import { AttrStep, Walk, walkLevel, walkResult } from './attr';
 import { livelock } from './errors';
@@ -20,7 +19,7 @@ import { Ev, sizedEvents } from './events';
 import type { SizedEvents } from './events';
 import { MapStep, brokenLevel, mapStep } from './map';
 import type { MemoryCaches } from './memcache';
-import type { Memslot, Memslots } from '@mmulab/kvm';
+import type { AccessPath, Memslot, Memslots } from '@mmulab/kvm';
 import type { MmuNotifier } from './notifier';
 import { MmuLockMode } from './policy';
 import type { Stage2Policy } from './policy';
@@ -91,9 +90,9 @@ export class UserMemAbort implements AccessPath {
     this.shared = policy.lockMode === MmuLockMode.Shared;
   }
 
-  /** One access with all its faults, back to back. @param stage1Walk whether the hardware reads a guest page-table page */
-  access(vcpu: number, gfn: number, kind: number, stage1Walk: boolean): void {
-    let stage = this.start(vcpu, gfn, kind, stage1Walk);
+  /** One access with all its faults, back to back. @param guestTable 1 when the hardware reads a guest page-table page */
+  access(vcpu: number, gfn: number, kind: number, guestTable: number): void {
+    let stage = this.start(vcpu, gfn, kind, guestTable);
     let faults = 0;
     while (stage !== ACCESS_DONE) {
       if (stage === Stage.Exit && ++faults > MAX_FAULTS_PER_ACCESS) throw livelock(gfn, this.faultLevel[vcpu], this.describe(vcpu));
@@ -102,18 +101,18 @@ export class UserMemAbort implements AccessPath {
   }
 
   /** The hardware's walk for a new access. @returns ACCESS_DONE, or the first stage of its fault */
-  start(vcpu: number, gfn: number, kind: number, stage1Walk: boolean): number {
+  start(vcpu: number, gfn: number, kind: number, guestTable: number): number {
     this.gfn[vcpu] = gfn;
     this.kind[vcpu] = kind;
-    this.stage1[vcpu] = stage1Walk ? 1 : 0;
+    this.stage1[vcpu] = guestTable;
     return this.execute(vcpu);
   }
 
   /** Starts an abort that a trace shows, whatever the tables say by now. @param result a `Walk`; @returns its first stage */
-  beginShown(vcpu: number, gfn: number, kind: number, stage1Walk: boolean, result: number, level: number): number {
+  beginShown(vcpu: number, gfn: number, kind: number, guestTable: number, result: number, level: number): number {
     this.gfn[vcpu] = gfn;
     this.kind[vcpu] = kind;
-    this.stage1[vcpu] = stage1Walk ? 1 : 0;
+    this.stage1[vcpu] = guestTable;
     return this.abort(vcpu, result, level);
   }
 

@@ -16,6 +16,8 @@ export type { Aging, GuestMemory, HostTables, RecoveryWorker } from './host-ops'
 export { GuestLayout } from './guest-layout';
 export type { NumberedRun } from './guest-layout';
 export { EpochSet, SeenTables } from './seen-tables';
+export { AccessProgram } from './access-program';
+export type { AccessPath, AccessPattern, LeafRights } from './access-program';
 export { accessKind, eachPiece } from './access-runs';
 export type { PieceRunner } from './access-runs';
 export { ProgramKeys } from './program-keys';

@@ -68,6 +68,16 @@ export interface Engine {
 /** Constructor of an engine class. */
 export type EngineClass = new (parts: EngineParts) => Engine;
 
+/** The engine class of one backend in each world it runs in, made when it is first asked for. */
+export function engineClasses(): (world: EngineWorld) => EngineClass {
+  const made = new WeakMap<EngineWorld, EngineClass>();
+  return world => {
+    const known = made.get(world) ?? world.makeEngine();
+    made.set(world, known);
+    return known;
+  };
+}
+
 /** Where engines and planes come from. */
 export const EngineWorld = Symbol.for('mmulab.EngineWorld');
 export interface EngineWorld {

@@ -10,7 +10,7 @@ export { PagePlane } from './page-plane';
 export { AskedPlane, PageMemo, PageMemory, PageReplayer } from './page-memo';
 export { RunList } from './run-list';
 export type { Bookkeeper, MmOps } from './mm-ops';
-export { EngineWorld } from './engine';
+export { EngineWorld, engineClasses } from './engine';
 export type { Engine, EngineClass, EngineParts, RangeOptions } from './engine';
 export { makeEngine } from './make-engine';
 export { tableWorld } from './table-world';

@@ -10,12 +10,10 @@
 import { ACCESS_DONE as DONE_CODE, type AccessKind, ENTRIES_PER_TABLE, EntryKind } from '@mmulab/api';
 import type { AccessRun, Counters } from '@mmulab/api';
 import { Ev } from '../events';
-import { accessKind, eachPiece } from '@mmulab/kvm';
-import type { GuestLayout, Memslot, Memslots, PieceRunner, ProgramKeys, SeenTables } from '@mmulab/kvm';
+import { AccessProgram, accessKind, eachPiece } from '@mmulab/kvm';
+import type { AccessPattern, GuestLayout, Memslot, Memslots, PieceRunner, ProgramKeys, SeenTables } from '@mmulab/kvm';
 import type { VcpuStates } from '../vcpu-state';
 import type { VmJournal } from '../vm-journal';
-import { AccessProgram } from './access-program';
-import type { AccessPattern } from './access-program';
 import type { TdpFaultPath } from './fault';
 import type { TdpMmu } from './tdp-mmu';
 import type { VcpuContext, VcpuContexts } from './vcpu-contexts';

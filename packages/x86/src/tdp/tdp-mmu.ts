@@ -8,8 +8,8 @@
  */
 import { Action, Effect, EntryKind, makeVerdict } from '@mmulab/api';
 import type { Counters, Entry, Rule, Verdict } from '@mmulab/api';
-import { Geometry } from '@mmulab/pgtable';
-import type { Engine, EngineClass, EngineWorld, PageReplayer, RangeOptions, RunProgram } from '@mmulab/pgtable';
+import { Geometry, engineClasses } from '@mmulab/pgtable';
+import type { Engine, EngineWorld, PageReplayer, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { ContentHash } from '../content-hash';
 import { Ev } from '../events';
 import type { Memslot, Memslots } from '@mmulab/kvm';
@@ -89,17 +89,8 @@ const CONTENT_RULE: Rule<ContentHash> = {
   },
 };
 
-const engineClasses = new WeakMap<EngineWorld, EngineClass>();
-
-/** The class of TDP engines in a world, made once. */
-function engineClass(world: EngineWorld): EngineClass {
-  let made = engineClasses.get(world);
-  if (made === undefined) {
-    made = world.makeEngine();
-    engineClasses.set(world, made);
-  }
-  return made;
-}
+/** The class of TDP engines. */
+const engineClass = engineClasses();
 
 function logStopRule(policy: TdpPolicy, spte: SpteAttrs): Rule<CollapseOp> {
   if (policy.logStop === 'leaves') return new ZapSmallLeavesRule(policy.logStopFlushEach);

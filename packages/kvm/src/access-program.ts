@@ -1,19 +1,29 @@
 /**
  * A vCPU's run of data accesses as a program the engine may lift.
  *
- * Models nothing of its own: each page goes through the fault path. The key names every constant the outcome of a block depends on, the context
- * what depends on where in the slot the block lies. Hot path.
+ * Models nothing of its own: each page goes through the architecture's fault path. The key names every constant the outcome of a block depends on, the
+ * context what depends on where in the slot the block lies. Hot path.
  */
 import { AccessKind } from '@mmulab/api';
 import type { HostFault } from '@mmulab/api';
 import type { Journal, RunProgram } from '@mmulab/pgtable';
-import { SlotPlane } from '@mmulab/kvm';
-import type { Memslot, Memslots } from '@mmulab/kvm';
-import type { SpteAttrs } from '../spte';
-import type { TdpFaultPath } from './fault';
+import type { Memslot } from './memslot';
+import { SlotPlane, type Memslots } from './memslots';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const { Write } = AccessKind;
+
+/** Performs one access, all its faults included. */
+export interface AccessPath {
+  /** @param guestTable 1 when the hardware touches a page of the guest's tables, else 0 */
+  access(vcpu: number, gfn: number, kind: number, guestTable: number): void;
+}
+
+/** What leaves of an attribute let through. */
+export interface LeafRights {
+  /** Whether an access passes and leaves the entry as it is. */
+  isSettled(attr: number, kind: number): boolean;
+}
 
 /** Pattern of a run over guest frames. */
 export interface AccessPattern {
@@ -48,8 +58,8 @@ export class AccessProgram implements RunProgram {
     private readonly pattern: AccessPattern,
     private readonly slot: Memslot,
     private readonly slots: Memslots,
-    private readonly path: TdpFaultPath,
-    private readonly spte: SpteAttrs,
+    private readonly path: AccessPath,
+    private readonly leaves: LeafRights,
     /** 1 when the accesses are the hardware's to pages of the guest's tables. */
     private readonly guestTable = 0,
     /** Whether the root run on is the only table a host notification can reach. */
@@ -72,8 +82,8 @@ export class AccessProgram implements RunProgram {
   }
 
   settled(attr: number): boolean {
-    if (this.writes && !this.spte.isSettled(attr, Write)) return false;
-    return !this.others || this.spte.isSettled(attr, this.pattern.kind);
+    if (this.writes && !this.leaves.isSettled(attr, Write)) return false;
+    return !this.others || this.leaves.isSettled(attr, this.pattern.kind);
   }
 
   context(gfn: number, level: number): number {
