@@ -5,7 +5,7 @@ import type { RunResult } from '@mmulab/api';
 import { run as runWithPlugins, type RawConfig, type RunOptions } from '@mmulab/runner';
 import { BUILT_IN_PLUGINS, builtInDirectories, loadRegistry } from './built-in';
 import { ExitCode } from './exit-code';
-import { runCommand } from './program';
+import { runAnyCommand, runCommand } from './program';
 
 /**
  * Runs a config with the built-in backends and workloads, and those of plugins it names.
@@ -17,7 +17,7 @@ export function run(config: RawConfig | string, options: RunOptions = {}): reado
   return runWithPlugins(config, { ...options, plugins: [...builtInDirectories(), ...(options.plugins ?? [])] });
 }
 
-export { BUILT_IN_PLUGINS, ExitCode, loadRegistry, runCommand };
+export { BUILT_IN_PLUGINS, ExitCode, loadRegistry, runAnyCommand, runCommand };
 export type { Progress, Terminal } from './terminal';
 export type { RawConfig, RunOptions } from '@mmulab/runner';
 export type { RunResult } from '@mmulab/api';

@@ -2,7 +2,7 @@
  * One fuzzed case: files in a directory of its own, and commands that are run there one after the other. What a command may do with input of whatever kind is end with 0, 1 or 2, and
  * when with 2, say why in a message that begins with a code; everything else is a fault.
  */
-import { ExitCode, runCommand } from '@mmulab/cli';
+import { ExitCode, runAnyCommand } from '@mmulab/cli';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
@@ -39,7 +39,7 @@ const MESSAGE = /^mmulab: ([A-Z][A-Z0-9_]+): /m;
  * Runs a case in the current directory, which is emptied of its files afterwards.
  * @param number tells the directories of cases apart: what a plugin's file held is remembered by its path
  */
-export function runCase({ files, commands, together = false }: FuzzCase, number: number): Outcome {
+export async function runCase({ files, commands, together = false }: FuzzCase, number: number): Promise<Outcome> {
   const directory = `case-${number}`;
   const home = process.cwd();
   mkdirSync(directory, { recursive: true });
@@ -49,18 +49,18 @@ export function runCase({ files, commands, together = false }: FuzzCase, number:
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, text);
     }
-    return runAll(commands, together);
+    return await runAll(commands, together);
   } finally {
     process.chdir(home);
     rmSync(join(home, directory), { recursive: true, force: true });
   }
 }
 
-function runAll(commands: FuzzCase['commands'], together: boolean): Outcome {
+async function runAll(commands: FuzzCase['commands'], together: boolean): Promise<Outcome> {
   const codes: number[] = [];
   const errors: string[] = [];
   for (const argv of commands) {
-    const { code, err, thrown } = runOne(argv);
+    const { code, err, thrown } = await runOne(argv);
     const name = code === ExitCode.Ok ? undefined : MESSAGE.exec(err)?.[1];
     codes.push(code);
     if (name !== undefined) errors.push(name);
@@ -75,10 +75,16 @@ function refusedLate(err: string): string {
   return `refused, having been found valid: ${err}`;
 }
 
-function runOne(argv: readonly string[]): { readonly code: number; readonly err: string; readonly thrown?: string } {
+async function runOne(argv: readonly string[]): Promise<{ readonly code: number; readonly err: string; readonly thrown?: string }> {
   let err = '';
   try {
-    const code = runCommand(argv, { columns: 120, color: false, out: () => undefined, err: text => (err += text), progress: () => undefined });
+    const code = await runAnyCommand(argv, {
+      columns: 120,
+      color: false,
+      out: () => undefined,
+      err: text => (err += text),
+      progress: () => undefined,
+    });
     return { code, err };
   } catch (error) {
     return { code: ExitCode.Internal, err, thrown: `threw ${error instanceof Error ? (error.stack ?? error.message) : String(error)}` };

@@ -46,24 +46,25 @@ export function caseAt(cases: Arbitrary<FuzzCase>, seed: number, index: number):
  * Runs one case, and smaller ones when it goes wrong.
  * @returns the smallest that goes wrong in the same way, or undefined when nothing does
  */
-export function repeat(
+export async function repeat(
   cases: Arbitrary<FuzzCase>,
   seed: number,
   index: number,
-  run: (one: FuzzCase) => Outcome,
-): { readonly one: FuzzCase; readonly fault: string } | undefined {
-  let smallest: { readonly one: FuzzCase; readonly fault: string } | undefined;
+  run: (one: FuzzCase) => Promise<Outcome>,
+): Promise<{ readonly one: FuzzCase; readonly fault: string } | undefined> {
+  const found: { readonly one: FuzzCase; readonly fault: string }[] = [];
   let [tries, until] = [0, Infinity];
-  const isRight = (one: FuzzCase): boolean => {
+  const isRight = async (one: FuzzCase): Promise<boolean> => {
+    const smallest = found.at(-1);
     if (smallest !== undefined && (tries++ > MAX_SHRINKS || Date.now() > until)) return true;
-    const { fault } = run(one);
+    const { fault } = await run(one);
     if (fault === undefined || (smallest !== undefined && kindOf(fault) !== kindOf(smallest.fault))) return true;
     if (smallest === undefined) until = Date.now() + SHRINK_MS;
-    smallest = { one, fault };
+    found.push({ one, fault });
     return false;
   };
-  fc.check(fc.property(cases, isRight), { seed: seedOf(seed, index), numRuns: 1 });
-  return smallest;
+  await fc.check(fc.asyncProperty(cases, isRight), { seed: seedOf(seed, index), numRuns: 1 });
+  return found.at(-1);
 }
 
 /** A fault without what differs from case to case: what went wrong, the code it was told by, and the function it was in. */

@@ -7,22 +7,29 @@ import { casesOf, repeat } from './cases';
 
 const say = (said: Said): void => void process.send?.(said);
 
-process.on('message', ({ seed, kind, from, to }: Order) => {
+async function runAll({ seed, kind, from, to }: Order): Promise<void> {
   const cases = casesOf(kind);
   for (let index = from; index < to; index++) {
     say({ say: 'begin', index });
-    let first: Outcome | undefined;
-    let number = 0;
-    const run = (one: FuzzCase): Outcome => {
-      const outcome = runCase(one, index * 1000 + number++);
-      first ??= outcome;
+    const outcomes: Outcome[] = [];
+    const run = async (one: FuzzCase): Promise<Outcome> => {
+      const outcome = await runCase(one, index * 1000 + outcomes.length);
+      outcomes.push(outcome);
       return outcome;
     };
-    const smallest = repeat(cases, seed, index, run);
+    const smallest = await repeat(cases, seed, index, run);
+    const [first] = outcomes;
     if (smallest !== undefined) say({ say: 'fault', index, fault: smallest.fault, smallest: smallest.one });
-    else say({ say: 'end', index, codes: first?.codes ?? [], errors: first?.errors ?? [] });
+    else say({ say: 'end', index, codes: first.codes, errors: first.errors });
   }
   process.disconnect();
+}
+
+process.on('message', (order: Order) => {
+  runAll(order).catch((error: unknown) => {
+    console.error(error);
+    process.exit(1);
+  });
 });
 
 say({ say: 'ready' });

@@ -7,6 +7,7 @@
 import fc from 'fast-check';
 import type { Arbitrary } from 'fast-check';
 import type { FuzzCase } from './case';
+import { TRACE } from './records';
 import { BACKINGS, ROUNDS, SMALL_SIZES, isSmall, type Vocabulary, type WorkloadWords } from './vocabulary';
 
 const CONFIG = 'backend: x86-tdp\nworkload: dirty_log_perf_test -v 2 -b 64K -s anonymous\n';
@@ -38,6 +39,7 @@ const FILES: FuzzCase['files'] = {
   'empty.yaml': '',
   'text.txt': 'nothing of the kind\n',
   'directory/one.yaml': CONFIG,
+  'trace.txt': TRACE,
   'kvm.conf': 'options kvm tdp_mmu=0\n',
   'plain/package.json': '{ "name": "plain" }\n',
 };
@@ -65,7 +67,24 @@ const ODD_WORDS = [
   'a'.repeat(500),
 ];
 const RUNS = ['run', 'compare', 'validate'];
-const COMMANDS = [...RUNS, 'import', 'verify', 'list', 'explain', 'init', 'help', 'rum', 'RUN', 'dirty_log_perf_test', ''];
+/** Those that start processes or wait for others are not among them: `worker`, and `sweep` but for its dry run. */
+const COMMANDS = [
+  ...RUNS,
+  'sweep',
+  'analyse',
+  'replay',
+  'record',
+  'import',
+  'verify',
+  'list',
+  'explain',
+  'init',
+  'help',
+  'rum',
+  'RUN',
+  'dirty_log_perf_test',
+  '',
+];
 /** Options without a value, and what looks like one. */
 const FLAGS = ['--all', '--quiet', '--no-color', '--force', '-h', '--help', '--version', '-V', '--color', '--al'];
 const LISTS = ['backends', 'workloads', 'profiles', 'events', 'models', 'plugins', 'backings', 'backend'];
@@ -85,6 +104,9 @@ export function commandCases(words: Vocabulary): Arbitrary<FuzzCase> {
     return parts.map(({ options, operands, names, test }) => {
       const own = [name, ...options.flat()];
       if (name === 'run' || name === 'compare') return lineCase(own, test === undefined ? operands : operands.slice(1), test);
+      if (name === 'sweep') return lineCase([name, '--dry-run', ...options.flat()], test === undefined ? operands : operands.slice(1), test);
+      if (name === 'record') return { files: FILES, commands: [[...own, ...(test === undefined ? [] : ['--', ...test])]] };
+      if (name === 'replay') return { files: FILES, commands: [[...own, ...operands.slice(1), 'trace.txt']] };
       if (name === 'verify') return { files: FILES, commands: [[...own, '--quiet', 'records.json']] };
       if (name === 'list' || name === 'explain' || name === 'help') return { files: FILES, commands: [[...own, ...names]] };
       return { files: FILES, commands: [[...own, ...operands, ...(test === undefined || operands.length > 0 ? [] : ['--', ...test])]] };
@@ -114,6 +136,10 @@ const OPTIONS_OF: Readonly<Record<string, readonly string[]>> = {
   list: [...OUTPUT, '--backend', '--plugin'],
   explain: [...OUTPUT, '--plugin'],
   init: ['--force'],
+  sweep: [...SETTINGS, '--quiet', '--out', '--workers', '--timeout', '--per-vcpu', '--ahead'],
+  analyse: [...OUTPUT, '--value', '--rows', '--columns', '--stat', '--where', '--break-even', '--growth', '--higher'],
+  replay: [...SETTINGS, ...OUTPUT, '--check', '--slot', '--backing'],
+  record: ['--read', '--quiet', '--plugin'],
   import: ['--backend', '--kernel', '--quiet', '--plugin'],
   validate: SETTINGS,
 };
@@ -149,6 +175,19 @@ function valuesOf(words: Vocabulary): Readonly<Record<string, Arbitrary<string>>
     '--phases': names,
     '--plugin': fc.constantFrom('./plain', './none', 'plain', '@mmulab/x86', './directory'),
     '--out': fc.constantFrom('out', 'one.yaml', 'directory', 'no/such/place'),
+    '--workers': fc.constantFrom('1', '0', '-1', '1.5'),
+    '--timeout': fc.constantFrom('1', '0', 'x'),
+    '--ahead': fc.constantFrom('1', '0'),
+    '--value': fc.constantFrom('page_fault', 'time', 'phases.dirty_1.time', 'memory.tableBytesReal', 'x'),
+    '--rows': key,
+    '--columns': key,
+    '--stat': fc.constantFrom('mean', 'count', 'mode'),
+    '--where': pair(1),
+    '--break-even': key,
+    '--growth': key,
+    '--slot': fc.constantFrom('0:1G', '0x100000000:2M@0x7f0000000000', '0:0', '1G', '0:1G@', '9:16T'),
+    '--backing': fc.constantFrom(...BACKINGS),
+    '--read': fc.constantFrom('directory', 'none', 'one.yaml'),
     '--import': fc.constantFrom('kvm.conf', 'a.test', 'one.yaml', 'none.conf', 'directory'),
     '--export': fc.constantFrom('casemate=run.log', 'casemate=run.log', 'casemate', 'x=y', 'casemate=directory', 'casemate=no/such'),
     '--export-without': fc.constantFrom('no-tlbi', 'no-break', 'no-tlbi:1', 'no-tlbi:99999', 'x'),

@@ -6,7 +6,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { campaign } from './campaign';
-import { KINDS, runCase, type FuzzCase } from './case';
+import { KINDS, runCase, type FuzzCase, type Outcome } from './case';
 import { caseAt, casesOf, kindOf, repeat } from './cases';
 
 const faulty = resolve(__dirname, '../../cli/src/fixtures/faulty');
@@ -14,11 +14,11 @@ const child = resolve(__dirname, 'fixtures/child.js');
 const lib = resolve(__dirname, '../lib');
 
 /** Runs a case in an empty directory. */
-function outcomeOf(one: FuzzCase): ReturnType<typeof runCase> {
+async function outcomeOf(one: FuzzCase): Promise<Outcome> {
   const before = process.cwd();
   process.chdir(mkdtempSync(join(tmpdir(), 'mmulab-fuzz-test-')));
   try {
-    return runCase(one, 0);
+    return await runCase(one, 0);
   } finally {
     process.chdir(before);
   }
@@ -35,12 +35,12 @@ describe.each(KINDS)('a %s', kind => {
     expect(caseAt(cases, 6, 0)).not.toEqual(caseAt(cases, 5, 0));
   });
 
-  it('is the one that is run', () => {
+  it('is the one that is run', async () => {
     const run: FuzzCase[] = [];
     for (const index of numbers) {
-      repeat(cases, 5, index, one => {
+      await repeat(cases, 5, index, one => {
         run.push(one);
-        return { codes: [0], errors: [] };
+        return Promise.resolve({ codes: [0], errors: [] });
       });
     }
     expect(run).toEqual(numbers.map(index => caseAt(cases, 5, index)));
@@ -56,31 +56,34 @@ describe.each(KINDS)('a %s', kind => {
 });
 
 describe('a case', () => {
-  it('that ends with 3 is a fault, with the error behind it', () => {
-    const { codes, fault } = outcomeOf({ files: { 'one.yaml': `plugins: [${faulty}]\nworkload: broken\n` }, commands: [['run', 'one.yaml']] });
+  it('that ends with 3 is a fault, with the error behind it', async () => {
+    const { codes, fault } = await outcomeOf({ files: { 'one.yaml': `plugins: [${faulty}]\nworkload: broken\n` }, commands: [['run', 'one.yaml']] });
     expect(codes).toEqual([3]);
     expect(fault).toMatch(/^ended with 3: mmulab: INTERNAL: no such thing/);
   });
 
-  it('that is refused with a code is none', () => {
-    const { codes, errors, fault } = outcomeOf({ files: { 'one.yaml': 'workload: 7\n' }, commands: [['validate', 'one.yaml']] });
+  it('that is refused with a code is none', async () => {
+    const { codes, errors, fault } = await outcomeOf({ files: { 'one.yaml': 'workload: 7\n' }, commands: [['validate', 'one.yaml']] });
     expect({ codes, errors, fault }).toEqual({ codes: [2], errors: ['CONFIG_WRONG_TYPE'], fault: undefined });
   });
 
-  it('that is valid and then refused is a fault', () => {
+  it('that is valid and then refused is a fault', async () => {
     const files = { 'one.yaml': 'backend: x86-tdp\nworkload: demand_paging_test -b 64K\n' };
     const late = ['run', '--format', 'none', 'one.yaml'];
-    expect(outcomeOf({ files, commands: [['validate', 'one.yaml'], late], together: true }).fault).toMatch(/^refused, having been found valid: /);
-    expect(outcomeOf({ files, commands: [['validate', 'one.yaml'], late] }).fault).toBeUndefined();
-    expect(outcomeOf({ files, commands: [['validate', 'two.yaml'], late], together: true }).codes).toEqual([2]);
+    expect((await outcomeOf({ files, commands: [['validate', 'one.yaml'], late], together: true })).fault).toMatch(
+      /^refused, having been found valid: /,
+    );
+    expect((await outcomeOf({ files, commands: [['validate', 'one.yaml'], late] })).fault).toBeUndefined();
+    expect((await outcomeOf({ files, commands: [['validate', 'two.yaml'], late], together: true })).codes).toEqual([2]);
   });
 
-  it('that goes wrong is made smaller as long as it goes wrong in the same way', () => {
+  it('that goes wrong is made smaller as long as it goes wrong in the same way', async () => {
     const cases = casesOf('command');
     const isWrong = ({ commands }: FuzzCase): boolean => commands[0].includes('--set');
     const index =
       Array.from({ length: 500 }, (_, i) => i).find(i => isWrong(caseAt(cases, 1, i)) && caseAt(cases, 1, i).commands[0].length > 6) ?? -1;
-    const smallest = repeat(cases, 1, index, one => ({ codes: [3], errors: [], ...(isWrong(one) ? { fault: 'ended with 3' } : {}) }));
+    const run = (one: FuzzCase): Promise<Outcome> => Promise.resolve({ codes: [3], errors: [], ...(isWrong(one) ? { fault: 'ended with 3' } : {}) });
+    const smallest = await repeat(cases, 1, index, run);
     expect(smallest?.one.commands[0].length).toBeLessThan(caseAt(cases, 1, index).commands[0].length);
     expect(smallest?.one.commands[0]).toContain('--set');
   });

@@ -82,7 +82,9 @@ function report(kind: Kind, findings: Findings, settings: Settings, ms: number):
   const codes = [...byCode].sort(([a], [b]) => a - b).map(([code, count]) => `${count} ended with ${code}`);
   const all = settings.only === undefined ? settings.counts[kind] : 1;
   const givenUp = cases < all ? ` (given up: ${all - cases} not run)` : '';
-  console.log(`${kind}: seed ${settings.seed}, ${cases} cases${givenUp} in ${Math.round(ms / 1000)} s, ${codes.join(', ')}, ${faults.length} faults`);
+  console.log(
+    `${kind}: seed ${settings.seed}, ${cases} cases${givenUp} in ${Math.round(ms / 1000)} s, ${[...codes, `${faults.length} faults`].join(', ')}`,
+  );
   const errors = [...byError].sort(([, a], [, b]) => b - a).map(([name, count]) => `${name} ${count}`);
   console.log(`  ${errors.length} error codes: ${errors.join(', ')}`);
   console.log(`  the slowest case took ${slowestMs} ms (--only ${kind}:${slowest})`);

@@ -72,6 +72,20 @@ const arm64 = {
   scope: 'the test memslot',
   phases: [{ phase: 'create_mappings', counters: { guest_abort: 16, 'table.alloc': 1 } }],
 };
+/** A fault and what it changed, as ftrace shows them. */
+export const TRACE = `# tracer: nop
+ test-338 [000] ...1. 1.093028: kvm_mmu_get_page: sp gen 0 gfn 0 l4 8-byte q0 direct wux nxe ad root 0 sync new
+ test-338 [000] ..... 1.094511: kvm_page_fault: vcpu 0 rip 0x407ae0 address 0x0000000000180000 error_code 0x200000006
+ test-338 [000] .N.1. 1.099977: kvm_mmu_get_page: sp gen 0 gfn 0 l3 8-byte q0 direct wux nxe ad root 0 sync new
+ test-338 [000] .N.1. 1.100171: kvm_tdp_mmu_spte_changed: as id 0 gfn 0 level 4 old_spte 0 new_spte e5fb827
+ test-338 [000] .N.1. 1.100360: kvm_mmu_get_page: sp gen 0 gfn 0 l2 8-byte q0 direct wux nxe ad root 0 sync new
+ test-338 [000] .N.1. 1.100361: kvm_tdp_mmu_spte_changed: as id 0 gfn 0 level 3 old_spte 0 new_spte e5fa827
+ test-338 [000] .N.1. 1.100364: kvm_mmu_get_page: sp gen 0 gfn 0 l1 8-byte q0 direct wux nxe ad root 0 sync new
+ test-338 [000] .N.1. 1.100365: kvm_tdp_mmu_spte_changed: as id 0 gfn 0 level 2 old_spte 0 new_spte e5f9827
+ test-338 [000] .N.1. 1.100640: kvm_tdp_mmu_spte_changed: as id 0 gfn 180 level 1 old_spte 0 new_spte 7f7e1e67
+ test-338 [000] ..... 1.100780: kvm_entry: vcpu 0, rip 0x407ae0
+`;
+
 /** What other programs write, by the name of a file: module parameters, machines, tests, counts. */
 const FOREIGN: Readonly<Record<string, string>> = {
   'kvm.conf': '# kvm\noptions kvm tdp_mmu=1 nx_huge_pages=force nx_huge_pages_recovery_ratio=4\noptions kvm_intel ept=1 pml=0\n',
@@ -84,6 +98,7 @@ const FOREIGN: Readonly<Record<string, string>> = {
   'some.test': '# a test\nsudo taskset -c 0 ./dirty_log_perf_test -v 1 -b 64K\n',
   'perf.txt':
     " Performance counter stats for './demand_paging_test -v 1 -b 64K':\n\n     1,234      kvm:kvm_page_fault\n     17         kvmmmu:fast_page_fault\n\n 0.01 seconds time elapsed\n",
+  'trace.txt': TRACE,
   'perf.csv': '26,,kvm:kvm_page_fault,1000,100.00,,\n<not counted>,,kvmmmu:fast_page_fault,0,0.00,,\n',
 };
 
@@ -123,10 +138,13 @@ function foreignFiles(): Arbitrary<FuzzCase> {
   const test = ['--', 'demand_paging_test', '-v', '1', '-b', '64K'];
   return fc.tuple(fc.constantFrom(...Object.keys(FOREIGN)), edits(3), fc.boolean()).map(([name, spoilt, named]) => ({
     files: { [name]: edit(FOREIGN[name], spoilt), 'one.yaml': 'workload: demand_paging_test -v 1 -b 64K\n' },
-    commands: [
-      ['import', name, ...(named ? test : [])],
-      ['validate', '--import', name, 'one.yaml'],
-    ],
+    commands:
+      name === 'trace.txt'
+        ? [['replay', ...(named ? ['--check'] : []), name]]
+        : [
+            ['import', name, ...(named ? test : [])],
+            ['validate', '--import', name, 'one.yaml'],
+          ],
   }));
 }
 
