@@ -17,8 +17,8 @@ import type * as Program from './program';
 import type { Terminal } from './terminal';
 import type { InterruptSignal, ThreadMessage, ThreadOrder } from './thread-messages';
 
-/** What passes through a command that waits is soon garbage, result after result: a small nursery keeps it small. */
-const WAITING_LIMITS = { maxYoungGenerationSizeMb: 6 };
+/** What passes through a command that waits is soon garbage, result after result: small limits make Node look for it early. */
+const WAITING_LIMITS = { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 1024 };
 
 /** How long a thread may take to notice that it is to end. */
 const END_MS = 3000;

@@ -7,7 +7,7 @@
  */
 import { RESULT_SCHEMA, type RunResult } from '@mmulab/api';
 import type { VariedValues, ResolvedRun } from '@mmulab/runner';
-import { Ajv, type ValidateFunction } from 'ajv';
+import type * as AjvModule from 'ajv';
 import { malformedResult, problemOf } from './errors';
 
 /** What is measured in a run. */
@@ -84,7 +84,7 @@ const resultShape = {
   },
 };
 
-let validator: ValidateFunction<RunResult> | undefined;
+let validator: AjvModule.ValidateFunction<RunResult> | undefined;
 
 /**
  * Reads the text of a result.
@@ -103,8 +103,15 @@ export function readKept(text: string, place: string): RunResult {
 
 /** As `readKept`, of a value. */
 export function checkKept(value: unknown, place: string): RunResult {
-  validator ??= new Ajv({ meta: false, validateSchema: false }).compile<RunResult>(resultShape);
+  validator ??= makeValidator();
   if (validator(value)) return value;
   const [error] = validator.errors ?? [];
   throw malformedResult(place, `${error?.instancePath.slice(1).replaceAll('/', '.') || 'the result'} ${error?.message ?? 'is wrong'}`);
+}
+
+/** Worker processes make results and check none: they load no validator. */
+function makeValidator(): AjvModule.ValidateFunction<RunResult> {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- see above
+  const { Ajv } = require('ajv') as typeof AjvModule;
+  return new Ajv({ meta: false, validateSchema: false }).compile<RunResult>(resultShape);
 }
