@@ -1,11 +1,30 @@
 /**
  * The legacy MMU: direct roots, 32-bit and PAE guests, guests without paging, recycling, steps against runs. Counts derived by hand from the reference.
  */
-import { ACCESS_DONE, AccessKind, type AccessRun, type GuestTables } from '@mmulab/api';
+import { ACCESS_DONE, AccessKind, type AccessRun, type GuestTables, type VmLayout } from '@mmulab/api';
+import { testBacking } from '../fixtures/tdp-vm';
 import { DATA, DATA_GFN, PLAIN_BACKING, ShadowVm, layoutOf, windowedSpace } from '../fixtures/shadow-vm';
 
 const DIRECT = { npt: 'Y', tdp_mmu: 'N' };
 const RIGHTS = { writable: true, user: false, executable: true, accessed: true, dirty: true };
+
+/** First frame and virtual frame of a memslot of one 2 MiB page. */
+const HUGE = 0x4000;
+
+/** The guest of the fixture, and a memslot of a 2 MiB page that the guest maps with small entries. */
+function hugeLayout(): VmLayout {
+  const base = windowedSpace(16);
+  const table = { level: 1 as const, first: HUGE / 512, count: 1, gfn: 0x110 };
+  const space = {
+    ...base,
+    runs: [...base.runs, { vfn: HUGE, gfn: HUGE, npages: 512, level: 1 as const, ...RIGHTS }],
+    tables: [...base.tables, table],
+  };
+  const layout = layoutOf(space);
+  const backing = { ...testBacking(2), populated: 1 };
+  const huge = { id: 1, baseGfn: HUGE, npages: 512, hvf: 2 ** 22, backing, readonly: false, populated: [{ gfn: HUGE, npages: 512 }] };
+  return { ...layout, memslots: [...layout.memslots, huge] };
+}
 
 describe('direct roots', () => {
   it('map guest tables and data, with prefetch by eight below each', () => {
@@ -68,6 +87,20 @@ describe('direct roots', () => {
       return vm.since('remote_tlb_flush_requests')['remote_tlb_flush_requests'] ?? NaN;
     };
     expect([flushes(true), flushes(false)]).toEqual([512, 1]);
+  });
+
+  it('of a log that stops collapse: small leaves of a 2 MiB page go one by one, and the next access maps it whole', () => {
+    const vm = new ShadowVm(hugeLayout(), '6.1.192', { ...DIRECT, eager_page_split: 'N' });
+    vm.write(HUGE);
+    vm.backend.host({ op: 'set_dirty_log', slot: 1, on: true });
+    vm.write(HUGE, HUGE + 1, HUGE + 300);
+    expect(vm.backend.translate(HUGE + 300)?.level).toBe(1);
+    vm.since('remote_tlb_flush_requests');
+    vm.backend.host({ op: 'set_dirty_log', slot: 1, on: false });
+    // Level 1 now, as written above; after the stop nothing translates until the next access.
+    expect([HUGE, HUGE + 1, HUGE + 300].map(gfn => vm.backend.translate(gfn))).toEqual([undefined, undefined, undefined]);
+    vm.write(HUGE + 300);
+    expect([vm.backend.translate(HUGE)?.level, vm.counters.of('pages_2m')]).toEqual([2, 1]);
   });
 
   it('CR3 writes and INVLPG do not exit', () => {

@@ -91,6 +91,27 @@ describe('roots shared by two vCPUs', () => {
   });
 });
 
+describe('roots of different roles', () => {
+  it('are walked apart: a block one vCPU has walked the guest tables of is new to the other, whose root maps none of them', () => {
+    const vm = new ToggleVm('5.17', {}, 16, 2);
+    // From here on vCPU 1 has the root of WP=0, with nothing in it, and no root is loaded any more.
+    vm.backend.control(1, WP);
+    vm.backend.enter(1);
+    const faults = (vcpu: number, vfn: number): number[] => {
+      const before = [vm.counters.of('page_fault'), vm.counters.of('page_fault.guest_table')];
+      vm.backend.touch(vcpu, vfn, AccessKind.Write);
+      return [vm.counters.of('page_fault') - (before[0] ?? 0), vm.counters.of('page_fault.guest_table') - (before[1] ?? 0)];
+    };
+    expect(faults(0, DATA + 20)).toEqual([1, 0]);
+    expect(faults(1, DATA + 20)).toEqual([1 + GUEST_TABLES, GUEST_TABLES]);
+    // Each goes on where it was: nothing seen under one root is forgotten to no purpose, and nothing of the other's is taken for its own.
+    expect([faults(0, DATA + 21), faults(1, DATA + 21)]).toEqual([
+      [1, 0],
+      [1, 0],
+    ]);
+  });
+});
+
 describe('invalidation', () => {
   it('empties the tree at once; the vCPU lets go of its root at the next entry and loads another', () => {
     for (const kernel of ['5.17', '6.12.117']) {
