@@ -31,6 +31,8 @@ export { ACCESS_DONE, BackendOptions, CountersToken, HostOptions, MmuBackend } f
 export type { BackendDefinition, BackendMemory, SharedPart, SharedRounds, StageDef, Translation } from './backend';
 export { FaultStep, HostWalk, TransitionObserver } from './observer';
 export type { EntryView, ReplayPort, SeenHostPage, ShownFault } from './observer';
+export { TIMELINE_HOST } from './timeline';
+export type { RunTimeline, TimelineSetup } from './timeline';
 export { TraceExport } from './trace-export';
 export type { ExportDef } from './trace-export';
 export { Workload } from './workload';

@@ -69,6 +69,11 @@ export function unknownExport(name: string, backend: string, names: readonly str
   return new MmulabError('CLI_UNKNOWN_EXPORT', `--export ${name}: not a trace that ${backend} writes${suggestName(name, names)}`);
 }
 
+/** One file holds the timeline of one run. */
+export function traceOfSeveral(runs: number): MmulabError {
+  return new MmulabError('CLI_TRACE_RUNS', `--trace: ${runs} runs, and a file holds the timeline of one`);
+}
+
 /** There is no such command. */
 export function unknownCommand(name: string, commands: readonly string[]): MmulabError {
   return new MmulabError('CLI_UNKNOWN_COMMAND', `${name}: not a command of mmulab${suggestName(name, commands)}`);

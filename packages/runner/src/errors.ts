@@ -201,6 +201,13 @@ export const schedulerLivelock = (vcpu: number, stages: number): MmulabError =>
 export const schedulerStage = (vcpu: number, stage: number, stages: number): MmulabError =>
   new MmulabError('SCHEDULER_STAGE', `vCPU ${vcpu}: the backend answered stage ${stage} of ${stages}`, 'internal');
 
+/** A timeline goes through every access one by one. */
+export const tooLargeForTimeline = (accesses: number, most: number): MmulabError =>
+  usage(
+    'TIMELINE_TOO_LARGE',
+    `--trace: the run has ${accesses > most ? 'at least ' : ''}${accesses} accesses, and at most ${most} can be told one by one; take less memory, fewer vCPUs or fewer iterations`,
+  );
+
 export const testFileCommands = (path: string, found: number): MmulabError =>
   usage('TEST_FILE_COMMANDS', `${path}: ${found} command lines, expected one (empty lines and what follows a # do not count)`);
 

@@ -32,6 +32,8 @@ export { HOST_ACTOR, RunCounters } from './sim/counters';
 export type { PhaseCounts } from './sim/counters';
 export { planRun, run, runResolved } from './run';
 export type { RunHooks, RunOptions } from './run';
+export { checkTimeline, MAX_TIMELINE_ACCESSES, runTimeline } from './timeline-run';
+export type { TimelineOutcome } from './timeline-run';
 export { readTextFile } from './files';
 export { parseJson } from './json';
 export type { JsonProblem } from './json';

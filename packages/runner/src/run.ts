@@ -109,7 +109,8 @@ export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHook
   };
 }
 
-function planOf({ definition, workload }: Composition, run: ResolvedRun, registry: Registry): WorkloadPlan {
+/** The plan of a run's workload, checked. */
+export function planOf({ definition, workload }: Composition, run: ResolvedRun, registry: Registry): WorkloadPlan {
   const machine = definition.machine(run.host) as Machine | null;
   if (machine === null) throw pluginShape(definition.name, 'the machine', machine, 'its page size and address bits');
   const host = backingHost(machine, run.host);

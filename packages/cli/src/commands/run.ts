@@ -32,8 +32,14 @@ import { checkNames } from '../selection';
 import { checkOperands, prepareOperands, type PreparedRun } from '../sources';
 import type { Terminal } from '../terminal';
 import { isHelpWanted, testUsage } from '../test-usage';
+import { writingTrace } from '../trace';
 
-type Options = OutputOptions & PluginOptions & RunSettings & SelectionOptions & ExportOptions & HtmlOptions & { readonly out?: string };
+type Options = OutputOptions &
+  PluginOptions &
+  RunSettings &
+  SelectionOptions &
+  ExportOptions &
+  HtmlOptions & { readonly trace?: string; readonly out?: string };
 
 /** Formats in which the runs of a matrix are also put side by side. */
 const FOR_READERS = ['table', 'markdown'];
@@ -52,6 +58,7 @@ export function configure(command: Command, context: CommandContext): void {
       .usage('[options] FILE...\n       mmulab run [options] -- TEST [flags of the test]'),
   );
   addHtmlOption(addExportOption(addPluginOption(addSelectionOptions(addOutputOptions(command)))))
+    .option('--trace <file>', 'write a timeline of the run, in virtual time, for ui.perfetto.dev')
     .option('--out <dir>', 'write every result as JSON and CSV into a directory')
     .addHelpText('after', '\nmmulab run -- TEST -h prints the flags of a test; mmulab list workloads names the tests.\n')
     .action((files: string[], options: Options) => run(files, options, context));
@@ -70,6 +77,7 @@ function run(files: readonly string[], options: Options, context: CommandContext
   const prepared = prepareOperands(operands, options);
   checkNames(options, prepared);
   if (options.export !== undefined) checkExport(options.export, prepared);
+  const notes = options.quiet === true ? undefined : terminal;
   const view = viewOf(terminal, options);
   const directory =
     options.out === undefined
@@ -82,9 +90,9 @@ function run(files: readonly string[], options: Options, context: CommandContext
   const catalog = catalogOf(prepared.map(({ registry }) => registry));
   const { shown, meetsThresholds } = writingPage(
     options.html,
-    options.quiet === true ? undefined : terminal,
+    notes,
     () => {
-      const performed = perform(prepared, terminal, options, directory);
+      const performed = writingTrace(options.trace, prepared, notes, () => perform(prepared, terminal, options, directory));
       return { ...performed, shown: selectParts(performed.results, options) };
     },
     performed => ({ stories: [{ results: performed.shown, command: typedAgain(context.argv) }], catalog }),

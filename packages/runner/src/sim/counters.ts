@@ -86,6 +86,20 @@ export class RunCounters implements Counters {
     return this.pool.values(vector);
   }
 
+  /** What an actor has counted of one event so far, in all scopes; what is held back is not in it. */
+  countOf(actor: number, index: number): number {
+    let count = this.unscoped.vectors[actor + 1]?.[index] ?? 0;
+    for (const scope of this.slots.values()) count += scope.vectors[actor + 1]?.[index] ?? 0;
+    return count;
+  }
+
+  /** What all actors have counted so far, together; gauges stand at their present values. */
+  total(): Float64Array {
+    const total = this.emptyVector();
+    for (const { values } of this.snapshot()) for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + (values[i] ?? 0);
+    return total;
+  }
+
   /** A vector of zeros. */
   emptyVector(): Float64Array {
     return new Float64Array(this.events.length);

@@ -11,6 +11,9 @@ export const NOMINAL_COSTS_NS = {
   exit: 1500,
   /** A control-register write the hypervisor handles. */
   control: 1000,
+  /** A call of the host into KVM, and each event counted in it: how long its operations are in a timeline. */
+  hostCall: 2000,
+  hostEvent: 30,
   /** vCPU threads are woken one after the other: they start within this time. */
   startSpread: 20_000,
 } as const;

@@ -8,7 +8,7 @@
  *
  * Counters: the vCPU is selected, in the scope of no slot, before every call of the backend. Hot path.
  */
-import { ACCESS_DONE, type Counters, type MmuBackend, type VcpuProgram } from '@mmulab/api';
+import { ACCESS_DONE, type ControlWrite, type Counters, type MmuBackend, type VcpuProgram } from '@mmulab/api';
 import { schedulerLivelock, schedulerStage } from '../errors';
 import { EventQueue } from './event-queue';
 import type { Generators } from './generator';
@@ -37,17 +37,18 @@ const lockModes = { none: LockMode.None, read: LockMode.Read, write: LockMode.Wr
 const MAX_STAGES_PER_ACCESS = 10_000_000;
 
 export class Scheduler {
+  /** The program of each vCPU, while it runs. */
+  protected readonly cursors: (ProgramCursor | undefined)[];
   private readonly queue: EventQueue;
   private readonly lock: MmuLock;
   private readonly stages: Int32Array;
   private readonly stagesTaken: Int32Array;
-  private readonly cursors: (ProgramCursor | undefined)[];
   private readonly durations: Float64Array;
   private readonly modes: Uint8Array;
 
   /** @param vcpus number of vCPUs of the VM */
   constructor(
-    private readonly backend: MmuBackend,
+    protected readonly backend: MmuBackend,
     private readonly counters: Counters,
     private readonly generators: Generators,
     private readonly jitter: Jitter,
@@ -100,7 +101,7 @@ export class Scheduler {
   private handle(vcpu: number, time: number): void {
     const stage = this.stages[vcpu];
     if (stage === NOT_ENTERED) {
-      this.backend.enter(vcpu);
+      this.enter(vcpu, time, time + ENTRY_PS);
       this.goOn(vcpu, time + ENTRY_PS);
     } else if (stage === READY) {
       this.goOn(vcpu, time);
@@ -131,31 +132,53 @@ export class Scheduler {
         }
         time += HIT_PS;
       } else if (atom === Atom.Exit) {
-        backend.enter(vcpu);
+        this.enter(vcpu, time, time + EXIT_PS);
         time += EXIT_PS;
       } else if (atom === Atom.Control) {
-        if (cursor.write !== undefined) backend.control(vcpu, cursor.write);
+        if (cursor.write !== undefined) this.control(vcpu, cursor.write, time, time + CONTROL_PS);
         time += CONTROL_PS;
       } else {
+        this.ended(vcpu, time);
         return;
       }
     }
   }
 
-  private startStage(vcpu: number, stage: number, time: number, held: number): void {
+  /** The vCPU enters the guest, for the first time or after an exit to user space, between two times. */
+  protected enter(vcpu: number, _from: number, _to: number): void {
+    this.backend.enter(vcpu);
+  }
+
+  /** The guest writes a register. */
+  protected control(vcpu: number, write: ControlWrite, _from: number, _to: number): void {
+    this.backend.control(vcpu, write);
+  }
+
+  /** The vCPU's program is over. */
+  protected ended(_vcpu: number, _time: number): void {
+    // Nothing but an onlooker's business.
+  }
+
+  /** Runs the vCPU's pending stage, which ends now. @returns the next one */
+  protected advance(vcpu: number, _time: number): number {
+    return this.backend.advance(vcpu);
+  }
+
+  protected startStage(vcpu: number, stage: number, time: number, held: number): void {
     if (stage < 0 || stage >= this.durations.length) throw schedulerStage(vcpu, stage, this.durations.length);
     this.stages[vcpu] = stage;
     const mode = this.modes[stage];
     if (mode === LockMode.None || mode === held || this.lock.acquire(vcpu, mode === LockMode.Write)) this.schedule(vcpu, stage, time);
   }
 
-  private schedule(vcpu: number, stage: number, time: number): void {
+  /** The vCPU has what the stage needs, and begins it. */
+  protected schedule(vcpu: number, stage: number, time: number): void {
     this.queue.push(time + this.jitter.around(this.durations[stage]), vcpu);
   }
 
   private endStage(vcpu: number, stage: number, time: number): void {
     this.counters.select(vcpu);
-    const next = this.backend.advance(vcpu);
+    const next = this.advance(vcpu, time);
     const held = this.modes[stage];
     const isKept = next >= 0 && this.modes[next] === held;
     if (held !== LockMode.None && !isKept) this.release(held, time);

@@ -1,0 +1,99 @@
+/**
+ * The scheduler with an onlooker: it does the same in the same order, and tells of it. Its times go on from step to step, where the plain one begins each step at 0.
+ */
+import { ACCESS_DONE, type ControlWrite, type Counters, type MmuBackend, type RunTimeline, type VcpuProgram } from '@mmulab/api';
+import type { FlushCounts } from './flush-counts';
+import type { Generators } from './generator';
+import type { Jitter } from './jitter';
+import { Scheduler } from './scheduler';
+
+/** What an observed run is made of. */
+export interface ObservedParts {
+  readonly backend: MmuBackend;
+  readonly counters: Counters;
+  readonly generators: Generators;
+  readonly jitter: Jitter;
+  readonly vcpus: number;
+  readonly timeline: RunTimeline;
+  readonly flushes: FlushCounts;
+}
+
+export class ObservedScheduler extends Scheduler {
+  private readonly timeline: RunTimeline;
+  private readonly flushes: FlushCounts;
+  /** 1 while a vCPU is in a fault. */
+  private readonly isFaulting: Uint8Array;
+  /** When the pending stage of a vCPU was asked for. */
+  private readonly askedPs: Float64Array;
+  /** When the present step began, and when the last vCPU ended it. */
+  private startPs = 0;
+  private endPs = 0;
+
+  constructor({ backend, counters, generators, jitter, vcpus, timeline, flushes }: ObservedParts) {
+    super(backend, counters, generators, jitter, vcpus);
+    this.timeline = timeline;
+    this.flushes = flushes;
+    this.isFaulting = new Uint8Array(vcpus);
+    this.askedPs = new Float64Array(vcpus);
+  }
+
+  /** Runs programs from a time on. @returns when the last vCPU is done */
+  runFrom(programs: readonly VcpuProgram[], timePs: number): number {
+    this.startPs = timePs;
+    this.endPs = timePs;
+    programs.forEach((_, vcpu) => this.timeline.guestBegins(vcpu, timePs));
+    this.run(programs);
+    return this.endPs;
+  }
+
+  protected override enter(vcpu: number, from: number, to: number): void {
+    this.telling(vcpu, 'enter', from, to, () => super.enter(vcpu, from, to));
+  }
+
+  protected override control(vcpu: number, write: ControlWrite, from: number, to: number): void {
+    this.telling(vcpu, `write ${write.register}`, from, to, () => super.control(vcpu, write, from, to));
+  }
+
+  protected override ended(vcpu: number, time: number): void {
+    const timePs = this.startPs + time;
+    this.endPs = Math.max(this.endPs, timePs);
+    this.timeline.guestEnds(vcpu, timePs);
+  }
+
+  protected override startStage(vcpu: number, stage: number, time: number, held: number): void {
+    const cursor = this.cursors[vcpu];
+    if (this.isFaulting[vcpu] === 0 && cursor !== undefined) {
+      this.isFaulting[vcpu] = 1;
+      this.timeline.faultBegins(vcpu, this.startPs + time, cursor.vfn, cursor.kind);
+    }
+    this.askedPs[vcpu] = time;
+    super.startStage(vcpu, stage, time, held);
+  }
+
+  protected override schedule(vcpu: number, stage: number, time: number): void {
+    const askedPs = this.askedPs[vcpu] ?? time;
+    if (time > askedPs) this.timeline.waited(vcpu, this.startPs + askedPs, this.startPs + time);
+    this.timeline.stageBegins(vcpu, stage, this.startPs + time);
+    super.schedule(vcpu, stage, time);
+  }
+
+  protected override advance(vcpu: number, time: number): number {
+    const timePs = this.startPs + time;
+    this.flushes.begin(vcpu);
+    const next = super.advance(vcpu, time);
+    this.flushes.tell(vcpu, timePs);
+    this.timeline.stageEnds(vcpu, timePs);
+    if (next === ACCESS_DONE) {
+      this.isFaulting[vcpu] = 0;
+      this.timeline.faultEnds(vcpu, timePs);
+    }
+    return next;
+  }
+
+  private telling(vcpu: number, what: string, from: number, to: number, act: () => void): void {
+    this.flushes.begin(vcpu);
+    act();
+    this.timeline.acts(vcpu, what, this.startPs + from, this.startPs + to);
+    this.flushes.tell(vcpu, this.startPs + to);
+  }
+}

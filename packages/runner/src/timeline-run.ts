@@ -1,0 +1,159 @@
+/**
+ * A run performed to be looked at: every access one by one, all vCPUs of a step side by side in virtual time, an onlooker told of everything.
+ *
+ * Results come from `runResolved`, which lifts ranges and runs vCPUs whose memory is their own one after the other; here they interleave, wait for mmu_lock and for each other's
+ * flushes. What is counted is the same but for what hangs on timing (flushes that gather, races); `countsApart` says where. Times are nominal: a fault's
+ * stages as the backend states them, operations of the host by what they count (sim/nominal-costs.ts).
+ */
+import type { EventDef, MmuBackend, PhaseStep, RunResult, RunTimeline, VcpuStep, WorkloadPlan } from '@mmulab/api';
+import { compose } from './compose';
+import type { ResolvedRun } from './config/types';
+import { tooLargeForTimeline } from './errors';
+import type { Registry } from './registry';
+import { planOf } from './run';
+import { HOST_ACTOR, type RunCounters } from './sim/counters';
+import { FlushCounts } from './sim/flush-counts';
+import { Generators } from './sim/generator';
+import { Jitter } from './sim/jitter';
+import { NOMINAL_COSTS_NS } from './sim/nominal-costs';
+import { ObservedScheduler } from './sim/observed-scheduler';
+
+const PS_PER_NS = 1000;
+const PS_PER_MS = 1e9;
+
+/** Accesses that are gone through one by one within a minute or so. */
+export const MAX_TIMELINE_ACCESSES = 20_000_000;
+
+/** What a timeline found beside what it told. */
+export interface TimelineOutcome {
+  /** Virtual time of the whole run. */
+  readonly endPs: number;
+  /** Counters whose totals are not those of the result, because they hang on timing. */
+  readonly countsApart: readonly string[];
+}
+
+/** Checks, before anything runs, that a run is small enough to be told access by access. @throws TIMELINE_TOO_LARGE */
+export function checkTimeline(run: ResolvedRun, registry: Registry): void {
+  const accesses = accessesOf(planOf(compose(run, registry), run, registry));
+  if (accesses > MAX_TIMELINE_ACCESSES) throw tooLargeForTimeline(accesses, MAX_TIMELINE_ACCESSES);
+}
+
+/**
+ * Performs a run for an onlooker.
+ * @param result of the same run, for comparison
+ * @throws what `runResolved` throws
+ */
+export function runTimeline(run: ResolvedRun, registry: Registry, timeline: RunTimeline, result: RunResult): TimelineOutcome {
+  const composition = compose(run, registry);
+  const plan = planOf(composition, run, registry);
+  const { backend, counters, definition } = composition;
+  const { pageSizeBytes } = definition.machine(run.host);
+  return new ObservedRun(backend, counters, definition.events, plan, run, timeline, pageSizeBytes).perform(result);
+}
+
+/** Accesses of all vCPUs in all phases; no more are counted than it takes to know that they are too many. */
+function accessesOf({ phases }: WorkloadPlan): number {
+  let accesses = 0;
+  for (const { steps } of phases) {
+    for (const step of steps) if (step.kind === 'guest') for (const program of step.programs) accesses += accessesIn(program);
+    if (accesses > MAX_TIMELINE_ACCESSES) break;
+  }
+  return accesses;
+}
+
+function accessesIn(steps: readonly VcpuStep[]): number {
+  return steps.reduce((sum, step) => {
+    if (step.op === 'repeat') return sum + step.times * accessesIn(step.steps);
+    return sum + (step.op === 'access' || step.op === 'random' ? step.run.count : 0);
+  }, 0);
+}
+
+class ObservedRun {
+  private readonly scheduler: ObservedScheduler;
+  private readonly flushes: FlushCounts;
+  /** Indices of gauges. */
+  private readonly gauges: readonly number[];
+  /** Indices of what the duration of a host operation is made of. */
+  private readonly work: readonly number[];
+  private timePs = 0;
+
+  constructor(
+    private readonly backend: MmuBackend,
+    private readonly counters: RunCounters,
+    private readonly events: readonly EventDef[],
+    private readonly plan: WorkloadPlan,
+    private readonly resolved: ResolvedRun,
+    private readonly timeline: RunTimeline,
+    /** Tables are as large as pages. */
+    private readonly pageBytes: number,
+  ) {
+    const { vcpus } = plan.vm;
+    this.flushes = new FlushCounts(events, counters, timeline, vcpus);
+    const generators = new Generators(vcpus);
+    this.scheduler = new ObservedScheduler({
+      backend,
+      counters,
+      generators,
+      jitter: new Jitter(resolved.seed),
+      vcpus,
+      timeline,
+      flushes: this.flushes,
+    });
+    this.gauges = indicesOf(events, event => event.gauge);
+    this.work = indicesOf(events, event => !event.gauge && event.unit !== 'bytes');
+  }
+
+  perform(result: RunResult): TimelineOutcome {
+    const { backend, timeline, plan } = this;
+    const levels = [...this.gauges.map(index => this.events[index]?.name ?? ''), 'tables'];
+    const stages = backend.stages.map(stage => stage.name);
+    timeline.begin({ name: this.resolved.name, vcpus: plan.vm.vcpus, stages, levels });
+    backend.create(plan.vm);
+    for (const { name, steps } of plan.phases) {
+      timeline.phaseBegins(name, this.timePs);
+      for (const step of steps) this.performStep(step);
+      timeline.phaseEnds(this.timePs);
+    }
+    timeline.end(this.timePs);
+    return { endPs: this.timePs, countsApart: this.countsApart(result) };
+  }
+
+  private performStep(step: PhaseStep): void {
+    if (step.kind === 'guest') this.timePs = this.scheduler.runFrom(step.programs, this.timePs);
+    else this.performHost(step);
+    this.tellLevels();
+  }
+
+  private performHost({ op }: Extract<PhaseStep, { kind: 'host' }>): void {
+    const { backend, counters, timeline, flushes } = this;
+    counters.select(HOST_ACTOR);
+    timeline.hostBegins(op.op, this.timePs);
+    const before = this.workDone();
+    flushes.begin(HOST_ACTOR);
+    backend.host(op);
+    const nominalNs = NOMINAL_COSTS_NS.hostCall + NOMINAL_COSTS_NS.hostEvent * (this.workDone() - before);
+    this.timePs += op.op === 'idle' ? op.ms * PS_PER_MS : nominalNs * PS_PER_NS;
+    flushes.tell(HOST_ACTOR, this.timePs);
+    timeline.hostEnds(this.timePs);
+  }
+
+  private workDone(): number {
+    const total = this.counters.total();
+    return this.work.reduce((sum, index) => sum + (total[index] ?? 0), 0);
+  }
+
+  private tellLevels(): void {
+    const total = this.counters.total();
+    const tables = this.backend.memory().tableBytesReal / this.pageBytes;
+    this.timeline.levels([...this.gauges.map(index => total[index] ?? 0), tables], this.timePs);
+  }
+
+  private countsApart(result: RunResult): readonly string[] {
+    const total = this.counters.total();
+    return this.events.flatMap(({ name, gauge }, index) => (gauge || total[index] === result.totals.counters[name] ? [] : [name]));
+  }
+}
+
+function indicesOf(events: readonly EventDef[], isWanted: (event: EventDef) => boolean): readonly number[] {
+  return events.flatMap((event, index) => (isWanted(event) ? [index] : []));
+}
