@@ -1,6 +1,6 @@
 /**
  * Sets a checkout up and then runs a command in it: installs what the lock file asks for, when node_modules has something else or nothing;
- * builds (tsc -b, incremental); with --check-tests also checks the types of the tests, which belong to no build. Uses nothing but Node,
+ * builds (tsc -b, incremental, then the pages of .ci/bundle.js); with --check-tests also checks the types of the tests, which belong to no build. Uses nothing but Node,
  * because on a fresh clone there is nothing else.
  *
  *   node .ci/setup.js [--no-build] [--check-tests] [COMMAND ARG...]
@@ -60,6 +60,8 @@ if (!options.has('--no-build')) {
   if (!existsSync(join(root, 'packages', 'api', 'lib'))) console.error('mmulab: building (once) ...');
   run('tsc', ['-b'], toStderr);
 }
+// Pages are committed bundled; what changed in their sources is bundled anew, and the tests say so where it may not be.
+if (!options.has('--no-build') && !process.env.CI) run(process.execPath, [join('.ci', 'bundle.js')], toStderr);
 const checked = ['tsconfig.test.json', join('packages', 'report', 'tsconfig.page.json')];
 if (options.has('--check-tests')) for (const config of checked) run('tsc', ['-p', config], toStderr);
 if (args.length > 0) run(args[0] === 'node' ? process.execPath : args[0], args.slice(1));

@@ -59,6 +59,7 @@ describe('npm start', () => {
     const html = readFileSync(path, 'utf8');
     expect(Buffer.byteLength(html)).toBeLessThan(3_000_000);
     const data = JSON.parse(/id="mmulab-data">(.*?)<\/script>/s.exec(html)?.[1] ?? '') as ReportData;
+    expect(text()).toContain(data.stories[0]?.groups[0]?.shared ?? '-');
     expect(data.stories.map(({ title, conclusions, runs }) => [title, conclusions.length, runs.length])).toEqual(
       STORIES.map(({ title }, at) => [title, 1, [2, 3, 6, 12, 2][at]]),
     );

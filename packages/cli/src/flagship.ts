@@ -45,6 +45,14 @@ function tellStory(story: StarterStory, terminal: Terminal): Told {
   return { story: { results, command, title, question, conclusions }, catalog: prepared.catalog };
 }
 
+function catalogOfAll(catalogs: readonly Catalog[]): Catalog {
+  return {
+    ...catalogs[0],
+    backends: catalogs.flatMap(({ backends }) => backends),
+    workloads: catalogs.flatMap(({ workloads }) => workloads),
+  };
+}
+
 /** Tells all stories and writes their page. @param path of the page */
 export function tellAll(terminal: Terminal, path: string): void {
   mkdirSync(dirname(path), { recursive: true });
@@ -55,7 +63,7 @@ export function tellAll(terminal: Terminal, path: string): void {
     told => ({
       title: 'mmulab: five patches, before and after',
       stories: told.map(({ story }) => story),
-      catalog: { backends: told.flatMap(({ catalog }) => catalog.backends), workloads: told.flatMap(({ catalog }) => catalog.workloads) },
+      catalog: catalogOfAll(told.map(({ catalog }) => catalog)),
     }),
   );
 }
