@@ -1,5 +1,5 @@
 /**
- * Storage of radix trees: where an entry is found, how it is written, and how equal entries fold back into one uniform slot.
+ * Radix trees with a cursor: where an entry is found, and how it is written. How its slot expands and folds is in slot-tree.ts.
  *
  * A tree knows nothing of rules, protocols or counting. `locate` leaves what it found in the tree's cursor fields, which are the entry as rules
  * see it; `writeAttr` and `writeTable` store at the cursor. Page planes are trees whose slots are all uniform or owned, never empty.
@@ -7,42 +7,19 @@
  */
 import { EntryKind, InvariantError } from '@mmulab/api';
 import type { Entry } from '@mmulab/api';
-import type { AttrTable } from './attr-table';
-import type { Geometry } from './geometry';
-import { type LeafTables, STORED, STORED_EQUAL } from './leaf-table';
-import type { NodeArena } from './node-arena';
-import {
-  EMPTY_SLOT,
-  INDEX_MASK,
-  KIND_MASK,
-  LEAF_TABLE,
-  NODE,
-  UNIFORM,
-  childSlot,
-  foldSlot,
-  leafSlot,
-  slotAttr,
-  slotMapLevel,
-  slotTableAttr,
-  uniformSlot,
-} from './slot';
+import { STORED, STORED_EQUAL } from './leaf-table';
+import { EMPTY_SLOT, INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, UNIFORM, leafSlot, slotAttr, slotMapLevel, slotTableAttr, uniformSlot } from './slot';
+import { CACHE_SIZE, SlotTree } from './slot-tree';
 
-/** Level-2 tables a tree remembers by their place: enough for a machine of some TiB whose vCPUs take turns. */
-import { WordStore } from './word-store';
-
-const CACHE_SIZE = 4096;
-
+// Bound here: constants of this module's code.
+const CACHE_MASK = CACHE_SIZE - 1;
 const { Empty, Leaf, Table, Special } = EntryKind;
 
 /** What `wordAt` answers where a leaf or a hole of a higher level covers the block. */
 export const COVERED = -1;
 
 /** Trees over one arena, with a cursor. */
-export class TableTree implements Entry {
-  /** The arenas, and what words over them stand for. */
-  readonly words: WordStore;
-  readonly nodes: NodeArena;
-  readonly leaves: LeafTables;
+export class TableTree extends SlotTree implements Entry {
   // The entry the cursor is on (see Entry).
   level = 0;
   kind: EntryKind = Empty;
@@ -51,53 +28,6 @@ export class TableTree implements Entry {
   goal = 1;
   start = 0;
   end = 0;
-  /** A frame of the entry: the one `locate` was asked for. */
-  at = 0;
-  /** Position of the slot that holds the entry: its own, or that of the uniform slot or leaf table it lies in. */
-  private pos = 0;
-  /** Level of that slot. */
-  private slotLevel = 0;
-  private low = 0;
-  private high = 0;
-  /** Root of the entry, and whether the cursor still is where `locate` put it: nothing but `writeAttr` has happened since. */
-  private root = -1;
-  private inPlace = false;
-  // Nodes of level-2 entries found lately, by the upper bits of the frame number.
-  // Each as four words: those bits, the root, the position of the node's first slot, nothing.
-  private readonly cache = new Int32Array(CACHE_SIZE * 4).fill(-1);
-  private isCacheEmpty = true;
-  // What the geometry says, as small integers of this object's own.
-  private readonly bits: number;
-  private readonly mask: number;
-  private readonly split: number;
-  private readonly inverseSplit: number;
-
-  constructor(
-    readonly geometry: Geometry,
-    private readonly attrs: AttrTable,
-  ) {
-    this.bits = geometry.bits;
-    this.mask = geometry.mask;
-    this.split = geometry.split;
-    this.inverseSplit = geometry.inverseSplit;
-    this.words = new WordStore(geometry, attrs);
-    this.nodes = this.words.nodes;
-    this.leaves = this.words.leaves;
-  }
-
-  /** A new root whose entries are all `word`. */
-  createRoot(word: number = EMPTY_SLOT): number {
-    return this.nodes.allocRoot(this.geometry.rootTables, word, this.geometry.levels);
-  }
-
-  /** Gives a root's storage back, with all it owns. */
-  freeRoot(root: number): void {
-    const first = root * this.geometry.entries;
-    for (let pos = first; pos < first + this.geometry.entries * this.geometry.rootTables; pos++) this.releaseWord(this.nodes.slots[pos]);
-    for (let i = 0; i < this.geometry.rootTables; i++) this.nodes.free(root + i);
-    this.forgetCache();
-    this.inPlace = false;
-  }
 
   /** First frame the entry maps. */
   get gfn(): number {
@@ -121,7 +51,7 @@ export class TableTree implements Entry {
   private findSmall(root: number, gfn: number): boolean {
     const high = (gfn * this.inverseSplit) | 0;
     const cache = this.cache;
-    const cached = (high & (CACHE_SIZE - 1)) << 2;
+    const cached = (high & CACHE_MASK) << 2;
     if (cache[cached] !== high || cache[cached + 1] !== root) return false;
     const low = (gfn - high * this.split) | 0;
     const pos = cache[cached + 2] + (low >> this.bits);
@@ -142,23 +72,6 @@ export class TableTree implements Entry {
     return true;
   }
 
-  /**
-   * The record of the owned leaf table a frame lies in, if the table's parent was found lately; else -1. Leaves the cursor alone.
-   * @param high and low: the frame number, split by the geometry
-   */
-  recentLeafTable(root: number, high: number, low: number): number {
-    const at = (high & (CACHE_SIZE - 1)) << 2;
-    const cache = this.cache;
-    if (cache[at] !== high || cache[at + 1] !== root) return -1;
-    const word = this.nodes.slots[cache[at + 2] + (low >> this.bits)];
-    return (word & KIND_MASK) === LEAF_TABLE ? word & INDEX_MASK : -1;
-  }
-
-  /** The leaf table below the cursor was written past the tree. */
-  loseCursor(): void {
-    this.inPlace = false;
-  }
-
   private find(root: number, gfn: number, goal: number): void {
     const g = this.geometry;
     const high = (gfn * this.inverseSplit) | 0;
@@ -171,7 +84,7 @@ export class TableTree implements Entry {
     let level: number;
     let pos: number;
     const cache = this.cache;
-    const cached = (high & (CACHE_SIZE - 1)) << 2;
+    const cached = (high & CACHE_MASK) << 2;
     if (goal <= 2 && cache[cached] === high && cache[cached + 1] === root) {
       level = 2;
       pos = cache[cached + 2] + (low >> g.bits);
@@ -302,44 +215,6 @@ export class TableTree implements Entry {
     this.setView(leafSlot(1, attr), 1);
   }
 
-  /** Replaces the word of a slot; what the old word owned is given back. A word that owns a node brings it along. */
-  replace(pos: number, word: number): void {
-    this.inPlace = false;
-    this.swap(pos, word);
-  }
-
-  private swap(pos: number, word: number): void {
-    const old = this.nodes.slots[pos];
-    if (old === word) return;
-    if ((word & KIND_MASK) === NODE) this.nodes.parent[word & INDEX_MASK] = pos;
-    this.store(pos, word);
-    if ((old & KIND_MASK) === NODE || (old & KIND_MASK) === LEAF_TABLE) this.releaseWord(old);
-  }
-
-  /** Replaces every attribute of the leaf table at a level-2 slot by `map[attr]`. */
-  mapLeaves(pos: number, map: Uint8Array): void {
-    this.inPlace = false;
-    const word = this.nodes.slots[pos];
-    const record = this.leaves.own(word & INDEX_MASK);
-    if (record !== (word & INDEX_MASK)) this.store(pos, LEAF_TABLE | record);
-    if (this.leaves.mapAttrs(record, map)) this.foldLeafTable(pos, record);
-  }
-
-  /** Makes the table below a slot of level 3 or above an owned node that does not fold until `unpin`. @returns the node */
-  pinTable(pos: number, level: number): number {
-    this.inPlace = false;
-    const node = this.expand(pos, level);
-    this.nodes.pins[node] = this.nodes.pins[node] + 1;
-    return node;
-  }
-
-  /** Lets a pinned node fold again, and folds it when its entries are equal. */
-  unpin(node: number): void {
-    this.inPlace = false;
-    this.nodes.pins[node] = this.nodes.pins[node] - 1;
-    if (this.nodes.pins[node] === 0 && this.nodes.differing[node] === 0) this.fold(node, this.nodes.slots[node * this.geometry.entries]);
-  }
-
   /** The word at the cursor: owned or uniform; at level 1 that of its leaf. */
   cursorWord(): number {
     return this.level === 1 ? leafSlot(1, this.attr) : this.viewWord;
@@ -355,11 +230,6 @@ export class TableTree implements Entry {
     this.materialise(this.level);
     this.swap(this.pos, word);
     this.setView(word, this.level);
-  }
-
-  /** Gives back all storage a word owns. */
-  releaseWord(word: number): void {
-    if (this.words.release(word)) this.forgetCache();
   }
 
   /** Changes the attribute of the table below the cursor (kind Table). */
@@ -422,73 +292,6 @@ export class TableTree implements Entry {
     }
     this.level = level;
     this.setView(word, level);
-  }
-
-  /** Makes the cursor's entry addressable: expands the uniform slot it lies in down to `level`. */
-  private materialise(level: number): void {
-    while (this.slotLevel > Math.max(level, 2)) {
-      const node = this.expand(this.pos, this.slotLevel);
-      this.slotLevel--;
-      this.pos = this.childPos(node, this.slotLevel);
-    }
-    if (level === 1 && (this.nodes.slots[this.pos] & KIND_MASK) === UNIFORM) this.expandLeaf(this.pos);
-  }
-
-  private childPos(node: number, level: number): number {
-    const g = this.geometry;
-    const index = level === 2 ? this.low >> g.bits : (this.high >> (g.bits * (level - 3))) & g.mask;
-    return node * g.entries + index;
-  }
-
-  /** Replaces a virtual table by an owned node. @returns the node */
-  private expand(pos: number, level: number): number {
-    const word = this.nodes.slots[pos];
-    if ((word & KIND_MASK) === NODE) return word & INDEX_MASK;
-    if ((word & KIND_MASK) !== UNIFORM || slotMapLevel(word) >= level || level < 3) {
-      throw new InvariantError('TREE_EXPAND', 'only a virtual table can be expanded', this.at, level, word.toString(16));
-    }
-    const node = this.nodes.alloc(childSlot(word, level), level - 1, slotTableAttr(word), pos);
-    this.nodes.set(pos, NODE | node);
-    return node;
-  }
-
-  private expandLeaf(pos: number): void {
-    const word = this.nodes.slots[pos];
-    this.nodes.set(pos, LEAF_TABLE | this.leaves.alloc(slotAttr(word), slotTableAttr(word)));
-  }
-
-  private foldLeafTable(pos: number, record: number): void {
-    const word = uniformSlot(1, this.leaves.uniformAttr(record), this.leaves.tableAttr(record));
-    this.leaves.release(record);
-    this.store(pos, word);
-  }
-
-  /** Stores a word and folds its table, and those above, while their entries are equal. */
-  private store(pos: number, word: number): void {
-    if (this.nodes.set(pos, word)) this.fold(Math.floor(pos / this.geometry.entries), word);
-  }
-
-  /** Folds a node whose entries are all `word` into its parent's slot, where a uniform slot can say so. */
-  private fold(node: number, word: number): void {
-    const g = this.geometry;
-    const parentPos = this.nodes.parent[node];
-    if (parentPos < 0 || this.nodes.pins[node] !== 0) return;
-    const level = this.nodes.level[node];
-    const folded = foldSlot(word, level + 1, this.nodes.tableAttr[node]);
-    if (folded === -1) return;
-    this.nodes.free(node);
-    this.forgetCache();
-    if (this.pos >= node * g.entries && this.pos < (node + 1) * g.entries) {
-      this.pos = parentPos;
-      this.slotLevel = level + 1;
-    }
-    this.store(parentPos, folded);
-  }
-
-  private forgetCache(): void {
-    if (this.isCacheEmpty) return;
-    this.cache.fill(-1);
-    this.isCacheEmpty = true;
   }
 
   /**

@@ -11,7 +11,7 @@ import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { GuestCpu } from '../roots/guest-state';
 import type { VcpuRoots } from '../roots/vcpu-roots';
 import type { LoggedMmu } from '../log-tables';
-import type { ShadowedFrames } from '../tdp/fault';
+import type { ShadowedFrames } from '../tdp/fault-world';
 import type { RecoverableTables } from '../tdp/nx-recovery';
 import type { MinLevels, TdpMmu, TdpRoot } from '../tdp/tdp-mmu';
 import type { VmJournal } from '../vm-journal';

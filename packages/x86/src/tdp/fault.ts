@@ -19,6 +19,7 @@ import { livelock } from '../errors';
 import { Ev } from '../events';
 import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { VmJournal } from '../vm-journal';
+import type { FaultPolicy, FaultWorld, ShadowedFrames } from './fault-world';
 import { HwWalk } from './map-rule';
 import { RetPf } from './protocols';
 import type { TdpMmu, TdpRoot } from './tdp-mmu';
@@ -56,45 +57,6 @@ export const tdpStages: readonly StageDef[] = [
   { name: 'map', nominalNs: 80, lock: 'read' },
   { name: 'resume', nominalNs: 300, lock: 'none' },
 ];
-
-/** What the fault path needs of the VM around it. */
-export interface FaultWorld {
-  /** Root of a vCPU; it is loaded while the vCPU is in the guest. */
-  root(vcpu: number): TdpRoot;
-  /** The host takes pages away (MMU notifier). */
-  invalidate(slot: Memslot, start: number, end: number): void;
-  /** Serves the vCPU's requests before it enters again. */
-  reenter(vcpu: number): void;
-  /** Whether the vCPU has nothing to serve, and no pages logged by hardware. */
-  isCalm(vcpu: number): boolean;
-  /** Whether the vCPU's dirty pages are logged by hardware now. */
-  readonly pmlActive: boolean;
-}
-
-/** Frames of the VM that hold tables its shadow pages stand for. */
-export interface ShadowedFrames {
-  /** Largest level up to `level` at which a frame may be mapped. */
-  maxLevel(gfn: number, level: number): number;
-  /** Whether a frame must not become writable; last-level tables are let go of instead. */
-  refusesWrite(gfn: number): boolean;
-  /** A refused write was emulated. */
-  emulated(gfn: number): void;
-}
-
-/** Policy switches of the fault path. */
-export interface FaultPolicy {
-  readonly fastPageFault: boolean;
-  /** The lockless path is tried on all faults but those of execution on a present entry. */
-  readonly fastForAll: boolean;
-  readonly adBits: boolean;
-  readonly nxHugePages: boolean;
-  /** Spurious results count as fixed. */
-  readonly fixedInHandler: boolean;
-  /** A huge leaf above the goal is split; else zapped. */
-  readonly splitHugePages: boolean;
-  /** Largest level of a leaf: 3, or 2 without 1 GiB pages. */
-  readonly maxLeafLevel: number;
-}
 
 const MAX_FAULTS_PER_ACCESS = 64;
 /** Three kinds of access, to a slot that is not logged and to one that is. */

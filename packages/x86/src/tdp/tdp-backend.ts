@@ -48,7 +48,7 @@ import { Spte, SpteAttrs } from '../spte';
 import { VcpuStates } from '../vcpu-state';
 import { VmJournal } from '../vm-journal';
 import { TdpFaultPath, tdpStages } from './fault';
-import type { FaultWorld } from './fault';
+import type { FaultWorld } from './fault-world';
 import { GuestAccesses } from './guest-accesses';
 import type { AccessWorld } from './guest-accesses';
 import { NxRecovery } from './nx-recovery';
