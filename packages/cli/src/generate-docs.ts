@@ -1,5 +1,6 @@
 /**
- * Writes what is generated from the definitions: docs/events.md, docs/configuration.md and the JSON Schema of configs.
+ * Writes what is generated from the definitions: docs/events.md, docs/configuration.md and the JSON Schema of configs; and, by running all
+ * shipped records, the judged part of docs/fidelity.md.
  *
  *   node packages/cli/lib/generate-docs.js [--check]
  *
@@ -9,7 +10,7 @@ import { makeOutputDirectory, writeOutputFile } from '@mmulab/runner';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
 import { loadRegistry } from './built-in';
-import { generatedFiles, type GeneratedFile } from './docs/generated-files';
+import { fidelityFile, generatedFiles, type GeneratedFile } from './docs/generated-files';
 import { ExitCode } from './exit-code';
 
 function isStale({ path, text }: GeneratedFile): boolean {
@@ -22,7 +23,8 @@ function write({ path, text }: GeneratedFile): void {
 }
 
 const isCheck = process.argv.includes('--check');
-const stale = generatedFiles(loadRegistry()).filter(isStale);
+const registry = loadRegistry();
+const stale = [...generatedFiles(registry), fidelityFile(registry)].filter(isStale);
 for (const file of stale) {
   if (!isCheck) write(file);
   console.log(`${isCheck ? 'stale' : 'wrote'}: ${relative(process.cwd(), file.path)}`);

@@ -4,18 +4,14 @@
 import { renderParts, reporterFor, verificationReport } from '@mmulab/report';
 import { verifyRecords } from '@mmulab/runner';
 import type { Command } from 'commander';
-import { existsSync, readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { ExitCode } from '../exit-code';
 import { addOutputOptions, addPluginOption, viewOf, type OutputOptions, type PluginOptions } from '../options';
 import { print } from '../print';
+import { shippedRecords } from '../shipped-records';
 
 type Options = OutputOptions & PluginOptions & { readonly backend?: string };
-
-/** The package whose `records/` hold the records that come with mmulab. */
-const RECORDS_PACKAGE = '@mmulab/testkit';
 
 /** Declares the command. */
 export function configure(command: Command, context: CommandContext): void {
@@ -39,11 +35,4 @@ function verify(files: readonly string[], options: Options, context: CommandCont
   terminal.progress(undefined);
   print(terminal, renderParts(verificationReport(report, report.groups), options.format, viewOf(terminal, options)));
   if (report.differences.length > 0) context.exitWith(ExitCode.Failed);
-}
-
-/** Paths of the records that come with mmulab, in the order of their names. */
-function shippedRecords(): readonly string[] {
-  const directory = join(dirname(require.resolve(`${RECORDS_PACKAGE}/package.json`)), 'records');
-  const names = existsSync(directory) ? readdirSync(directory).filter(name => name.endsWith('.json')) : [];
-  return names.sort().map(name => join(directory, name));
 }
