@@ -70,8 +70,3 @@ export function badCombination(what: string, why: string): MmulabError {
 export function badGranule(bytes: number): MmulabError {
   return new MmulabError('STAGE2_GRANULE', `a granule of ${bytes} bytes: expected 4096, 16384 or 65536`);
 }
-
-/** STAGE2_LEVEL: a block at a level that has none. */
-export function badBlockLevel(level: number, granule: string, allowed: string): MmulabError {
-  return new MmulabError('STAGE2_LEVEL', `a leaf at level ${level} with a ${granule} granule: expected ${allowed}`);
-}

@@ -126,7 +126,6 @@ export const x86Options: readonly OptionSpec[] = [
   flag('count_root_alloc', 'Y', 'The allocation event fires for TDP roots too (not in 5.10).'),
   flag('pf_fixed_in_handler', 'N', 'Spurious faults count as fixed (5.10, which has no pf_spurious).'),
   flag('sregs_flush', 'Y', 'Setting special registers leaves a guest TLB flush pending for the first entry (6.12).'),
-  flag('mmio_invalidate_early', 'Y', 'Frames under invalidation are refused before their page is resolved (6.9).'),
   flag('explicit_role_flush', 'Y', 'Role changes request their TLB flushes themselves (5.18); before, unloading the roots was relied upon.'),
   flag('reset_on_pge', 'N', 'A change of CR4.PGE resets the MMU context (5.10).'),
   flag('obsolete_roots_only', 'Y', 'Invalidation frees obsolete roots only (5.18); before, all roots of all vCPUs.'),
@@ -134,7 +133,6 @@ export const x86Options: readonly OptionSpec[] = [
   flag('role_ignores_pg', 'N', 'CR0.WP and EFER.NX enter the role while paging is off, too (5.10).'),
   flag('wp_ignored_without_pg', 'Y', 'A change of CR0.WP alone does nothing while paging is off (6.4).'),
   flag('wp_guest_owned', 'Y', 'Under EPT the guest writes CR0.WP without an exit (6.4, and stable 6.1).'),
-  flag('async_pf_cleared_by_pg', 'N', 'A change of CR0.PG clears asynchronous page faults under way (up to 6.0).'),
   flag(
     'cr3_flush_always',
     'Y',

@@ -28,7 +28,6 @@ export const x86Switches: readonly KernelSwitch[] = [
   from('spurious_if_allowed', 'N', at('6.13', 'Y', 'measured')),
   from('d_bit_on_refault', 'N', at('6.13', 'Y', 'judgement')),
   from('pf_fixed_in_handler', 'Y', at('5.12', 'N', 'judgement')),
-  from('mmio_invalidate_early', 'N', at('6.9', 'Y')),
   from('mark_unlogged_dirty', 'Y', at('5.16', 'N')),
 
   from('eager_page_split', 'N', at('5.18', 'Y')),
@@ -58,7 +57,6 @@ export const x86Switches: readonly KernelSwitch[] = [
   from('explicit_role_flush', 'N', at('5.18', 'Y')),
   from('pgd_cache_any_level', 'N', at('5.18', 'Y')),
   from('cr3_flush_always', 'N', at('5.14', 'Y', 'judgement')),
-  from('async_pf_cleared_by_pg', 'Y', at('6.1', 'N', 'judgement')),
   from('sregs_flush', 'N', at('6.12', 'Y', 'judgement')),
 
   from('shadowed_access_cache', 'N', at('6.0', 'Y')),

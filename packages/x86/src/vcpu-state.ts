@@ -18,14 +18,11 @@ export class VcpuStates {
   readonly pmlFill: Int32Array;
   /** Overflow exits not yet counted. */
   readonly pmlFulls: Float64Array;
-  /** 1 once the vCPU has entered for the first time. */
-  readonly started: Uint8Array;
 
   constructor(readonly count: number) {
     this.flushPending = new Uint8Array(count);
     this.pmlFill = new Int32Array(count);
     this.pmlFulls = new Float64Array(count);
-    this.started = new Uint8Array(count);
   }
 
   /** The hardware logs one page. */

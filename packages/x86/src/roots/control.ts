@@ -2,7 +2,7 @@
  * What a guest's write to a control register does to roles and roots, register by register.
  *
  * First the question whether the guest exits at all; then whether the hardware takes the value (if not: #GP, and nothing changes); then roles, roots and
- * requests; last the vCPU enters again, which serves the requests. decision-table.ts states the outcomes as a table.
+ * requests; last the vCPU enters again, which serves the requests. fixtures/decision-table.ts states the outcomes as a table.
  *
  * Models: Linux arch/x86/kvm/x86.c kvm_post_set_cr0(), kvm_post_set_cr4(), set_efer(), kvm_set_cr3(), kvm_invalidate_pcid(), kvm_handle_invpcid(),
  * kvm_smm_changed(); svm/svm.c and vmx/vmx.c intercepts; svm/nested.c, vmx/nested.c transitions. Hot path.
@@ -70,36 +70,6 @@ export class ControlRegisters {
         return this.smm(vcpu, cpu, write.value === 1);
       case 'nested':
         return write.value === 'vmrun' ? this.enterNested(vcpu, cpu) : this.leaveNested(vcpu, cpu);
-    }
-  }
-
-  /** The guest writes several bits of CR0 at once. @param value bits of `Cr0` */
-  writeCr0(vcpu: number, value: number): void {
-    this.cr0(vcpu, this.cpus[vcpu], value);
-  }
-
-  /** User space sets special registers (KVM_SET_SREGS) with a change of role. */
-  setSregs(vcpu: number): void {
-    this.roots.resetContext(vcpu);
-    if (this.policy.sregsFlush) this.roots.request(vcpu, Request.FlushGuest);
-  }
-
-  /** User space sets CPUID: no role holds what it says, so all roots go. */
-  setCpuid(vcpu: number): void {
-    this.roots.unload(vcpu);
-    this.roots.resetContext(vcpu);
-  }
-
-  /** INIT: paging, if it was on, is switched off. */
-  init(vcpu: number): void {
-    const cpu = this.cpus[vcpu];
-    const wasPaging = cpu.paging;
-    cpu.setCr0(Cr0.Cd);
-    cpu.cr4 = 0;
-    cpu.efer = 0;
-    if (wasPaging) {
-      this.pagingOff(vcpu);
-      this.roots.resetContext(vcpu);
     }
   }
 

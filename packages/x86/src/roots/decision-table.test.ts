@@ -1,7 +1,6 @@
 import type { ControlWrite } from '@mmulab/api';
 import { RootVm } from '../fixtures/root-vm';
-import { DECISION_TABLE, POLICIES, decision, type PolicyName } from './decision-table';
-import { Cr0 } from './guest-state';
+import { DECISION_TABLE, POLICIES, decision, type PolicyName } from '../fixtures/decision-table';
 import { Request } from './vcpu-roots';
 
 const cr0 = (bit: 'wp' | 'pg' | 'ts' | 'cd', value: 0 | 1 | 'toggle' = 'toggle'): ControlWrite => ({ register: 'cr0', bit, value });
@@ -23,7 +22,6 @@ const PERFORMANCES: Readonly<Record<string, Performance>> = {
   'CR0.WP toggle, PG=0': { before: [cr0('pg', 0)], act: cr0('wp') },
   'CR0.PG 0→1': { before: [cr0('pg', 0)], act: cr0('pg', 1) },
   'CR0.PG 1→0': { act: cr0('pg', 0) },
-  'CR0.WP and PG 1→0': { act: vm => vm.registers.writeCr0(0, vm.cpu.cr0 & ~(Cr0.Wp | Cr0.Pg)) },
   'CR0.TS toggle': { act: cr0('ts') },
   'CR0.CD toggle': { act: cr0('cd') },
   'CR4.PGE toggle': { act: cr4('pge') },
@@ -46,9 +44,6 @@ const PERFORMANCES: Readonly<Record<string, Performance>> = {
   INVLPG: { act: { register: 'invlpg', vfn: 0x400 } },
   'SMM enter': { act: { register: 'smm', value: 1 } },
   'SMM leave': { before: [{ register: 'smm', value: 1 }], act: { register: 'smm', value: 0 } },
-  KVM_SET_CPUID2: { act: vm => vm.registers.setCpuid(0) },
-  KVM_SET_SREGS: { act: vm => vm.registers.setSregs(0) },
-  INIT: { act: vm => vm.registers.init(0) },
   'memslot deleted': {
     act: vm => {
       vm.pages.obsolete = true;
@@ -93,7 +88,7 @@ function observe(transition: string, policy: PolicyName, npt: 'Y' | 'N'): string
 
 /** Transitions that never unload when the cache is asked. */
 function transitionKeeps(transition: string, policy: PolicyName): boolean {
-  const unloading = ['CR0.PG 1→0', 'CR0.WP and PG 1→0', 'KVM_SET_CPUID2', 'INIT'];
+  const unloading = ['CR0.PG 1→0'];
   return policy !== 'p1' || !unloading.includes(transition);
 }
 

@@ -33,10 +33,6 @@ export interface RootPolicy extends RolePolicy {
   readonly anyLevel: boolean;
   /** EFER.LME is one of the role bits. */
   readonly lmeInRole: boolean;
-  /** A guest without paging is not told of pages that are not there yet. */
-  readonly asyncFaultsNeedPaging: boolean;
-  /** A change of CR0.PG clears asynchronous faults under way. */
-  readonly asyncFaultsClearedByPg: boolean;
   readonly flushOnReuse: boolean;
   readonly sregsFlush: boolean;
   /** A CR3 write that asks for a flush gets it whether or not a cached root was found. */
@@ -66,8 +62,6 @@ export function readRootPolicy(options: OptionValues, host: OptionValues, policy
     obsoleteOnly: on('obsolete_roots_only'),
     anyLevel: on('pgd_cache_any_level') || lookup,
     lmeInRole: on('explicit_role_flush') || lookup,
-    asyncFaultsNeedPaging: on('explicit_role_flush') || lookup,
-    asyncFaultsClearedByPg: on('async_pf_cleared_by_pg'),
     flushOnReuse: on('flush_on_reuse'),
     sregsFlush: on('sregs_flush'),
     cr3FlushAlways: on('cr3_flush_always'),
