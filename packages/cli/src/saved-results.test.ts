@@ -2,6 +2,7 @@
  * Saved results that are broken, or no results, or of another version: named, and never a bug of ours.
  */
 import { record, scratchFile } from './fixtures/recorder';
+import { run } from './index';
 
 const phase = { phase: 'p', counters: { exit: 1 }, vcpus: [{ counters: { exit: 1 } }] };
 const result = { schema: 'mmulab.result.v1', name: 'x', config: {}, seed: 1, notes: [], phases: [phase], totals: { counters: { exit: 1 } } };
@@ -19,6 +20,8 @@ describe('a saved result', () => {
     ['vcpus: [null]', withPhase({ vcpus: [null] }), 'phases[1]: vcpus: expected a list of vCPUs'],
     ['vcpus without counters', withPhase({ vcpus: [{}] }), 'phases[1]: vcpus: expected a list of vCPUs'],
     ['counters that are texts', withPhase({ counters: { exit: '1' } }), 'phases[1]: counters: expected counters'],
+    ['counters by the names of what objects have', withPhase({ counters: { hasOwnProperty: 1 } }), 'phases[1]: counters: expected counters'],
+    ['totals by such names', { ...result, totals: { counters: { constructor: 1 } } }, 'totals: expected counters'],
     ['slots: []', withPhase({ slots: { 1: null } }), 'phases[1]: slots: expected memslots'],
     ['time: null', withPhase({ time: null }), 'phases[1]: time: expected a predicted time'],
     ['a phase that is none', { ...result, phases: [null] }, 'phases[0]: expected a phase'],
@@ -31,6 +34,14 @@ describe('a saved result', () => {
       expect([code, err]).toEqual([2, expect.stringContaining('RESULT_MALFORMED')]);
       expect(err).toContain(problem);
     }
+  });
+
+  it('in the results of a sweep is held against the same', () => {
+    const [first] = run({ workload: 'demand_paging_test -b 64K' });
+    const second = { ...first, totals: { ...first?.totals, counters: { valueOf: 1 } } };
+    const lines = [first, second].map(one => `${JSON.stringify(one)}\n`);
+    const { code, err } = record('compare', scratchFile('results.ndjson', lines.join('')));
+    expect([code, err]).toEqual([2, expect.stringMatching(/RESULT_MALFORMED: .*results\.ndjson: totals: expected counters/)]);
   });
 
   it.each(['mmulab.result.v2', 'mmulab.comparison.v1', 'mmulab.records.v1'])('of schema %s is refused by its name', schema => {

@@ -32,7 +32,7 @@ function readSweep(path: string): readonly RunResult[] {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- only who reads a sweep loads it
   const { readResultLines } = require('@mmulab/sweep') as typeof Sweep;
   const found: { readonly run: number; readonly result: RunResult }[] = [];
-  readResultLines(path, ({ sweep, ...result }) => found.push({ run: sweep?.run ?? found.length, result }));
+  readResultLines(path, ({ sweep, ...result }) => found.push({ run: sweep?.run ?? found.length, result: checkResult(result, path) }));
   return found.sort((a, b) => a.run - b.run).map(({ result }) => result);
 }
 
@@ -68,8 +68,9 @@ function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Counts by name. What every object has (`hasOwnProperty`) is no name: it would be found where there is no such counter. */
 function isCounters(value: unknown): boolean {
-  return isMap(value) && Object.values(value).every(count => typeof count === 'number');
+  return isMap(value) && Object.entries(value).every(([name, count]) => typeof count === 'number' && !(name in Object.prototype));
 }
 
 function hasCounters(value: unknown): boolean {
