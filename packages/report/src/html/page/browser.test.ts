@@ -101,7 +101,7 @@ inBrowser('pages in a browser', () => {
     ['two', 2],
     ['timed', 5],
     ['matrix', 3],
-    ['several', 5],
+    ['several', 3],
   ] as const)(
     '%s: opens from disk with %i charts or more, no error, no request',
     async (name, charts) => {
