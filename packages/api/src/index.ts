@@ -54,6 +54,8 @@ export type {
 } from './workload';
 export { BackendContribution, BackingContribution, WorkloadContribution, contributeBackend, contributeBacking, contributeWorkload } from './plugin';
 export type { ContributionLoad } from './plugin';
+export { TimeModelContribution, TimeModelFiles, contributeTimeModel } from './cost';
+export type { AccessCounts, PhaseWork, RunWork, TimeModel } from './cost';
 export { RESULT_SCHEMA } from './result';
 export type { CounterValues, PhaseResult, PhaseTime, RunResult } from './result';
 export { RECORDS_SCHEMA, TOTAL_PHASE } from './records';

@@ -14,6 +14,8 @@ export interface PhaseTime {
   readonly basis: 'calibrated' | 'prior' | 'uncalibrated';
   readonly model: string;
   readonly solver: string;
+  /** The term or station that most of the time goes to. */
+  readonly bottleneck?: string;
   readonly share: Readonly<Record<string, number>>;
 }
 

@@ -99,8 +99,16 @@ export const unknownKernel = (path: string, value: unknown, backend: string, pro
 export const unknownKey = (path: string, suggestion: string): MmulabError =>
   usage('CONFIG_UNKNOWN_KEY', `${showKey(path)}: not a key of the config${suggestion}`);
 
-export const unknownModel = (path: string, name: string): MmulabError =>
-  usage('CONFIG_UNKNOWN_MODEL', `${path}: ${name}: no cost model of this name is installed`);
+export const unknownModel = (path: string, name: string, suggestion: string): MmulabError =>
+  usage('CONFIG_UNKNOWN_MODEL', `${path}: ${name}: no cost model of this name is installed${suggestion}`);
+
+/** The model prices counters of other backends. */
+export const modelOfOtherBackend = (model: string, backend: string, backends: readonly string[]): MmulabError =>
+  usage('CONFIG_MODEL_BACKEND', `time.model: ${model}: prices ${backends.join(', ')}; expected a model of ${backend}`);
+
+/** A solver without a model to solve. */
+export const solverWithoutModel = (solver: string): MmulabError =>
+  usage('CONFIG_SOLVER_WITHOUT_MODEL', `time.solver: ${solver}: expected time.model beside it`);
 
 export const unknownOption = (path: string, owner: string, suggestion: string): MmulabError =>
   usage('CONFIG_UNKNOWN_OPTION', `${showKey(path)}: not an option of ${owner}${suggestion}`);

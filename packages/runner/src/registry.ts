@@ -8,14 +8,17 @@ import 'reflect-metadata';
 import {
   BackendContribution,
   BackingContribution,
+  TimeModelContribution,
+  TimeModelFiles,
   WorkloadContribution,
   suggestName,
   type BackendDefinition,
   type HostBacking,
+  type TimeModel,
   type WorkloadDefinition,
 } from '@mmulab/api';
 import { Container, type ContainerModule } from 'inversify';
-import { pluginLoad, pluginNameTaken, unknownBackend, unknownWorkload } from './errors';
+import { pluginLoad, pluginNameTaken, unknownBackend, unknownModel, unknownWorkload } from './errors';
 import { builtInBackingNames, builtInBackings, findBacking, listBackings, type BackingHost, type ListedBacking } from './host/backings';
 import { checkContributions } from './plugin-shape';
 import { loadPlugin, type LoadedPlugin } from './plugin-loader';
@@ -61,6 +64,8 @@ export class Registry {
   private readonly backendsByName = new Contributions<BackendContribution>('backend');
   private readonly workloadsByName = new Contributions<WorkloadContribution>('workload');
   private readonly backingsByName = new Contributions<HostBacking>('backing');
+  private readonly modelsByName = new Contributions<TimeModel>('model');
+  private modelFiles: TimeModelFiles | undefined = undefined;
   private readonly loaded = new Map<string, LoadedPlugin>();
 
   /**
@@ -95,7 +100,7 @@ export class Registry {
   }
 
   plugins(): readonly PluginSummary[] {
-    const kinds = [this.backendsByName, this.workloadsByName, this.backingsByName];
+    const kinds = [this.backendsByName, this.workloadsByName, this.backingsByName, this.modelsByName];
     return [...this.loaded.values()].map(({ name, path }) => ({ name, path, brings: kinds.flatMap(kind => kind.broughtBy(name)) }));
   }
 
@@ -117,6 +122,19 @@ export class Registry {
   /** @throws HOST_UNKNOWN_BACKING, HOST_BACKING_NOT_REPRESENTABLE */
   backing(name: string, host: BackingHost): HostBacking {
     return findBacking(name, this.backingsByName.values(), host);
+  }
+
+  /** Cost models. */
+  models(): readonly TimeModel[] {
+    return this.modelsByName.values();
+  }
+
+  /** A cost model by its name, or by the path of its file. @throws CONFIG_UNKNOWN_MODEL */
+  model(name: string): TimeModel {
+    const found = this.modelsByName.get(name);
+    if (found !== undefined) return found;
+    if (this.modelFiles !== undefined && /\.ya?ml$/.test(name)) return this.modelFiles(name);
+    throw unknownModel('time.model', name, suggestName(name, this.modelsByName.names()));
   }
 
   /** Definition and class of a backend. @throws CONFIG_UNKNOWN_BACKEND */
@@ -143,10 +161,14 @@ export class Registry {
     const backends = container.getAll<BackendContribution>(BackendContribution, options);
     const workloads = container.getAll<WorkloadContribution>(WorkloadContribution, options);
     const backings = container.getAll<HostBacking>(BackingContribution, options);
+    const models = container.getAll<TimeModel>(TimeModelContribution, options);
+    const files = container.getAll<TimeModelFiles>(TimeModelFiles, options);
     checkContributions(plugin.name, { backends, workloads, backings });
     for (const one of backends) this.backendsByName.add(one.definition.name, one, plugin.name);
     for (const one of workloads) this.workloadsByName.add(one.definition.name, one, plugin.name);
     for (const one of backings) this.addBacking(one, plugin.name);
+    for (const one of models) this.modelsByName.add(one.name, one, plugin.name);
+    this.modelFiles ??= files[0];
     this.loaded.set(plugin.name, plugin);
   }
 

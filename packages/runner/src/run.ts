@@ -14,6 +14,8 @@ import {
   type MmuBackend,
   type PhaseResult,
   type PhaseStep,
+  type PhaseTime,
+  type PhaseWork,
   type RunResult,
   type TraceExport,
   type VcpuProgram,
@@ -34,6 +36,7 @@ import { Registry } from './registry';
 import { HOST_ACTOR, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
 import { Jitter } from './sim/jitter';
+import { WorkLog } from './sim/work-log';
 import { Scheduler } from './sim/scheduler';
 import { SteadyCycle } from './sim/steady-cycle';
 import { SharedPass, ROUNDS_NOTE } from './sim/shared-rounds';
@@ -49,6 +52,8 @@ export interface RunHooks {
   onPhaseEnd?(name: string, index: number, phases: number): void;
   /** Whether phases have the counters of every vCPU; so it is by default. Without them `vcpus` is empty, and a long run takes little memory. */
   readonly vcpuCounters?: boolean;
+  /** Takes the work of the phases once the run is over: what cost models price. */
+  onWork?(phases: readonly PhaseWork[]): void;
   /** A trace is to be written of the run, one that the backend's definition names. */
   readonly trace?: TraceExport | undefined;
 }
@@ -94,7 +99,9 @@ export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHook
   const startedMs = performance.now();
   const composition = compose(run, registry, hooks.trace);
   const plan = planOf(composition, run, registry);
-  const { notes, ...performed } = new RunInProgress(composition, plan, run.seed).perform(hooks);
+  const log = run.time === undefined && hooks.onWork === undefined ? undefined : new WorkLog(composition.counters);
+  const { notes, phases, ...performed } = new RunInProgress(composition, plan, run.seed, log).perform(hooks);
+  if (log !== undefined) hooks.onWork?.(log.phases);
   const { name, variation, seed } = run;
   return {
     schema: RESULT_SCHEMA,
@@ -104,9 +111,26 @@ export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHook
     seed,
     notes: [...run.notes, ...plan.notes, ...notes],
     ...performed,
+    phases: timed(phases, run, registry, log),
     memory: { ...performed.memory, simulatorBytes: process.resourceUsage().maxRSS * 1024 },
     wallMs: Math.round((performance.now() - startedMs) * 1000) / 1000,
   };
+}
+
+/** Phases with their times, where a model was named. */
+function timed(
+  phases: readonly PhaseResult[],
+  { time, backend, host }: ResolvedRun,
+  registry: Registry,
+  log: WorkLog | undefined,
+): readonly PhaseResult[] {
+  if (time === undefined || log === undefined) return phases;
+  const times = registry.model(time.model).price({ backend: backend.name, host, phases: log.phases }, time.solver);
+  return phases.map((phase, i) => withTime(phase, times[i]));
+}
+
+function withTime(phase: PhaseResult, time: PhaseTime | undefined): PhaseResult {
+  return time === undefined ? phase : { ...phase, time };
 }
 
 /** The plan of a run's workload, checked. */
@@ -159,6 +183,7 @@ class RunInProgress {
     composition: Composition,
     private readonly plan: WorkloadPlan,
     private readonly seed: number,
+    private readonly log: WorkLog | undefined,
   ) {
     this.backend = composition.backend;
     this.counters = composition.counters;
@@ -178,7 +203,9 @@ class RunInProgress {
       for (const step of steps) this.performStep(step);
       tableBytesReal = Math.max(tableBytesReal, backend.memory().tableBytesReal);
       hooks.onPhaseEnd?.(name, index, phases.length);
-      results.add(name, counters.endPhase());
+      const counts = counters.endPhase();
+      results.add(name, counts);
+      this.log?.endPhase(name, counts);
       index++;
     }
     const notes = this.inRounds ? [ROUNDS_NOTE] : [];
@@ -189,7 +216,10 @@ class RunInProgress {
     if (step.kind === 'host') {
       this.counters.select(HOST_ACTOR);
       this.backend.host(step.op);
-    } else if (step.shared && step.programs.length > 1) {
+      return;
+    }
+    this.log?.count(step.programs);
+    if (step.shared && step.programs.length > 1) {
       this.performShared(step.programs);
     } else {
       step.programs.forEach((program, vcpu) => {

@@ -63,6 +63,8 @@ export interface ResolvedRun {
   readonly host: OptionValues;
   readonly workload: { readonly name: string; readonly options: OptionValues };
   readonly seed: number;
+  /** The cost model and its solver, when times are wanted. */
+  readonly time?: { readonly model: string; readonly solver: string };
   readonly thresholds: readonly Threshold[];
   readonly plugins: readonly string[];
   /** What the resolution decided that its reader should know, one sentence each. */

@@ -1,8 +1,8 @@
 /**
  * From a config to runs with every value resolved: defaults, then the kernel's profile, then what the user says.
  */
-import { suggestName, type OptionSpec, type WorkloadDefinition } from '@mmulab/api';
-import { conflict, missingInConfig, noBackend, unknownModel, unknownOption } from '../errors';
+import { suggestName, type BackendDefinition, type OptionSpec, type WorkloadDefinition } from '@mmulab/api';
+import { conflict, missingInConfig, modelOfOtherBackend, noBackend, solverWithoutModel, unknownOption } from '../errors';
 import type { Registry } from '../registry';
 import { hostMemoryValues } from '../host/releases';
 import { hostOptionSpecs } from './host-options';
@@ -15,6 +15,7 @@ import type { RawConfig, RawOptions, ResolvedRun } from './types';
 
 const VCPUS = 'vcpus';
 const DEFAULT_SEED = 1;
+const DEFAULT_SOLVER = 'mva';
 const seedOption: OptionSpec = {
   kind: 'number',
   name: 'seed',
@@ -68,8 +69,9 @@ export function openMatrix(raw: RawConfig, registry: Registry): RunMatrix {
 
 /** The config of a resolved run: running it gives the same result. */
 export function resolvedConfig(run: ResolvedRun): Readonly<Record<string, unknown>> {
-  const { name, backend, host, workload, seed, plugins } = run;
-  return { name, ...(plugins.length === 0 ? {} : { plugins }), backend, host, vm: { vcpus: workload.options[VCPUS] ?? 1 }, workload, seed };
+  const { name, backend, host, workload, seed, plugins, time } = run;
+  const timed = time === undefined ? {} : { time };
+  return { name, ...(plugins.length === 0 ? {} : { plugins }), backend, host, vm: { vcpus: workload.options[VCPUS] ?? 1 }, workload, ...timed, seed };
 }
 
 /** One backend on one machine, every value resolved: a run without a workload. */
@@ -102,16 +104,32 @@ function resolveMachine(config: NormalConfig, variation: string, registry: Regis
 function resolveRun(config: NormalConfig, variation: string, registry: Registry): ResolvedRun {
   const workload = resolveWorkload(config, registry);
   const machine = resolveMachine(config, variation, registry);
-  if (config.time?.model !== undefined) throw unknownModel('time.model', config.time.model);
-  if (config.time?.solver !== undefined) throw unknownModel('time.solver', config.time.solver);
+  const time = resolveTime(config, backendOf(config, registry), registry);
   return {
     name: config.name ?? workload.name,
     ...machine,
     workload,
     seed: readOption(seedOption, config.seed ?? DEFAULT_SEED, 'seed') as number,
     thresholds: readThresholds(config.thresholds ?? {}, backendOf(config, registry)),
+    ...(time === undefined ? {} : { time }),
     plugins: config.plugins ?? [],
   };
+}
+
+/** Model and solver, looked up and checked before anything runs. */
+function resolveTime({ time }: NormalConfig, definition: BackendDefinition, registry: Registry): ResolvedRun['time'] {
+  if (time?.model === undefined) {
+    if (time?.solver !== undefined) throw solverWithoutModel(time.solver);
+    return undefined;
+  }
+  const { solver = DEFAULT_SOLVER } = time;
+  const model = registry.model(time.model);
+  model.check(
+    definition.events.map(event => event.name),
+    solver,
+  );
+  if (!model.backends.includes(definition.name)) throw modelOfOtherBackend(model.name, definition.name, model.backends);
+  return { model: time.model, solver };
 }
 
 function resolveWorkload(config: NormalConfig, registry: Registry): ResolvedRun['workload'] {

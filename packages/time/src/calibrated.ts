@@ -1,0 +1,54 @@
+/**
+ * A fitted model written as a file again, and models with a mechanism left out.
+ */
+import { parseDocument } from 'yaml';
+import type { Fit } from './calibrate';
+import type { Model, Parameter, PhaseRule } from './model';
+
+/** Share of its prior error that a parameter keeps when figures do not pin it down. */
+const UNPINNED = 0.9;
+
+/** Whether figures have told something of a parameter. @param sigma error of its logarithm after the fit */
+export function isPinned({ factor }: Pick<Parameter, 'factor'>, sigma: number): boolean {
+  return factor > 1 && sigma < UNPINNED * Math.log(factor);
+}
+
+/** The file of a model with the fitted values, their errors and where they come from; all else stays as it was, comments included. */
+export function calibratedText(model: Model, { values, sigmas }: Fit, origin: string): string {
+  const document = parseDocument(model.text);
+  for (const { name, value, dimension, factor } of model.parameters) {
+    if (!isPinned({ factor }, sigmas.get(name) ?? 0)) continue;
+    const fitted = values.get(name) ?? value;
+    document.setIn(['parameters', name, 'value'], dimension === 1 ? timeText(fitted) : digits(fitted));
+    document.setIn(['parameters', name, 'factor'], Math.max(1.001, digits(Math.exp(sigmas.get(name) ?? 0))));
+    document.setIn(['parameters', name, 'origin'], origin);
+  }
+  return document.toString({ lineWidth: 0 });
+}
+
+function digits(number: number): number {
+  return Number(number.toPrecision(4));
+}
+
+function timeText(seconds: number): string {
+  return seconds >= 1e-3 ? `${digits(seconds * 1e3)} ms` : `${digits(seconds * 1e6)} us`;
+}
+
+/** Names of the delays, stations and effects of a model. */
+export function mechanismsOf(model: Model): readonly string[] {
+  return [
+    ...new Set(model.rules.flatMap(({ delays, stations, extra, serial }) => [...delays, ...stations, ...extra, ...serial].map(({ name }) => name))),
+  ];
+}
+
+/** The model without terms of a name. */
+export function withoutMechanism(model: Model, name: string): Model {
+  const without = (rule: PhaseRule): PhaseRule => ({
+    ...rule,
+    delays: rule.delays.filter(term => term.name !== name),
+    stations: rule.stations.filter(term => term.name !== name),
+    extra: rule.extra.filter(term => term.name !== name),
+    serial: rule.serial.filter(term => term.name !== name),
+  });
+  return { ...model, rules: model.rules.map(without) };
+}

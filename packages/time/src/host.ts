@@ -1,0 +1,85 @@
+/**
+ * The machine a time is predicted for: its size, and how it differs from the one the model was fitted on. A factor multiplies every parameter of its kind.
+ */
+import { suggestName } from '@mmulab/api';
+import { parse } from 'yaml';
+import { modelShape, modelUnknownKey } from './errors';
+import { isMap } from './shape';
+
+/** Kinds of costs that differ from host to host. */
+export const FACTORS = ['cpu', 'line', 'memory', 'flush', 'clear', 'ops'] as const;
+export type Factor = (typeof FACTORS)[number];
+
+/** Size of a machine. */
+export interface HostFacts {
+  readonly sockets: number;
+  readonly cores: number;
+  readonly threads: number;
+}
+
+/** A factor and its error: the standard deviation of its logarithm. */
+export interface HostFactor {
+  readonly value: number;
+  readonly sigma: number;
+}
+
+/** A machine. */
+export interface Host {
+  readonly facts: HostFacts;
+  readonly factors: Readonly<Record<Factor, HostFactor>>;
+}
+
+const FACTS = ['sockets', 'cores', 'threads'] as const;
+
+/** Errors of the factors on a machine nothing is known of. */
+export const PRIOR_SIGMA: Readonly<Record<Factor, number>> = { cpu: 0.5, line: 0.4, memory: 0.5, flush: 0.4, clear: 0.4, ops: 0.35 };
+
+/** Every factor 1 and exact: the machine the model was fitted on. */
+export function sameHost(facts: HostFacts): Host {
+  return { facts, factors: Object.fromEntries(FACTORS.map(name => [name, { value: 1, sigma: 0 }])) as Host['factors'] };
+}
+
+/** Every factor 1 with the error of a machine nothing is known of. */
+export function otherHost(facts: HostFacts): Host {
+  return { facts, factors: Object.fromEntries(FACTORS.map(name => [name, { value: 1, sigma: PRIOR_SIGMA[name] }])) as Host['factors'] };
+}
+
+/**
+ * Reads a host file: `sockets`, `cores`, `threads`, `factors: { cpu: 0.8, line: { value: 1.5, sigma: 0.35 } }`.
+ * @param defaults what holds where the file says nothing
+ * @throws MODEL_SHAPE, MODEL_UNKNOWN_KEY
+ */
+export function readHost(text: string, place: string, defaults: HostFacts): Host {
+  const raw: unknown = parse(text);
+  if (!isMap(raw)) throw modelShape(place, raw, 'a map with sockets, cores, threads and factors');
+  const other = Object.keys(raw).find(key => !['name', 'factors', ...FACTS].includes(key));
+  if (other !== undefined) throw modelUnknownKey(place, other, suggestName(other, ['factors', ...FACTS]));
+  const facts = readFacts(raw, place, defaults);
+  const factors = raw['factors'] ?? {};
+  if (!isMap(factors)) throw modelShape(`${place}: factors`, factors, `a map of ${FACTORS.join(', ')}`);
+  const stranger = Object.keys(factors).find(key => !(FACTORS as readonly string[]).includes(key));
+  if (stranger !== undefined) throw modelUnknownKey(`${place}: factors`, stranger, suggestName(stranger, FACTORS));
+  const read = FACTORS.map(name => [name, readFactor(factors[name], `${place}: factors.${name}`, PRIOR_SIGMA[name])]);
+  return { facts, factors: Object.fromEntries(read) as Host['factors'] };
+}
+
+/** Facts of a map, checked: positive whole numbers, no more sockets than cores, no more cores than threads. */
+export function readFacts(raw: Readonly<Record<string, unknown>>, place: string, defaults: HostFacts): HostFacts {
+  const [sockets, cores, threads] = FACTS.map(name => {
+    const value = raw[name] ?? defaults[name];
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 1)
+      throw modelShape(`${place}: ${name}`, value, 'a whole number of at least 1');
+    return value;
+  }) as [number, number, number];
+  if (cores < sockets || threads < cores) throw modelShape(place, { sockets, cores, threads }, 'sockets <= cores <= threads');
+  return { sockets, cores, threads };
+}
+
+function readFactor(raw: unknown, place: string, priorSigma: number): HostFactor {
+  if (raw === undefined) return { value: 1, sigma: priorSigma };
+  const { value, sigma } = isMap(raw) ? raw : { value: raw, sigma: 0.1 };
+  if (typeof value !== 'number' || !(value > 0) || !Number.isFinite(value)) throw modelShape(place, value, 'a number above 0');
+  const error = sigma ?? priorSigma;
+  if (typeof error !== 'number' || !(error >= 0) || !Number.isFinite(error)) throw modelShape(`${place}.sigma`, error, 'a number, 0 or more');
+  return { value, sigma: error };
+}

@@ -1,0 +1,91 @@
+/**
+ * Published tables (`mmulab.tables.v1`) taken apart into cells: one published time or count each, with the words that say what was measured.
+ */
+import { tableShape } from './errors';
+import { isMap } from './shape';
+
+export const TABLES_SCHEMA = 'mmulab.tables.v1';
+
+/** One figure of a published table. */
+export interface Cell {
+  /** `id` of the file. */
+  readonly table: string;
+  /** Name and metric of the table within the file. */
+  readonly name: string;
+  readonly metric: string;
+  /** The naming values of the row by column: `{ vcpus: '16' }`. */
+  readonly row: Readonly<Record<string, string>>;
+  readonly column: string;
+  readonly test: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly units: string;
+  /** As published; the mean of repeats. */
+  readonly figure: number;
+}
+
+/** Columns that name a row rather than hold a figure, whatever is in them. */
+const KEY_COLUMNS = ['vcpus', 'vcpu', 'mem', 'memory', 'mem_per_vcpu', 'write_percent', 'iteration'];
+
+/**
+ * The cells of a table file, in its order; null is no figure.
+ * @throws TABLE_SHAPE with the place for everything that is no table, and for figures that are no numbers above 0
+ */
+export function readTables(document: unknown, place: string): readonly Cell[] {
+  if (!isMap(document) || document['schema'] !== TABLES_SCHEMA)
+    throw tableShape(`${place}: schema`, isMap(document) ? document['schema'] : document, TABLES_SCHEMA);
+  const { id, tables, test = '', params = {}, units = 's' } = document;
+  if (typeof id !== 'string') throw tableShape(`${place}: id`, id, 'a name');
+  if (!Array.isArray(tables)) throw tableShape(`${place}: tables`, tables, 'a list of tables');
+  if (!isMap(params)) throw tableShape(`${place}: params`, params, 'a map');
+  const common = { table: id, test: String(test), params: textValues(params), units: String(units) };
+  return tables.flatMap((table: unknown, i) => readTable(table, `${place}: tables[${i}]`, common));
+}
+
+type Common = Pick<Cell, 'table' | 'test' | 'params' | 'units'>;
+
+function readTable(table: unknown, place: string, common: Common): readonly Cell[] {
+  if (!isMap(table)) throw tableShape(place, table, 'a table with columns and rows');
+  const { columns, rows, name = '', metric = '' } = table;
+  if (!Array.isArray(columns) || columns.some(column => typeof column !== 'string')) throw tableShape(`${place}.columns`, columns, 'a list of names');
+  if (!Array.isArray(rows) || !rows.every(Array.isArray)) throw tableShape(`${place}.rows`, rows, 'a list of lists');
+  const keys = columns.map((column, i) => i === 0 || KEY_COLUMNS.includes(String(column)) || isNaming(rows as readonly (readonly unknown[])[], i));
+  const test = typeof table['test'] === 'string' ? table['test'] : common.test;
+  return (rows as readonly (readonly unknown[])[]).flatMap((values, r) => {
+    if (values.length !== columns.length) throw tableShape(`${place}.rows[${r}]`, values, `${columns.length} values`);
+    const row = Object.fromEntries(columns.flatMap((column, i) => (keys[i] === true ? [[String(column), String(values[i])]] : [])));
+    return columns.flatMap((column, i) => {
+      const value = values[i];
+      if (keys[i] === true || value === null) return [];
+      return [
+        {
+          ...common,
+          test,
+          name: String(name),
+          metric: String(metric),
+          row,
+          column: String(column),
+          figure: figureOf(value, `${place}.rows[${r}][${i}]`),
+        },
+      ];
+    });
+  });
+}
+
+/** A column in which every value is text names the row. */
+function isNaming(rows: readonly (readonly unknown[])[], column: number): boolean {
+  return rows.length > 0 && rows.every(values => typeof values[column] === 'string');
+}
+
+function figureOf(value: unknown, place: string): number {
+  const repeats = Array.isArray(value) ? (value as readonly unknown[]) : [value];
+  if (repeats.length === 0) throw tableShape(place, value, 'at least one figure');
+  const sum = repeats.reduce<number>((total, one) => {
+    if (typeof one !== 'number' || !Number.isFinite(one) || one < 0) throw tableShape(place, one, 'a number, 0 or more');
+    return total + one;
+  }, 0);
+  return sum / repeats.length;
+}
+
+function textValues(map: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, String(value)]));
+}
