@@ -6,7 +6,7 @@ import { hostMemoryValues, hostOptionSpecs, Registry } from '@mmulab/runner';
 import { dirname } from 'node:path';
 
 /** In the order in which their backends and workloads are listed; the first backend is the default one. */
-export const BUILT_IN_PLUGINS: readonly string[] = ['@mmulab/x86', '@mmulab/arm64', '@mmulab/workloads'].filter(isInstalled);
+export const BUILT_IN_PLUGINS: readonly string[] = ['@mmulab/x86', '@mmulab/arm64', '@mmulab/workloads', '@mmulab/time'].filter(isInstalled);
 
 /**
  * What the built-in plugins and others bring.

@@ -119,6 +119,31 @@ export function systemRefuses(what: string, problem: string): MmulabError {
   return new MmulabError('FILE_UNREADABLE', `${what}: ${problem}`);
 }
 
+/** An option has another choice. */
+export function badChoice(option: string, value: string, choices: readonly string[]): MmulabError {
+  return new MmulabError('CLI_BAD_CHOICE', `${option}: ${value}${suggestName(value, choices)}`);
+}
+
+/** An option is no number. */
+export function badNumber(option: string, value: string): MmulabError {
+  return new MmulabError('CLI_BAD_NUMBER', `${option}: ${value}: expected a whole number`);
+}
+
+/** A cost model of a plugin that is no file cannot be fitted or held against tables. */
+export function notAModelFile(name: string): MmulabError {
+  return new MmulabError('CLI_NOT_A_MODEL_FILE', `--model: ${name}: expected a model that is a file`);
+}
+
+/** One file holds one model. */
+export function outForOneModel(models: readonly string[]): MmulabError {
+  return new MmulabError('CLI_OUT_FOR_ONE_MODEL', `--out: ${models.join(', ') || 'none'}: expected tables of one model (--model names it)`);
+}
+
+/** A table is no JSON. */
+export function tablesNotJson(path: string, problem: string): MmulabError {
+  return new MmulabError('TABLE_NOT_JSON', `${path}: ${problem}`);
+}
+
 /** A saved result is none. */
 export function malformedResult(path: string, problem: string): MmulabError {
   return new MmulabError('RESULT_MALFORMED', `${path}: ${problem}`);

@@ -33,6 +33,8 @@ export { analysisReport } from './analysis-report';
 export type { AnalysedTable, AnalysedTables } from './analysis-report';
 export { lineSheets, linesDocument, replayReport, traceCheckReport } from './trace-report';
 export type { TraceCheckSummary, TraceEventLines, TraceLine, TraceLinesSummary, TraceTally } from './trace-report';
+export { predictionReport } from './prediction-report';
+export type { FittedParameter, PredictedCell, PredictionDocument } from './prediction-report';
 export { explanationReport } from './explanation-report';
 export type { ExplainedName } from './explanation-report';
 export { plainLine, plainText } from './plain-text';

@@ -23,14 +23,14 @@ import { print } from '../print';
 
 type Options = OutputOptions & PluginOptions & { readonly backend?: string };
 
-/** What can be listed. No plugin contributes cost models yet. */
+/** What can be listed. */
 const LISTS: Readonly<Record<string, (registry: Registry, backend: string | undefined) => Report>> = {
   backends: registry => backendsReport(registry.backends()),
   workloads: registry => workloadsReport(registry.workloads()),
   profiles: (registry, backend) => profilesReport(chosen(registry, backend)),
   backings: registry => backingsReport(registry.listBackings()),
   events: (registry, backend) => eventsReport(chosen(registry, backend)),
-  models: () => modelsReport([]),
+  models: registry => modelsReport(registry.models()),
   plugins: registry => pluginsReport(registry.plugins()),
 };
 
