@@ -91,7 +91,12 @@ function timeRows(phases: readonly PhaseResult[], withTotal: boolean): Cell[][] 
     ...phases.map(phase => (phase.time === undefined ? '-' : text(phase.time))),
     ...(withTotal ? [''] : []),
   ];
-  return [row('predicted time', time => formatTime(time.predictedNs)), row('interval', time => time.intervalNs.map(formatTime).join(' - '))];
+  return [
+    row('predicted time', time => formatTime(time.predictedNs)),
+    row('interval', time => time.intervalNs.map(formatTime).join(' - ')),
+    row('bottleneck', time => time.bottleneck ?? '-'),
+    row('basis', time => time.basis),
+  ];
 }
 
 function timeNotes(result: RunResult): string[] {

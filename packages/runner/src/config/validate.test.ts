@@ -232,7 +232,7 @@ describe('bad input', () => {
     ['a list for a name', { workload, name: [] }, 'CONFIG_WRONG_TYPE'],
     ['a config that is a word', 'toy_test', 'CONFIG_WRONG_TYPE'],
     ['an unknown cost model', { workload, time: { model: 'x86-2022' } }, 'CONFIG_UNKNOWN_MODEL'],
-    ['an unknown solver', { workload, time: { solver: 'mva' } }, 'CONFIG_UNKNOWN_MODEL'],
+    ['a solver without a cost model', { workload, time: { solver: 'mva' } }, 'CONFIG_SOLVER_WITHOUT_MODEL'],
     ['extends outside a file', { workload, extends: 'a.yaml' }, 'CONFIG_WRONG_TYPE'],
     ['a threshold of an unknown counter', { workload, thresholds: { 'phases.populate.counters.page_falt': 1 } }, 'THRESHOLD_UNKNOWN_COUNTER'],
     ['an empty list of values', { workload, vary: { vcpus: [] } }, 'CONFIG_OUT_OF_RANGE'],

@@ -124,11 +124,11 @@ function resolveTime({ time }: NormalConfig, definition: BackendDefinition, regi
   }
   const { solver = DEFAULT_SOLVER } = time;
   const model = registry.model(time.model);
+  if (!model.backends.includes(definition.name)) throw modelOfOtherBackend(model.name, definition.name, model.backends);
   model.check(
     definition.events.map(event => event.name),
     solver,
   );
-  if (!model.backends.includes(definition.name)) throw modelOfOtherBackend(model.name, definition.name, model.backends);
   return { model: time.model, solver };
 }
 
