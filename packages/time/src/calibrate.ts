@@ -46,7 +46,7 @@ export async function calibrate(model: Model, figures: readonly Figure[]): Promi
   // eslint-disable-next-line no-restricted-syntax -- an ES module alone: Node 20 has no other way; tests of it run the command
   const { levenbergMarquardt } = (await import('ml-levenberg-marquardt')) as unknown as Library;
   const residuals = residualsOf(model, free, figures);
-  const start = free.map(({ value }) => Math.log(value));
+  const start = free.map(parameter => priorOf(parameter).mean);
   const count = figures.length + free.length;
   const { parameterValues } = levenbergMarquardt(
     { x: Array.from({ length: count }, (_, i) => i), y: new Array<number>(count).fill(0) },
@@ -68,10 +68,24 @@ export async function calibrate(model: Model, figures: readonly Figure[]): Promi
   return fitOf(model, free, parameterValues, residuals);
 }
 
+/** Nominal 90 % of a normal distribution on either side: what a plausible range is taken for. */
+const Z90 = 1.645;
+
+/**
+ * What is known of a parameter before the fit, of its logarithm. A value that was fitted is no prior of its own, or figures that are held out now would have a
+ * say through it: of such a parameter its plausible range is known and nothing else.
+ */
+export function priorOf({ value, factor, range, origin }: Parameter): { readonly mean: number; readonly sigma: number } {
+  if (origin.startsWith('prior ')) return { mean: Math.log(value), sigma: Math.log(factor) };
+  const [low, high] = range.map(Math.log) as [number, number];
+  return { mean: (low + high) / 2, sigma: (high - low) / 2 / Z90 };
+}
+
 type Residuals = (logs: readonly number[]) => readonly number[];
 
 /** Figures first, in units of their scatter, then priors in units of their error. */
 function residualsOf(model: Model, free: readonly Parameter[], figures: readonly Figure[]): Residuals {
+  const priors = free.map(priorOf);
   return logs => {
     const values = new Map(model.parameters.map(({ name, value }) => [name, value]));
     free.forEach(({ name }, i) => values.set(name, Math.exp(logs[i] ?? 0)));
@@ -79,7 +93,7 @@ function residualsOf(model: Model, free: readonly Parameter[], figures: readonly
       const timeS = priceOf({ ...request, model, values })?.timeS ?? publishedS;
       return Math.log(Math.max(timeS, 1e-12) / publishedS) / NOISE_SIGMA;
     });
-    return [...misses, ...free.map(({ value, factor }, i) => ((logs[i] ?? 0) - Math.log(value)) / Math.log(factor))];
+    return [...misses, ...priors.map(({ mean, sigma }, i) => ((logs[i] ?? 0) - mean) / sigma)];
   };
 }
 

@@ -2,22 +2,23 @@
  * A fitted model written as a file again, and models with a mechanism left out.
  */
 import { parseDocument } from 'yaml';
-import type { Fit } from './calibrate';
+import { priorOf, type Fit } from './calibrate';
 import type { Model, Parameter, PhaseRule } from './model';
 
 /** Share of its prior error that a parameter keeps when figures do not pin it down. */
 const UNPINNED = 0.9;
 
 /** Whether figures have told something of a parameter. @param sigma error of its logarithm after the fit */
-export function isPinned({ factor }: Pick<Parameter, 'factor'>, sigma: number): boolean {
-  return factor > 1 && sigma < UNPINNED * Math.log(factor);
+export function isPinned(parameter: Parameter, sigma: number): boolean {
+  return parameter.factor > 1 && sigma < UNPINNED * priorOf(parameter).sigma;
 }
 
 /** The file of a model with the fitted values, their errors and where they come from; all else stays as it was, comments included. */
 export function calibratedText(model: Model, { values, sigmas }: Fit, origin: string): string {
   const document = parseDocument(model.text);
-  for (const { name, value, dimension, factor } of model.parameters) {
-    if (!isPinned({ factor }, sigmas.get(name) ?? 0)) continue;
+  for (const parameter of model.parameters) {
+    const { name, value, dimension } = parameter;
+    if (!isPinned(parameter, sigmas.get(name) ?? 0)) continue;
     const fitted = values.get(name) ?? value;
     document.setIn(['parameters', name, 'value'], dimension === 1 ? timeText(fitted) : digits(fitted));
     document.setIn(['parameters', name, 'factor'], Math.max(1.001, digits(Math.exp(sigmas.get(name) ?? 0))));

@@ -3,7 +3,7 @@
  */
 import type { OptionValues, PhaseTime, RunWork, TimeModel } from '@mmulab/api';
 import { parse } from 'yaml';
-import { readFacts, sameHost, type HostFacts } from './host';
+import { otherHost, readFacts, sameHost, type Host, type HostFacts } from './host';
 import { readModel, type Model } from './model';
 import { predict, valuesOf, type Prediction } from './prediction';
 import { isMap } from './shape';
@@ -42,7 +42,7 @@ export class ModelFile implements TimeModel {
     const [first] = phases;
     if (first === undefined) return [];
     const model = this.model(Object.keys(first.vcpu));
-    const machine = sameHost(machineOf(host, model.host));
+    const machine = hostOf(machineOf(host, model.host), model.host);
     return phases.map(work => {
       const found = predict({ model, work, host: machine, solver: findSolver(solver), values: valuesOf(model) });
       return found === undefined ? undefined : phaseTime(found, this.name, solver);
@@ -71,6 +71,12 @@ export function machineOf(host: OptionValues, fallback: HostFacts): HostFacts {
   const { cores, threads } = host;
   const isNamed = (typeof cores === 'number' && cores > UNSAID) || (typeof threads === 'number' && threads > UNSAID);
   return isNamed ? readFacts(host, 'host', fallback) : fallback;
+}
+
+/** A machine of another size is another machine: what its costs are is known to the prior only. */
+function hostOf(facts: HostFacts, fitted: HostFacts): Host {
+  const isSame = facts.sockets === fitted.sockets && facts.cores === fitted.cores && facts.threads === fitted.threads;
+  return isSame ? sameHost(facts) : otherHost(facts);
 }
 
 function phaseTime({ timeS, lowS, highS, basis, bottleneck, terms }: Prediction, model: string, solver: string): PhaseTime {
