@@ -42,7 +42,9 @@ interface Library {
  */
 export async function calibrate(model: Model, figures: readonly Figure[]): Promise<Fit> {
   const free = model.parameters.filter(({ factor }) => factor > 1);
-  if (figures.length < free.length) throw tooFewFigures(figures.length, free.length);
+  // A parameter with a prior of its own is one figure more.
+  const needed = free.filter(({ origin }) => !origin.startsWith('prior ')).length;
+  if (figures.length < needed) throw tooFewFigures(figures.length, needed);
   // eslint-disable-next-line no-restricted-syntax -- an ES module alone: Node 20 has no other way; tests of it run the command
   const { levenbergMarquardt } = (await import('ml-levenberg-marquardt')) as unknown as Library;
   const residuals = residualsOf(model, free, figures);
