@@ -32,7 +32,7 @@ function isInstalled() {
   const present = lockedPackages('node_modules/.package-lock.json');
   if (!wanted || !present) return false;
   return Object.entries(wanted).every(([path, entry]) => {
-    if (!path.startsWith('node_modules/') || entry.optional || entry.devOptional || entry.peer) return true;
+    if (!path.includes('node_modules/') || entry.optional || entry.devOptional || entry.peer) return true;
     const there = present[path];
     return there !== undefined && there.version === entry.version && there.resolved === entry.resolved;
   });
