@@ -86,7 +86,8 @@ interface Draft {
 /** What a cell means by these rules. */
 export function meaningOf(cell: Cell, rules: readonly Rule[]): Mapped {
   const draft: Draft = { test: '', flags: new Map(), set: {} };
-  readTestLine(cell.test.split(';')[0] ?? '', draft);
+  // What stands in brackets is said of the test, not to it.
+  readTestLine(cell.test.split(';')[0]?.replace(/\([^)]*\)/g, ' ') ?? '', draft);
   for (const { when, then } of rules) {
     const caught = matched(cell, when);
     if (caught === undefined) continue;
