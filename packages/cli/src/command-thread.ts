@@ -4,6 +4,7 @@
  */
 import { watchUnfinishedFiles } from '@mmulab/runner';
 import { parentPort, workerData } from 'node:worker_threads';
+import { findCommand, splitArguments } from './arguments';
 import { isDirect, writeDirectly } from './direct-output';
 import { runAnyCommand } from './program';
 import type { Progress, Terminal } from './terminal';
@@ -46,4 +47,6 @@ parentPort?.on('message', (signal: InterruptSignal) => interrupt.abort(signal));
 void runAnyCommand(argv, terminal, interrupt.signal).then(code => {
   say({ kind: 'exit', code });
   parentPort?.close();
+  // A connection to a server that is away would hold the thread.
+  if (findCommand(splitArguments(argv).own)?.waits === true) setImmediate(() => process.exit());
 });

@@ -114,6 +114,20 @@ withRedis(`a queue${hasRedis ? '' : ' (skipped: there is no redis-server on the 
     expect(await sweep.ended).toMatchObject({ code: 130 });
   });
 
+  it('that is away holds neither a sweep nor a worker back from ending', async () => {
+    const server = await RedisServer.start();
+    const directory = place(`workload: { name: mortal, options: { ms: 50 } }\nvary: { number: 1..500 }\nplugins: [${MORTAL}]\n`);
+    const worker = startCommand(directory, 'worker', '--queue', server.url, '--concurrency', '1', '--plugin', MORTAL);
+    const sweep = startCommand(directory, 'sweep', 'sweep.yaml', '--queue', server.url, '--out', 'out');
+    await until(() => lines(directory, 'out', 'results.ndjson').length >= 5);
+    await server.stop();
+    await new Promise(resolve => setTimeout(resolve, 500));
+    sweep.child.kill('SIGINT');
+    worker.child.kill('SIGINT');
+    expect(await sweep.ended).toMatchObject({ code: 130 });
+    expect(await worker.ended).toMatchObject({ code: 0 });
+  });
+
   it.each([
     ['a wrong password', (port: number) => `redis://:wrong@127.0.0.1:${port}`, 'QUEUE_AUTH'],
     ['no password', (port: number) => `redis://127.0.0.1:${port}`, 'QUEUE_AUTH'],

@@ -60,6 +60,11 @@ export class QueueConnection {
     return new QueueConnection(address, redis);
   }
 
+  /** Whether the server does not answer just now. */
+  get isAway(): boolean {
+    return this.redis.status !== 'ready';
+  }
+
   /** Makes a sweep known to workers. */
   async openSweep(document: SweepDocument): Promise<void> {
     await this.redis.hset(SWEEPS_KEY, document.id, JSON.stringify(document));
@@ -93,12 +98,13 @@ export class QueueConnection {
     const timer = setInterval(() => void this.redis.set(key, own, 'PX', OWNER_MS), RENEW_MS);
     return async () => {
       clearInterval(timer);
-      await this.redis.del(key);
+      // A server that is away forgets by itself.
+      if (!this.isAway) await this.redis.del(key);
     };
   }
 
   async close(): Promise<void> {
-    if (this.redis.status === 'ready') await this.redis.quit();
+    if (!this.isAway) await this.redis.quit();
     else this.redis.disconnect();
   }
 }

@@ -79,8 +79,9 @@ export class QueueExecutor implements RunExecutor {
   /** Leaves the queue as it is: workers go on with what is in it. */
   async close(): Promise<void> {
     this.isClosed = true;
-    await Promise.all([this.polling, this.adding]);
-    await this.queue.close();
+    // Nothing of what is asked of a server that is away comes back; the jobs that it has stay.
+    if (!this.connection.isAway) await Promise.all([this.polling, this.adding]).then(() => this.queue.close());
+    else void this.queue.disconnect().catch(() => undefined);
   }
 
   /** Takes the queue of a sweep out of the server. */

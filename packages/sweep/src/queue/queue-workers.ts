@@ -63,7 +63,8 @@ export class QueueWorkers {
   async serve(signal: AbortSignal): Promise<void> {
     let idleSinceMs = performance.now();
     for (let isFirst = true; !signal.aborted; isFirst = false) {
-      const sweeps = await this.connection.openSweeps();
+      const sweeps = await unlessAborted(this.connection.openSweeps(), signal);
+      if (sweeps === undefined) break;
       for (const document of sweeps.values()) this.look(document);
       for (const id of [...this.serving.keys()].filter(one => !sweeps.has(one))) await this.leave(id);
       if (isFirst && this.serving.size === 0) this.refuse(sweeps);
@@ -138,8 +139,18 @@ export class QueueWorkers {
   private async leave(id: string): Promise<void> {
     const worker = this.serving.get(id);
     this.serving.delete(id);
-    await worker?.close();
+    // A server that is away would never be told: the runs go to others when their lease is over.
+    await worker?.close(this.connection.isAway);
   }
+}
+
+/** @returns undefined when the signal comes first */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => resolve(undefined);
+    signal.addEventListener('abort', end, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', end));
+  });
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
