@@ -1,7 +1,7 @@
 /**
  * What the counts of a run depend on beside its config: the packages that make it, by name, version and content.
  *
- * The version alone would not do. Results are kept across sweeps, and a checkout that moves on keeps its version; so the built files are hashed too, those of
+ * The version alone would not do. Results are kept across sweeps, and a checkout that moves on keeps its version; so what they are built of is hashed too: code and data of
  * mmulab's packages and of every plugin. Two machines that built the same sources have the same identity.
  */
 import type { Registry } from '@mmulab/runner';
@@ -21,7 +21,7 @@ interface Manifest {
 
 const SCOPE = '@mmulab/';
 const ENGINE = '@mmulab/runner';
-const CODE = /\.(c?js|mjs|json|wasm|node)$/;
+const CODE = /\.(c?js|mjs|json|ya?ml|wasm|node)$/;
 const NOT_CODE = /\.test\.|^package-lock\.json$/;
 const HASH_DIGITS = 12;
 
@@ -68,15 +68,15 @@ function findPackage(name: string, from: string): string | undefined {
   return directories.map(directory => join(directory, name)).find(path => existsSync(join(path, 'package.json')));
 }
 
-/** Of the built files where a package is built, else of all its code. */
+/** Of all its code and data; where a package is built, its sources say nothing more. */
 function contentHash(directory: string): string {
-  const built = join(directory, 'lib');
-  const root = existsSync(built) ? built : directory;
+  const sources = existsSync(join(directory, 'lib')) ? 'src/' : undefined;
+  const files = codeFiles(directory, '').filter(file => sources === undefined || !file.startsWith(sources));
   const hash = createHash('sha256');
-  for (const file of codeFiles(root, '').sort())
+  for (const file of files.sort())
     hash
       .update(`${file}\0`)
-      .update(readFileSync(join(root, file)))
+      .update(readFileSync(join(directory, file)))
       .update('\0');
   return hash.digest('hex').slice(0, HASH_DIGITS);
 }

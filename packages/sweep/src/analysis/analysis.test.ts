@@ -140,6 +140,7 @@ describe('what cannot be analysed', () => {
     ['an unknown counter', () => pivot(policies, request({ value: 'fault' })), /^ANALYSIS_NO_VALUE: --value fault: .*did you mean faults/],
     ['an unknown phase', () => pivot(policies, request({ value: 'phases.q.counters.faults' })), /^ANALYSIS_NO_VALUE: .*did you mean p\?/],
     ['a time without a model', () => pivot(policies, request({ value: 'phases.p.time' })), /^ANALYSIS_NO_VALUE: .*no cost model/],
+    ['a whole time without a model', () => pivot(policies, request({ value: 'time' })), /^ANALYSIS_NO_VALUE: --value time: .*no cost model/],
     ['an unknown axis', () => growth(policies, 'vcpu', request()), /^ANALYSIS_UNKNOWN_AXIS: --growth vcpu: .*did you mean vcpus/],
     ['an unknown statistic', () => pivot(policies, request({ statistic: 'meen' })), /^ANALYSIS_UNKNOWN_STATISTIC: .*did you mean mean/],
     ['no results', () => overview(scratch()), /^SWEEP_NO_SWEEP: /],

@@ -12,10 +12,11 @@ export interface Quantity {
   of(result: RunResult): number | undefined;
 }
 
+const NO_MODEL = ' (no cost model was named)';
 const IN_PHASE = /^phases\.([^.]+)\.(?:counters\.(.+)|(time))$/;
 
 /**
- * Reads what to look at: `page_fault` or `totals.counters.page_fault`, `phases.dirty_1.counters.page_fault`, `memory.tableBytesReal`, `time` (ns, all phases),
+ * Reads what to look at: `page_fault` or `totals.counters.page_fault`, `phases.dirty_1.counters.page_fault`, `memory.tableBytesReal`, `time` (ns, all phases that have one),
  * `phases.dirty_1.time`.
  */
 export function readQuantity(name: string): Quantity {
@@ -34,13 +35,14 @@ export function readQuantity(name: string): Quantity {
 export function noValue({ name }: Quantity, { phases, totals }: RunResult): Error {
   const inPhase = IN_PHASE.exec(name);
   const names = Object.keys(totals.counters);
+  if (name === 'time') return analysisNoValue(name, NO_MODEL);
   if (inPhase === null) return analysisNoValue(name, suggestName(name, names));
   const known = phases.map(phase => phase.phase);
   if (!known.includes(inPhase[1] ?? '')) return analysisNoValue(name, suggestName(inPhase[1] ?? '', known));
-  return analysisNoValue(name, inPhase[3] === undefined ? suggestName(inPhase[2] ?? '', names) : ' (no cost model was named)');
+  return analysisNoValue(name, inPhase[3] === undefined ? suggestName(inPhase[2] ?? '', names) : NO_MODEL);
 }
 
 function totalTime({ phases }: RunResult): number | undefined {
-  const times = phases.map(phase => phase.time?.predictedNs);
-  return times.some(time => time === undefined) ? undefined : times.reduce((sum: number, time) => sum + (time ?? 0), 0);
+  const times = phases.flatMap(phase => phase.time?.predictedNs ?? []);
+  return times.length === 0 ? undefined : times.reduce((sum, time) => sum + time, 0);
 }
