@@ -7,6 +7,8 @@
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',
+  // Every core: most tests compute, some wait for processes and a browser.
+  maxWorkers: '100%',
   testMatch: ['<rootDir>/packages/*/src/**/*.test.ts', '<rootDir>/packages/*/src/**/*.test.tsx'],
   modulePathIgnorePatterns: ['<rootDir>/mmulab-out/'],
   transform: { '\\.tsx?$': ['ts-jest', { tsconfig: '<rootDir>/tsconfig.test.json' }] },
