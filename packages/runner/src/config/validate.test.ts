@@ -168,21 +168,12 @@ describe('keys of a matrix', () => {
     expect(runs.map(run => run.backend.options['npt'])).toEqual(['Y', 'N']);
   });
 
-  it('may be 2,000, and runs 10,000, in time that grows with their number', () => {
-    const seconds = (config: RawConfig): number => {
-      const start = performance.now();
-      resolve(config);
-      return (performance.now() - start) / 1000;
-    };
-    const keys = (count: number): RawConfig => ({
-      workload,
-      vary: Object.fromEntries(Array.from({ length: count }, (_, i) => [`thresholds.phases.p${i}.counters.page_fault`, [0]])),
-    });
-    const runs = (count: number): RawConfig => ({ workload, vary: { seed: Array.from({ length: count }, (_, i) => i) } });
-    seconds(keys(100));
-    seconds(runs(100));
-    expect(seconds(keys(16_000)) / seconds(keys(2000))).toBeLessThan(32);
-    expect(seconds(runs(10_000)) / seconds(runs(1000))).toBeLessThan(40);
+  it('may be 16,000, and runs 10,000', () => {
+    // Tenths of a second; a look at all others for each of them takes minutes, and the test runner's patience ends.
+    const keys = Object.fromEntries(Array.from({ length: 16_000 }, (_, i) => [`thresholds.phases.p${i}.counters.page_fault`, [0]]));
+    expect(resolve({ workload, vary: keys }).map(run => run.thresholds.length)).toEqual([16_000]);
+    const seeds = Array.from({ length: 10_000 }, (_, i) => i);
+    expect(resolve({ workload, vary: { seed: seeds } }).map(run => run.seed)).toEqual(seeds);
   });
 
   it('of 1,000,000 values are refused at once, with the limit', () => {
