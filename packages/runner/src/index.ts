@@ -2,14 +2,15 @@
  * From a config to results. Reading order: what is installed, what a config means, running it, comparing it with records of real kernels.
  */
 export { inPlace } from './errors';
-export { Registry } from './registry';
+export { InstalledRegistry as Registry } from './installed-registry';
 export type { PluginSummary } from './registry';
 export { backingHost } from './host/backings';
 export type { BackingHost, ListedBacking } from './host/backings';
 export { hostMemoryValues } from './host/releases';
 export { loadConfigFile } from './config/load';
 export type { AxisLists, RawBackend, RawConfig, RawOptions, RawSample, RawWorkload, ResolvedRun } from './config/types';
-export { commandLineConfig, readTestFile, splitCommand, splitList, testFilesIn } from './config/command-line';
+export { commandLineConfig, splitCommand, splitList } from './config/command-line';
+export { readTestFile, testFilesIn } from './config/test-files';
 export { applySetting } from './config/settings';
 export { overrideConfig } from './config/overrides';
 export type { ExtraAxis, Override } from './config/overrides';
@@ -30,8 +31,10 @@ export { compose, composeBackend } from './compose';
 export type { BackendComposition, Composition } from './compose';
 export { HOST_ACTOR, RunCounters } from './sim/counters';
 export type { PhaseCounts } from './sim/counters';
-export { planRun, run, runResolved } from './run';
-export type { RunHooks, RunOptions } from './run';
+export { planRun, runResolved } from './run';
+export type { RunHooks } from './run';
+export { run } from './run-config';
+export type { RunOptions } from './run-config';
 export { checkTimeline, MAX_TIMELINE_ACCESSES, runTimeline } from './timeline-run';
 export type { TimelineOutcome } from './timeline-run';
 export { readTextFile } from './files';

@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { ContainerModule } from 'inversify';
 import { notAPlugin, pluginExport, pluginLoad, pluginNotFound } from './errors';
-import { isMap } from './files';
+import { isMap } from './plain-map';
 
 /** A plugin as loaded, its contributions not yet asked for. */
 export interface LoadedPlugin {

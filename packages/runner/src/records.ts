@@ -17,8 +17,9 @@ import {
   recordUnknownKey,
   recordUnknownWorkload,
 } from './errors';
-import { isMap, readTextFile } from './files';
+import { readTextFile } from './files';
 import { parseJson } from './json';
+import { isMap } from './plain-map';
 import type { Registry } from './registry';
 
 /** A record, and the run that repeats it. */

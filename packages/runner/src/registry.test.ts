@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { codeOf, messageOf, toyRegistry, writeFiles } from './fixtures/registry';
 import { checkPlan } from './plugin-shape';
-import { Registry } from './registry';
+import { InstalledRegistry } from './installed-registry';
+import type { Registry } from './registry';
 
 const fixtures = join(__dirname, 'fixtures');
-const load = (...plugins: string[]): Registry => Registry.load(plugins, fixtures);
+const load = (...plugins: string[]): Registry => InstalledRegistry.load(plugins, fixtures);
 
 describe('a registry with one plugin', () => {
   it('lists what the plugin brings', () => {
@@ -46,7 +47,7 @@ describe('plugins', () => {
   });
 
   it('are found by short name, package name and path', () => {
-    const names = Registry.load(['short', '@scope/pack', join(installed, 'node_modules/@scope/pack')], installed).plugins();
+    const names = InstalledRegistry.load(['short', '@scope/pack', join(installed, 'node_modules/@scope/pack')], installed).plugins();
     expect(names.map(plugin => plugin.name)).toEqual(['mmulab-plugin-short', '@scope/pack']);
   });
 
@@ -62,7 +63,7 @@ describe('plugins', () => {
   });
 
   it('with a garbled package.json are refused', () => {
-    expect(codeOf(() => Registry.load(['garbled'], installed))).toBe('PLUGIN_LOAD');
+    expect(codeOf(() => InstalledRegistry.load(['garbled'], installed))).toBe('PLUGIN_LOAD');
   });
 
   const tokens = { backend: 'mmulab.BackendContribution', workload: 'mmulab.WorkloadContribution', backing: 'mmulab.BackingContribution' };
@@ -79,11 +80,11 @@ describe('plugins', () => {
     ['backing', 'null', 'PLUGIN_SHAPE'],
     ['backing', '(() => { throw new Error("no luck") })()', 'PLUGIN_LOAD'],
   ])('that bring as a %s %s are refused', (kind, value, code) => {
-    expect(codeOf(() => Registry.load(['./p'], bringing(kind, value)))).toBe(code);
+    expect(codeOf(() => InstalledRegistry.load(['./p'], bringing(kind, value)))).toBe(code);
   });
 
   it.each(['null', '{ "mmulab": null }', '{ "mmulab": { "plugin": null } }'])('whose package.json is %s are none', text => {
-    expect(codeOf(() => Registry.load(['./p'], writeFiles({ 'p/package.json': text })))).toBe('PLUGIN_NO_ENTRY');
+    expect(codeOf(() => InstalledRegistry.load(['./p'], writeFiles({ 'p/package.json': text })))).toBe('PLUGIN_NO_ENTRY');
   });
 
   it('that bring the same name are both named', () => {

@@ -21,7 +21,7 @@ import { Container, type ContainerModule } from 'inversify';
 import { pluginLoad, pluginNameTaken, unknownBackend, unknownModel, unknownWorkload } from './errors';
 import { builtInBackingNames, builtInBackings, findBacking, listBackings, type BackingHost, type ListedBacking } from './host/backings';
 import { checkContributions } from './plugin-shape';
-import { loadPlugin, type LoadedPlugin } from './plugin-loader';
+import type { LoadedPlugin } from './plugin-loader';
 
 /** A plugin and what it contributes, `backend x86-tdp`. */
 export interface PluginSummary {
@@ -69,14 +69,13 @@ export class Registry {
   private readonly loaded = new Map<string, LoadedPlugin>();
 
   /**
-   * Loads plugins.
-   * @param plugins paths, package names or short names; one that is named twice is loaded once
-   * @param from directory that paths and names are looked up from
-   * @throws PLUGIN_NOT_FOUND, PLUGIN_NO_ENTRY, PLUGIN_LOAD, PLUGIN_BAD_EXPORT, and PLUGIN_NAME_TAKEN when two plugins bring the same name
+   * Registers plugins: loaded ones, or ones that are bundled with the program.
+   * @param plugins one that is there twice is registered once
+   * @throws PLUGIN_NAME_TAKEN when two plugins bring the same name, PLUGIN_LOAD, PLUGIN_SHAPE
    */
-  static load(plugins: readonly string[], from: string = process.cwd()): Registry {
+  static of(plugins: Iterable<LoadedPlugin>): Registry {
     const registry = new Registry();
-    for (const plugin of plugins) registry.add(loadPlugin(plugin, from));
+    for (const plugin of plugins) registry.add(plugin);
     return registry;
   }
 

@@ -5,7 +5,8 @@ import { configSchema } from './config/schema';
 import type { RawConfig } from './config/types';
 import { resolveRuns } from './config/validate';
 import { codeOf, toyRegistry, writeFiles } from './fixtures/registry';
-import { planRun, run, runResolved } from './run';
+import { planRun, runResolved } from './run';
+import { run } from './run-config';
 
 const registry = toyRegistry();
 

@@ -4,7 +4,6 @@
  * vCPUs whose memory is their own run one after the other, whole runs at a time; those that share memory are interleaved by the scheduler. The same config and
  * seed give the same result, apart from `wallMs` and `simulatorBytes`, which are measured.
  */
-import { dirname, resolve } from 'node:path';
 import {
   RESULT_SCHEMA,
   type BackingUse,
@@ -23,16 +22,16 @@ import {
   type WorkloadPlan,
 } from '@mmulab/api';
 import { compose, type Composition } from './compose';
-import { loadConfigFile } from './config/load';
 import { checkTargets, type PlannedRun } from './config/thresholds';
-import type { RawConfig, ResolvedRun } from './config/types';
-import { resolveRuns, resolvedConfig } from './config/validate';
+import type { ResolvedRun } from './config/types';
+import { resolvedConfig } from './config/validate';
 import { pluginShape } from './errors';
 import { backingHost } from './host/backings';
 import { copiedIn } from './host/userfaultfd';
 import { PhaseResults } from './phase-results';
 import { checkPlan } from './plugin-shape';
-import { Registry } from './registry';
+import { peakMemoryBytes } from './process-figures';
+import type { Registry } from './registry';
 import { HOST_ACTOR, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
 import { Jitter } from './sim/jitter';
@@ -56,27 +55,6 @@ export interface RunHooks {
   onWork?(phases: readonly PhaseWork[]): void;
   /** A trace is to be written of the run, one that the backend's definition names. */
   readonly trace?: TraceExport | undefined;
-}
-
-/** How `run` finds its plugins. */
-export interface RunOptions {
-  /** Plugins to load beside those the config names: paths, package names or short names. */
-  readonly plugins?: readonly string[];
-  /** Directory plugins of a config that is no file are looked up from; the current one without it. */
-  readonly from?: string;
-}
-
-/**
- * Runs a config: the function for use from code.
- * @param config a config, or the path of a config file
- * @returns one result per run of its matrix, in order
- * @throws typed errors for everything that is wrong with the config
- */
-export function run(config: RawConfig | string, options: RunOptions = {}): readonly RunResult[] {
-  const raw = typeof config === 'string' ? loadConfigFile(config) : config;
-  const from = options.from ?? (typeof config === 'string' ? dirname(resolve(config)) : process.cwd());
-  const registry = Registry.load([...(options.plugins ?? []), ...(raw.plugins ?? [])], from);
-  return resolveRuns(raw, registry).map(one => runResolved(one, registry));
 }
 
 /**
@@ -112,7 +90,7 @@ export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHook
     notes: [...run.notes, ...plan.notes, ...notes],
     ...performed,
     phases: timed(phases, run, registry, log),
-    memory: { ...performed.memory, simulatorBytes: process.resourceUsage().maxRSS * 1024 },
+    memory: { ...performed.memory, simulatorBytes: peakMemoryBytes() },
     wallMs: Math.round((performance.now() - startedMs) * 1000) / 1000,
   };
 }

@@ -1,10 +1,8 @@
 /**
- * Command lines of the test programs, as a config's workload, as arguments of `mmulab run --`, and in .test files.
+ * Command lines of the test programs, as a config's workload and as arguments of `mmulab run --`.
  */
-import { readdirSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { badList, emptyCommand, fileUnreadable, pluginShape, testFileCommands, unbalancedQuote } from '../errors';
-import { isMap, readTextFile } from '../files';
+import { badList, emptyCommand, pluginShape, unbalancedQuote } from '../errors';
+import { isMap } from '../plain-map';
 import type { Registry } from '../registry';
 import type { RawConfig } from './types';
 
@@ -16,48 +14,15 @@ import type { RawConfig } from './types';
 export function commandLineConfig(argv: readonly string[], registry: Registry): RawConfig {
   const [program, ...flags] = argv;
   if (program === undefined || program === '') throw emptyCommand();
-  const definition = registry.workload(basename(program));
+  const definition = registry.workload(testName(program));
   const options: unknown = definition.parseArguments(flags);
   if (!isMap(options)) throw pluginShape(definition.name, 'what parseArguments answers', options, 'a map of options');
   return { workload: { name: definition.name, options } };
 }
 
-/**
- * Reads a KVM Selftest Runner file: one command line; empty lines do not count, nor does what follows a `#` where a word could begin.
- * @returns the command line in words, the directory of the program left out
- * @throws FILE_NOT_FOUND, TEST_FILE_COMMANDS unless there is exactly one command line
- */
-export function readTestFile(path: string): readonly string[] {
-  const lines = readTextFile(path, 'a .test file with one command line')
-    .split(/\r?\n/)
-    .map(line => splitWords(line, part => part.startsWith('#')))
-    .filter(words => words.length > 0);
-  const [line] = lines;
-  if (line === undefined || lines.length > 1) throw testFileCommands(path, lines.length);
-  const [program = '', ...flags] = line;
-  return [basename(program), ...flags];
-}
-
-/**
- * The KVM Selftest Runner files of a folder and the folders in it, in the order of their paths.
- * @throws FILE_UNREADABLE when there is none
- */
-export function testFilesIn(folder: string): readonly string[] {
-  const paths = namesIn(folder)
-    .filter(name => name.endsWith('.test'))
-    .map(name => join(folder, name))
-    .filter(path => statSync(path, { throwIfNoEntry: false })?.isFile() === true);
-  if (paths.length === 0)
-    throw fileUnreadable(folder, 'is a directory with no .test file in it or below; expected a config file, a .test file or a folder of those');
-  return paths.sort();
-}
-
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  } catch (error) {
-    throw fileUnreadable(folder, (error as Error).message);
-  }
+/** The name of a test program, its directory left out. */
+export function testName(program: string): string {
+  return program.replace(/^.*[/\\](?=.)/s, '');
 }
 
 /**
@@ -68,8 +33,11 @@ export function splitCommand(line: string): readonly string[] {
   return splitWords(line, () => false);
 }
 
-/** @param isComment whether a part that begins a word ends the line */
-function splitWords(line: string, isComment: (part: string) => boolean): readonly string[] {
+/**
+ * As `splitCommand`, with comments.
+ * @param isComment whether a part that begins a word ends the line
+ */
+export function splitWords(line: string, isComment: (part: string) => boolean): readonly string[] {
   const token = /\s+|"((?:[^"\\]|\\.)*)"|'([^']*)'|\\(.)|([^\s"'\\]+)|(.)/gsy;
   return split(
     line,

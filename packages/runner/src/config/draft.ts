@@ -1,7 +1,7 @@
 /**
  * A config while settings are laid over it: its maps as Maps of our own, so that thousands of settings cost no more than their number.
  */
-import { isMap } from '../files';
+import { isMap } from '../plain-map';
 import type { RawConfig } from './types';
 
 type Section = Map<string, unknown>;

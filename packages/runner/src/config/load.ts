@@ -9,7 +9,7 @@
  */
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { extendsCycle, inPlace, wrongType } from '../errors';
-import { isMap } from '../files';
+import { isMap } from '../plain-map';
 import { readConfigFile, type ConfigMap } from './parse';
 import { checkShape, withoutEmpty } from './shape';
 import type { RawConfig } from './types';

@@ -6,7 +6,8 @@
  */
 import type * as Yaml from 'yaml';
 import { configTooLarge, configTooLong, malformedConfig, wrongType } from '../errors';
-import { isMap, readSmallTextFile } from '../files';
+import { readSmallTextFile } from '../files';
+import { isMap } from '../plain-map';
 
 /** The YAML library, loaded with the first file: a command line needs none. */
 function yaml(): typeof Yaml {

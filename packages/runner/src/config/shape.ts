@@ -5,7 +5,7 @@
 import { suggestName } from '@mmulab/api';
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { missingInConfig, outOfRange, unknownKey, wrongType } from '../errors';
-import { isMap } from '../files';
+import { isMap } from '../plain-map';
 import type { RawConfig } from './types';
 
 /** A JSON Schema, as far as one is written here. */

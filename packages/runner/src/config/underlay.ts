@@ -2,7 +2,7 @@
  * Settings from outside laid under a config: they count where it says nothing itself.
  */
 import { MmulabError } from '@mmulab/api';
-import { isMap } from '../files';
+import { isMap } from '../plain-map';
 import type { Registry } from '../registry';
 import { settingPath, settingRank, WORKLOAD_VCPUS } from './key-paths';
 import { applyAt, normaliseConfig, type NormalConfig } from './settings';
