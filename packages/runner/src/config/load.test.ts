@@ -57,6 +57,12 @@ describe('a config file', () => {
     ['maps in maps, 100 deep', `workload: ${'{a: '.repeat(100)}${'}'.repeat(100)}\n`, 'CONFIG_MALFORMED', 'more than 64 levels deep'],
     ['more than 1 MiB', `vary: { seed: [${'1,'.repeat(1_000_000)}1] }\n`, 'CONFIG_TOO_LARGE', 'at most 1M'],
     ['more than 300,000 words', `vary: { seed: [${'1,'.repeat(400_000)}1] }\n`, 'CONFIG_TOO_LARGE', 'at most 300000 words'],
+    [
+      'maps in maps, 1,200 deep, line by line',
+      `${Array.from({ length: 1200 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')} 1\n`,
+      'CONFIG_MALFORMED',
+      'more than 64 levels deep',
+    ],
     ['lists in lists, 100,000 deep, in dashes', `workload:\n  ${'- '.repeat(100_000)}x\n`, 'CONFIG_MALFORMED', 'more than 64 levels deep'],
     ['an unknown key with nothing after it', 'bakend:\n', 'CONFIG_UNKNOWN_KEY', 'backend?'],
     ['an unknown key', 'vm: { vcpu: 2 }\n', 'CONFIG_UNKNOWN_KEY', 'a.yaml: vm.vcpu'],

@@ -64,15 +64,57 @@ function parse(path: string, text: string): unknown {
   });
 }
 
-/** Before the library makes an object of every sign, and calls itself for every bracket. */
+/**
+ * Before the library makes an object of every sign, and calls itself for every level: it would run out of stack, and where that happens inside a
+ * regular expression the whole process ends.
+ */
 function checkTokens(path: string, text: string): void {
   let tokens = 0;
-  let depth = 0;
+  const depth = new NestingDepth();
   for (const token of new (yaml().Lexer)().lex(text)) {
     if (++tokens > MAX_TOKENS) throw configTooLong(path, MAX_TOKENS);
-    if (token === '[' || token === '{') depth++;
-    else if (token === ']' || token === '}') depth--;
-    if (depth > MAX_DEPTH) throw malformedConfig(path, 1, 1, TOO_DEEP);
+    depth.take(token);
+    if (depth.levels > MAX_DEPTH) throw malformedConfig(path, 1, 1, TOO_DEEP);
+  }
+}
+
+/** Signs of the lexer's own, of no width: begin of a document, end of a broken flow, begin of a text; and the byte order mark. */
+const LEXER_MARKS: ReadonlySet<string> = new Set(['\u0002', '\u0018', '\u001f', '\ufeff']);
+
+/** How deep a sign stands: brackets that are open, and columns that the lines and dashes around it begin at. */
+class NestingDepth {
+  private brackets = 0;
+  private column = 0;
+  private startsLevel = true;
+  private readonly columns: number[] = [];
+
+  get levels(): number {
+    return this.brackets + this.columns.length;
+  }
+
+  take(token: string): void {
+    if (token === '\n' || token === '\r\n') this.beginLine();
+    else if (LEXER_MARKS.has(token)) return;
+    else if (/^[ \t]+$/.test(token)) this.column += token.length;
+    else this.takeSign(token);
+  }
+
+  private beginLine(): void {
+    this.column = 0;
+    this.startsLevel = true;
+  }
+
+  private takeSign(token: string): void {
+    if (this.startsLevel) this.beginLevel();
+    if (token === '[' || token === '{') this.brackets++;
+    else if (token === ']' || token === '}') this.brackets--;
+    this.startsLevel = token === '-' || token === '?';
+    this.column += token.length;
+  }
+
+  private beginLevel(): void {
+    while ((this.columns.at(-1) ?? -1) >= this.column) this.columns.pop();
+    this.columns.push(this.column);
   }
 }
 
