@@ -27,7 +27,7 @@ export interface Counters {
    */
   select(actor: number, slot?: number): void;
   /**
-   * Told once by a backend that holds counts back: `settle` is to be called before any vector is read. Counters without it get every count at once.
+   * Told once by a backend that holds counts back: `flushCounts` is to be called before any vector is read. Counters without it get every count at once.
    */
-  holdBack?(settle: () => void): void;
+  holdBack?(flushCounts: () => void): void;
 }

@@ -3,7 +3,7 @@
  *
  * A host backing is a small state machine, declared as data: per state of a page and kind of host fault, what the page becomes, whether the
  * host's own entry is writable, how large it is, and which MMU-notifier calls the fault causes. Backends keep the state of every page in a
- * plane of their engine and ask this table, so that the host's behaviour lifts to ranges like everything else.
+ * frame map of their engine and ask this table, so that the host's behaviour lifts to ranges like everything else.
  */
 import type { Gfn, Hvf, Level } from './units';
 

@@ -63,7 +63,7 @@ export type HostOp =
   | { readonly op: 'nx_recovery' }
   /** Time passes with no guest running; periodic workers run as often as they are due. */
   | { readonly op: 'idle'; readonly ms: number }
-  | { readonly op: 'create_memslot'; readonly slot: MemslotSpec }
+  | { readonly op: 'create_memslot'; readonly spec: MemslotSpec }
   | { readonly op: 'delete_memslot'; readonly slot: number }
   /** Everything that invalidates all roots at once: NX switch toggled, MMIO generation wrapped. */
   | { readonly op: 'zap_all' }

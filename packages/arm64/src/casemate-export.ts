@@ -11,7 +11,7 @@
  * Models: Linux arch/arm64/kvm/mmu.c kvm_init_stage2_mmu(), kvm_free_stage2_pgd(); the lock of each stage as in abort-stages.ts.
  */
 import type { Counters, StageDef, TraceExport } from '@mmulab/api';
-import type { EngineParts, EngineWorld } from '@mmulab/pgtable';
+import type { EngineParts, EngineFactory } from '@mmulab/pgtable';
 import { TracedEngine } from './casemate-engine';
 import type { Descriptors } from './casemate-steps';
 import { CasemateTrace, HOST_THREAD, MAX_THREADS, Section } from './casemate-trace';
@@ -66,7 +66,7 @@ export class CasemateExport {
    * @returns the world its engine comes from
    * @throws EXPORT_VCPUS, EXPORT_IPA_BITS
    */
-  create(vcpus: number, shape: Stage2Shape, attrs: Stage2Attrs, slots: Memslots, world: EngineWorld, frameOf: FrameOf): EngineWorld {
+  create(vcpus: number, shape: Stage2Shape, attrs: Stage2Attrs, slots: Memslots, engines: EngineFactory, frameOf: FrameOf): EngineFactory {
     if (vcpus >= MAX_THREADS) throw notExportable('EXPORT_VCPUS', `${vcpus} vCPUs`, `at most ${MAX_THREADS - 1}`);
     if (shape.ipaBits > MAX_IPA_BITS)
       throw notExportable('EXPORT_IPA_BITS', `${shape.ipaBits} bits of guest physical address`, `at most ${MAX_IPA_BITS}`);
@@ -82,7 +82,7 @@ export class CasemateExport {
     };
     const { trace } = this;
     return {
-      makePlane: geometry => world.makePlane(geometry),
+      makeFrameMap: geometry => engines.makeFrameMap(geometry),
       makeEngine: () =>
         class extends TracedEngine {
           constructor(parts: EngineParts) {
@@ -161,7 +161,7 @@ function hostFrame(slots: Memslots, gfn: number, level: number, frameOf: FrameOf
   const slot = slots.find(gfn);
   if (slot === undefined) return frameOf(gfn);
   const { faults } = slot.spec.backing;
-  const isZeroPage = (faults[slots.hostPlane.get(gfn) * 2 + 1]?.notifications.length ?? 0) > 0;
+  const isZeroPage = (faults[slots.hostStates.get(gfn) * 2 + 1]?.notifications.length ?? 0) > 0;
   if (!isZeroPage) return frameOf(gfn);
   if (slots.hostState(slot, gfn).level < PMD && level < PMD) return ZERO_FRAME;
   return HUGE_ZERO_FRAME + (gfn % slots.geometry.pagesAt(PMD));

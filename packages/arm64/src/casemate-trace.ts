@@ -63,7 +63,7 @@ export class CasemateTrace {
   private holder = NOBODY;
   private readonly sections = new Uint8Array(MAX_THREADS);
   /** Whether the section under way has stored nothing since its beginning or its last DSB. */
-  private settled = true;
+  private isSynced = true;
   private breaks = 0;
   /** Steps left out so far. */
   private omitted = 0;
@@ -137,8 +137,8 @@ export class CasemateTrace {
   /** A store to an entry that other threads may see. @param withdraws whether it makes a valid entry invalid: plain where the order allows it */
   store(address: number, value: bigint, withdraws: boolean, src: string): void {
     this.hold();
-    const order = withdraws && this.settled ? 'plain' : 'release';
-    this.settled = false;
+    const order = withdraws && this.isSynced ? 'plain' : 'release';
+    this.isSynced = false;
     this.record('mem-write', `(mem-order ${order}) (address ${hex(address)}) (value ${hex(value)})`, src);
   }
 
@@ -230,7 +230,7 @@ export class CasemateTrace {
   }
 
   private dsb(kind: string, src: string): void {
-    this.settled = true;
+    this.isSynced = true;
     this.record('barrier', `dsb (kind ${kind})`, src);
   }
 
@@ -240,7 +240,7 @@ export class CasemateTrace {
     if (holder === thread || this.sections[thread] === Section.None) return;
     if (holder !== NOBODY) this.release();
     this.holder = thread;
-    this.settled = true;
+    this.isSynced = true;
     this.record('lock', `(address ${hex(LOCK_AT)})`, 'mmu_lock:1');
   }
 

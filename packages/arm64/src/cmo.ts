@@ -12,12 +12,12 @@ import type { Stage2Attrs } from './descriptor';
 import { Stage2Action } from './protocols';
 
 /** Protocol that writes a leaf, with the maintenance that is the walker's. */
-export function publishAction(attrs: Stage2Attrs, attr: number, walkerCmo: boolean): number {
-  if (!walkerCmo) return Stage2Action.PublishLeaf;
+export function makeAction(attrs: Stage2Attrs, attr: number, walkerCmo: boolean): number {
+  if (!walkerCmo) return Stage2Action.MakeLeaf;
   const clean = attrs.isNormal(attr);
   const invalidate = attrs.isExecutable(attr);
-  if (clean) return invalidate ? Stage2Action.CleanInvalPublish : Stage2Action.CleanPublish;
-  return invalidate ? Stage2Action.InvalPublish : Stage2Action.PublishLeaf;
+  if (clean) return invalidate ? Stage2Action.CleanInvalMake : Stage2Action.CleanMake;
+  return invalidate ? Stage2Action.InvalMake : Stage2Action.MakeLeaf;
 }
 
 /** Protocol that changes the rights of a leaf. */

@@ -103,7 +103,7 @@ export class Stage2Attrs {
   }
 
   /** Whether an access passes and leaves the entry as it is. */
-  isSettled(attr: number, kind: number): boolean {
+  isStable(attr: number, kind: number): boolean {
     return this.isYoung(attr) && this.allows(attr, kind);
   }
 

@@ -10,7 +10,7 @@ export type { Cpu } from './cpus';
 export { CountingMmOps, Stage2MmOps } from './mm-ops';
 export { TlbInvalidations } from './tlbi';
 export { stage2Protocols } from './protocols';
-export { MapOp, MapRule, MapStep, PublishOp, PublishRule, mapStep } from './map';
+export { MapOp, MapRule, MapStep, MakeOp, MakeRule, mapStep } from './map';
 export { readPolicy } from './policy';
 export type { Stage2Policy } from './policy';
 export { Ev, stage2Events } from './events';

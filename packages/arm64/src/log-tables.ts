@@ -56,17 +56,17 @@ export class Stage2LogTables implements LoggedTables {
 
   /** Words one by one, but stretches in which all bits are clear or all are set at once: there each word is a call over its 64 pages. */
   private takeStretches(program: BitmapWords, start: number, end: number, initiallySet: boolean): void {
-    const { dirtyPlane, readPlane } = this.slots;
+    const { dirtyBits, readBits } = this.slots;
     const splits = this.policy.eagerSplitChunk !== 0 && initiallySet;
     for (let at = start; at < end;) {
-      const npages = STRETCHES.find(pages => at + pages <= end && (dirtyPlane.isUniform(at, pages, 0) || this.allTaken(at, pages))) ?? 0;
+      const npages = STRETCHES.find(pages => at + pages <= end && (dirtyBits.isUniform(at, pages, 0) || this.allTaken(at, pages))) ?? 0;
       if (npages === 0 || splits) {
         program.block(at, Math.min(end, at + WORD_PAGES));
         at += WORD_PAGES;
         continue;
       }
-      if (dirtyPlane.get(at) === 1 && readPlane.get(at) === 1) {
-        dirtyPlane.setRange(at, npages, 0);
+      if (dirtyBits.get(at) === 1 && readBits.get(at) === 1) {
+        dirtyBits.setRange(at, npages, 0);
         this.tables.writeProtect(at, at + npages, npages / WORD_PAGES);
         program.any = true;
       }
@@ -75,7 +75,7 @@ export class Stage2LogTables implements LoggedTables {
   }
 
   private allTaken(gfn: number, npages: number): boolean {
-    return this.slots.dirtyPlane.isUniform(gfn, npages, 1) && this.slots.readPlane.isUniform(gfn, npages, 1);
+    return this.slots.dirtyBits.isUniform(gfn, npages, 1) && this.slots.readBits.isUniform(gfn, npages, 1);
   }
 
   /** kvm_mmu_split_huge_pages: one call per chunk. */

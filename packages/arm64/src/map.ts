@@ -112,16 +112,16 @@ export class MapRule implements Rule<MapOp> {
 }
 
 /** The entry that was broken or locked gets its new content. The protocol is chosen by the caller: see cmo.ts. */
-export class PublishOp {
-  action: number = Stage2Action.PublishLeaf;
+export class MakeOp {
+  action: number = Stage2Action.MakeLeaf;
   attr = 0;
 }
 
 /** The store that ends a break. */
-export class PublishRule implements Rule<PublishOp> {
+export class MakeRule implements Rule<MakeOp> {
   readonly name = 'stage2_make';
 
-  visit(_at: Entry, op: PublishOp): Verdict {
+  visit(_at: Entry, op: MakeOp): Verdict {
     return final(op.action, 0, op.attr);
   }
 }

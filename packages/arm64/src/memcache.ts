@@ -44,7 +44,7 @@ export class MemoryCaches implements Journal {
   topUp(vcpu: number): void {
     this.fill(vcpu);
     if (this.top === undefined) return;
-    this.settle();
+    this.pushPending();
     this.pending = 0;
   }
 
@@ -55,13 +55,13 @@ export class MemoryCaches implements Journal {
   }
 
   open(): void {
-    this.settle();
+    this.pushPending();
     this.top = [];
     this.recordings.push(this.top);
   }
 
   close(): unknown {
-    this.settle();
+    this.pushPending();
     const done = this.recordings.pop() as Recording;
     this.top = this.recordings.at(-1);
     if (this.top !== undefined) appendAll(this.top, done);
@@ -69,7 +69,7 @@ export class MemoryCaches implements Journal {
   }
 
   replay(effects: unknown): void {
-    this.settle();
+    this.pushPending();
     const recording = effects as Recording;
     for (let i = 0; i < recording.length; i += 2) this.repeat(recording[i], recording[i + 1]);
     if (this.top !== undefined) appendAll(this.top, recording);
@@ -85,7 +85,7 @@ export class MemoryCaches implements Journal {
   }
 
   /** Records the fault under way as complete. */
-  private settle(): void {
+  private pushPending(): void {
     if (this.pending >= 0 && this.top !== undefined) append(this.top, this.pending === 0 ? 1 : this.pending * 2, 1);
     this.pending = -1;
   }

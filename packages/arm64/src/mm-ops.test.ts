@@ -6,7 +6,7 @@ import { Geometry, makeEngine } from '@mmulab/pgtable';
 import type { MmOps } from '@mmulab/pgtable';
 import { Stage2Attrs } from './descriptor';
 import { BASE, HOST_OFFSET, Lab, plainBacking } from './fixtures/lab';
-import { MapOp, MapRule, MapStep, PublishOp, PublishRule, mapStep } from './map';
+import { MapOp, MapRule, MapStep, MakeOp, MakeRule, mapStep } from './map';
 import { Stage2Action, stage2Protocols } from './protocols';
 
 /** Maps one page through the map walker's rules in a world with these callbacks. @returns whether it is mapped then */
@@ -20,17 +20,17 @@ function mapOnePage(mmOps: MmOps): boolean {
     protocols: stage2Protocols,
     book,
     mmOps,
-    planes: [],
+    frameMaps: [],
     counters,
   });
   const root = engine.createRoot();
   const op = new MapOp();
   op.attr = attrs.leaf(true, true, false);
   expect(mapStep(engine.page(new MapRule(attrs, true), op, root, 7, 1))).toBe(MapStep.New);
-  const publish = new PublishOp();
-  publish.action = Stage2Action.CleanInvalPublish;
-  publish.attr = op.attr;
-  engine.page(new PublishRule(), publish, root, 7, 1);
+  const make = new MakeOp();
+  make.action = Stage2Action.CleanInvalMake;
+  make.attr = op.attr;
+  engine.page(new MakeRule(), make, root, 7, 1);
   return engine.lookup(root, 7, 1).kind === EntryKind.Leaf;
 }
 

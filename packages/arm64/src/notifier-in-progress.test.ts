@@ -8,7 +8,7 @@ import { BASE, Lab, plainBacking } from './fixtures/lab';
 import { stage2Profiles } from './profiles';
 
 const { Read, Write } = AccessKind;
-const settled = (state: number, writable: boolean): HostFault => ({ ok: true, state, spanLevel: 1, writable, notifications: [] });
+const isStable = (state: number, writable: boolean): HostFault => ({ ok: true, state, spanLevel: 1, writable, notifications: [] });
 
 /** Anonymous memory: the zero page when read, and a copy of it when written, which the notifier announces. */
 const anonymous: HostBacking = {
@@ -19,12 +19,12 @@ const anonymous: HostBacking = {
     { name: 'zero', present: true, writable: false, level: 1, thp: false },
   ],
   faults: [
-    settled(2, false),
-    settled(1, true),
-    settled(1, true),
-    settled(1, true),
-    settled(2, false),
-    { ...settled(1, true), notifications: [{ level: 1, state: 1, changePte: true }] },
+    isStable(2, false),
+    isStable(1, true),
+    isStable(1, true),
+    isStable(1, true),
+    isStable(2, false),
+    { ...isStable(1, true), notifications: [{ level: 1, state: 1, changePte: true }] },
   ],
 };
 

@@ -49,7 +49,7 @@ export class MmuNotifier {
     mapOp.memcache = false;
     mapOp.shared = false;
     const step = mapStep(tables.map(gfn));
-    if (step === MapStep.New || step === MapStep.Replaced) tables.publishLeaf(gfn, 1, mapOp.attr);
+    if (step === MapStep.New || step === MapStep.Replaced) tables.makeLeaf(gfn, 1, mapOp.attr);
     else this.add(Ev.changePteFailed);
     mapOp.memcache = true;
     mm.cause = Cause.Map;

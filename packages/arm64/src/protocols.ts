@@ -2,7 +2,7 @@
  * Atomic protocols of stage 2, as lists of steps.
  *
  * Break-before-make: a valid entry that is to say something else is taken away first (written 0, or LOCKED where walkers run in parallel), then the TLBs are
- * invalidated, and only then the new entry is written. So a map is two protocols, *break* and *publish*, with cache maintenance in between; the TLB
+ * invalidated, and only then the new entry is written. So a map is two protocols, *break* and *make*, with cache maintenance in between; the TLB
  * invalidation belongs to the break. Changes of rights alone need no break: they are one store. A table page comes out of the memory cache before the entry is
  * broken; the loser of a race hands it back unused.
  *
@@ -25,7 +25,7 @@ export const stage2Protocols: readonly Protocol[] = [
   { name: 'lock-block', change: Change.SetLeaf, steps: [Step.AllocTable, Step.CasLeaf, Step.Tlbi, Step.PutPage] },
   { name: 'lock-table', change: Change.SetLeaf, steps: [Step.CasLeaf, Step.Flush, Step.PutPage, Step.DeferFree] },
   { name: 'lose-table', change: Change.LinkTable, steps: [Step.AllocTable] },
-  // The second half of both.
+  // The second half of both, the make. (The names stand in exported traces, which keep them.)
   { name: 'publish-table', change: Change.LinkTable, steps: [Step.WriteTable, Step.GetPage] },
   { name: 'publish-leaf', change: Change.SetLeaf, steps: [Step.GetPage, Step.WriteLeaf] },
   { name: 'clean-publish', change: Change.SetLeaf, steps: [Step.DcacheClean, Step.GetPage, Step.WriteLeaf] },
@@ -56,11 +56,11 @@ export const Stage2Action = {
   LockBlock: action('lock-block'),
   LockTable: action('lock-table'),
   LoseTable: action('lose-table'),
-  PublishTable: action('publish-table'),
-  PublishLeaf: action('publish-leaf'),
-  CleanPublish: action('clean-publish'),
-  CleanInvalPublish: action('clean-inval-publish'),
-  InvalPublish: action('inval-publish'),
+  MakeTable: action('publish-table'),
+  MakeLeaf: action('publish-leaf'),
+  CleanMake: action('clean-publish'),
+  CleanInvalMake: action('clean-inval-publish'),
+  InvalMake: action('inval-publish'),
   SetAttr: action('set-attr'),
   InvalSetAttr: action('inval-set-attr'),
   Unmap: action('unmap'),

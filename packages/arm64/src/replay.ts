@@ -16,7 +16,7 @@ import type { Stage2Tables } from './stage2-tables';
 import type { UserMemAbort } from './user-mem-abort';
 
 /** What the port needs of the VM around it. */
-export interface ReplayWorld {
+export interface ReplayedVm {
   enter(vcpu: number): void;
   host(op: { readonly op: 'zap_all' }): void;
 }
@@ -36,7 +36,7 @@ class AdoptRule implements Rule<undefined> {
     if (this.attr < 0 && at.kind === EntryKind.Table) return makeVerdict(Action.Stop);
     if (at.kind !== EntryKind.Empty && at.attr !== this.attr) return makeVerdict(Stage2Action.UnmapQuiet);
     if (at.attr === this.attr) return makeVerdict(Action.Stop);
-    return this.attr < 0 ? makeVerdict(Stage2Action.InstallTable) : makeVerdict(Stage2Action.PublishLeaf, this.attr);
+    return this.attr < 0 ? makeVerdict(Stage2Action.InstallTable) : makeVerdict(Stage2Action.MakeLeaf, this.attr);
   }
 }
 
@@ -53,13 +53,13 @@ export class Stage2Replay implements ReplayPort {
     private readonly slots: Memslots,
     private readonly path: UserMemAbort,
     private readonly notifier: MmuNotifier,
-    private readonly world: ReplayWorld,
+    private readonly vm: ReplayedVm,
   ) {
     this.pending = new Int8Array(vcpus).fill(ACCESS_DONE);
   }
 
   beginFault(vcpu: number, fault: ShownFault): void {
-    this.world.enter(vcpu);
+    this.vm.enter(vcpu);
     const level = fault.level === 0 ? this.tables.lookup(fault.gfn).level : fault.level;
     const result = fault.accessFlag ? Walk.AccessFlag : fault.present ? Walk.Permission : Walk.Translation;
     this.pending[vcpu] = this.path.stage(vcpu, this.path.beginShown(vcpu, fault.gfn, fault.kind, fault.guestTable ? 1 : 0, result, level));
@@ -82,7 +82,7 @@ export class Stage2Replay implements ReplayPort {
 
   endFault(vcpu: number): void {
     this.pending[vcpu] = ACCESS_DONE;
-    this.world.enter(vcpu);
+    this.vm.enter(vcpu);
   }
 
   access(vcpu: number, gfn: number, kind: AccessKind, guestTable: boolean): void {
@@ -93,7 +93,7 @@ export class Stage2Replay implements ReplayPort {
     const slot = this.slots.find(gfn);
     if (slot === undefined) return;
     const state = slot.spec.backing.states.findIndex(({ present, level, writable }) => present && level === page.level && writable === page.writable);
-    if (state >= 0) this.slots.hostPlane.setRange(gfn, npages, state);
+    if (state >= 0) this.slots.hostStates.setRange(gfn, npages, state);
   }
 
   setLogged(gfn: number, npages: number, on: boolean): void {
@@ -151,6 +151,6 @@ export class Stage2Replay implements ReplayPort {
   }
 
   dropRoots(): void {
-    this.world.host({ op: 'zap_all' });
+    this.vm.host({ op: 'zap_all' });
   }
 }

@@ -3,8 +3,8 @@
  */
 import { AccessKind } from '@mmulab/api';
 import type { SharedPart, SharedRounds } from '@mmulab/api';
-import { tableWorld } from '@mmulab/pgtable';
-import type { EngineWorld, RunProgram } from '@mmulab/pgtable';
+import { tableEngines } from '@mmulab/pgtable';
+import type { EngineFactory, RunProgram } from '@mmulab/pgtable';
 import { BASE, Lab, drawFrom, plainBacking } from './fixtures/lab';
 import { stage2Profiles } from './profiles';
 
@@ -14,10 +14,10 @@ const BLOCK = 512;
 const NPAGES = 12 * BLOCK;
 
 /** Performs every block; remembers nothing. */
-const performing: EngineWorld = {
-  makePlane: geometry => tableWorld.makePlane(geometry),
+const performing: EngineFactory = {
+  makeFrameMap: geometry => tableEngines.makeFrameMap(geometry),
   makeEngine: () =>
-    class extends tableWorld.makeEngine() {
+    class extends tableEngines.makeEngine() {
       override run(program: RunProgram, _root: number, start: number, end: number): void {
         for (let base = start - (start % BLOCK); base < end; base += BLOCK) program.block(Math.max(base, start), Math.min(end, base + BLOCK));
       }
@@ -49,8 +49,8 @@ function roundsOf(lab: Lab, parts: readonly SharedPart[]): SharedRounds {
 
 const part = (page: number, count: number, stride: number, kinds: readonly AccessKind[]): SharedPart => ({ vfn: BASE + page, count, stride, kinds });
 
-function scenario(kernel: string, level: number, world: EngineWorld): unknown {
-  const lab = new Lab({ kernel, vcpus: VCPUS, npages: NPAGES, backing: plainBacking(level), world });
+function scenario(kernel: string, level: number, engines: EngineFactory): unknown {
+  const lab = new Lab({ kernel, vcpus: VCPUS, npages: NPAGES, backing: plainBacking(level), engines });
   const counts: unknown[] = [];
   const pass = (parts: readonly SharedPart[]): void => {
     lab.mmu.runShared(roundsOf(lab, parts));
@@ -73,7 +73,7 @@ describe('rounds of shared memory', () => {
   it.each([1, 2])('over memory of level %i count and leave behind the same, repeated or performed, on every profile', level => {
     for (const { name } of stage2Profiles) {
       const performed = scenario(name, level, performing);
-      expect([name, scenario(name, level, tableWorld)]).toEqual([name, performed]);
+      expect([name, scenario(name, level, tableEngines)]).toEqual([name, performed]);
     }
   });
 
@@ -82,7 +82,7 @@ describe('rounds of shared memory', () => {
     scenario('6.1.176', 2, performing);
     const all = simulated;
     simulated = 0;
-    scenario('6.1.176', 2, tableWorld);
+    scenario('6.1.176', 2, tableEngines);
     expect([all, simulated < all / 2]).toEqual([3 * (NPAGES / BLOCK), true]);
   });
 });

@@ -11,7 +11,7 @@ import type { SharedPart, SharedRounds } from '@mmulab/api';
 import type { Journal, RunProgram } from '@mmulab/pgtable';
 import type { Stage2Attrs } from './descriptor';
 import type { GuestLayout } from '@mmulab/kvm';
-import { SlotPlane } from '@mmulab/kvm';
+import { SlotMap } from '@mmulab/kvm';
 import type { Memslot, Memslots, ProgramKeys } from '@mmulab/kvm';
 import type { CountingMmOps } from './mm-ops';
 
@@ -25,7 +25,7 @@ export interface SharedStretch {
 /** Cuts the parts at the borders of guest mappings and memslots, and calls once for each sequence of stretches in one slot. */
 export function eachSharedStretch(
   parts: readonly SharedPart[],
-  walker: GuestLayout,
+  layout: GuestLayout,
   slots: Memslots,
   call: (stretches: readonly SharedStretch[], slot: Memslot | undefined) => void,
 ): void {
@@ -39,7 +39,7 @@ export function eachSharedStretch(
   for (const part of parts) {
     for (let index = 0; index < part.count;) {
       const vfn = part.vfn + index * part.stride;
-      const guest = walker.runAt(vfn);
+      const guest = layout.runAt(vfn);
       const shift = guest.gfn - guest.vfn;
       const slot = slots.find(vfn + shift);
       const end = Math.min(guest.vfn + guest.npages, slot === undefined ? vfn + 1 : slot.end - shift);
@@ -61,7 +61,7 @@ export class SharedProgram implements RunProgram, Journal {
   readonly period = 1;
   readonly stride = 1;
   /** Host pages and dirty bits. */
-  readonly planes = SlotPlane.Host | SlotPlane.Dirty;
+  readonly frameMaps = SlotMap.Host | SlotMap.Dirty;
   readonly journal = this;
   /** Frames from the first access to behind the last. */
   readonly first: number;
@@ -94,14 +94,14 @@ export class SharedProgram implements RunProgram, Journal {
     this.mm.endGracePeriod();
   }
 
-  settled(attr: number): boolean {
-    return this.kinds.every(kind => this.attrs.isSettled(attr, kind));
+  isStable(attr: number): boolean {
+    return this.kinds.every(kind => this.attrs.isStable(attr, kind));
   }
 
   context(gfn: number, level: number): number {
     const { slot } = this;
     if (slot === undefined) return -1;
-    if (slot.hostReach > level && !this.slots.hostSettled(slot, gfn, level, true)) return -1;
+    if (slot.hostReach > level && !this.slots.isHostStable(slot, gfn, level, true)) return -1;
     return slot.maxLevel(gfn);
   }
 

@@ -12,4 +12,4 @@ const definition: BackendDefinition = {
   ),
 };
 
-describeConformance(definition, (options, host, counters, world) => new Stage2Mmu(options, host, counters, world), { sequences: 150 });
+describeConformance(definition, (options, host, counters, engines) => new Stage2Mmu(options, host, counters, engines), { sequences: 150 });

@@ -25,7 +25,7 @@ import type {
 } from '@mmulab/api';
 import { AccessProgram, DirtyLog, GuestLayout, HostOps, Memslots, ProgramKeys, accessKind, eachPiece } from '@mmulab/kvm';
 import type { Aging, HostTables, Memslot, PieceRunner } from '@mmulab/kvm';
-import { EngineWorld, observedWorld, tableWorld } from '@mmulab/pgtable';
+import { EngineFactory, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { abortStages } from './abort-stages';
 import { CasemateExport } from './casemate-export';
@@ -67,7 +67,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
   private notifier!: MmuNotifier;
   private path!: UserMemAbort;
   private hostOps!: HostOps;
-  private walker!: GuestLayout;
+  private layout!: GuestLayout;
   private readonly keys = new ProgramKeys();
   /** Changes whenever a mapping of a guest table page may have gone. */
   private tableEpoch = 1;
@@ -86,12 +86,12 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
     @inject(BackendOptions) options: OptionValues,
     @inject(HostOptions) host: OptionValues,
     @inject(CountersToken) private readonly counters: Counters,
-    @inject(EngineWorld) @optional() private readonly world: EngineWorld = tableWorld,
+    @inject(EngineFactory) @optional() private readonly engines: EngineFactory = tableEngines,
     @inject(Stage2MmOps) @optional() private readonly mmOps: Stage2MmOps = {},
     @inject(TraceExport) @optional() trace?: TraceExport,
     @inject(TransitionObserver) @optional() observer?: TransitionObserver,
   ) {
-    if (observer !== undefined) this.world = observedWorld(observer);
+    if (observer !== undefined) this.engines = observedEngines(observer);
     this.policy = readPolicy(options, host);
     this.stages = abortStages(this.policy);
     this.casemate = trace === undefined ? undefined : new CasemateExport(trace, this.policy);
@@ -99,17 +99,17 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
 
   /** @throws HOST_IPA_BITS, GUEST_NESTED, VM_BAD_SLOT, EXPORT_VCPUS, EXPORT_IPA_BITS */
   create(vm: VmLayout): void {
-    const { policy, world, counters, casemate } = this;
+    const { policy, engines, counters, casemate } = this;
     if (vm.nested !== undefined) throw nestedGuest();
     this.vm = vm;
     this.shape = stage2Shape(policy.granuleBytes, vm.physBits, policy.ipaLimit, policy.ipaLimitReason);
     const { geometry, maxLeafLevel } = this.shape;
-    this.slots = new Memslots({ world, geometry, counters, maxLeafLevel, markPageDirty: Ev.markPageDirty, dirtyBitmapSet: Ev.dirtyBitmapSet });
+    this.slots = new Memslots({ engines, geometry, counters, maxLeafLevel, markPageDirty: Ev.markPageDirty, dirtyBitmapSet: Ev.dirtyBitmapSet });
     this.attrs = new Stage2Attrs();
     const frameOf = (gfn: number): number => this.hostFrame(gfn);
     const tlb = casemate?.invalidations(counters) ?? new TlbInvalidations(counters, policy);
     const mm = casemate?.mmOps(counters, tlb, this.mmOps, frameOf) ?? new CountingMmOps(counters, policy, tlb, this.mmOps, frameOf);
-    const tablesFrom = casemate?.create(vm.vcpus, this.shape, this.attrs, this.slots, world, frameOf) ?? world;
+    const tablesFrom = casemate?.create(vm.vcpus, this.shape, this.attrs, this.slots, engines, frameOf) ?? engines;
     this.tables = new Stage2Tables(tablesFrom, this.shape, this.attrs, this.slots, counters, mm, tlb, policy);
     this.mmOps.zallocPagesExact?.(geometry.rootTables);
     this.caches = new MemoryCaches(vm.vcpus, counters, this.shape.minCachePages);
@@ -129,7 +129,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
     const dirtyLog = new DirtyLog(new Stage2LogTables(this.tables, this.slots, policy), this.slots, this.keys);
     this.hostOps = new HostOps(this.slots, dirtyLog, this, { frameLimit: 2 ** vm.physBits / policy.granuleBytes, spaces: vm.spaces });
     const [space] = vm.spaces;
-    if (space !== undefined) this.walker = new GuestLayout(space);
+    if (space !== undefined) this.layout = new GuestLayout(space);
     this.pendingVfn = new Float64Array(vm.vcpus);
     this.pendingKind = new Uint8Array(vm.vcpus);
     this.pendingLevel = new Int8Array(vm.vcpus);
@@ -143,7 +143,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
   }
 
   run(vcpu: number, run: AccessRun): void {
-    eachPiece(vcpu, run, this.walker, this.slots, this);
+    eachPiece(vcpu, run, this.layout, this.slots, this);
   }
 
   outside(vcpu: number, run: AccessRun, first: number): void {
@@ -151,15 +151,15 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
   }
 
   touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
-    const { walker } = this;
-    for (let level = walker.levels; level >= 1; level--) this.touchTable(vcpu, level, vfn);
-    this.path.access(vcpu, walker.gfnOf(vfn), kind, 0);
+    const { layout } = this;
+    for (let level = layout.levels; level >= 1; level--) this.touchTable(vcpu, level, vfn);
+    this.path.access(vcpu, layout.gfnOf(vfn), kind, 0);
   }
 
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
     this.pendingVfn[vcpu] = vfn;
     this.pendingKind[vcpu] = kind;
-    this.pendingLevel[vcpu] = this.walker.levels;
+    this.pendingLevel[vcpu] = this.layout.levels;
     return this.proceed(vcpu);
   }
 
@@ -173,7 +173,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
 
   runShared(rounds: SharedRounds): void {
     this.readTablesTogether(rounds);
-    eachSharedStretch(rounds.parts, this.walker, this.slots, (parts, slot) => {
+    eachSharedStretch(rounds.parts, this.layout, this.slots, (parts, slot) => {
       const program = new SharedProgram(rounds, parts, slot, this.slots, this.attrs, this.tables.mm, this.keys);
       this.counters.select(HOST);
       if (slot === undefined) program.block(program.first, program.end);
@@ -237,7 +237,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
    */
   private readTablesTogether(rounds: SharedRounds): void {
     this.tablesOnly = true;
-    const span = this.walker.spanOf(1);
+    const span = this.layout.spanOf(1);
     let seen = -1;
     for (const part of rounds.parts) {
       const last = part.vfn + (part.count - 1) * part.stride;
@@ -254,7 +254,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
 
   /** Whether all guest table pages on the way to a frame are mapped. */
   private tablesMapped(vfn: number): boolean {
-    for (let level = this.walker.levels; level >= 1; level--) {
+    for (let level = this.layout.levels; level >= 1; level--) {
       const frame = this.tableFrame(level, vfn);
       if (frame >= 0 && this.tables.lookup(frame).kind !== EntryKind.Leaf) return false;
     }
@@ -269,10 +269,10 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
 
   /** The frame of a guest table page that may need a mapping, or -1. Remembers that it will have one. */
   private unseenTable(level: number, vfn: number): number {
-    const index = Math.floor(vfn / this.walker.spanOf(level));
+    const index = Math.floor(vfn / this.layout.spanOf(level));
     const key = index * 8 + level;
     if (this.tableSeen.get(key) === this.tableEpoch) return -1;
-    const frame = this.walker.tableFrame(level, index);
+    const frame = this.layout.tableFrame(level, index);
     if (frame >= 0) this.tableSeen.set(key, this.tableEpoch);
     return frame;
   }
@@ -291,7 +291,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
       this.runLifted(vcpu, run, first, count, gfn, slot);
       return count;
     }
-    for (let level = this.walker.levels; level >= 1; level--) this.touchTable(vcpu, level, vfn);
+    for (let level = this.layout.levels; level >= 1; level--) this.touchTable(vcpu, level, vfn);
     const here = this.accessesBeforeTables(vcpu, run, first, count);
     if (here < MIN_LIFTED) return this.runSingly(vcpu, run, first, here);
     this.runLifted(vcpu, run, first, here, gfn, slot);
@@ -303,7 +303,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
    * change places with those on data; they are taken here. One that takes pages, and the last one, which may find the cache low, keep their places.
    */
   private accessesBeforeTables(vcpu: number, run: AccessRun, first: number, count: number): number {
-    const span = this.walker.spanOf(1);
+    const span = this.layout.spanOf(1);
     const early: number[] = [];
     let last = count;
     for (let index = 0; index < count;) {
@@ -319,13 +319,13 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
       }
       index += Math.ceil((span - (vfn % span)) / run.stride);
     }
-    for (const vfn of early) for (let level = this.walker.levels; level >= 1; level--) this.touchTable(vcpu, level, vfn);
+    for (const vfn of early) for (let level = this.layout.levels; level >= 1; level--) this.touchTable(vcpu, level, vfn);
     return last;
   }
 
   /** Whether mapping the guest table pages on the way to a frame takes tables of the second stage. */
   private takesTables(vfn: number): boolean {
-    for (let level = this.walker.levels; level >= 1; level--) {
+    for (let level = this.layout.levels; level >= 1; level--) {
       const frame = this.tableFrame(level, vfn);
       if (frame >= 0 && this.tables.lookup(frame).level > 1) return true;
     }
@@ -344,8 +344,8 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
   }
 
   private tablesSeen(vfn: number, lastVfn: number): boolean {
-    for (let level = this.walker.levels; level >= 1; level--) {
-      const span = this.walker.spanOf(level);
+    for (let level = this.layout.levels; level >= 1; level--) {
+      const span = this.layout.spanOf(level);
       for (let index = Math.floor(vfn / span); index <= Math.floor(lastVfn / span); index++) {
         if (this.tableSeen.get(index * 8 + level) !== this.tableEpoch) return false;
       }
@@ -361,7 +361,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
       this.pendingLevel[vcpu] = level - 1;
       const data = level === 0;
       if (data && this.tablesOnly) continue;
-      const frame = data ? this.walker.gfnOf(vfn) : this.tableFrame(level, vfn);
+      const frame = data ? this.layout.gfnOf(vfn) : this.tableFrame(level, vfn);
       if (frame < 0) continue;
       const stage = this.path.start(vcpu, frame, data ? this.pendingKind[vcpu] : AccessKind.Read, data ? 0 : 1);
       if (stage === ACCESS_DONE) continue;
@@ -373,7 +373,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
 
   /** The guest table page of a level: where vCPUs interleave, each of them reads it and finds it mapped or not. */
   private tableFrame(level: number, vfn: number): number {
-    return this.walker.tableFrame(level, Math.floor(vfn / this.walker.spanOf(level)));
+    return this.layout.tableFrame(level, Math.floor(vfn / this.layout.spanOf(level)));
   }
 
   invalidate(_slot: Memslot, start: number, end: number, change?: () => void): void {

@@ -9,13 +9,13 @@
  */
 import type { Counters, Entry, Rule } from '@mmulab/api';
 import { engineClasses } from '@mmulab/pgtable';
-import type { Engine, EngineWorld, RangeOptions, RunProgram } from '@mmulab/pgtable';
+import type { Engine, EngineFactory, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { AgeRule, HardwareWalkRule, MkyoungRule, RelaxOp, RelaxRule, WalkOp, WriteProtectRule } from './attr';
 import type { NoOp } from './attr';
-import { publishAction } from './cmo';
+import { makeAction } from './cmo';
 import type { Stage2Attrs } from './descriptor';
 import { Ev } from './events';
-import { MapOp, MapRule, PublishOp, PublishRule } from './map';
+import { MapOp, MapRule, MakeOp, MakeRule } from './map';
 import type { Memslots } from '@mmulab/kvm';
 import { Cause } from './mm-ops';
 import type { CountingMmOps } from './mm-ops';
@@ -43,12 +43,12 @@ export class Stage2Tables {
   /** Constants of the next map call. */
   readonly mapOp = new MapOp();
   readonly relaxOp = new RelaxOp();
-  private readonly publishOp = new PublishOp();
+  private readonly makeOp = new MakeOp();
   private readonly walkOp = new WalkOp();
   private readonly engine: Engine;
   private root: number;
   private readonly mapRule: MapRule;
-  private readonly publishRule = new PublishRule();
+  private readonly makeRule = new MakeRule();
   private readonly relaxRule: RelaxRule;
   private readonly mkyoungRule: MkyoungRule;
   private readonly walkRule: HardwareWalkRule;
@@ -58,7 +58,7 @@ export class Stage2Tables {
   private readonly splitRule = new SplitRule();
 
   constructor(
-    world: EngineWorld,
+    engines: EngineFactory,
     readonly shape: Stage2Shape,
     readonly attrs: Stage2Attrs,
     slots: Memslots,
@@ -68,13 +68,13 @@ export class Stage2Tables {
     private readonly policy: Stage2Policy,
   ) {
     const { geometry } = shape;
-    this.engine = new (engineClass(world))({
+    this.engine = new (engineClass(engines))({
       geometry,
       attrs: attrs.table,
       protocols: stage2Protocols,
       book: mm,
       mmOps: mm,
-      planes: slots.planes,
+      frameMaps: slots.frameMaps,
       counters,
     });
     this.root = this.engine.createRoot();
@@ -99,17 +99,17 @@ export class Stage2Tables {
   }
 
   /** A table takes the place of the block that `map` broke. */
-  publishTable(gfn: number): void {
-    this.publishOp.action = Stage2Action.PublishTable;
-    this.publishOp.attr = 0;
-    this.engine.page(this.publishRule, this.publishOp, this.root, gfn, this.mapOp.goal);
+  makeTable(gfn: number): void {
+    this.makeOp.action = Stage2Action.MakeTable;
+    this.makeOp.attr = 0;
+    this.engine.page(this.makeRule, this.makeOp, this.root, gfn, this.mapOp.goal);
   }
 
   /** The leaf is written that `map` made room for, with the walker's maintenance. @param attr attribute; `level` that of the leaf */
-  publishLeaf(gfn: number, level: number, attr: number): void {
-    this.publishOp.action = publishAction(this.attrs, attr, this.policy.walkerCmo);
-    this.publishOp.attr = attr;
-    this.engine.page(this.publishRule, this.publishOp, this.root, gfn, level);
+  makeLeaf(gfn: number, level: number, attr: number): void {
+    this.makeOp.action = makeAction(this.attrs, attr, this.policy.walkerCmo);
+    this.makeOp.attr = attr;
+    this.engine.page(this.makeRule, this.makeOp, this.root, gfn, level);
   }
 
   /** Adds the rights in `relaxOp`. @returns an AttrStep */

@@ -34,7 +34,7 @@ const PUD = 3;
 const GONE = -1;
 
 /** What follows a stage under the lock. */
-const Then = { Walk: 0, Clean: 1, Publish: 2, PublishTable: 3, Resume: 4 } as const;
+const Then = { Walk: 0, Clean: 1, Make: 2, MakeTable: 3, Resume: 4 } as const;
 
 const NO_FAULT: HostFault = { ok: false, state: 0, spanLevel: 1, writable: false, notifications: [] };
 
@@ -220,7 +220,7 @@ export class UserMemAbort implements AccessPath {
       this.notification[vcpu] = 0;
       return Stage.HostCopy;
     }
-    if (this.slots.hostPlane.get(gfn) !== fault.state) {
+    if (this.slots.hostStates.get(gfn) !== fault.state) {
       if (stage === Stage.HostPage && fault.spanLevel > 1 && (fault.writable || slot.spec.backing.hugetlb)) {
         return fault.spanLevel === PMD ? Stage.HostClear2 : Stage.HostClear3;
       }
@@ -365,7 +365,7 @@ export class UserMemAbort implements AccessPath {
         return Stage.Tlbi;
       case MapStep.Broke:
         this.add(this.sized.split[brokenLevel(outcome)]);
-        this.then[vcpu] = Then.PublishTable;
+        this.then[vcpu] = Then.MakeTable;
         return Stage.Tlbi;
       default:
         if (step === MapStep.Lost) tables.mm.freePage(gfn, 1, 1);
@@ -381,11 +381,11 @@ export class UserMemAbort implements AccessPath {
         return this.walk(vcpu);
       case Then.Clean:
         return this.clean(vcpu);
-      case Then.Publish:
-        return this.publish(vcpu);
-      case Then.PublishTable:
+      case Then.Make:
+        return this.make(vcpu);
+      case Then.MakeTable:
         this.tables.mapOp.goal = this.level[vcpu];
-        this.tables.publishTable(this.gfn[vcpu]);
+        this.tables.makeTable(this.gfn[vcpu]);
         return this.walk(vcpu);
       default:
         return Stage.Resume;
@@ -395,15 +395,15 @@ export class UserMemAbort implements AccessPath {
   /** The walker's own maintenance takes its time before the leaf is written. */
   private clean(vcpu: number): number {
     const { policy, tables } = this;
-    if (!policy.walkerCmo || policy.fwb || !tables.attrs.isNormal(this.attr[vcpu])) return this.publish(vcpu);
-    this.then[vcpu] = Then.Publish;
+    if (!policy.walkerCmo || policy.fwb || !tables.attrs.isNormal(this.attr[vcpu])) return this.make(vcpu);
+    this.then[vcpu] = Then.Make;
     return Stage.Clean1 + this.level[vcpu] - 1;
   }
 
-  private publish(vcpu: number): number {
+  private make(vcpu: number): number {
     const gfn = this.gfn[vcpu];
     const level = this.level[vcpu];
-    this.tables.publishLeaf(gfn, level, this.attr[vcpu]);
+    this.tables.makeLeaf(gfn, level, this.attr[vcpu]);
     const step = this.reached[vcpu];
     if (step === MapStep.Coalesced) this.add(this.sized.coalesce[level]);
     else if (step === MapStep.Replaced) this.add(Ev.leafReplace);

@@ -10,7 +10,7 @@ export type Counts = Readonly<Record<string, number>>;
 export class BenchCounters implements Counters {
   now: Float64Array;
   private readonly vectors: readonly Float64Array[];
-  private readonly settlers: (() => void)[] = [];
+  private readonly flushers: (() => void)[] = [];
 
   constructor(
     private readonly events: readonly EventDef[],
@@ -24,13 +24,13 @@ export class BenchCounters implements Counters {
     this.now = this.vectors[actor + 1];
   }
 
-  holdBack(settle: () => void): void {
-    this.settlers.push(settle);
+  holdBack(flushCounts: () => void): void {
+    this.flushers.push(flushCounts);
   }
 
   /** Sums over all actors. */
   sum(): Float64Array {
-    for (const settle of this.settlers) settle();
+    for (const flushCounts of this.flushers) flushCounts();
     const sums = new Float64Array(this.events.length);
     for (const vector of this.vectors) for (let i = 0; i < sums.length; i++) sums[i] = sums[i] + vector[i];
     return sums;

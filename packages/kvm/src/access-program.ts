@@ -8,7 +8,7 @@ import { AccessKind } from '@mmulab/api';
 import type { HostFault } from '@mmulab/api';
 import type { Journal, RunProgram } from '@mmulab/pgtable';
 import type { Memslot } from './memslot';
-import { SlotPlane, type Memslots } from './memslots';
+import { SlotMap, type Memslots } from './memslots';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const { Write } = AccessKind;
@@ -22,7 +22,7 @@ export interface AccessPath {
 /** What leaves of an attribute let through. */
 export interface LeafRights {
   /** Whether an access passes and leaves the entry as it is. */
-  isSettled(attr: number, kind: number): boolean;
+  isStable(attr: number, kind: number): boolean;
 }
 
 /** Pattern of a run over guest frames. */
@@ -40,7 +40,7 @@ export interface AccessPattern {
 /** One run of one vCPU within one memslot. */
 export class AccessProgram implements RunProgram {
   /** Host pages and dirty bits. */
-  readonly planes = SlotPlane.Host | SlotPlane.Dirty;
+  readonly frameMaps = SlotMap.Host | SlotMap.Dirty;
   readonly origin: number;
   readonly stride: number;
   readonly period: number;
@@ -81,13 +81,13 @@ export class AccessProgram implements RunProgram {
     }
   }
 
-  settled(attr: number): boolean {
-    if (this.writes && !this.leaves.isSettled(attr, Write)) return false;
-    return !this.others || this.leaves.isSettled(attr, this.pattern.kind);
+  isStable(attr: number): boolean {
+    if (this.writes && !this.leaves.isStable(attr, Write)) return false;
+    return !this.others || this.leaves.isStable(attr, this.pattern.kind);
   }
 
   context(gfn: number, level: number): number {
-    if (this.slot.hostReach > level && !this.slots.hostSettled(this.slot, gfn, level, this.writes)) return -1;
+    if (this.slot.hostReach > level && !this.slots.isHostStable(this.slot, gfn, level, this.writes)) return -1;
     // A notification takes the pages out of all roots; what is remembered of a block speaks of one.
     if (!this.alone && this.mayNotify(gfn, level)) return -1;
     return this.slot.maxLevel(gfn);
@@ -95,11 +95,11 @@ export class AccessProgram implements RunProgram {
 
   /** Whether a host fault in the block may call the MMU notifier. */
   private mayNotify(gfn: number, level: number): boolean {
-    const plane = this.slots.hostPlane;
+    const frames = this.slots.hostStates;
     const { faults } = this.slot.spec.backing;
     if (!faults.some(fault => fault.notifications.length > 0)) return false;
-    const state = plane.get(gfn);
+    const state = frames.get(gfn);
     const notifies = (fault: HostFault | undefined): boolean => fault !== undefined && fault.notifications.length > 0;
-    return plane.uniformValue(level, gfn) !== state || notifies(faults[state * 2]) || (this.writes && notifies(faults[state * 2 + 1]));
+    return frames.uniformValue(level, gfn) !== state || notifies(faults[state * 2]) || (this.writes && notifies(faults[state * 2 + 1]));
   }
 }

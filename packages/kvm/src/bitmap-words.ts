@@ -7,7 +7,7 @@
  *
  * Models: Linux virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect(). Hot path.
  */
-import type { Journal, Plane, RunProgram } from '@mmulab/pgtable';
+import type { Journal, FrameMap, RunProgram } from '@mmulab/pgtable';
 
 /** Pages of one word. */
 export const WORD_PAGES = 64;
@@ -34,14 +34,14 @@ export class BitmapWords implements RunProgram, Journal {
    * @param origin first page of the slot: where words begin
    * @param dirty the bitmap
    * @param read what user space read of it
-   * @param planes the two as bits by their number in the engine
+   * @param frameMaps the two as bits by their number in the engine
    */
   constructor(
     readonly key: number,
     readonly origin: number,
-    private readonly dirty: Plane,
-    private readonly read: Plane,
-    readonly planes: number,
+    private readonly dirty: FrameMap,
+    private readonly read: FrameMap,
+    readonly frameMaps: number,
     private readonly taker: WordTaker,
   ) {}
 
@@ -52,7 +52,7 @@ export class BitmapWords implements RunProgram, Journal {
     }
   }
 
-  settled(): boolean {
+  isStable(): boolean {
     return false;
   }
 

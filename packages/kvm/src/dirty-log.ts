@@ -9,7 +9,7 @@
  */
 import { BitmapWords, type WordTaker } from './bitmap-words';
 import type { Memslot } from './memslot';
-import { SlotPlane, type Memslots } from './memslots';
+import { SlotMap, type Memslots } from './memslots';
 import type { ProgramKeys } from './program-keys';
 
 /** What dirty logging asks of an architecture's page tables. */
@@ -50,14 +50,14 @@ export class DirtyLog {
     slot.logged = on;
     if (!on) return this.tables.stop(slot);
     const { base, spec } = slot;
-    this.slots.dirtyPlane.setRange(base, spec.npages, this.initiallySet ? 1 : 0);
-    this.slots.readPlane.setRange(base, spec.npages, 0);
+    this.slots.dirtyBits.setRange(base, spec.npages, this.initiallySet ? 1 : 0);
+    this.slots.readBits.setRange(base, spec.npages, 0);
     this.tables.start(slot, this.initiallySet);
   }
 
   /** KVM_GET_DIRTY_LOG: with manual protect a copy, else every word is taken and its pages are protected again. */
   get(slot: Memslot): void {
-    this.slots.readPlane.copyRange(this.slots.dirtyPlane, slot.base, slot.spec.npages);
+    this.slots.readBits.copyRange(this.slots.dirtyBits, slot.base, slot.spec.npages);
     if (!this.manualProtect) this.take(slot, slot.base, slot.end);
   }
 
@@ -73,11 +73,11 @@ export class DirtyLog {
 
   /** Takes the bits of [start, end) and protects their pages. */
   private take(slot: Memslot, start: number, end: number): void {
-    const { dirtyPlane, readPlane } = this.slots;
+    const { dirtyBits, readBits } = this.slots;
     const { initiallySet } = this;
     const key = this.keys.of(`bitmap/${slot.index}/${initiallySet}`);
-    const planes = SlotPlane.Dirty | SlotPlane.Read;
-    const words = new BitmapWords(key, slot.base, dirtyPlane, readPlane, planes, this.tables.taker(slot, initiallySet));
+    const frameMaps = SlotMap.Dirty | SlotMap.Read;
+    const words = new BitmapWords(key, slot.base, dirtyBits, readBits, frameMaps, this.tables.taker(slot, initiallySet));
     this.tables.run(words, slot, start, end, initiallySet);
     if (words.any) this.tables.flush(slot);
   }

@@ -1,5 +1,5 @@
 import type { HostBacking, MemslotSpec } from '@mmulab/api';
-import { Geometry, PagePlane } from '@mmulab/pgtable';
+import { Geometry, FrameTree } from '@mmulab/pgtable';
 import { dropPages } from './drop-pages';
 
 /** 0 none, 1 small, 2 huge, 3 small and gone. */
@@ -20,58 +20,58 @@ const spec = (baseGfn: number, npages: number, of = backing()): MemslotSpec => {
 /** Tables of four entries. */
 const geometry = new Geometry(4, 3);
 
-function planeOf(states: readonly number[], baseGfn = 0): PagePlane {
-  const plane = new PagePlane(geometry);
+function planeOf(states: readonly number[], baseGfn = 0): FrameTree {
+  const frames = new FrameTree(geometry);
   states.forEach((state, i) => {
-    plane.set(baseGfn + i, state);
+    frames.set(baseGfn + i, state);
   });
-  return plane;
+  return frames;
 }
 
-const read = (plane: PagePlane, npages: number, baseGfn = 0): string => Array.from({ length: npages }, (_, i) => plane.get(baseGfn + i)).join('');
+const read = (frames: FrameTree, npages: number, baseGfn = 0): string => Array.from({ length: npages }, (_, i) => frames.get(baseGfn + i)).join('');
 
 describe('host memory that is dropped', () => {
   it('changes block by block, by what the first page was', () => {
-    const plane = planeOf([2, 2, 2, 2, 1, 3, 1, 1, 0, 0, 0, 0, 3, 3, 3, 3]);
-    expect(dropPages(plane, geometry, spec(0, 16), { start: 0, end: 16 })).toEqual([]);
-    expect(read(plane, 16)).toBe('0000333300003333');
+    const frames = planeOf([2, 2, 2, 2, 1, 3, 1, 1, 0, 0, 0, 0, 3, 3, 3, 3]);
+    expect(dropPages(frames, geometry, spec(0, 16), { start: 0, end: 16 })).toEqual([]);
+    expect(read(frames, 16)).toBe('0000333300003333');
   });
 
   it('in part breaks up the huge pages at both ends and tells which', () => {
-    const plane = planeOf([2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]);
-    const broken = dropPages(plane, geometry, spec(0, 12), { start: 3, end: 9 });
+    const frames = planeOf([2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]);
+    const broken = dropPages(frames, geometry, spec(0, 12), { start: 3, end: 9 });
     expect(broken).toEqual([
       { start: 0, end: 4 },
       { start: 8, end: 12 },
     ]);
-    expect(read(plane, 12)).toBe('111300003111');
+    expect(read(frames, 12)).toBe('111300003111');
   });
 
   it('in the middle of a block breaks that one up once, and small pages not at all', () => {
-    const plane = planeOf([2, 2, 2, 2, 1, 1, 1, 1]);
-    expect(dropPages(plane, geometry, spec(0, 8), { start: 1, end: 3 })).toEqual([{ start: 0, end: 4 }]);
-    expect(dropPages(plane, geometry, spec(0, 8), { start: 5, end: 6 })).toEqual([]);
-    expect(read(plane, 8)).toBe('13311311');
+    const frames = planeOf([2, 2, 2, 2, 1, 1, 1, 1]);
+    expect(dropPages(frames, geometry, spec(0, 8), { start: 1, end: 3 })).toEqual([{ start: 0, end: 4 }]);
+    expect(dropPages(frames, geometry, spec(0, 8), { start: 5, end: 6 })).toEqual([]);
+    expect(read(frames, 8)).toBe('13311311');
   });
 
   it('stays inside the slot where its edges cut a block', () => {
-    const plane = planeOf([2, 1, 1, 2, 2, 2, 2, 2]);
-    expect(dropPages(plane, geometry, spec(1, 5), { start: 1, end: 6 })).toEqual([]);
-    expect(read(plane, 8)).toBe('23333322');
+    const frames = planeOf([2, 1, 1, 2, 2, 2, 2, 2]);
+    expect(dropPages(frames, geometry, spec(1, 5), { start: 1, end: 6 })).toEqual([]);
+    expect(read(frames, 8)).toBe('23333322');
   });
 
   it('goes by whole uniform stretches: 2^40 pages at once', () => {
     const large = new Geometry(512, 5);
-    const plane = new PagePlane(large);
-    plane.setRange(0, 2 ** 40, 1);
-    dropPages(plane, large, spec(0, 2 ** 40), { start: 0, end: 2 ** 40 });
-    expect(plane.isUniform(0, 2 ** 40, 3)).toBe(true);
+    const frames = new FrameTree(large);
+    frames.setRange(0, 2 ** 40, 1);
+    dropPages(frames, large, spec(0, 2 ** 40), { start: 0, end: 2 ** 40 });
+    expect(frames.isUniform(0, 2 ** 40, 3)).toBe(true);
   });
 
   it('is untouched again where the backing says nothing', () => {
-    const plane = planeOf([1, 2, 3, 1]);
+    const frames = planeOf([1, 2, 3, 1]);
     const { dropped: _dropped, ...plain } = backing();
-    expect(dropPages(plane, geometry, spec(0, 4, plain), { start: 1, end: 3 })).toEqual([]);
-    expect(read(plane, 4)).toBe('1001');
+    expect(dropPages(frames, geometry, spec(0, 4, plain), { start: 1, end: 3 })).toEqual([]);
+    expect(read(frames, 4)).toBe('1001');
   });
 });

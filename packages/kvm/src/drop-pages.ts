@@ -7,7 +7,7 @@
  * Models: Linux mm/memory.c zap_page_range_single(), zap_pmd_range(); mm/huge_memory.c __split_huge_pmd().
  */
 import type { DroppedPages, MemslotSpec } from '@mmulab/api';
-import type { Geometry, Plane } from '@mmulab/pgtable';
+import type { Geometry, FrameMap } from '@mmulab/pgtable';
 
 /** A range of frames. */
 export interface FrameRange {
@@ -18,13 +18,13 @@ export interface FrameRange {
 
 /**
  * Drops the host pages of frames [start, end) of a slot.
- * @param plane host states
+ * @param frames host states
  * @returns blocks around the ends of the range whose huge page the host broke up, at most two
  */
-export function dropPages(plane: Plane, geometry: Geometry, spec: MemslotSpec, { start, end }: FrameRange): readonly FrameRange[] {
+export function dropPages(frames: FrameMap, geometry: Geometry, spec: MemslotSpec, { start, end }: FrameRange): readonly FrameRange[] {
   const { dropped, pageLevel, contiguous = 1 } = spec.backing;
   if (dropped === undefined) {
-    plane.setRange(start, end - start, 0);
+    frames.setRange(start, end - start, 0);
     return [];
   }
   const span = geometry.pagesAt(pageLevel) * contiguous;
@@ -32,40 +32,40 @@ export function dropPages(plane: Plane, geometry: Geometry, spec: MemslotSpec, {
   for (let at = start; at < end;) {
     const base = at - (at % span);
     if (at === base && base + span <= end) {
-      at = dropBlocks(plane, geometry, dropped.block, pageLevel, { start: at, end });
+      at = dropBlocks(frames, geometry, dropped.block, pageLevel, { start: at, end });
       continue;
     }
     const block = { start: Math.max(base, spec.baseGfn), end: Math.min(base + span, spec.baseGfn + spec.npages) };
     const part = { start: at, end: Math.min(block.end, end) };
     // A block that the slot's edge cuts has small pages, whatever its state says.
-    if (dropPart(plane, dropped, block, part) && block.end - block.start === span) broken.push(block);
+    if (dropPart(frames, dropped, block, part) && block.end - block.start === span) broken.push(block);
     at = part.end;
   }
   return broken;
 }
 
 /** Drops the block at the beginning of a range, and with it as many as have the same state throughout. @returns where to go on */
-function dropBlocks(plane: Plane, geometry: Geometry, becomes: readonly number[], pageLevel: number, { start, end }: FrameRange): number {
+function dropBlocks(frames: FrameMap, geometry: Geometry, becomes: readonly number[], pageLevel: number, { start, end }: FrameRange): number {
   let level = pageLevel;
-  while (level < geometry.levels && isWhole(plane, geometry, level + 1, start, end)) level++;
+  while (level < geometry.levels && isWhole(frames, geometry, level + 1, start, end)) level++;
   const npages = geometry.pagesAt(level);
-  plane.setRange(start, npages, becomes[plane.get(start)] ?? 0);
+  frames.setRange(start, npages, becomes[frames.get(start)] ?? 0);
   return start + npages;
 }
 
-function isWhole(plane: Plane, geometry: Geometry, level: number, start: number, end: number): boolean {
+function isWhole(frames: FrameMap, geometry: Geometry, level: number, start: number, end: number): boolean {
   const npages = geometry.pagesAt(level);
-  return start % npages === 0 && start + npages <= end && plane.uniformValue(level, start) >= 0;
+  return start % npages === 0 && start + npages <= end && frames.uniformValue(level, start) >= 0;
 }
 
 /** Drops pages of a block while others stay. @returns whether a huge page was broken up */
-function dropPart(plane: Plane, { page, kept }: DroppedPages, block: FrameRange, part: FrameRange): boolean {
+function dropPart(frames: FrameMap, { page, kept }: DroppedPages, block: FrameRange, part: FrameRange): boolean {
   let isBroken = false;
   for (let gfn = block.start; gfn < block.end; gfn++) {
-    const state = plane.get(gfn);
+    const state = frames.get(gfn);
     const isDropped = gfn >= part.start && gfn < part.end;
     if ((kept[state] ?? state) !== state) isBroken = true;
-    plane.set(gfn, (isDropped ? page[state] : kept[state]) ?? 0);
+    frames.set(gfn, (isDropped ? page[state] : kept[state]) ?? 0);
   }
   return isBroken;
 }

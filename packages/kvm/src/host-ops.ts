@@ -90,7 +90,7 @@ export class HostOps {
         break;
       }
       case 'create_memslot':
-        this.addMemslot(op.slot);
+        this.addMemslot(op.spec);
         break;
       case 'delete_memslot':
         tables.deleteMemslot(this.slots.byId(op.slot));
@@ -119,7 +119,7 @@ export class HostOps {
   private unmap({ slot, start, end }: SlotRange): void {
     const { tables, slots } = this;
     tables.invalidate(slot, start, end, () => {
-      for (const broken of dropPages(slots.hostPlane, slots.geometry, slot.spec, { start, end })) tables.invalidate(slot, broken.start, broken.end);
+      for (const broken of dropPages(slots.hostStates, slots.geometry, slot.spec, { start, end })) tables.invalidate(slot, broken.start, broken.end);
     });
   }
 

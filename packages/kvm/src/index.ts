@@ -2,7 +2,7 @@
  * What every KVM shares (virt/kvm), as parts a backend composes. Reading order: memslots and the host memory behind them, the MMU notifier, dirty bitmaps.
  */
 export { Memslot } from './memslot';
-export { Memslots, SlotPlane } from './memslots';
+export { Memslots, SlotMap } from './memslots';
 export type { MemslotsParts } from './memslots';
 export { dropPages } from './drop-pages';
 export type { FrameRange } from './drop-pages';

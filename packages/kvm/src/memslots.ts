@@ -1,12 +1,12 @@
 /**
  * The memslots of a VM, the host memory behind them and their dirty bitmaps: what belongs to the VM and to no page table.
  *
- * Host page states, dirty bits and the bits user space read last are planes over guest frames. Hot path: `find`, `hostFault`, `markDirty`.
+ * Host page states, dirty bits and the bits user space read last are frame maps over guest frames. Hot path: `find`, `hostFault`, `markDirty`.
  *
  * Models: Linux virt/kvm/kvm_main.c (memslots, dirty bitmaps), __gfn_to_pfn_memslot(), mark_page_dirty_in_slot().
  */
 import type { Counters, HostFault, HostState, MemslotSpec } from '@mmulab/api';
-import type { EngineWorld, Geometry, Plane } from '@mmulab/pgtable';
+import type { EngineFactory, Geometry, FrameMap } from '@mmulab/pgtable';
 import { badSlot, unknownSlot } from './errors';
 import { Memslot } from './memslot';
 import { InvalidateSequence } from './mmu-notifier';
@@ -14,7 +14,7 @@ import { SlotList } from './slot-list';
 
 /** What memslots are made from. */
 export interface MemslotsParts {
-  readonly world: EngineWorld;
+  readonly engines: EngineFactory;
   readonly geometry: Geometry;
   readonly counters: Counters;
   /** Largest level the architecture has leaves of. */
@@ -24,20 +24,20 @@ export interface MemslotsParts {
   readonly dirtyBitmapSet: number;
 }
 
-/** The planes of `Memslots.planes` as the bits by which programs name them. */
-export const SlotPlane = { Host: 1, Dirty: 2, Read: 4 } as const;
+/** The frame maps of `Memslots.frameMaps` as the bits by which programs name them. */
+export const SlotMap = { Host: 1, Dirty: 2, Read: 4 } as const;
 
 /** All memslots of a VM, with host memory and dirty bitmaps. */
 export class Memslots {
   readonly geometry: Geometry;
   /** Host state of every frame, as numbered by the slot's backing. */
-  readonly hostPlane: Plane;
+  readonly hostStates: FrameMap;
   /** Dirty bitmaps of all slots: 1 is dirty. */
-  readonly dirtyPlane: Plane;
+  readonly dirtyBits: FrameMap;
   /** The bitmaps user space read last (manual protect). */
-  readonly readPlane: Plane;
+  readonly readBits: FrameMap;
   /** The three, as engines are given them: in the order of the bits of SlotPlane. */
-  readonly planes: readonly Plane[];
+  readonly frameMaps: readonly FrameMap[];
   /** MMU notifier calls. */
   readonly invalidations = new InvalidateSequence();
   private readonly counters: Counters;
@@ -49,16 +49,16 @@ export class Memslots {
   private lastLogged: Memslot | undefined = undefined;
   private nextIndex = 0;
 
-  constructor({ world, geometry, counters, maxLeafLevel, markPageDirty, dirtyBitmapSet }: MemslotsParts) {
+  constructor({ engines, geometry, counters, maxLeafLevel, markPageDirty, dirtyBitmapSet }: MemslotsParts) {
     this.geometry = geometry;
     this.counters = counters;
     this.maxLeafLevel = maxLeafLevel;
     this.markPageDirty = markPageDirty;
     this.dirtyBitmapSet = dirtyBitmapSet;
-    this.hostPlane = world.makePlane(geometry);
-    this.dirtyPlane = world.makePlane(geometry);
-    this.readPlane = world.makePlane(geometry);
-    this.planes = [this.hostPlane, this.dirtyPlane, this.readPlane];
+    this.hostStates = engines.makeFrameMap(geometry);
+    this.dirtyBits = engines.makeFrameMap(geometry);
+    this.readBits = engines.makeFrameMap(geometry);
+    this.frameMaps = [this.hostStates, this.dirtyBits, this.readBits];
   }
 
   /** All slots in order of their frames. */
@@ -96,9 +96,9 @@ export class Memslots {
     if (obstacle !== undefined) throw badSlot(spec.id, obstacle);
     const slot = new Memslot(spec, this.nextIndex++, holdsGuestTables, this.geometry, this.maxLeafLevel);
     this.slots.add(slot);
-    this.hostPlane.setRange(spec.baseGfn, spec.npages, 0);
-    this.dirtyPlane.setRange(spec.baseGfn, spec.npages, 0);
-    for (const run of spec.populated) this.hostPlane.setRange(run.gfn, run.npages, spec.backing.populated);
+    this.hostStates.setRange(spec.baseGfn, spec.npages, 0);
+    this.dirtyBits.setRange(spec.baseGfn, spec.npages, 0);
+    for (const run of spec.populated) this.hostStates.setRange(run.gfn, run.npages, spec.backing.populated);
     return slot;
   }
 
@@ -136,23 +136,23 @@ export class Memslots {
   hostFault(slot: Memslot, gfn: number, write: boolean): HostFault {
     const { backing } = slot.spec;
     const table = backing.edgeFaults !== undefined && slot.maxLevel(gfn) < backing.pageLevel ? backing.edgeFaults : backing.faults;
-    return table[this.hostPlane.get(gfn) * 2 + (write ? 1 : 0)];
+    return table[this.hostStates.get(gfn) * 2 + (write ? 1 : 0)];
   }
 
   /** Facts about the host page at a frame. */
   hostState(slot: Memslot, gfn: number): HostState {
-    return slot.spec.backing.states[this.hostPlane.get(gfn)];
+    return slot.spec.backing.states[this.hostStates.get(gfn)];
   }
 
   /** Whether the host's entry for a frame is present and writable. */
   hostWritable(slot: Memslot, gfn: number): boolean {
-    const state = slot.spec.backing.states[this.hostPlane.get(gfn)];
+    const state = slot.spec.backing.states[this.hostStates.get(gfn)];
     return state !== undefined && state.present && state.writable;
   }
 
   /** Level of the host's own leaf at a frame: 1 when nothing is there. */
   hostLevel(slot: Memslot, gfn: number): number {
-    const state = slot.spec.backing.states[this.hostPlane.get(gfn)];
+    const state = slot.spec.backing.states[this.hostStates.get(gfn)];
     return state !== undefined && state.present ? state.level : 1;
   }
 
@@ -161,21 +161,21 @@ export class Memslots {
     const { pageLevel, contiguous = 1 } = slot.spec.backing;
     const span = this.geometry.pagesAt(level) * (level === pageLevel ? contiguous : 1);
     if (span === 1) {
-      this.hostPlane.set(gfn, state);
+      this.hostStates.set(gfn, state);
       return;
     }
     const first = gfn - (gfn % span);
     const start = Math.max(slot.base, first);
-    this.hostPlane.setRange(start, Math.min(slot.end, first + span) - start, state);
+    this.hostStates.setRange(start, Math.min(slot.end, first + span) - start, state);
   }
 
   /**
    * Whether no host fault in a block would change host pages beyond it: its frames are in one state, which faults leave as it is.
    * @param writes whether some of the accesses write
    */
-  hostSettled(slot: Memslot, gfn: number, level: number, writes: boolean): boolean {
-    const state = this.hostPlane.get(gfn);
-    if (this.hostPlane.uniformValue(level, gfn) !== state) return false;
+  isHostStable(slot: Memslot, gfn: number, level: number, writes: boolean): boolean {
+    const state = this.hostStates.get(gfn);
+    if (this.hostStates.uniformValue(level, gfn) !== state) return false;
     const { faults } = slot.spec.backing;
     return faults[state * 2]?.state === state && (!writes || faults[state * 2 + 1]?.state === state);
   }
@@ -184,8 +184,8 @@ export class Memslots {
   markDirty(slot: Memslot, gfn: number): void {
     const now = this.counters.now;
     now[this.markPageDirty] = now[this.markPageDirty] + 1;
-    if (slot.logged && this.dirtyPlane.get(gfn) === 0) {
-      this.dirtyPlane.set(gfn, 1);
+    if (slot.logged && this.dirtyBits.get(gfn) === 0) {
+      this.dirtyBits.set(gfn, 1);
       now[this.dirtyBitmapSet] = now[this.dirtyBitmapSet] + 1;
     }
   }

@@ -68,9 +68,9 @@ export class SeenTables {
   private readonly tables: EpochSet;
   private readonly walks: EpochSet;
 
-  constructor(private readonly walker: GuestLayout) {
-    this.tables = new EpochSet(walker.tableCount);
-    this.walks = new EpochSet(walker.blockCount);
+  constructor(private readonly layout: GuestLayout) {
+    this.tables = new EpochSet(layout.tableCount);
+    this.walks = new EpochSet(layout.blockCount);
   }
 
   /** A mapping of a table page may have gone or lost rights. */
@@ -92,21 +92,21 @@ export class SeenTables {
 
   /** The frame of the table page number `index` of a level if it may need a mapping, or -1. Remembers that it will have one. */
   firstTouch(level: number, index: number): number {
-    const table = this.walker.tableNumber(level, index);
+    const table = this.layout.tableNumber(level, index);
     if (table < 0 || this.tables.has(table)) return -1;
     this.tables.add(table);
-    return this.walker.tableFrame(level, index);
+    return this.layout.tableFrame(level, index);
   }
 
   /** Whether neighbouring pages of one table run need no touch. */
   areSeen(level: number, first: number, count: number): boolean {
-    const table = this.walker.tableNumber(level, first);
+    const table = this.layout.tableNumber(level, first);
     return this.tables.hasAll(table, table + count);
   }
 
   /** Neighbouring pages of one table run have been touched. @param epoch the epoch in which that began */
   noteTables(level: number, first: number, count: number, epoch: number): void {
-    const table = this.walker.tableNumber(level, first);
+    const table = this.layout.tableNumber(level, first);
     if (epoch === this.epoch) this.tables.addAll(table, table + count);
   }
 }

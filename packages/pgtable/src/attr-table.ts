@@ -1,5 +1,5 @@
 /**
- * Interning of attribute bits: each combination of bits a backend uses gets a small id, which is what slots and leaf tables store.
+ * Interning of attribute bits: each combination of bits a backend uses gets a small id, which is what entries and leaf tables store.
  *
  * Id 0 is "empty". Special attributes (frozen, MMIO, owner annotations) are ids that are not present; the engine treats them as neither empty nor
  * mapped. Ids are handed out in order of first use and are at most 255.

@@ -3,14 +3,14 @@
  * MMULAB_SEED sets another seed.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { oracleWorld } from '@mmulab/testkit';
+import { oracleEngines } from '@mmulab/testkit';
 import fc from 'fast-check';
 import { AttrTable } from './attr-table';
-import type { EngineWorld } from './engine';
+import type { EngineFactory } from './engine';
 import { ToyTables, rangeOperations } from './fixtures/toy-tables';
 import type { RangeOperation } from './fixtures/toy-tables';
 import { Geometry } from './geometry';
-import { tableWorld } from './table-world';
+import { tableEngines } from './table-engines';
 
 const seed = Number(process.env['MMULAB_SEED'] ?? 4711);
 
@@ -45,12 +45,12 @@ class Trio {
   private readonly roots: ReadonlyMap<string, readonly number[]>;
 
   constructor(private readonly stage: Stage) {
-    const make = (world: EngineWorld, lifted: boolean): ToyTables => new ToyTables(world, stage.geometry, this.attrs, lifted);
+    const make = (engines: EngineFactory, lifted: boolean): ToyTables => new ToyTables(engines, stage.geometry, this.attrs, lifted);
     this.all = [
       // The oracle's types are those of the built package.
-      ['oracle', make(oracleWorld as unknown as EngineWorld, false)],
-      ['range', make(tableWorld, true)],
-      ['step', make(tableWorld, false)],
+      ['oracle', make(oracleEngines as unknown as EngineFactory, false)],
+      ['range', make(tableEngines, true)],
+      ['step', make(tableEngines, false)],
     ];
     this.roots = new Map(this.all.map(([name, tables]) => [name, [tables.engine.createRoot(), tables.engine.createRoot()]]));
   }
@@ -68,7 +68,7 @@ class Trio {
       same(what, 'tracked tables', tables.tracked, right.tracked);
       same(what, 'number of tables', tables.engine.tableCount(root), right.engine.tableCount(rightRoot));
       for (const gfn of this.sampled(operation)) same(what, `frame ${gfn}`, tables.view(root, gfn), right.view(rightRoot, gfn));
-      same(what, 'planes', this.planes(tables), this.planes(right));
+      same(what, 'frame maps', this.frameMaps(tables), this.frameMaps(right));
     }
   }
 
@@ -114,13 +114,13 @@ class Trio {
     return [...new Set(places)].filter(gfn => gfn >= start && gfn < start + npages);
   }
 
-  private planes(tables: ToyTables): readonly unknown[] {
+  private frameMaps(tables: ToyTables): readonly unknown[] {
     const { start, npages, geometry } = this.stage;
     const block = start - (start % geometry.entries) + geometry.entries;
-    return [tables.host, tables.dirty].map(plane => [
-      plane.countNonZero(start, npages),
-      plane.isUniform(start, npages >> 1, plane.get(start)),
-      block + geometry.entries <= start + npages ? plane.uniformValue(2, block) : 0,
+    return [tables.host, tables.dirty].map(frames => [
+      frames.countNonZero(start, npages),
+      frames.isUniform(start, npages >> 1, frames.get(start)),
+      block + geometry.entries <= start + npages ? frames.uniformValue(2, block) : 0,
     ]);
   }
 }

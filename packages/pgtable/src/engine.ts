@@ -8,8 +8,8 @@ import type { Counters, Entry, Protocol, Rule } from '@mmulab/api';
 import type { AttrTable } from './attr-table';
 import type { Geometry } from './geometry';
 import type { Bookkeeper, MmOps } from './mm-ops';
-import type { PageReplayer } from './page-memo';
-import type { Plane } from './plane';
+import type { PageCache } from './page-cache';
+import type { FrameMap } from './frame-map';
 import type { RunProgram } from './run-program';
 
 /** What an engine is built from. */
@@ -19,8 +19,8 @@ export interface EngineParts {
   readonly protocols: readonly Protocol[];
   readonly book: Bookkeeper;
   readonly mmOps: MmOps;
-  /** Planes that lifted programs read or change; made by the same world. */
-  readonly planes: readonly Plane[];
+  /** Frame maps that lifted programs read or change; made by the same factory. */
+  readonly frameMaps: readonly FrameMap[];
   readonly counters: Counters;
 }
 
@@ -40,8 +40,8 @@ export interface RangeOptions<Op> {
 
 /** Page tables of one kind over one arena. Roots are indices. */
 export interface Engine {
-  /** Memory of single pages' outcomes, in engines that have one. It knows the first two planes. */
-  readonly pageMemory?: PageReplayer | undefined;
+  /** Single pages' outcomes, in engines that have one. It knows the first two frame maps. */
+  readonly pageCache?: PageCache | undefined;
   createRoot(): number;
   /** Gives a root's storage back. Counts nothing: see `clearRoot`. */
   freeRoot(root: number): void;
@@ -68,20 +68,20 @@ export interface Engine {
 /** Constructor of an engine class. */
 export type EngineClass = new (parts: EngineParts) => Engine;
 
-/** The engine class of one backend in each world it runs in, made when it is first asked for. */
-export function engineClasses(): (world: EngineWorld) => EngineClass {
-  const made = new WeakMap<EngineWorld, EngineClass>();
-  return world => {
-    const known = made.get(world) ?? world.makeEngine();
-    made.set(world, known);
+/** The engine class of one backend by each factory it runs with, made when it is first asked for. */
+export function engineClasses(): (engines: EngineFactory) => EngineClass {
+  const made = new WeakMap<EngineFactory, EngineClass>();
+  return engines => {
+    const known = made.get(engines) ?? engines.makeEngine();
+    made.set(engines, known);
     return known;
   };
 }
 
-/** Where engines and planes come from. */
-export const EngineWorld = Symbol.for('mmulab.EngineWorld');
-export interface EngineWorld {
+/** Where engines and frame maps come from. */
+export const EngineFactory = Symbol.for('mmulab.EngineFactory');
+export interface EngineFactory {
   /** A fresh class for one backend, so that its call sites stay monomorphic. */
   makeEngine(): EngineClass;
-  makePlane(geometry: Geometry): Plane;
+  makeFrameMap(geometry: Geometry): FrameMap;
 }

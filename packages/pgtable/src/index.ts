@@ -1,20 +1,20 @@
 /**
- * The radix page-table engine. Reading order: the shape of a table (geometry), what an entry's word says (slot), where words live (node arena, leaf
- * tables, table tree, page planes), what a world provides (mm_ops, bookkeeping), the engine's face and the engine, lifting, and the second driver: walks
+ * The radix page-table engine. Reading order: the shape of a table (geometry), what an entry's word says (word), where words live (node arena, leaf
+ * tables, table tree, frame maps), what a world provides (mm_ops, bookkeeping), the engine's face and the engine, lifting, and the second driver: walks
  * that stop after each atomic step.
  */
 export { Geometry } from './geometry';
 export { AttrTable } from './attr-table';
-export type { Plane } from './plane';
-export { PagePlane } from './page-plane';
-export { AskedPlane, PageMemo, PageMemory, PageReplayer } from './page-memo';
+export type { FrameMap } from './frame-map';
+export { FrameTree } from './frame-tree';
+export { AskedMap, PageOutcomes, PageAnswer, PageCache } from './page-cache';
 export { RunList } from './run-list';
 export type { Bookkeeper, MmOps } from './mm-ops';
-export { EngineWorld, engineClasses } from './engine';
+export { EngineFactory, engineClasses } from './engine';
 export type { Engine, EngineClass, EngineParts, RangeOptions } from './engine';
 export { makeEngine } from './make-engine';
-export { tableWorld } from './table-world';
-export { observedWorld } from './observed-engine';
+export { tableEngines } from './table-engines';
+export { observedEngines } from './observed-engine';
 export type { Journal, RunProgram } from './run-program';
 export { SharedTables } from './interleave-tables';
 export type { EntryVisitor, SharedTablesParts } from './interleave-tables';

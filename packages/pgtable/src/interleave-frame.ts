@@ -146,7 +146,7 @@ export abstract class WalkFrame implements SharedWalk {
   /** Shows the entry at the tree's cursor to the rule and follows its verdict. */
   protected abstract read(): void;
   /** A protocol and its effects have been carried out. */
-  protected abstract settle(): void;
+  protected abstract protocolDone(): void;
   /** A protocol was lost to another walk. */
   protected abstract retry(): void;
 
@@ -209,7 +209,7 @@ export abstract class WalkFrame implements SharedWalk {
   private complete(): void {
     if (this.hasPending) throw badStep(this.protocol.name, 'ends with a table taken and not linked', this.gfn, this.level);
     this.effects |= (this.verdict >> 18) & 63;
-    this.settle();
+    this.protocolDone();
   }
 
   private lose(): void {

@@ -11,7 +11,7 @@
 import { EntryKind } from '@mmulab/api';
 import type { EngineParts } from './engine';
 import { freedInUse, readFreed, tableGone, wroteRemoved } from './errors';
-import { INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, EMPTY_SLOT, leafSlot } from './slot';
+import { INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, EMPTY_WORD, leafWord } from './word';
 import { TableTree } from './table-tree';
 
 /** What shared tables are made from. */
@@ -108,7 +108,7 @@ export class SharedTables {
     const { level, gfn } = walk;
     const root = walk.roots[level];
     if (this.isRemoved(root)) {
-      this.tree.place(level, leafSlot(level, this.parts.locked), gfn);
+      this.tree.place(level, leafWord(level, this.parts.locked), gfn);
       return;
     }
     this.tree.locate(root, gfn, level);
@@ -264,8 +264,8 @@ export class SharedTables {
     tree.locate(root, gfn, level);
     tree.writeTable(0, tree.nodes.tableAttr[node]);
     for (let i = 0; i < entries; i++) {
-      const child = tree.nodes.slots[node * entries + i];
-      if (child !== EMPTY_SLOT) this.copy(child, root, level - 1, gfn + i * this.parts.geometry.pagesAt(level - 1));
+      const child = tree.nodes.words[node * entries + i];
+      if (child !== EMPTY_WORD) this.copy(child, root, level - 1, gfn + i * this.parts.geometry.pagesAt(level - 1));
     }
   }
 

@@ -115,7 +115,7 @@ const straightEngine = (geometry: Geometry, tally: Tally): Engine =>
     protocols,
     book: tally,
     mmOps: tally,
-    planes: [],
+    frameMaps: [],
     counters: { now: new Float64Array(1), select: () => undefined },
   });
 

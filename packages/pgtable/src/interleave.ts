@@ -78,7 +78,7 @@ export class PageWalk<Op> extends WalkFrame {
     }
   }
 
-  protected settle(): void {
+  protected protocolDone(): void {
     const { verdict } = this;
     const isChange = (verdict & 63) >= Action.FirstProtocol;
     this.leafAttr = isChange ? verdictAttr(verdict) : this.attr;
@@ -150,7 +150,7 @@ export class RangeWalk<Op> extends WalkFrame {
     else this.goOn();
   }
 
-  protected settle(): void {
+  protected protocolDone(): void {
     const { change } = this.current;
     const wasTable = this.kind === EntryKind.Table;
     this.forget();

@@ -11,11 +11,11 @@
  */
 import { EntryKind } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
-import { Memo } from './memo';
-import type { MemoEntry } from './memo';
-import type { PagePlane } from './page-plane';
+import { BlockCache } from './block-cache';
+import type { BlockResult } from './block-cache';
+import type { FrameTree } from './frame-tree';
 import type { RunProgram } from './run-program';
-import { INDEX_MASK, KIND_MASK, LEAF_TABLE, UNIFORM, slotAttr } from './slot';
+import { INDEX_MASK, KIND_MASK, LEAF_TABLE, UNIFORM, wordAttr } from './word';
 import { COVERED } from './table-tree';
 import type { TableTree } from './table-tree';
 
@@ -25,16 +25,16 @@ const TOP_MEMO_LEVEL = 3;
 
 /** Lifter of one engine. */
 export class RunLifter {
-  private memo: Memo | undefined;
+  private blocks: BlockCache | undefined;
   private readonly snapshots: Float64Array[] = [];
   private depth = 0;
   private lookups = 0;
   private hits = 0;
 
-  /** @param planes planes the programs read or change, beside the table tree */
+  /** @param frameMaps the ones the programs read or change, beside the table tree */
   constructor(
     private readonly tree: TableTree,
-    private readonly planes: readonly PagePlane[],
+    private readonly frameMaps: readonly FrameTree[],
     private readonly counters: Counters,
   ) {}
 
@@ -49,7 +49,7 @@ export class RunLifter {
 
   /** Forgets everything remembered. */
   clear(): void {
-    this.memo?.drain((key, entry) => {
+    this.blocks?.drain((key, entry) => {
       this.dropReferences(key.subarray(4));
       this.dropReferences(entry.words);
     });
@@ -62,23 +62,23 @@ export class RunLifter {
     const to = Math.min(end, base + span);
     if (!touches(program, from, to) || program.isIdle?.(from, to) === true) return;
     const word = tree.wordAt(root, level, base);
-    if (this.isSettled(program, word)) return;
+    if (this.isStable(program, word)) return;
     const whole = from === base && to === base + span;
-    if (whole && level <= TOP_MEMO_LEVEL && word !== COVERED && this.tryMemo(program, root, level, base)) return;
+    if (whole && level <= TOP_MEMO_LEVEL && word !== COVERED && this.tryCache(program, root, level, base)) return;
     this.visitParts(program, root, level, base, start, end);
   }
 
   /** Whether every page of the block the cursor is on lies under a leaf that the program's visits leave as it is. */
-  private isSettled(program: RunProgram, word: number): boolean {
+  private isStable(program: RunProgram, word: number): boolean {
     const { tree } = this;
-    if (word === COVERED) return tree.kind === EntryKind.Leaf && program.settled(tree.attr);
+    if (word === COVERED) return tree.kind === EntryKind.Leaf && program.isStable(tree.attr);
     const kind = word & KIND_MASK;
-    if (kind === UNIFORM) return tree.words.isLeafAttr(slotAttr(word)) && program.settled(slotAttr(word));
+    if (kind === UNIFORM) return tree.words.isLeafAttr(wordAttr(word)) && program.isStable(wordAttr(word));
     if (kind !== LEAF_TABLE) return false;
     const first = tree.leaves.firstAttr(word & INDEX_MASK);
     const second = tree.leaves.secondAttr(word & INDEX_MASK);
     return (
-      first > 0 && second > 0 && tree.words.isLeafAttr(first) && tree.words.isLeafAttr(second) && program.settled(first) && program.settled(second)
+      first > 0 && second > 0 && tree.words.isLeafAttr(first) && tree.words.isLeafAttr(second) && program.isStable(first) && program.isStable(second)
     );
   }
 
@@ -95,31 +95,31 @@ export class RunLifter {
   }
 
   /** Takes a whole block's outcome from memory, or runs it and remembers it. @returns false when the block has no comparable words */
-  private tryMemo(program: RunProgram, root: number, level: number, base: number): boolean {
+  private tryCache(program: RunProgram, root: number, level: number, base: number): boolean {
     if (this.lookups > 512 && this.hits * 16 < this.lookups) return false;
     const context = program.context(base, level);
     if (context < 0) return false;
-    const key = new Int32Array(5 + this.planes.length);
+    const key = new Int32Array(5 + this.frameMaps.length);
     if (!this.readWords(program, root, level, base, key, 4)) return false;
     key[0] = program.key;
     key[1] = program.phase?.(base, level) ?? (program.period === 1 ? 0 : (base - program.origin) % program.period);
     key[2] = level;
     key[3] = context * 16 + this.tree.tableAttrAbove(root, level, base);
-    this.memo ??= new Memo(key.length);
-    const memo = this.memo;
-    if (memo.size >= MEMO_LIMIT) this.clear();
+    this.blocks ??= new BlockCache(key.length);
+    const blocks = this.blocks;
+    if (blocks.size >= MEMO_LIMIT) this.clear();
     this.lookups++;
-    const known = memo.get(key);
+    const known = blocks.get(key);
     if (known !== undefined) {
       this.hits++;
       this.apply(program, root, level, base, key, known);
       return true;
     }
-    this.runAndRemember(program, root, level, base, key, memo);
+    this.runAndRemember(program, root, level, base, key, blocks);
     return true;
   }
 
-  private runAndRemember(program: RunProgram, root: number, level: number, base: number, key: Int32Array, memo: Memo): void {
+  private runAndRemember(program: RunProgram, root: number, level: number, base: number, key: Int32Array, blocks: BlockCache): void {
     // The key's records must outlive the run, which may free them.
     this.addReferences(key.subarray(4));
     const before = this.snapshot();
@@ -128,7 +128,7 @@ export class RunLifter {
     this.visitParts(program, root, level, base, base, base + this.tree.geometry.pagesAt(level));
     this.depth--;
     const effects = program.journal?.close();
-    const words = new Int32Array(1 + this.planes.length);
+    const words = new Int32Array(1 + this.frameMaps.length);
     const above = key[3] % 16;
     if (!this.readWords(program, root, level, base, words, 0) || this.tree.tableAttrAbove(root, level, base) !== above) {
       this.dropReferences(key.subarray(4));
@@ -136,15 +136,15 @@ export class RunLifter {
     }
     this.addReferences(words);
     const { events, amounts } = this.difference(before);
-    memo.set(key, { words, events, amounts, effects });
+    blocks.set(key, { words, events, amounts, effects });
   }
 
-  private apply(program: RunProgram, root: number, level: number, base: number, key: Int32Array, entry: MemoEntry): void {
+  private apply(program: RunProgram, root: number, level: number, base: number, key: Int32Array, entry: BlockResult): void {
     const { words, events, amounts } = entry;
     if (words[0] !== key[4]) this.store(this.tree, root, level, base, words[0]);
-    for (let i = 0; i < this.planes.length; i++) {
-      const plane = this.planes[i];
-      if (words[i + 1] !== key[5 + i]) this.store(plane.tree, plane.root, level, base, words[i + 1]);
+    for (let i = 0; i < this.frameMaps.length; i++) {
+      const frames = this.frameMaps[i];
+      if (words[i + 1] !== key[5 + i]) this.store(frames.tree, frames.root, level, base, words[i + 1]);
     }
     const now = this.counters.now;
     for (let i = 0; i < events.length; i++) now[events[i]] = now[events[i]] + amounts[i];
@@ -156,15 +156,15 @@ export class RunLifter {
     tree.setWordAt(root, level, base, word);
   }
 
-  /** Reads the block's comparable words into `out` from index `at` on. @returns false when a plane has none */
+  /** Reads the block's comparable words into `out` from index `at` on. @returns false when a frame map has none */
   private readWords(program: RunProgram, root: number, level: number, base: number, out: Int32Array, at: number): boolean {
     const word = this.tree.canonicalWordAt(root, level, base);
     if (word === -1) return false;
     out[at] = word;
-    for (let i = 0; i < this.planes.length; i++) {
-      if (((program.planes >> i) & 1) === 0) continue;
-      const plane = this.planes[i];
-      const value = plane.tree.canonicalWordAt(plane.root, level, base);
+    for (let i = 0; i < this.frameMaps.length; i++) {
+      if (((program.frameMaps >> i) & 1) === 0) continue;
+      const frames = this.frameMaps[i];
+      const value = frames.tree.canonicalWordAt(frames.root, level, base);
       if (value === -1) return false;
       out[at + 1 + i] = value;
     }
@@ -186,7 +186,7 @@ export class RunLifter {
   }
 
   private storage(index: number): TableTree {
-    return index === 0 ? this.tree : this.planes[index - 1].tree;
+    return index === 0 ? this.tree : this.frameMaps[index - 1].tree;
   }
 
   private snapshot(): Float64Array {

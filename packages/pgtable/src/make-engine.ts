@@ -1,5 +1,5 @@
 /**
- * The engine: runs rules over page tables, one page at a time (step) or over whole slots (range).
+ * The engine: runs rules over page tables, one page at a time (step) or over whole entries (range).
  *
  * A page walk goes down from the root to the lowest entry at or above its goal, asks the rule, carries the verdict's protocol out and asks again
  * until a verdict ends it. Range walks are in range-walk.ts, lifted programs in lift.ts. All run the same protocol steps (protocol-runner.ts) and meet in
@@ -13,12 +13,12 @@ import type { Engine, EngineClass, EngineParts, RangeOptions } from './engine';
 import type { Geometry } from './geometry';
 import { RunLifter } from './lift';
 import type { Bookkeeper } from './mm-ops';
-import { PageReplayer } from './page-memo';
-import type { PagePlane } from './page-plane';
+import { PageCache } from './page-cache';
+import type { FrameTree } from './frame-tree';
 import { ProtocolRunner } from './protocol-runner';
 import { RangeWalker } from './range-walk';
 import type { RunProgram } from './run-program';
-import { EMPTY_SLOT } from './slot';
+import { EMPTY_WORD } from './word';
 import { TableTree } from './table-tree';
 
 const { Empty, Table } = EntryKind;
@@ -52,7 +52,7 @@ export function makeEngine(): EngineClass {
     private readonly walker: RangeWalker;
     private readonly forms: Uint8Array;
     private readonly lifter: RunLifter;
-    readonly pageMemory: PageReplayer | undefined;
+    readonly pageCache: PageCache | undefined;
 
     constructor(parts: EngineParts) {
       this.tree = new TableTree(parts.geometry, parts.attrs);
@@ -62,9 +62,9 @@ export function makeEngine(): EngineClass {
       this.book = parts.book;
       this.runner = new ProtocolRunner(this.tree, parts.attrs, parts.book, parts.mmOps);
       this.walker = new RangeWalker(this.tree, parts.attrs, parts.protocols, this.runner);
-      const [first, second] = parts.planes as readonly PagePlane[];
-      this.pageMemory = first === undefined || second === undefined ? undefined : new PageReplayer(this.tree, first, second, parts.counters);
-      this.lifter = new RunLifter(this.tree, parts.planes as readonly PagePlane[], parts.counters);
+      const [first, second] = parts.frameMaps as readonly FrameTree[];
+      this.pageCache = first === undefined || second === undefined ? undefined : new PageCache(this.tree, first, second, parts.counters);
+      this.lifter = new RunLifter(this.tree, parts.frameMaps as readonly FrameTree[], parts.counters);
     }
 
     createRoot(): number {
@@ -127,14 +127,14 @@ export function makeEngine(): EngineClass {
         const node = root + table;
         for (let i = 0; i < g.entries; i++) {
           const pos = node * g.entries + i;
-          const word = this.tree.nodes.slots[pos];
-          if (word === EMPTY_SLOT) continue;
+          const word = this.tree.nodes.words[pos];
+          if (word === EMPTY_WORD) continue;
           const base = (table * g.entries + i) * g.pagesAt(g.levels);
           this.tree.place(g.levels, word, base);
           const { kind, attr, tableAttr } = this.tree;
           if (kind === Table) this.runner.removeSubtree(word, g.levels, base, 1);
           this.book.changed(base, g.levels, kind, kind === Table ? tableAttr : attr, Empty, 0, 1);
-          this.tree.nodes.set(pos, EMPTY_SLOT);
+          this.tree.nodes.set(pos, EMPTY_WORD);
           this.tree.releaseWord(word);
         }
       }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { NodeArena } from './node-arena';
 
 /** Words of an arena's table. */
-const words = (arena: NodeArena, table: number, entries: number): number[] => [...arena.slots.subarray(table * entries, (table + 1) * entries)];
+const words = (arena: NodeArena, table: number, entries: number): number[] => [...arena.words.subarray(table * entries, (table + 1) * entries)];
 
 describe('a node arena', () => {
   it('knows at every store whether all entries are equal: 300 sequences of 60 stores into tables of 4', () => {
@@ -46,7 +46,7 @@ describe('a node arena', () => {
     const arena = new NodeArena(4);
     arena.free(arena.alloc(0, 1, 0, -1));
     const root = arena.allocRoot(16, 7, 3);
-    expect([...arena.slots.subarray(root * 4, (root + 16) * 4)]).toEqual(new Array(64).fill(7));
+    expect([...arena.words.subarray(root * 4, (root + 16) * 4)]).toEqual(new Array(64).fill(7));
     expect(arena.alloc(0, 1, 0, -1)).toBe(0);
   });
 });

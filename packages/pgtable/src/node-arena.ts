@@ -1,15 +1,15 @@
 /**
- * Owned inner tables: runs of slots in one growing array, with a free list.
+ * Owned inner tables: runs of entries in one growing array, with a free list.
  *
  * Per table the arena keeps how many neighbouring entries differ, so that "all entries are equal again" is known at every store without a
  * scan. Typed arrays grow by copying. Hot path.
  */
-import { EMPTY_SLOT } from './slot';
+import { EMPTY_WORD } from './word';
 
-/** Arena of inner tables. Table `n` holds slots n · entries to (n + 1) · entries - 1. */
+/** Arena of inner tables. Table `n` holds entries n · entries to (n + 1) · entries - 1. */
 export class NodeArena {
-  slots: Int32Array;
-  /** Position of the slot that points to the table; -1 for roots. */
+  words: Int32Array;
+  /** Position of the entry that points to the table; -1 for roots. */
   parent: Int32Array;
   /** Neighbouring pairs of entries that differ: 0 when all are equal. */
   differing: Int32Array;
@@ -24,7 +24,7 @@ export class NodeArena {
 
   constructor(private readonly entries: number) {
     this.capacity = Math.min(64, Math.max(4, Math.floor(4096 / entries)));
-    this.slots = new Int32Array(this.capacity * entries);
+    this.words = new Int32Array(this.capacity * entries);
     this.parent = new Int32Array(this.capacity);
     this.differing = new Int32Array(this.capacity);
     this.tableAttr = new Uint8Array(this.capacity);
@@ -52,23 +52,23 @@ export class NodeArena {
 
   /** Stores a word. @returns true when all entries of the table are now equal */
   set(pos: number, word: number): boolean {
-    const slots = this.slots;
-    const old = slots[pos];
+    const words = this.words;
+    const old = words[pos];
     const mask = this.entries - 1;
     const index = pos & mask;
     const node = (pos - index) / this.entries;
     let differing = this.differing[node];
     if (index > 0) {
-      const left = slots[pos - 1];
+      const left = words[pos - 1];
       if (left !== old) differing--;
       if (left !== word) differing++;
     }
     if (index < mask) {
-      const right = slots[pos + 1];
+      const right = words[pos + 1];
       if (right !== old) differing--;
       if (right !== word) differing++;
     }
-    slots[pos] = word;
+    words[pos] = word;
     this.differing[node] = differing;
     return differing === 0;
   }
@@ -77,17 +77,17 @@ export class NodeArena {
   countNonEmpty(index: number): number {
     let count = 0;
     const first = index * this.entries;
-    for (let pos = first; pos < first + this.entries; pos++) if (this.slots[pos] !== EMPTY_SLOT) count++;
+    for (let pos = first; pos < first + this.entries; pos++) if (this.words[pos] !== EMPTY_WORD) count++;
     return count;
   }
 
   /** Bytes of typed arrays in use. */
   get bytes(): number {
-    return this.slots.byteLength + this.capacity * 10;
+    return this.words.byteLength + this.capacity * 10;
   }
 
   private init(index: number, word: number, level: number, tableAttr: number, parent: number): void {
-    this.slots.fill(word, index * this.entries, (index + 1) * this.entries);
+    this.words.fill(word, index * this.entries, (index + 1) * this.entries);
     this.parent[index] = parent;
     this.differing[index] = 0;
     this.tableAttr[index] = tableAttr;
@@ -104,9 +104,9 @@ export class NodeArena {
 
   private grow(): void {
     while (this.capacity < this.used) this.capacity = Math.ceil(this.capacity * 1.5);
-    const slots = new Int32Array(this.capacity * this.entries);
-    slots.set(this.slots);
-    this.slots = slots;
+    const words = new Int32Array(this.capacity * this.entries);
+    words.set(this.words);
+    this.words = words;
     this.parent = copyInt32(this.parent, this.capacity);
     this.differing = copyInt32(this.differing, this.capacity);
     this.tableAttr = copyUint8(this.tableAttr, this.capacity);

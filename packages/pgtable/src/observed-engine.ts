@@ -6,10 +6,10 @@
  */
 import { Action, Effect, EntryKind, Step, verdictAttr, verdictTableAttr } from '@mmulab/api';
 import type { Entry, Rule, TransitionObserver } from '@mmulab/api';
-import type { Engine, EngineParts, EngineWorld, RangeOptions } from './engine';
+import type { Engine, EngineParts, EngineFactory, RangeOptions } from './engine';
 import type { RunProgram } from './run-program';
 import { ObservedTables } from './observed-tables';
-import { PagePlane } from './page-plane';
+import { FrameTree } from './frame-tree';
 
 const { Empty, Leaf, Table, Special } = EntryKind;
 const { Descend, LowerGoal, FirstProtocol } = Action;
@@ -280,8 +280,8 @@ class ObservedEngine implements Engine {
   }
 }
 
-/** A world whose engines tell an observer of every change: hand it to a backend in place of the table engine's. */
-export function observedWorld(observer: TransitionObserver): EngineWorld {
+/** Makes engines that tell an observer of every change: hand it to a backend in place of the table engine's. */
+export function observedEngines(observer: TransitionObserver): EngineFactory {
   return {
     makeEngine: () =>
       class extends ObservedEngine {
@@ -289,6 +289,6 @@ export function observedWorld(observer: TransitionObserver): EngineWorld {
           super(parts, observer);
         }
       },
-    makePlane: geometry => new PagePlane(geometry),
+    makeFrameMap: geometry => new FrameTree(geometry),
   };
 }

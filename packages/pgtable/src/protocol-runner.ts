@@ -8,7 +8,7 @@ import { Effect, EntryKind, InvariantError, Step, verdictAttr, verdictTableAttr 
 import type { Protocol } from '@mmulab/api';
 import type { AttrTable } from './attr-table';
 import type { Bookkeeper, MmOps } from './mm-ops';
-import { EMPTY_SLOT, INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, UNIFORM, childSlot, leafSlot, slotAttr, slotMapLevel, uniformSlot } from './slot';
+import { EMPTY_WORD, INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, UNIFORM, childWord, leafWord, wordAttr, wordMapLevel, uniformWord } from './word';
 import type { TableTree } from './table-tree';
 
 const { Empty, Leaf, Table, Special } = EntryKind;
@@ -54,22 +54,22 @@ export class ProtocolRunner {
         case Step.CasLeaf:
         case Step.WriteLeaf:
           if (fromKind === Table) this.removeSubtree(word, level, tree.gfn, count);
-          after = leafSlot(level, attr);
+          after = leafWord(level, attr);
           this.book.changed(gfn, level, fromKind, fromAttr, this.leafKind(attr), attr, count);
           fromKind = this.leafKind(attr);
           fromAttr = attr;
           break;
         case Step.CasQuiet:
-          after = leafSlot(level, attr);
+          after = leafWord(level, attr);
           break;
         case Step.CasTable:
         case Step.WriteTable:
-          after = uniformSlot(level - 1, filled, tableAttr);
+          after = uniformWord(level - 1, filled, tableAttr);
           this.book.changed(gfn, level, fromKind, fromAttr, Table, tableAttr, count);
           break;
         case Step.WriteEmpty:
           if (fromKind === Table) this.removeSubtree(word, level, tree.gfn, count);
-          after = EMPTY_SLOT;
+          after = EMPTY_WORD;
           this.book.changed(gfn, level, fromKind, fromAttr, Empty, 0, count);
           fromKind = Empty;
           fromAttr = 0;
@@ -148,8 +148,8 @@ export class ProtocolRunner {
       const first = (word & INDEX_MASK) * g.entries;
       const span = g.pagesAt(level - 1);
       for (let i = 0; i < g.entries; i++) {
-        const child = this.tree.nodes.slots[first + i];
-        if (child !== EMPTY_SLOT) this.accountEntry(child, level - 1, gfn + i * span, count);
+        const child = this.tree.nodes.words[first + i];
+        if (child !== EMPTY_WORD) this.accountEntry(child, level - 1, gfn + i * span, count);
       }
     } else if (kind === LEAF_TABLE) {
       const histogram = this.histogram.fill(0);
@@ -159,14 +159,14 @@ export class ProtocolRunner {
         if (n !== 0) this.accountLeaf(attr, 1, gfn, n * count);
       }
     } else {
-      const child = childSlot(word, level);
-      if (child !== EMPTY_SLOT) this.accountEntry(child, level - 1, gfn, count * g.entries);
+      const child = childWord(word, level);
+      if (child !== EMPTY_WORD) this.accountEntry(child, level - 1, gfn, count * g.entries);
     }
   }
 
   private accountEntry(word: number, level: number, gfn: number, count: number): void {
-    if ((word & KIND_MASK) === UNIFORM && slotMapLevel(word) === level) {
-      this.accountLeaf(slotAttr(word), level, gfn, count);
+    if ((word & KIND_MASK) === UNIFORM && wordMapLevel(word) === level) {
+      this.accountLeaf(wordAttr(word), level, gfn, count);
       return;
     }
     this.accountTable(word, level, gfn, count);

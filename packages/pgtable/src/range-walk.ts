@@ -2,7 +2,7 @@
  * Range walks: a rule over all entries that overlap a range of frames, in pre-order like KVM's TDP iterator — a parent before its children, and the
  * children of a table that a verdict has just put there.
  *
- * Where entries below a slot are equal and the operation's surroundings are the same for all of them, one visit stands for all: the change is made
+ * Where entries below a word are equal and the operation's surroundings are the same for all of them, one visit stands for all: the change is made
  * once and counted as often as there are entries. Hot path.
  */
 import { Action, EntryKind } from '@mmulab/api';
@@ -12,19 +12,19 @@ import type { RangeOptions } from './engine';
 import type { Geometry } from './geometry';
 import type { ProtocolRunner } from './protocol-runner';
 import {
-  EMPTY_SLOT,
+  EMPTY_WORD,
   INDEX_MASK,
   KIND_MASK,
   LEAF_TABLE,
   NODE,
   UNIFORM,
-  childSlot,
-  foldSlot,
-  leafSlot,
-  slotAttr,
-  slotMapLevel,
-  slotTableAttr,
-} from './slot';
+  childWord,
+  foldWord,
+  leafWord,
+  wordAttr,
+  wordMapLevel,
+  wordTableAttr,
+} from './word';
 import type { TableTree } from './table-tree';
 
 const { Empty, Table, Special } = EntryKind;
@@ -75,14 +75,14 @@ export class RangeWalker {
     const from = start <= base ? 0 : Math.floor((start - base) / span);
     const to = end >= base + span * g.entries ? g.entries : Math.ceil((end - base) / span);
     for (let i = from; i < to; i++) {
-      const word = this.tree.nodes.slots[node * g.entries + i];
-      if (word === EMPTY_SLOT) continue;
-      this.walkSlot(rule, op, node * g.entries + i, level, base + i * span, start, end, options);
+      const word = this.tree.nodes.words[node * g.entries + i];
+      if (word === EMPTY_WORD) continue;
+      this.walkWord(rule, op, node * g.entries + i, level, base + i * span, start, end, options);
       // A fold may have taken this table's place: its entries were all visited or are equal to those that were.
     }
   }
 
-  private walkSlot<Op>(
+  private walkWord<Op>(
     rule: Rule<Op>,
     op: Op,
     pos: number,
@@ -95,23 +95,23 @@ export class RangeWalker {
     const tree = this.tree;
     const span = this.geometry.pagesAt(level);
     const whole = start <= base && end >= base + span;
-    let word = tree.nodes.slots[pos];
+    let word = tree.nodes.words[pos];
     if (whole && (word & KIND_MASK) === UNIFORM && this.isUniform(op, base, span, level, word, options)) {
       const after = this.lift(rule, op, word, level, base, 1, options);
       if (after !== word) tree.replace(pos, after);
       return;
     }
-    const isTable = (word & KIND_MASK) !== UNIFORM || slotMapLevel(word) < level;
+    const isTable = (word & KIND_MASK) !== UNIFORM || wordMapLevel(word) < level;
     if (!isTable || options.tables) {
       word = this.visitOne(rule, op, pos, level, base, start, end, options);
-      if (word === SKIPPED || word === EMPTY_SLOT) return;
+      if (word === SKIPPED || word === EMPTY_WORD) return;
     }
-    if (level <= options.minLevel || ((word & KIND_MASK) === UNIFORM && slotMapLevel(word) === level)) return;
+    if (level <= options.minLevel || ((word & KIND_MASK) === UNIFORM && wordMapLevel(word) === level)) return;
     this.walkTable(rule, op, pos, level, base, start, end, options);
     if (options.post === true) this.visitOne(rule, op, pos, level, base, start, end, options);
   }
 
-  /** Goes into the table below a slot: owned, or virtual and expanded because it is covered in part. */
+  /** Goes into the table below a word: owned, or virtual and expanded because it is covered in part. */
   private walkTable<Op>(
     rule: Rule<Op>,
     op: Op,
@@ -123,9 +123,9 @@ export class RangeWalker {
     options: RangeOptions<Op>,
   ): void {
     const tree = this.tree;
-    const word = tree.nodes.slots[pos];
+    const word = tree.nodes.words[pos];
     const whole = start <= base && end >= base + this.geometry.pagesAt(level);
-    if ((word & KIND_MASK) === UNIFORM && slotMapLevel(word) < level && childSlot(word, level) === EMPTY_SLOT) return;
+    if ((word & KIND_MASK) === UNIFORM && wordMapLevel(word) < level && childWord(word, level) === EMPTY_WORD) return;
     if (level > 2) {
       const node = tree.pinTable(pos, level);
       this.walkNode(rule, op, node, level - 1, base, start, end, options);
@@ -150,7 +150,7 @@ export class RangeWalker {
     options: RangeOptions<Op>,
   ): number {
     const tree = this.tree;
-    const word = tree.nodes.slots[pos];
+    const word = tree.nodes.words[pos];
     tree.placeAt(pos, level, base);
     if (tree.kind === Special && !options.specials) return SKIPPED;
     tree.start = Math.max(start, base);
@@ -162,13 +162,13 @@ export class RangeWalker {
     if (action < FirstProtocol) return SKIPPED;
     const after = this.runner.run(this.protocols[action - FirstProtocol], verdict, word, level, base, 1);
     tree.replace(pos, after);
-    return wasTable || after === EMPTY_SLOT ? SKIPPED : after;
+    return wasTable || after === EMPTY_WORD ? SKIPPED : after;
   }
 
   /** One visit for `count` equal uniform words of `level` from `gfn` on. @returns the word all of them become */
   private lift<Op>(rule: Rule<Op>, op: Op, word: number, level: number, gfn: number, count: number, options: RangeOptions<Op>): number {
     const tree = this.tree;
-    const isTable = word !== EMPTY_SLOT && slotMapLevel(word) < level;
+    const isTable = word !== EMPTY_WORD && wordMapLevel(word) < level;
     let now = word;
     if (!isTable || options.tables) {
       tree.place(level, word, gfn);
@@ -184,12 +184,12 @@ export class RangeWalker {
         return word;
       }
     }
-    if (level <= options.minLevel || now === EMPTY_SLOT || slotMapLevel(now) === level) return now;
-    const child = childSlot(now, level);
-    const after = child === EMPTY_SLOT ? child : this.lift(rule, op, child, level - 1, gfn, count * this.geometry.entries, options);
-    const tableAttr = slotTableAttr(now);
+    if (level <= options.minLevel || now === EMPTY_WORD || wordMapLevel(now) === level) return now;
+    const child = childWord(now, level);
+    const after = child === EMPTY_WORD ? child : this.lift(rule, op, child, level - 1, gfn, count * this.geometry.entries, options);
+    const tableAttr = wordTableAttr(now);
     if (after !== child) {
-      const folded = foldSlot(after, level, tableAttr);
+      const folded = foldWord(after, level, tableAttr);
       now = folded === -1 ? NODE | tree.words.nodeOf(after, level - 1, tableAttr) : folded;
     }
     return options.post === true ? this.liftPost(rule, op, now, level, gfn, count) : now;
@@ -213,7 +213,7 @@ export class RangeWalker {
   private mapLeafTable<Op>(rule: Rule<Op>, op: Op, pos: number, base: number, options: RangeOptions<Op>): void {
     const tree = this.tree;
     const leaves = tree.leaves;
-    const record = tree.nodes.slots[pos] & INDEX_MASK;
+    const record = tree.nodes.words[pos] & INDEX_MASK;
     const histogram = this.histogram.fill(0);
     leaves.histogram(record, histogram);
     let differs = false;
@@ -221,9 +221,9 @@ export class RangeWalker {
       this.attrMap[attr] = attr;
       const n = histogram[attr];
       if (attr === 0 || n === 0) continue;
-      const after = this.lift(rule, op, leafSlot(1, attr), 1, base, n, options);
-      this.attrMap[attr] = slotAttr(after);
-      if (slotAttr(after) !== attr) differs = true;
+      const after = this.lift(rule, op, leafWord(1, attr), 1, base, n, options);
+      this.attrMap[attr] = wordAttr(after);
+      if (wordAttr(after) !== attr) differs = true;
     }
     if (differs) tree.mapLeaves(pos, this.attrMap);
   }
@@ -243,15 +243,15 @@ export class RangeWalker {
       if (action < FirstProtocol) continue;
       const protocol = this.protocols[action - FirstProtocol];
       const old = tree.attr;
-      const after = slotAttr(this.runner.run(protocol, verdict, leafSlot(1, old), 1, gfn, 1));
+      const after = wordAttr(this.runner.run(protocol, verdict, leafWord(1, old), 1, gfn, 1));
       if (after !== old) tree.writeAttr(after);
     }
   }
 
-  /** Whether one visit may stand for all entries below a uniform slot. */
+  /** Whether one visit may stand for all entries below a uniform word. */
   private isUniform<Op>(op: Op, base: number, span: number, level: number, word: number, options: RangeOptions<Op>): boolean {
     if (options.uniform === undefined) return true;
-    const lowest = Math.max(options.minLevel, slotMapLevel(word));
+    const lowest = Math.max(options.minLevel, wordMapLevel(word));
     return options.uniform(op, base, span, lowest < level ? lowest : level);
   }
 }

@@ -24,14 +24,14 @@ export interface RunProgram {
   /** Visits the pages of the pattern within frames [from, to), one by one. */
   block(from: number, to: number): void;
   /** Whether every visit to a page under a leaf of this attribute has no effect at all. */
-  settled(attr: number): boolean;
+  isStable(attr: number): boolean;
   /** What else decides the outcome for the block of `level` at `gfn` (limits of the slot): a small number, or -1 when it must not be lifted. */
   context(gfn: number, level: number): number;
   /** Where in its pattern a block begins, for patterns that are not periodic: equal numbers, equal accesses. Absent: what `origin` and `period` say. */
   phase?(base: number, level: number): number;
   readonly journal: Journal | undefined;
-  /** Planes the program reads or changes, as bits by their number in the engine. */
-  readonly planes: number;
+  /** Frame maps the program reads or changes, as bits by their number in the engine. */
+  readonly frameMaps: number;
   /** Whether nothing at all happens in [from, to): asked before anything else. Absent: something may. */
   isIdle?(from: number, to: number): boolean;
 }

@@ -1,7 +1,7 @@
 import { EntryKind, InvariantError } from '@mmulab/api';
 import { AttrTable } from './attr-table';
 import { Geometry } from './geometry';
-import { uniformSlot } from './slot';
+import { uniformWord } from './word';
 import { COVERED, TableTree } from './table-tree';
 
 function treeOf(geometry: Geometry): {
@@ -55,13 +55,13 @@ describe('a table tree', () => {
       tree.locate(root, gfn, 1);
       tree.writeTable(leaf, 0);
     }
-    expect(tree.wordAt(root, 3, 0)).toBe(uniformSlot(1, leaf, 0));
+    expect(tree.wordAt(root, 3, 0)).toBe(uniformWord(1, leaf, 0));
     tree.locate(root, 9, 1);
     tree.writeAttr(other);
-    expect(tree.wordAt(root, 3, 0)).not.toBe(uniformSlot(1, leaf, 0));
+    expect(tree.wordAt(root, 3, 0)).not.toBe(uniformWord(1, leaf, 0));
     tree.locate(root, 9, 1);
     tree.writeAttr(leaf);
-    expect(tree.wordAt(root, 3, 0)).toBe(uniformSlot(1, leaf, 0));
+    expect(tree.wordAt(root, 3, 0)).toBe(uniformWord(1, leaf, 0));
     expect(tree.words.tablesInNode(root, 3)).toBe(5);
   });
 
@@ -100,7 +100,7 @@ describe('a table tree', () => {
     tree.locate(root, 0, 3);
     tree.writeAttr(leaf);
     expect(tree.wordAt(root, 2, 4)).toBe(COVERED);
-    expect(() => tree.setWordAt(root, 2, 4, uniformSlot(1, leaf, 0))).toThrow(InvariantError);
+    expect(() => tree.setWordAt(root, 2, 4, uniformWord(1, leaf, 0))).toThrow(InvariantError);
   });
 
   it('gives all storage of a root back', () => {

@@ -1,15 +1,15 @@
 /**
- * Radix trees with a cursor: where an entry is found, and how it is written. How its slot expands and folds is in slot-tree.ts.
+ * Radix trees with a cursor: where an entry is found, and how it is written. How its word expands and folds is in word-tree.ts.
  *
  * A tree knows nothing of rules, protocols or counting. `locate` leaves what it found in the tree's cursor fields, which are the entry as rules
- * see it; `writeAttr` and `writeTable` store at the cursor. Page planes are trees whose slots are all uniform or owned, never empty.
+ * see it; `writeAttr` and `writeTable` store at the cursor. Frame maps are trees whose words are all uniform or owned, never empty.
  * Hot path.
  */
 import { EntryKind, InvariantError } from '@mmulab/api';
 import type { Entry } from '@mmulab/api';
 import { STORED, STORED_EQUAL } from './leaf-table';
-import { EMPTY_SLOT, INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, UNIFORM, leafSlot, slotAttr, slotMapLevel, slotTableAttr, uniformSlot } from './slot';
-import { CACHE_SIZE, SlotTree } from './slot-tree';
+import { EMPTY_WORD, INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, UNIFORM, leafWord, wordAttr, wordMapLevel, wordTableAttr, uniformWord } from './word';
+import { CACHE_SIZE, WordTree } from './word-tree';
 
 // Bound here: constants of this module's code.
 const CACHE_MASK = CACHE_SIZE - 1;
@@ -19,7 +19,7 @@ const { Empty, Leaf, Table, Special } = EntryKind;
 export const COVERED = -1;
 
 /** Trees over one arena, with a cursor. */
-export class TableTree extends SlotTree implements Entry {
+export class TableTree extends WordTree implements Entry {
   // The entry the cursor is on (see Entry).
   level = 0;
   kind: EntryKind = Empty;
@@ -55,7 +55,7 @@ export class TableTree extends SlotTree implements Entry {
     if (cache[cached] !== high || cache[cached + 1] !== root) return false;
     const low = (gfn - high * this.split) | 0;
     const pos = cache[cached + 2] + (low >> this.bits);
-    const word = this.nodes.slots[pos];
+    const word = this.nodes.words[pos];
     if ((word & KIND_MASK) !== LEAF_TABLE) return false;
     this.at = gfn;
     this.root = root;
@@ -63,7 +63,7 @@ export class TableTree extends SlotTree implements Entry {
     this.low = low;
     this.high = high;
     this.pos = pos;
-    this.slotLevel = 2;
+    this.wordLevel = 2;
     this.level = 1;
     this.tableAttr = 0;
     const attr = this.leaves.get(word & INDEX_MASK, low & this.mask);
@@ -92,9 +92,9 @@ export class TableTree extends SlotTree implements Entry {
       level = g.levels;
       pos = root * g.entries + Math.floor(gfn / g.pagesAt(level));
     }
-    const slots = this.nodes.slots;
+    const words = this.nodes.words;
     for (;;) {
-      const word = slots[pos];
+      const word = words[pos];
       const wordKind = word & KIND_MASK;
       if (wordKind === NODE) {
         if (level <= goal) break;
@@ -114,7 +114,7 @@ export class TableTree extends SlotTree implements Entry {
       if (wordKind === LEAF_TABLE && goal < 2) {
         const attr = this.leaves.get(word & INDEX_MASK, low & g.mask);
         this.pos = pos;
-        this.slotLevel = 2;
+        this.wordLevel = 2;
         this.level = 1;
         this.tableAttr = 0;
         this.attr = attr;
@@ -152,7 +152,7 @@ export class TableTree extends SlotTree implements Entry {
   }
 
   private writeSmall(attr: number): void {
-    let word = this.nodes.slots[this.pos];
+    let word = this.nodes.words[this.pos];
     if ((word & KIND_MASK) === LEAF_TABLE) {
       const done = this.leaves.trySet(word & INDEX_MASK, this.low & this.mask, attr);
       if (done === STORED) return;
@@ -163,7 +163,7 @@ export class TableTree extends SlotTree implements Entry {
     }
     if ((word & KIND_MASK) !== LEAF_TABLE) {
       this.materialise(1);
-      word = this.nodes.slots[this.pos];
+      word = this.nodes.words[this.pos];
     }
     const record = this.leaves.own(word & INDEX_MASK);
     if (record !== (word & INDEX_MASK)) this.store(this.pos, LEAF_TABLE | record);
@@ -172,7 +172,7 @@ export class TableTree extends SlotTree implements Entry {
 
   private writeHuge(attr: number): void {
     this.materialise(this.level);
-    this.viewWord = leafSlot(this.level, attr);
+    this.viewWord = leafWord(this.level, attr);
     this.swap(this.pos, this.viewWord);
     this.tableAttr = 0;
   }
@@ -184,23 +184,23 @@ export class TableTree extends SlotTree implements Entry {
   /** Links a table at the cursor whose entries all hold `childAttr` (0: an empty table). */
   writeTable(childAttr: number, tableAttr: number): void {
     this.materialise(this.level);
-    this.replace(this.pos, uniformSlot(this.level - 1, childAttr, tableAttr));
+    this.replace(this.pos, uniformWord(this.level - 1, childAttr, tableAttr));
     this.kind = Table;
     this.attr = 0;
     this.tableAttr = tableAttr;
   }
 
-  /** Puts the cursor on the entry a slot of `level` holds. @param at first frame of the entry */
+  /** Puts the cursor on the entry a word of `level` stands for. @param at first frame of the entry */
   placeAt(pos: number, level: number, at: number): void {
     this.inPlace = false;
     this.at = at;
     this.pos = pos;
-    this.slotLevel = level;
+    this.wordLevel = level;
     this.level = level;
-    this.setView(this.nodes.slots[pos], level);
+    this.setView(this.nodes.words[pos], level);
   }
 
-  /** Puts the cursor on a level-1 entry below the level-2 slot at `pos`. */
+  /** Puts the cursor on a level-1 entry below the level-2 word at `pos`. */
   locateBelow(pos: number, gfn: number): void {
     const high = (gfn * this.inverseSplit) | 0;
     this.inPlace = false;
@@ -208,22 +208,22 @@ export class TableTree extends SlotTree implements Entry {
     this.high = high;
     this.low = (gfn - high * this.split) | 0;
     this.pos = pos;
-    this.slotLevel = 2;
+    this.wordLevel = 2;
     this.level = 1;
-    const word = this.nodes.slots[pos];
-    const attr = (word & KIND_MASK) === LEAF_TABLE ? this.leaves.get(word & INDEX_MASK, this.low & this.geometry.mask) : slotAttr(word);
-    this.setView(leafSlot(1, attr), 1);
+    const word = this.nodes.words[pos];
+    const attr = (word & KIND_MASK) === LEAF_TABLE ? this.leaves.get(word & INDEX_MASK, this.low & this.geometry.mask) : wordAttr(word);
+    this.setView(leafWord(1, attr), 1);
   }
 
   /** The word at the cursor: owned or uniform; at level 1 that of its leaf. */
   cursorWord(): number {
-    return this.level === 1 ? leafSlot(1, this.attr) : this.viewWord;
+    return this.level === 1 ? leafWord(1, this.attr) : this.viewWord;
   }
 
   /** Stores a word at the cursor; at level 1 that of a leaf. What the old word owned is given back. */
   writeWord(word: number): void {
     if (this.level === 1) {
-      this.writeAttr(slotAttr(word));
+      this.writeAttr(wordAttr(word));
       return;
     }
     this.inPlace = false;
@@ -236,7 +236,7 @@ export class TableTree extends SlotTree implements Entry {
   setTableAttr(tableAttr: number): void {
     this.inPlace = false;
     this.materialise(this.level);
-    const word = this.nodes.slots[this.pos];
+    const word = this.nodes.words[this.pos];
     const kind = word & KIND_MASK;
     if (kind === NODE) {
       this.nodes.tableAttr[word & INDEX_MASK] = tableAttr;
@@ -244,9 +244,9 @@ export class TableTree extends SlotTree implements Entry {
       const record = this.leaves.own(word & INDEX_MASK);
       this.leaves.setTableAttr(record, tableAttr);
       this.store(this.pos, LEAF_TABLE | record);
-    } else if (slotMapLevel(word) === this.level - 1) {
-      this.store(this.pos, uniformSlot(this.level - 1, slotAttr(word), tableAttr));
-    } else if (slotTableAttr(word) !== tableAttr) {
+    } else if (wordMapLevel(word) === this.level - 1) {
+      this.store(this.pos, uniformWord(this.level - 1, wordAttr(word), tableAttr));
+    } else if (wordTableAttr(word) !== tableAttr) {
       this.nodes.tableAttr[this.expand(this.pos, this.level)] = tableAttr;
     }
     this.tableAttr = tableAttr;
@@ -264,29 +264,29 @@ export class TableTree extends SlotTree implements Entry {
     } else if (kind === LEAF_TABLE) {
       this.kind = Table;
       this.tableAttr = this.leaves.tableAttr(word & INDEX_MASK);
-    } else if (word === EMPTY_SLOT) {
+    } else if (word === EMPTY_WORD) {
       this.kind = Empty;
-    } else if (slotMapLevel(word) === level) {
-      this.attr = slotAttr(word);
+    } else if (wordMapLevel(word) === level) {
+      this.attr = wordAttr(word);
       this.kind = this.attrs.special[this.attr] === 0 ? Leaf : Special;
     } else {
       this.kind = Table;
-      this.tableAttr = slotTableAttr(word);
+      this.tableAttr = wordTableAttr(word);
     }
   }
   private viewWord = 0;
 
   private land(pos: number, level: number, goal: number): void {
-    const word = this.nodes.slots[pos];
+    const word = this.nodes.words[pos];
     this.pos = pos;
-    this.slotLevel = level;
+    this.wordLevel = level;
     if ((word & KIND_MASK) === UNIFORM && goal < level) {
-      const mapLevel = slotMapLevel(word);
+      const mapLevel = wordMapLevel(word);
       if (mapLevel < level) {
         // Inside a virtual subtree: the entry at the goal, or the leaf or hole above it.
         const entryLevel = mapLevel > goal ? mapLevel : goal;
         this.level = entryLevel;
-        this.setView(entryLevel === mapLevel ? leafSlot(mapLevel, slotAttr(word)) : word, entryLevel);
+        this.setView(entryLevel === mapLevel ? leafWord(mapLevel, wordAttr(word)) : word, entryLevel);
         return;
       }
     }
@@ -301,7 +301,7 @@ export class TableTree extends SlotTree implements Entry {
   wordAt(root: number, level: number, gfn: number): number {
     this.locate(root, gfn, level);
     if (this.level !== level) return COVERED;
-    return this.slotLevel === level ? this.nodes.slots[this.pos] : this.viewWord;
+    return this.wordLevel === level ? this.nodes.words[this.pos] : this.viewWord;
   }
 
   /** The table attribute of the table that holds the entry of `level` at `gfn`: context of a block. */
@@ -317,7 +317,7 @@ export class TableTree extends SlotTree implements Entry {
     if (this.level !== level) throw new InvariantError('TREE_COVERED', 'the block lies under an entry of a higher level', gfn, this.level, '');
     this.inPlace = false;
     this.materialise(level);
-    const old = this.nodes.slots[this.pos];
+    const old = this.nodes.words[this.pos];
     if (old === word) this.releaseWord(old);
     else this.replace(this.pos, word);
   }

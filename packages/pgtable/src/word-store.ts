@@ -1,5 +1,5 @@
 /**
- * What slot words stand for: the storage they own, and what can be told of the tables below them.
+ * What entry words stand for: the storage they own, and what can be told of the tables below them.
  *
  * Words are values; those of kind node and leaf table own records of the arenas. This class copies and gives back that storage and answers questions
  * about a word without a place in a tree. Where words lie is the business of TableTree.
@@ -8,7 +8,7 @@ import type { AttrTable } from './attr-table';
 import type { Geometry } from './geometry';
 import { LeafTables } from './leaf-table';
 import { NodeArena } from './node-arena';
-import { EMPTY_SLOT, INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, childSlot, slotAttr, slotMapLevel, slotTableAttr } from './slot';
+import { EMPTY_WORD, INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, childWord, wordAttr, wordMapLevel, wordTableAttr } from './word';
 
 /** The arenas of one tree, and the words over them. */
 export class WordStore {
@@ -41,10 +41,10 @@ export class WordStore {
     if (kind === LEAF_TABLE) this.leaves.share(word & INDEX_MASK);
     if (kind !== NODE) return word;
     const from = word & INDEX_MASK;
-    const copy = this.nodes.alloc(EMPTY_SLOT, this.nodes.level[from], this.nodes.tableAttr[from], -1);
+    const copy = this.nodes.alloc(EMPTY_WORD, this.nodes.level[from], this.nodes.tableAttr[from], -1);
     for (let i = 0; i < this.geometry.entries; i++) {
       const pos = copy * this.geometry.entries + i;
-      this.nodes.set(pos, this.adopt(this.copyWord(this.nodes.slots[from * this.geometry.entries + i]), pos));
+      this.nodes.set(pos, this.adopt(this.copyWord(this.nodes.words[from * this.geometry.entries + i]), pos));
     }
     return NODE | copy;
   }
@@ -59,7 +59,7 @@ export class WordStore {
     if (kind !== NODE) return false;
     const node = word & INDEX_MASK;
     const first = node * this.geometry.entries;
-    for (let pos = first; pos < first + this.geometry.entries; pos++) this.release(this.nodes.slots[pos]);
+    for (let pos = first; pos < first + this.geometry.entries; pos++) this.release(this.nodes.words[pos]);
     this.nodes.free(node);
     return true;
   }
@@ -73,7 +73,7 @@ export class WordStore {
   tableAttrOf(word: number): number {
     const kind = word & KIND_MASK;
     if (kind === NODE) return this.nodes.tableAttr[word & INDEX_MASK];
-    return kind === LEAF_TABLE ? this.leaves.tableAttr(word & INDEX_MASK) : slotTableAttr(word);
+    return kind === LEAF_TABLE ? this.leaves.tableAttr(word & INDEX_MASK) : wordTableAttr(word);
   }
 
   /** Non-empty entries of the table a word of `level` points to. */
@@ -81,14 +81,14 @@ export class WordStore {
     const kind = word & KIND_MASK;
     if (kind === NODE) return this.nodes.countNonEmpty(word & INDEX_MASK);
     if (kind === LEAF_TABLE) return this.leaves.countNonEmpty(word & INDEX_MASK);
-    return childSlot(word, level) === EMPTY_SLOT ? 0 : this.geometry.entries;
+    return childWord(word, level) === EMPTY_WORD ? 0 : this.geometry.entries;
   }
 
   /** Tables below an owned node whose entries are of `level`. */
   tablesInNode(node: number, level: number): number {
     let count = 0;
     const first = node * this.geometry.entries;
-    for (let pos = first; pos < first + this.geometry.entries; pos++) count += this.tablesOf(this.nodes.slots[pos], level);
+    for (let pos = first; pos < first + this.geometry.entries; pos++) count += this.tablesOf(this.nodes.words[pos], level);
     return count;
   }
 
@@ -97,10 +97,10 @@ export class WordStore {
     const kind = word & KIND_MASK;
     if (kind === NODE) return 1 + this.tablesInNode(word & INDEX_MASK, level - 1);
     if (kind === LEAF_TABLE) return 1;
-    if (word === EMPTY_SLOT) return 0;
+    if (word === EMPTY_WORD) return 0;
     let count = 0;
     let width = 1;
-    for (let below = level; below > slotMapLevel(word); below--) {
+    for (let below = level; below > wordMapLevel(word); below--) {
       count += width;
       width *= this.geometry.entries;
     }
@@ -113,8 +113,8 @@ export class WordStore {
     if (kind === NODE) {
       const first = (word & INDEX_MASK) * this.geometry.entries;
       for (let pos = first; pos < first + this.geometry.entries; pos++) {
-        const child = this.nodes.slots[pos];
-        if (child === EMPTY_SLOT) continue;
+        const child = this.nodes.words[pos];
+        if (child === EMPTY_WORD) continue;
         const attr = this.firstLeafOf(child, level - 1);
         if (attr >= 0) return attr;
       }
@@ -127,7 +127,7 @@ export class WordStore {
       }
       return -1;
     }
-    const attr = slotAttr(word);
+    const attr = wordAttr(word);
     return attr !== 0 && this.attrs.special[attr] === 0 ? attr : -1;
   }
 }

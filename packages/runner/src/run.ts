@@ -133,7 +133,7 @@ function placesOf({ vm, phases }: WorkloadPlan): PlannedRun {
   const slots = vm.memslots.map(slot => slot.id);
   for (const { name, steps } of phases) {
     names.push(name);
-    for (const step of steps) if (step.kind === 'host' && step.op.op === 'create_memslot') slots.push(step.op.slot.id);
+    for (const step of steps) if (step.kind === 'host' && step.op.op === 'create_memslot') slots.push(step.op.spec.id);
     if (names.length === MOST_CHECKED_PHASES) break;
   }
   return { phases: names, isWhole: names.length === phases.length, vcpus: vm.vcpus, slots };

@@ -251,7 +251,7 @@ export class StepMaker {
   private existence(what: 'create' | 'delete', state: SlotState): HostOp | undefined {
     if (state.exists === (what === 'create')) return undefined;
     Object.assign(state, { exists: !state.exists, logged: false, read: false });
-    return state.exists ? { op: 'create_memslot', slot: state.spec } : { op: 'delete_memslot', slot: state.spec.id };
+    return state.exists ? { op: 'create_memslot', spec: state.spec } : { op: 'delete_memslot', slot: state.spec.id };
   }
 
   private slotOp(

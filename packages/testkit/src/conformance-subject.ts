@@ -3,14 +3,14 @@
  */
 import { ACCESS_DONE, AccessKind } from '@mmulab/api';
 import type { AccessRun, BackendDefinition, Counters, HostOp, ControlWrite, MmuBackend, OptionValues, Translation } from '@mmulab/api';
-import type { EngineWorld } from '@mmulab/pgtable';
+import type { EngineFactory } from '@mmulab/pgtable';
 import { RunCounters } from '@mmulab/runner';
 import { InvariantError } from '@mmulab/api';
 import type { TestVm } from './conformance-vm';
 import { checkCounters } from './invariants';
 
-/** Builds a backend for one VM. Without a world it takes its own. */
-export type CreateBackend = (options: OptionValues, host: OptionValues, counters: Counters, world?: EngineWorld) => MmuBackend;
+/** Builds a backend for one VM. Without engines it takes its own. */
+export type CreateBackend = (options: OptionValues, host: OptionValues, counters: Counters, engines?: EngineFactory) => MmuBackend;
 
 /** How a run of accesses is performed: whole, access by access, or stage by stage. All must count the same. */
 export type Manner = 'run' | 'touch' | 'stages';
@@ -33,7 +33,7 @@ export class Subject {
 
   /**
    * @param name for messages
-   * @param world of its engines and planes; undefined: the backend's own
+   * @param engines where its engines and frame maps come from; undefined: the backend's own
    */
   constructor(
     readonly name: string,
@@ -42,12 +42,12 @@ export class Subject {
     values: { readonly options: OptionValues; readonly host: OptionValues },
     vm: TestVm,
     private readonly manner: Manner,
-    world?: EngineWorld,
+    engines?: EngineFactory,
   ) {
     this.vcpus = vm.layout.vcpus;
     this.counters = new RunCounters(definition.events, this.vcpus);
     this.totals = this.counters.emptyVector();
-    this.backend = create(values.options, values.host, this.counters, world);
+    this.backend = create(values.options, values.host, this.counters, engines);
     this.backend.create(vm.layout);
   }
 

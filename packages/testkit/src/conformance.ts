@@ -18,7 +18,7 @@ import type { CreateBackend, Manner } from './conformance-subject';
 import { layOutVm } from './conformance-vm';
 import type { TestVm } from './conformance-vm';
 import { checkNothingLeft } from './invariants';
-import { oracleWorld } from './oracle';
+import { oracleEngines } from './oracle';
 
 declare const describe: (name: string, body: () => void) => void;
 declare const it: (name: string, body: () => void, timeoutMs?: number) => void;
@@ -183,8 +183,8 @@ function compareManners(
 ): void {
   const vm = vmOf(definition, scenario);
   const values = drawValues(definition, scenario);
-  const subject = (name: string, manner: Manner, world = false): Subject =>
-    new Subject(name, definition, create, values, vm, manner, world ? oracleWorld : undefined);
+  const subject = (name: string, manner: Manner, oracle = false): Subject =>
+    new Subject(name, definition, create, values, vm, manner, oracle ? oracleEngines : undefined);
   const subjects = [subject('runs', 'run'), subject('runs on the oracle', 'run', true), subject('touches', 'touch'), subject('stages', 'stages')];
   replay(scenario, vm, subjects, sizes, controls);
   for (const one of subjects) {

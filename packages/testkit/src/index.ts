@@ -2,7 +2,7 @@
  * What a backend is held against. Reading order: the oracle (a second, naive engine), invariants of counters, exact counts, the conformance suite, the
  * interleaving explorer (search, random schedules, agents, world) and what it has to catch, the checker of exported traces.
  */
-export { oracleWorld } from './oracle';
+export { oracleEngines } from './oracle';
 export { checkCounters, checkNothingLeft } from './invariants';
 export type { CounterVector } from './invariants';
 export { expectCounts } from './expect-counts';

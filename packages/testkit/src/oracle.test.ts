@@ -5,7 +5,7 @@ import { Action, Change, Effect, EntryKind, Step, makeVerdict } from '@mmulab/ap
 import type { Entry, Protocol, Rule, Verdict } from '@mmulab/api';
 import { AttrTable, Geometry } from '@mmulab/pgtable';
 import type { Engine } from '@mmulab/pgtable';
-import { oracleWorld } from './oracle';
+import { oracleEngines } from './oracle';
 
 const protocols: readonly Protocol[] = [
   { name: 'map', change: Change.SetLeaf, steps: [Step.CasLeaf] },
@@ -22,7 +22,7 @@ function engineWithLog(): { readonly engine: Engine; readonly root: number; read
   const attrs = new AttrTable();
   attrs.intern(1);
   const kinds = ['empty', 'leaf', 'table', 'special'];
-  const engine = new (oracleWorld.makeEngine())({
+  const engine = new (oracleEngines.makeEngine())({
     geometry: new Geometry(4, 3),
     attrs,
     protocols,
@@ -32,7 +32,7 @@ function engineWithLog(): { readonly engine: Engine; readonly root: number; read
       track: (gfn, level) => log.push(`${gfn}.${level} tracked`),
     },
     mmOps: { zallocPage: (gfn, level) => log.push(`${gfn}.${level} alloc`), flushRemoteTlbs: gfn => log.push(`${gfn} flush`) },
-    planes: [],
+    frameMaps: [],
     counters: { now: new Float64Array(1), select: () => undefined },
   });
   return { engine, root: engine.createRoot(), log };

@@ -4,7 +4,7 @@
  * It visits pages and entries one at a time and keeps plain maps. There are no slots, no folding, no lifting of a visit to many entries and no
  * memory of blocks: a program is run page by page, a range is walked entry by entry, a subtree is removed leaf by leaf. It was written from the
  * interface and the words of rules and protocols alone, so that what both engines agree on is worth something. A backend runs on it unchanged:
- * hand it `oracleWorld` where it takes an EngineWorld.
+ * hand it `oracleEngines` where it takes an EngineFactory.
  */
 import {
   Action,
@@ -19,8 +19,8 @@ import {
   verdictTableAttr,
 } from '@mmulab/api';
 import type { Entry, Rule, Verdict } from '@mmulab/api';
-import type { Engine, EngineParts, EngineWorld, RangeOptions, RunProgram } from '@mmulab/pgtable';
-import { OraclePlane } from './oracle-plane';
+import type { Engine, EngineParts, EngineFactory, RangeOptions, RunProgram } from '@mmulab/pgtable';
+import { OracleFrameMap } from './oracle-frame-map';
 import { OracleRoot, indicesOf } from './oracle-tables';
 import type { OracleCursor, OracleEntry, OracleTable } from './oracle-tables';
 
@@ -231,8 +231,8 @@ class OracleEngine implements Engine {
   }
 }
 
-/** The world of the oracle: hand it to a backend in place of the table engine's. */
-export const oracleWorld: EngineWorld = {
+/** Where the oracle's engines come from: hand it to a backend in place of the table engine's. */
+export const oracleEngines: EngineFactory = {
   makeEngine: () => OracleEngine,
-  makePlane: geometry => new OraclePlane(geometry),
+  makeFrameMap: geometry => new OracleFrameMap(geometry),
 };

@@ -130,8 +130,8 @@ export class GuestMemory {
   }
 
   private addSlot(baseGfn: number, npages: number, hvf: number): void {
-    const slot: MemslotSpec = { id: this.slots.length + 1, baseGfn, npages, hvf, backing: tracedBacking, readonly: false, populated: [] };
-    this.slots.push(slot);
-    this.backend.host({ op: 'create_memslot', slot });
+    const spec: MemslotSpec = { id: this.slots.length + 1, baseGfn, npages, hvf, backing: tracedBacking, readonly: false, populated: [] };
+    this.slots.push(spec);
+    this.backend.host({ op: 'create_memslot', spec });
   }
 }

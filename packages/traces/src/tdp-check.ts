@@ -7,7 +7,7 @@
  *
  * A fault that ends without a change has been dropped: another vCPU or a notifier was faster, which shows, or the vCPU comes back for the same page, which shows as well.
  */
-import { EntryKind, FaultStep, HostWalk } from '@mmulab/api';
+import { AccessKind, EntryKind, FaultStep, HostWalk } from '@mmulab/api';
 import type { MmuBackend, ReplayPort } from '@mmulab/api';
 import type { Actor, Actors } from './actors';
 import { isAfterHardware, sameEntry } from './entry-copy';
@@ -141,7 +141,7 @@ export class TdpCheck {
     if (!fault.present) {
       port.walk(HostWalk.Unmap, gfn - (gfn % span), gfn - (gfn % span) + span, 1);
       tally.infer(line, `the host took gfn 0x${gfn.toString(16)} away`);
-    } else if (fault.kind === 1 && writable) {
+    } else if (fault.kind === AccessKind.Write && writable) {
       const start = memory.startOf(gfn);
       port.setLogged(start, memory.endOf(gfn) - start, true);
       port.walk(HostWalk.WriteProtect, start, memory.endOf(gfn), 1);
@@ -162,7 +162,7 @@ export class TdpCheck {
     const { port } = this;
     actor.inFault = false;
     this.leftOver(actor, line);
-    this.settle(actor);
+    this.runEarlyStages(actor);
     if (port.wouldChange(actor.vcpu)) {
       if (actor.disturbed) this.tally.retries++;
       else actor.dropped = { gfn: actor.gfn, line: actor.faultLine, simulated: `a change for the fault at gfn 0x${actor.gfn.toString(16)}` };
@@ -174,7 +174,7 @@ export class TdpCheck {
   }
 
   /** Runs the stages before the tables are changed. */
-  private settle(actor: Actor): void {
+  private runEarlyStages(actor: Actor): void {
     const { port } = this;
     if (port.nextStep(actor.vcpu) === FaultStep.Fast) this.fastFaults.fastUntold(actor);
     if (port.nextStep(actor.vcpu) === FaultStep.Host) port.step(actor.vcpu);
@@ -192,7 +192,7 @@ export class TdpCheck {
     tally.allocations.recorded++;
     this.memory.touch(event.gfn);
     if (actor.inFault) {
-      this.settle(actor);
+      this.runEarlyStages(actor);
       if (!this.view.isForced(actor)) this.view.learnTable(actor.gfn, parent);
       if (!traits.tellsChanges) this.roots.expectFreshRoot(event, actor, parent);
     }
@@ -268,7 +268,7 @@ export class TdpCheck {
       this.tally.differ(event.line, actor.name, 'a leaf outside of a fault', 'none');
       return;
     }
-    this.settle(actor);
+    this.runEarlyStages(actor);
     this.roots.expectFreshRoot(event, actor, event.level);
     if (event.level > 1 && this.port.isLogged(event.gfn)) this.view.switchLogging(event, false);
     this.learnFrom(actor, event, false);
@@ -285,7 +285,7 @@ export class TdpCheck {
   }
 
   private faultChange(event: TraceEvent, actor: Actor): void {
-    this.settle(actor);
+    this.runEarlyStages(actor);
     this.catchUp(event, actor);
     this.checkOld(event, actor);
     this.inferLogging(event, actor);
@@ -362,7 +362,7 @@ export class TdpCheck {
       if (level === event.level && (at.kind !== Empty || old.kind === Empty || old.frozen)) return;
       const ahead = this.view.otherAt(actor, gfn, 512 ** (level - 1));
       if (ahead === undefined) return;
-      this.settle(ahead);
+      this.runEarlyStages(ahead);
       if (old.kind === Leaf && level === event.level) this.memory.learnLeaf(event.gfn, level, old.hostWritable, true);
       else this.view.learnTable(ahead.gfn, level);
       port.step(ahead.vcpu);

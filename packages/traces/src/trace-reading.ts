@@ -4,8 +4,8 @@
  * An access is known where it faulted. It is made when its fault has ended, so that vCPUs keep the trace's order; how large and how writable the host's page behind it is, the leaf tells that the fault
  * mapped. Host operations are told from the entries they change, once per walk.
  */
-import { EntryKind } from '@mmulab/api';
-import type { AccessKind, ReplayPort } from '@mmulab/api';
+import { AccessKind, EntryKind } from '@mmulab/api';
+import type { ReplayPort } from '@mmulab/api';
 import { Actors } from './actors';
 import type { Actor } from './actors';
 import { Arm64Fault } from './arm64-fault';
@@ -116,7 +116,7 @@ export class TraceReading {
     this.end(actor);
     const { kind, present, guestTable } = this.fault.decode(event.gfn, event.newHi, event.newLo, this.traits.ept);
     this.counts.add('page_fault');
-    if (kind === 1) this.counts.add('page_fault.write');
+    if (kind === AccessKind.Write) this.counts.add('page_fault.write');
     if (kind === 2) this.counts.add('page_fault.fetch');
     if (present) this.counts.add('page_fault.present');
     if (guestTable) this.counts.add('page_fault.guest_table');

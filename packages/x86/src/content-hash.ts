@@ -3,7 +3,7 @@
  *
  * It tells whether a VM is back in a state it has been in before, so that what follows need not be simulated again.
  */
-import type { Plane } from '@mmulab/pgtable';
+import type { FrameMap } from '@mmulab/pgtable';
 import type { Memslots } from '@mmulab/kvm';
 
 /** Frames of a block looked at as a whole, and blocks beyond which no key is made. */
@@ -35,26 +35,26 @@ export class ContentHash {
 }
 
 /** State of host pages, and of dirty bitmaps where there are any, as a key; undefined where there are too many pages to be worth it. */
-export function planesKey(slots: Memslots): string | undefined {
+export function frameMapsKey(slots: Memslots): string | undefined {
   const hash = new ContentHash();
   let blocks = 0;
   for (const slot of slots.all) {
     blocks += Math.ceil(slot.spec.npages / BLOCK_PAGES) + 1;
     if (blocks > MAX_BLOCKS) return undefined;
     hash.add(slot.spec.id * 2 + (slot.logged ? 1 : 0));
-    hashRange(hash, slots.hostPlane, slot.spec.baseGfn, slot.end);
+    hashRange(hash, slots.hostStates, slot.spec.baseGfn, slot.end);
     if (!slot.logged) continue;
-    hashRange(hash, slots.dirtyPlane, slot.spec.baseGfn, slot.end);
-    hashRange(hash, slots.readPlane, slot.spec.baseGfn, slot.end);
+    hashRange(hash, slots.dirtyBits, slot.spec.baseGfn, slot.end);
+    hashRange(hash, slots.readBits, slot.spec.baseGfn, slot.end);
   }
   return hash.text;
 }
 
-function hashRange(hash: ContentHash, plane: Plane, start: number, end: number): void {
+function hashRange(hash: ContentHash, frames: FrameMap, start: number, end: number): void {
   for (let gfn = start; gfn < end;) {
     const aligned = gfn % BLOCK_PAGES === 0 && gfn + BLOCK_PAGES <= end;
-    const value = aligned ? plane.uniformValue(2, gfn) : -1;
-    hash.add(value >= 0 ? 256 + value : plane.get(gfn));
+    const value = aligned ? frames.uniformValue(2, gfn) : -1;
+    hash.add(value >= 0 ? 256 + value : frames.get(gfn));
     gfn += value >= 0 ? BLOCK_PAGES : 1;
   }
 }

@@ -7,7 +7,11 @@
  * Models: Linux arch/x86/kvm/mmu/spte.c and spte.h: make_spte(), the writable states (writable; write-protected but MMU-writable; write-protected for
  * shadowing; read-only), access tracking without A/D bits.
  */
+import { AccessKind } from '@mmulab/api';
 import { AttrTable } from '@mmulab/pgtable';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const { Read, Write } = AccessKind;
 
 /** Bits of an attribute. Present also means readable. */
 export const Spte = {
@@ -66,7 +70,7 @@ export class SpteAttrs {
   /** Id of an MMIO entry. */
   readonly mmio: number;
   private readonly wrprotMap: AttrMap;
-  private readonly wrprotShadowMap: AttrMap;
+  private readonly clearMmuWritableMap: AttrMap;
   private readonly clearDirtyMap: AttrMap;
   private readonly ageMap: AttrMap;
   private readonly splitSmallMap: AttrMap;
@@ -91,7 +95,7 @@ export class SpteAttrs {
     this.mmio = this.table.intern(Spte.Mmio, true);
     const map = (step: (bits: number) => number): AttrMap => new AttrMap(this.table, step);
     this.wrprotMap = map(bits => bits & ~Spte.Writable);
-    this.wrprotShadowMap = map(bits => bits & ~(Spte.Writable | Spte.MmuWritable));
+    this.clearMmuWritableMap = map(bits => bits & ~(Spte.Writable | Spte.MmuWritable));
     this.clearDirtyMap = map(bits => bits & ~(adBits ? Spte.Dirty : Spte.Writable));
     this.ageMap = map(bits => this.aged(bits));
     this.splitSmallMap = map(bits => (nxHugePages ? bits | Spte.Executable : bits));
@@ -132,8 +136,8 @@ export class SpteAttrs {
   }
 
   /** Write protection that the fast path must not undo. */
-  writeProtectShadow(id: number): number {
-    return this.wrprotShadowMap.get(id);
+  clearMmuWritable(id: number): number {
+    return this.clearMmuWritableMap.get(id);
   }
 
   /** Dirty state taken back: D, or W where there is no D. */
@@ -159,16 +163,16 @@ export class SpteAttrs {
   allows(id: number, kind: number): boolean {
     const bits = this.bits(id);
     if ((bits & (Spte.Present | Spte.AccessTracked)) !== Spte.Present) return false;
-    return kind === 0 || (bits & (kind === 1 ? Spte.Writable : Spte.Executable)) !== 0;
+    return kind === Read || (bits & (kind === Write ? Spte.Writable : Spte.Executable)) !== 0;
   }
 
   /** The leaf after the hardware has walked it for an allowed access: A, and D on a write. */
   afterAccess(id: number, kind: number): number {
-    return kind === 1 ? this.afterWrite.get(id) : this.afterRead.get(id);
+    return kind === Write ? this.afterWrite.get(id) : this.afterRead.get(id);
   }
 
   /** Whether an access passes and leaves the leaf as it is. */
-  isSettled(id: number, kind: number): boolean {
+  isStable(id: number, kind: number): boolean {
     return this.allows(id, kind) && this.afterAccess(id, kind) === id;
   }
 

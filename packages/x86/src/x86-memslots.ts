@@ -3,13 +3,13 @@
  */
 import type { Counters } from '@mmulab/api';
 import { Memslots } from '@mmulab/kvm';
-import type { EngineWorld, Geometry } from '@mmulab/pgtable';
+import type { EngineFactory, Geometry } from '@mmulab/pgtable';
 import { Ev } from './events';
 
 /** KVM_MAX_HUGEPAGE_LEVEL. */
 const MAX_HUGEPAGE_LEVEL = 3;
 
-export function makeMemslots(world: EngineWorld, geometry: Geometry, counters: Counters): Memslots {
+export function makeMemslots(engines: EngineFactory, geometry: Geometry, counters: Counters): Memslots {
   const { markPageDirty, dirtyBitmapSet } = Ev;
-  return new Memslots({ world, geometry, counters, maxLeafLevel: MAX_HUGEPAGE_LEVEL, markPageDirty, dirtyBitmapSet });
+  return new Memslots({ engines, geometry, counters, maxLeafLevel: MAX_HUGEPAGE_LEVEL, markPageDirty, dirtyBitmapSet });
 }

@@ -41,7 +41,7 @@ export class RunCounters implements Counters {
   now: Float64Array;
   private readonly unscoped: Scope;
   private readonly slots = new Map<number, Scope>();
-  private readonly settlers: (() => void)[] = [];
+  private readonly flushers: (() => void)[] = [];
   private readonly pool: CounterValuePool;
 
   /**
@@ -62,13 +62,13 @@ export class RunCounters implements Counters {
     this.now = scope.vectors[actor + 1] ?? scope.add(actor);
   }
 
-  holdBack(settle: () => void): void {
-    this.settlers.push(settle);
+  holdBack(flushCounts: () => void): void {
+    this.flushers.push(flushCounts);
   }
 
   /** Ends a phase. What is counted from now on belongs to the next. */
   endPhase(): PhaseCounts {
-    this.settle();
+    this.flushCounts();
     const all = this.emptyVector();
     const vcpus = Array.from({ length: this.vcpus }, () => this.emptyVector());
     const slots = new Map<number, Float64Array>();
@@ -107,7 +107,7 @@ export class RunCounters implements Counters {
 
   /** What all actors have counted so far. */
   snapshot(): readonly CounterSnapshot[] {
-    this.settle();
+    this.flushCounts();
     return this.scopes().flatMap(scope => scope.vectors.flatMap(vector => (vector === undefined ? [] : [{ vector, values: vector.slice() }])));
   }
 
@@ -126,15 +126,15 @@ export class RunCounters implements Counters {
 
   /** All vectors there are, but the host's of no scope, everything counted in them. */
   recorded(): readonly Float64Array[] {
-    this.settle();
+    this.flushCounts();
     return [this.unscoped, ...this.slots.values()].flatMap(scope =>
       scope.vectors.flatMap((vector, index) => (vector === undefined || (scope === this.unscoped && index === 0) ? [] : [vector])),
     );
   }
 
   /** Adds what was held back: before vectors are read. */
-  private settle(): void {
-    for (const settle of this.settlers) settle();
+  private flushCounts(): void {
+    for (const flushCounts of this.flushers) flushCounts();
   }
 
   private scopes(): readonly Scope[] {

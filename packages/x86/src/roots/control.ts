@@ -18,7 +18,7 @@ import { Request } from './vcpu-roots';
 import type { VcpuRoots } from './vcpu-roots';
 
 /** What register writes need of the VM. */
-export interface ControlWorld {
+export interface ControlledVm {
   /** Address spaces of the VM. */
   readonly spaces: number;
   /** Whether L1 has second-stage tables of its own. */
@@ -42,7 +42,7 @@ export class ControlRegisters {
     private readonly roots: VcpuRoots,
     private readonly policy: RootPolicy,
     private readonly counters: Counters,
-    private readonly world: ControlWorld,
+    private readonly vm: ControlledVm,
   ) {
     this.cr4Role = cr4RoleBits(policy.resetOnPge);
     this.eferRole = eferRoleBits(policy.lmeInRole);
@@ -137,7 +137,7 @@ export class ControlRegisters {
   }
 
   private cr3(vcpu: number, cpu: GuestCpu, write: Extract<ControlWrite, { register: 'cr3' }>): void {
-    if (!cpu.acceptsCr3(write, this.world.spaces)) return this.refuse(vcpu);
+    if (!cpu.acceptsCr3(write, this.vm.spaces)) return this.refuse(vcpu);
     const pcid = cpu.pcidOf(write.pcid);
     const same = write.space === cpu.space && pcid === cpu.pcid;
     cpu.space = write.space;
@@ -176,7 +176,7 @@ export class ControlRegisters {
 
   private enterNested(vcpu: number, cpu: GuestCpu): void {
     if (cpu.guestMode) throw badNestedTransition('vmrun', 'the vCPU runs its nested guest already');
-    if (!this.world.hasNested) throw badNestedTransition('vmrun', 'the workload gives L1 no second-stage tables (vm.nested)');
+    if (!this.vm.hasNested) throw badNestedTransition('vmrun', 'the workload gives L1 no second-stage tables (vm.nested)');
     if (!this.policy.tdp) throw badNestedTransition('vmrun', 'L1 has no nested paging while L0 runs it on shadow paging (npt=N)');
     this.switchGuest(vcpu, cpu, true);
   }
@@ -218,7 +218,7 @@ export class ControlRegisters {
     if (times === 0) return;
     const now = this.counters.now;
     now[Ev.exit] = now[Ev.exit] + times;
-    this.world.exited(vcpu);
+    this.vm.exited(vcpu);
   }
 
   private count(index: number): void {

@@ -1,5 +1,5 @@
 /**
- * The legacy MMU held against what every backend has to keep: the same counts by runs, single accesses and stages, on its own planes and on the oracle's, with
+ * The legacy MMU held against what every backend has to keep: the same counts by runs, single accesses and stages, on its own frame maps and on the oracle's, with
  * register writes mixed in; nothing left behind.
  */
 import type { ControlWrite } from '@mmulab/api';
@@ -20,7 +20,7 @@ const controls: readonly ControlWrite[] = [
   { register: 'smm', value: 0 },
 ];
 
-describeConformance(shadowDefinition, (options, host, counters, world) => new ShadowBackend(options, host, counters, world), {
+describeConformance(shadowDefinition, (options, host, counters, engines) => new ShadowBackend(options, host, counters, engines), {
   controls,
   sequences: 12,
   hugeSequences: 1,

@@ -7,10 +7,14 @@
  * Models: Linux arch/x86/kvm/mmu/paging_tmpl.h FNAME(walk_addr_generic)(), FNAME(update_accessed_dirty_bits)(), FNAME(protect_clean_gpte)();
  * mmu.h permission_fault(). Hot path.
  */
+import { AccessKind } from '@mmulab/api';
 import type { GuestTables } from '@mmulab/api';
 import { Access } from '../roots/role';
 import { Gpte, entriesOf, entrySpan } from './guest-memory';
 import type { GuestMemory, TablePage } from './guest-memory';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const { Read, Write } = AccessKind;
 
 /** Levels a walk may have. */
 const MAX_LEVELS = 5;
@@ -52,9 +56,9 @@ export class GuestWalk {
   /** Walks to a frame. @param kind 0 read, 1 write, 2 execute; @returns whether the guest's tables allow the access */
   walk(space: GuestTables, vfn: number, kind: number, rules: WalkRules): boolean {
     if (!this.descend(space, vfn, rules) || !permits(this.access, kind, rules)) return false;
-    this.markAccessed(space.levels, kind === 1);
+    this.markAccessed(space.levels, kind === Write);
     const leaf = this.pages[this.level] as TablePage;
-    if (kind !== 1 && (leaf.bits[this.index[this.level]] & Gpte.Dirty) === 0) this.access &= ~Access.Write;
+    if (kind !== Write && (leaf.bits[this.index[this.level]] & Gpte.Dirty) === 0) this.access &= ~Access.Write;
     return true;
   }
 
@@ -116,5 +120,5 @@ export function permits(access: number, kind: number, rules: WalkRules): boolean
   if (rules.user && !isUserPage) return false;
   if (!rules.user && isUserPage && (kind === 2 ? rules.smep : rules.smap)) return false;
   if (kind === 2) return (access & Access.Exec) !== 0;
-  return kind === 0 || (access & Access.Write) !== 0 || (!rules.wp && !rules.user);
+  return kind === Read || (access & Access.Write) !== 0 || (!rules.wp && !rules.user);
 }

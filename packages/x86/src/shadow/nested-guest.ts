@@ -11,15 +11,15 @@ import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { GuestCpu } from '../roots/guest-state';
 import type { VcpuRoots } from '../roots/vcpu-roots';
 import type { LoggedMmu } from '../log-tables';
-import type { ShadowedFrames } from '../tdp/fault-world';
+import type { ShadowedFrames } from '../tdp/fault-vm';
 import type { RecoverableTables } from '../tdp/nx-recovery';
 import type { MinLevels, TdpMmu, TdpRoot } from '../tdp/tdp-mmu';
 import type { VmJournal } from '../vm-journal';
 import type { WalkRules } from './guest-walk';
 import { tableWritten } from './pte-write';
-import { ShadowEngine } from './shadow-engine';
+import { LegacyMmu } from './legacy-mmu';
 import { ShadowFaultPath } from './shadow-fault';
-import type { ShadowFaultWorld } from './shadow-fault';
+import type { ShadowFaultVm } from './shadow-fault';
 import type { ShadowVm } from './shadow-mmu';
 import { NX_SHADOW_LEVEL } from './nx-level';
 import type { ShadowPolicy } from './shadow-policy';
@@ -32,8 +32,8 @@ export interface NestedHost extends ShadowVm {
 }
 
 /** L2 of all vCPUs of a VM. */
-export class NestedGuests implements ShadowFaultWorld, ShadowedFrames {
-  readonly engine: ShadowEngine;
+export class NestedGuests implements ShadowFaultVm, ShadowedFrames {
+  readonly engine: LegacyMmu;
   /** L2's pages are write-protected, never logged by the hardware: its log would hold L2 addresses. */
   readonly pmlActive = false;
   private readonly path: ShadowFaultPath;
@@ -53,7 +53,7 @@ export class NestedGuests implements ShadowFaultWorld, ShadowedFrames {
     journal: VmJournal,
     private readonly host: NestedHost,
   ) {
-    this.engine = new ShadowEngine(policy, slots, counters, journal, vm, host);
+    this.engine = new LegacyMmu(policy, slots, counters, journal, vm, host);
     this.path = new ShadowFaultPath(vm.vcpus, this.engine.mmu, this.engine.map, this);
     this.spaces = new VcpuSpaces(vm, cpus, true);
     this.pendingVfn = new Float64Array(vm.vcpus);
@@ -149,7 +149,7 @@ export class BothTables implements LoggedMmu, RecoverableTables {
 
   constructor(
     private readonly tdp: TdpMmu,
-    private readonly engine: ShadowEngine,
+    private readonly engine: LegacyMmu,
   ) {}
 
   /** Roots that may be walked by range: none once there are shadow pages, which have to be seen frame by frame. */

@@ -10,7 +10,7 @@
 import { Ev } from '../events';
 import { Role, hasGptes, roleLevel } from '../roots/role';
 import { Gpte } from './guest-memory';
-import { indexOf } from './shadow-map';
+import { indexOf } from './shadow-mapper';
 import type { ShadowMmu } from './shadow-mmu';
 import { NO_PAGE } from './shadow-page';
 import { childOf } from './shadow-spte';

@@ -23,10 +23,10 @@ import type {
 } from '@mmulab/api';
 import { DirtyLog, HostOps, ProgramKeys } from '@mmulab/kvm';
 import type { Aging, HostTables, Memslot, Memslots } from '@mmulab/kvm';
-import { EngineWorld, Geometry, RunList, tableWorld } from '@mmulab/pgtable';
+import { EngineFactory, Geometry, RunList, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { nestedNeedsPaging } from '../errors';
-import { planesKey } from '../content-hash';
+import { frameMapsKey } from '../content-hash';
 import { Ev } from '../events';
 import { makeMemslots } from '../x86-memslots';
 import { X86LogTables } from '../log-tables';
@@ -45,11 +45,11 @@ import { VcpuStates } from '../vcpu-state';
 import { VmJournal } from '../vm-journal';
 import { VcpuSpaces } from './vcpu-spaces';
 import { ShadowFaultPath, shadowStages } from './shadow-fault';
-import type { ShadowFaultWorld } from './shadow-fault';
-import { indexOf } from './shadow-map';
+import type { ShadowFaultVm } from './shadow-fault';
+import { indexOf } from './shadow-mapper';
 import { readShadowPolicy } from './shadow-policy';
 import type { ShadowPolicy } from './shadow-policy';
-import { ShadowEngine } from './shadow-engine';
+import { LegacyMmu } from './legacy-mmu';
 import { childOf, isLeaf } from './shadow-spte';
 import { shadowContentKey } from './content-key';
 import type { WalkRules } from './guest-walk';
@@ -58,7 +58,7 @@ import type { WalkRules } from './guest-walk';
 const NO_ACCESS = -1;
 
 @injectable()
-export class ShadowBackend implements MmuBackend, ShadowFaultWorld, HostTables {
+export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
   readonly stages = shadowStages;
   pmlActive = false;
   private readonly policy: X86Policy;
@@ -69,7 +69,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld, HostTables {
   private vcpus!: VcpuStates;
   private journal!: VmJournal;
   private cpus: readonly GuestCpu[] = [];
-  private engine!: ShadowEngine;
+  private engine!: LegacyMmu;
   private spaces!: VcpuSpaces;
   private roots!: VcpuRoots;
   private registers!: ControlRegisters;
@@ -89,7 +89,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld, HostTables {
     @inject(BackendOptions) options: OptionValues,
     @inject(HostOptions) host: OptionValues,
     @inject(CountersToken) private readonly counters: Counters,
-    @inject(EngineWorld) @optional() private readonly world: EngineWorld = tableWorld,
+    @inject(EngineFactory) @optional() private readonly engines: EngineFactory = tableEngines,
   ) {
     this.policy = readPolicy(options, host);
     this.rootPolicy = readRootPolicy(options, host, this.policy);
@@ -100,12 +100,12 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld, HostTables {
     const { policy, counters } = this;
     if (vm.nested !== undefined && !this.rootPolicy.tdp) throw nestedNeedsPaging();
     this.vm = vm;
-    this.slots = makeMemslots(this.world, new Geometry(512, policy.levels), counters);
+    this.slots = makeMemslots(this.engines, new Geometry(512, policy.levels), counters);
     this.vcpus = new VcpuStates(vm.vcpus);
     this.shadowNxList = policy.nxRecovery.perMmu ? new RunList() : this.nxList;
     this.journal = new VmJournal(this.vcpus, this.nxList, this.shadowNxList);
     this.cpus = createCpus(vm, this.rootPolicy);
-    this.engine = new ShadowEngine(this.shadowPolicy, this.slots, counters, this.journal, vm, {
+    this.engine = new LegacyMmu(this.shadowPolicy, this.slots, counters, this.journal, vm, {
       writeProtectElsewhere: () => false,
       rootsObsolete: () => this.roots.invalidateAll(),
     });
@@ -148,13 +148,13 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld, HostTables {
     for (let i = 0; i < run.count; i++) {
       this.access(vcpu, run.vfn + i * run.stride, run.writeEvery > 0 && i % run.writeEvery === 0 ? AccessKind.Write : run.kind);
     }
-    this.settlePml(vcpu);
+    this.drainPml(vcpu);
   }
 
   touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
     this.select(vcpu);
     this.access(vcpu, vfn, kind);
-    this.settlePml(vcpu);
+    this.drainPml(vcpu);
   }
 
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
@@ -261,9 +261,9 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld, HostTables {
 
   stateKey(): string | undefined {
     const pages = shadowContentKey(this.engine.mmu);
-    const planes = planesKey(this.slots);
-    if (pages === undefined || planes === undefined || this.nxList.length + this.shadowNxList.length > 0) return undefined;
-    return `${this.roots.key()} ${this.recovery.key} ${planes} ${pages}`;
+    const frameMaps = frameMapsKey(this.slots);
+    if (pages === undefined || frameMaps === undefined || this.nxList.length + this.shadowNxList.length > 0) return undefined;
+    return `${this.roots.key()} ${this.recovery.key} ${frameMaps} ${pages}`;
   }
 
   memory(): BackendMemory {
@@ -293,7 +293,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld, HostTables {
         return stage;
       }
     }
-    this.settlePml(vcpu);
+    this.drainPml(vcpu);
     return ACCESS_DONE;
   }
 
@@ -327,7 +327,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultWorld, HostTables {
   }
 
   /** Counts the overflow exits of the vCPU's log. */
-  private settlePml(vcpu: number): void {
+  private drainPml(vcpu: number): void {
     const fulls = this.vcpus.pmlFulls[vcpu];
     if (fulls === 0) return;
     this.vcpus.pmlFulls[vcpu] = 0;

@@ -8,23 +8,26 @@
  * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_mmu_page_fault(), direct_page_fault(), fast_page_fault(), page_fault_handle_page_track(); paging_tmpl.h
  * FNAME(page_fault)(). Hot path.
  */
-import { ACCESS_DONE, PAGES_PER_LEVEL } from '@mmulab/api';
+import { ACCESS_DONE, AccessKind, PAGES_PER_LEVEL } from '@mmulab/api';
 import type { GuestTables, StageDef } from '@mmulab/api';
 import { livelock } from '../errors';
 import { Ev } from '../events';
-import type { Memslot } from '@mmulab/kvm';
 import { Access, isDirect } from '../roots/role';
 import { Spte } from '../spte';
 import { isFastEligible } from '../tdp/fault';
 import { RetPf } from '../tdp/protocols';
+import type { X86Vm } from '../x86-vm';
 import { GuestWalk } from './guest-walk';
 import type { WalkRules } from './guest-walk';
 import { clearFlood, tableWritten } from './pte-write';
 import type { TableWrite } from './pte-write';
-import { ShadowFault, indexOf } from './shadow-map';
-import type { ShadowMap } from './shadow-map';
+import { ShadowFault, indexOf } from './shadow-mapper';
+import type { ShadowMapper } from './shadow-mapper';
 import type { ShadowMmu } from './shadow-mmu';
 import { USER, childOf, isLeaf, isMmuWritable, isWritable } from './shadow-spte';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const { Write } = AccessKind;
 
 /** Stages by number: the same as the TDP MMU's, with a lock that excludes all others. */
 export const Stage = { Exit: 0, FastFault: 1, HostPage: 2, Map: 3, Resume: 4 } as const;
@@ -39,19 +42,13 @@ export const shadowStages: readonly StageDef[] = [
 ];
 
 /** What the fault path asks of the VM. */
-export interface ShadowFaultWorld {
+export interface ShadowFaultVm extends X86Vm {
   /** The page a vCPU's root has for a frame. */
   rootPage(vcpu: number, frame: number): number;
   /** Tables a fault walks in software: the guest's own, or L1's second-stage tables. Not asked for direct roots. */
   walkedSpace(vcpu: number): GuestTables;
   /** How they judge accesses. */
   rules(vcpu: number): WalkRules;
-  /** The host takes pages away (MMU notifier). */
-  invalidate(slot: Memslot, start: number, end: number): void;
-  /** Serves the vCPU's requests before it enters again. */
-  reenter(vcpu: number): void;
-  /** Dirty pages of direct tables are logged by the hardware now. */
-  readonly pmlActive: boolean;
 }
 
 const MAX_FAULTS_PER_ACCESS = 64;
@@ -75,8 +72,8 @@ export class ShadowFaultPath {
   constructor(
     vcpus: number,
     private readonly mmu: ShadowMmu,
-    private readonly map: ShadowMap,
-    private readonly world: ShadowFaultWorld,
+    private readonly map: ShadowMapper,
+    private readonly vm: ShadowFaultVm,
   ) {
     this.walk = new GuestWalk(mmu.memory, gfn => this.markDirty(gfn));
     this.frame = new Float64Array(vcpus);
@@ -116,7 +113,7 @@ export class ShadowFaultPath {
       case Stage.Map:
         return this.mapPage(vcpu);
       default:
-        this.world.reenter(vcpu);
+        this.vm.reenter(vcpu);
         return this.execute(vcpu);
     }
   }
@@ -126,7 +123,7 @@ export class ShadowFaultPath {
     const { pages, leaf } = this.mmu;
     const frame = this.frame[vcpu];
     const kind = this.kind[vcpu];
-    let page = this.world.rootPage(vcpu, frame);
+    let page = this.vm.rootPage(vcpu, frame);
     for (;;) {
       const index = indexOf(frame, pages.level(page));
       const entry = pages.entry(page, index);
@@ -145,7 +142,7 @@ export class ShadowFaultPath {
       const after = leaf.afterAccess(entry, kind);
       if (after !== entry) {
         pages.setEntry(page, index, after);
-        if ((after & ~entry & Spte.Dirty) !== 0 && this.world.pmlActive && isDirect(pages.role[page])) this.logDirty(pages.entryGfn(page, index));
+        if ((after & ~entry & Spte.Dirty) !== 0 && this.vm.pmlActive && isDirect(pages.role[page])) this.logDirty(pages.entryGfn(page, index));
       }
       return ACCESS_DONE;
     }
@@ -159,7 +156,7 @@ export class ShadowFaultPath {
   /** Under shadow paging the hardware enforces SMEP and SMAP on our own entries. */
   private userPageRefused(vcpu: number, entry: number, kind: number): boolean {
     if (this.mmu.policy.tdp || (entry & USER) === 0) return false;
-    const rules = this.world.rules(vcpu);
+    const rules = this.vm.rules(vcpu);
     return !rules.user && (kind === 2 ? rules.smep : rules.smap);
   }
 
@@ -170,7 +167,7 @@ export class ShadowFaultPath {
     mmu.count(Ev.exit);
     mmu.count(Ev.pageFault);
     mmu.count(Ev.pfTaken);
-    if (kind === 1) mmu.count(Ev.pageFaultWrite);
+    if (kind === Write) mmu.count(Ev.pageFaultWrite);
     else if (kind === 2) mmu.count(Ev.pageFaultFetch);
     if (this.denied[vcpu] === 1) mmu.count(Ev.pageFaultPresent);
     if (this.guestTable[vcpu] === 1) mmu.count(Ev.pageFaultGuestTable);
@@ -180,7 +177,7 @@ export class ShadowFaultPath {
   }
 
   private isDirectRoot(vcpu: number): boolean {
-    return isDirect(this.mmu.pages.role[this.world.rootPage(vcpu, this.frame[vcpu])]);
+    return isDirect(this.mmu.pages.role[this.vm.rootPage(vcpu, this.frame[vcpu])]);
   }
 
   private fastFault(vcpu: number): number {
@@ -200,7 +197,7 @@ export class ShadowFaultPath {
     const { pages, leaf, slots, policy } = this.mmu;
     const frame = this.frame[vcpu];
     const kind = this.kind[vcpu];
-    let page = this.world.rootPage(vcpu, frame);
+    let page = this.vm.rootPage(vcpu, frame);
     let index = indexOf(frame, pages.level(page));
     for (let entry = pages.entry(page, index); entry < 0; entry = pages.entry(page, index)) {
       page = childOf(entry);
@@ -209,7 +206,7 @@ export class ShadowFaultPath {
     const old = pages.entry(page, index);
     if (!isLeaf(old)) return RetPf.Invalid;
     if (leaf.allows(old, kind)) return RetPf.Spurious;
-    const fixed = leaf.restored(old, kind === 1);
+    const fixed = leaf.restored(old, kind === Write);
     if (fixed === old || !leaf.allows(fixed, kind)) return RetPf.Invalid;
     const slot = slots.find(frame);
     const gains = isWritable(fixed) && !isWritable(old);
@@ -231,7 +228,7 @@ export class ShadowFaultPath {
       return ACCESS_DONE;
     }
     if (write && this.denied[vcpu] === 1 && mmu.track.isTracked(gfn)) {
-      clearFlood(mmu, this.world.rootPage(vcpu, this.frame[vcpu]), this.frame[vcpu]);
+      clearFlood(mmu, this.vm.rootPage(vcpu, this.frame[vcpu]), this.frame[vcpu]);
       mmu.count(Ev.pfEmulate);
       return this.emulateWrite(gfn);
     }
@@ -248,10 +245,10 @@ export class ShadowFaultPath {
     for (const notification of fault.notifications) {
       const span = PAGES_PER_LEVEL[notification.level];
       const base = gfn - (gfn % span);
-      this.world.invalidate(slot, Math.max(base, slot.spec.baseGfn), Math.min(base + span, slot.end));
+      this.vm.invalidate(slot, Math.max(base, slot.spec.baseGfn), Math.min(base + span, slot.end));
       slots.setHostState(slot, gfn, notification.level, notification.state);
     }
-    if (slots.hostPlane.get(gfn) !== fault.state) slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
+    if (slots.hostStates.get(gfn) !== fault.state) slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
     this.hostWritable[vcpu] = fault.writable && !slot.spec.readonly ? 1 : 0;
     return Stage.Map;
   }
@@ -260,7 +257,7 @@ export class ShadowFaultPath {
   private resolve(vcpu: number): number {
     const frame = this.frame[vcpu];
     if (this.isDirectRoot(vcpu)) return frame;
-    return this.walk.walk(this.world.walkedSpace(vcpu), frame, this.kind[vcpu], this.world.rules(vcpu)) ? this.walk.gfn : -1;
+    return this.walk.walk(this.vm.walkedSpace(vcpu), frame, this.kind[vcpu], this.vm.rules(vcpu)) ? this.walk.gfn : -1;
   }
 
   /** Under mmu_lock: drops a stale fault, or maps the page. */
@@ -273,7 +270,7 @@ export class ShadowFaultPath {
     if (gfn < 0) return Stage.Resume;
     const kind = this.kind[vcpu];
     fault.gfn = gfn;
-    fault.write = kind === 1;
+    fault.write = kind === Write;
     fault.slot = mmu.slots.find(gfn);
     fault.mmio = fault.slot === undefined || this.hostFailed[vcpu] === 1;
     fault.hostWritable = this.hostWritable[vcpu] === 1;
@@ -285,7 +282,7 @@ export class ShadowFaultPath {
       return ACCESS_DONE;
     }
     const frame = this.frame[vcpu];
-    const root = this.world.rootPage(vcpu, frame);
+    const root = this.vm.rootPage(vcpu, frame);
     if (!isDirectMap) this.takeGuestRights(vcpu);
     const result = isDirectMap ? this.map.mapDirect(root, fault) : this.map.fetch(root, frame, this.walk, fault);
     return this.finish(gfn, result);
@@ -294,7 +291,7 @@ export class ShadowFaultPath {
   /** Rights and level of the guest's leaf. Without WP the kernel may write what only users may read: then users are shut out. */
   private takeGuestRights(vcpu: number): void {
     const { fault, walk } = this;
-    const rules = this.world.rules(vcpu);
+    const rules = this.vm.rules(vcpu);
     fault.maxLevel = walk.level;
     fault.access = walk.access;
     if (!fault.write || (walk.access & Access.Write) !== 0 || rules.wp || rules.user || fault.slot === undefined) return;

@@ -5,8 +5,12 @@
  *
  * Models: Linux arch/x86/kvm/mmu/spte.c make_spte(), make_huge_page_split_spte(), mark_spte_for_access_track(); mmu.c mmu_spte_update(). Hot path.
  */
+import { AccessKind } from '@mmulab/api';
 import { Access } from '../roots/role';
 import { Spte } from '../spte';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const { Read, Write } = AccessKind;
 
 /** User bit: accesses from user mode are let through. */
 export const USER = 2048;
@@ -119,12 +123,12 @@ export class LeafBits {
   /** Whether the hardware lets an access of the kernel through. @param kind 0 read, 1 write, 2 execute */
   allows(bits: number, kind: number): boolean {
     if ((bits & (Spte.Present | Spte.AccessTracked)) !== Spte.Present) return false;
-    return kind === 0 || (bits & (kind === 1 ? Spte.Writable : Spte.Executable)) !== 0;
+    return kind === Read || (bits & (kind === Write ? Spte.Writable : Spte.Executable)) !== 0;
   }
 
   /** The leaf after an allowed access. */
   afterAccess(bits: number, kind: number): number {
-    return this.adBits ? bits | Spte.Accessed | (kind === 1 ? Spte.Dirty : 0) : bits;
+    return this.adBits ? bits | Spte.Accessed | (kind === Write ? Spte.Dirty : 0) : bits;
   }
 
   /** The leaf after the lockless path: saved rights back, W back where KVM may give it. */

@@ -17,7 +17,7 @@ import { accessOf } from './guest-walk';
 import type { ShadowMmu } from './shadow-mmu';
 import { NO_PAGE, PageFlag } from './shadow-page';
 import { childOf, isLeaf } from './shadow-spte';
-import type { ShadowMap } from './shadow-map';
+import type { ShadowMapper } from './shadow-mapper';
 
 /** Pages taken up at a time (KVM_PAGE_ARRAY_NR, less those on the way). */
 const BATCH = 16;
@@ -31,7 +31,7 @@ export class ShadowSync {
 
   constructor(
     private readonly mmu: ShadowMmu,
-    private readonly map: ShadowMap,
+    private readonly map: ShadowMapper,
   ) {
     mmu.syncFound = (page, zapped) => this.syncOne(page, pageRole(mmu, page), zapped);
     map.tryToUnsync = (gfn, canUnsync, prefetch) => this.tryToUnsync(gfn, canUnsync, prefetch);

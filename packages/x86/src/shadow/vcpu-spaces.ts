@@ -17,7 +17,7 @@ const NESTED_RULES: WalkRules = { user: true, wp: true, nx: true, smep: false, s
 
 /** Address spaces of one VM. */
 export class VcpuSpaces {
-  private readonly walkers: readonly GuestLayout[];
+  private readonly layouts: readonly GuestLayout[];
   private readonly frames = new Float64Array(8);
   private readonly ruleSets: readonly WalkRules[];
 
@@ -27,7 +27,7 @@ export class VcpuSpaces {
     private readonly cpus: readonly GuestCpu[],
     private readonly tdp: boolean,
   ) {
-    this.walkers = guestSpaces(vm).map(space => new GuestLayout(space));
+    this.layouts = guestSpaces(vm).map(space => new GuestLayout(space));
     this.ruleSets = Array.from({ length: 16 }, (_, bits) => ({
       user: false,
       wp: (bits & 1) !== 0,
@@ -39,7 +39,7 @@ export class VcpuSpaces {
 
   /** The address space a vCPU is in; without paging the flat one. @throws MmulabError GUEST_PAGING_MODE */
   current(vcpu: number): GuestTables {
-    return this.walker(vcpu).space;
+    return this.layout(vcpu).space;
   }
 
   /** How walks of a vCPU's present tables judge accesses. */
@@ -54,10 +54,10 @@ export class VcpuSpaces {
   /** Table pages the hardware touches on its way to a virtual frame; `frame` then tells them. */
   steps(vcpu: number, vfn: number): number {
     if (!this.tdp) return 0;
-    const walker = this.walker(vcpu);
+    const layout = this.layout(vcpu);
     let steps = 0;
-    for (let level = walker.space.levels; level >= 1; level--) {
-      const frame = walker.tableFrame(level, Math.floor(vfn / 512 ** level));
+    for (let level = layout.space.levels; level >= 1; level--) {
+      const frame = layout.tableFrame(level, Math.floor(vfn / 512 ** level));
       if (frame >= 0) this.frames[steps++] = frame;
     }
     return steps;
@@ -70,12 +70,12 @@ export class VcpuSpaces {
 
   /** The frame our own tables are walked for: physical with two-dimensional paging, else virtual. */
   dataFrame(vcpu: number, vfn: number): number {
-    return this.tdp ? this.walker(vcpu).gfnOf(vfn) : vfn;
+    return this.tdp ? this.layout(vcpu).gfnOf(vfn) : vfn;
   }
 
   /** Physical frame behind a virtual one, as the workload laid it out. */
   physical(vcpu: number, vfn: number): number {
-    return this.walker(vcpu).gfnOf(vfn);
+    return this.layout(vcpu).gfnOf(vfn);
   }
 
   /** A virtual frame that maps a physical one, or -1. */
@@ -84,10 +84,10 @@ export class VcpuSpaces {
     return run === undefined ? -1 : run.vfn + (gfn - run.gfn);
   }
 
-  private walker(vcpu: number): GuestLayout {
+  private layout(vcpu: number): GuestLayout {
     const cpu = this.cpus[vcpu];
-    const walker = this.walkers[cpu.paging ? cpu.space : this.walkers.length - 1];
-    if (walker.space.levels !== cpu.levels) throw badPagingMode(walker.space.name, walker.space.levels, cpu.levels);
-    return walker;
+    const layout = this.layouts[cpu.paging ? cpu.space : this.layouts.length - 1];
+    if (layout.space.levels !== cpu.levels) throw badPagingMode(layout.space.name, layout.space.levels, cpu.levels);
+    return layout;
   }
 }

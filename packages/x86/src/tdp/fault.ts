@@ -11,15 +11,15 @@
  * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_mmu_page_fault(), direct_page_fault()/kvm_tdp_page_fault(), kvm_faultin_pfn(),
  * kvm_mmu_hugepage_adjust(), fast_page_fault(). Hot path.
  */
-import { ACCESS_DONE as DONE_CODE, EntryKind } from '@mmulab/api';
+import { ACCESS_DONE as DONE_CODE, AccessKind, EntryKind } from '@mmulab/api';
 import type { Counters, HostFault, StageDef } from '@mmulab/api';
-import { AskedPlane, PageMemo, PageMemory } from '@mmulab/pgtable';
-import type { PageReplayer } from '@mmulab/pgtable';
+import { AskedMap, PageAnswer, PageOutcomes } from '@mmulab/pgtable';
+import type { PageCache } from '@mmulab/pgtable';
 import { livelock } from '../errors';
 import { Ev } from '../events';
 import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { VmJournal } from '../vm-journal';
-import type { FaultPolicy, FaultWorld, ShadowedFrames } from './fault-world';
+import type { FaultPolicy, ShadowedFrames, TdpFaultVm } from './fault-vm';
 import { HwWalk } from './map-rule';
 import { RetPf } from './protocols';
 import type { TdpMmu, TdpRoot } from './tdp-mmu';
@@ -27,7 +27,8 @@ import type { TdpMmu, TdpRoot } from './tdp-mmu';
 // Bound here: a name that another package re-exports is a call of a getter.
 const ACCESS_DONE: number = DONE_CODE;
 const { Leaf } = EntryKind;
-const { Done: DONE, Unknown: UNKNOWN } = PageMemory;
+const { Write } = AccessKind;
+const { Done: DONE, Unknown: UNKNOWN } = PageAnswer;
 const { Invalid: INVALID, Fixed: FIXED } = RetPf;
 const { Hit: HIT, NotPresent: NOT_PRESENT, Denied: DENIED } = HwWalk;
 const {
@@ -77,9 +78,9 @@ export class TdpFaultPath {
   private readonly seenLevel: Uint8Array;
   private readonly seenKind: Uint8Array;
   private readonly seenAttr: Uint8Array;
-  private readonly pages: PageReplayer | undefined;
+  private readonly pages: PageCache | undefined;
   /** What accesses to single pages do: by slot, kind of access, and whether the slot is logged. */
-  private readonly memos: (PageMemo | undefined)[] = [];
+  private readonly pageOutcomes: (PageOutcomes | undefined)[] = [];
   /** Whether the host page was resolved since this was last reset. */
   private hostAsked = false;
 
@@ -89,7 +90,7 @@ export class TdpFaultPath {
     private readonly slots: Memslots,
     private readonly counters: Counters,
     private readonly journal: VmJournal,
-    private readonly world: FaultWorld,
+    private readonly vm: TdpFaultVm,
     private readonly policy: FaultPolicy,
   ) {
     this.pages = mmu.pages;
@@ -107,14 +108,14 @@ export class TdpFaultPath {
   /** One access with all its faults: the stages back to back. @param guestTable 1 when the hardware touches a guest page-table page */
   access(vcpu: number, gfn: number, kind: number, guestTable: number): void {
     const pages = this.pages;
-    if (guestTable === 0 && pages !== undefined && this.world.isCalm(vcpu) && !this.journal.isRecording) {
+    if (guestTable === 0 && pages !== undefined && this.vm.isCalm(vcpu) && !this.journal.isRecording) {
       const slot = this.slots.find(gfn);
       if (slot !== undefined && (slot.isSmall || slot.logged)) {
-        const memo = this.memoOf(slot, kind);
-        const known = pages.replay(memo, this.world.root(vcpu).id, gfn, vcpu);
+        const outcomes = this.outcomesOf(slot, kind);
+        const known = pages.replay(outcomes, this.vm.root(vcpu).id, gfn, vcpu);
         if (known === DONE) return;
         if (known === UNKNOWN) {
-          this.learn(pages, memo, vcpu, slot, gfn, kind);
+          this.learn(pages, outcomes, vcpu, slot, gfn, kind);
           return;
         }
       }
@@ -123,15 +124,15 @@ export class TdpFaultPath {
   }
 
   /** Memory of accesses of a kind, while the slot is logged or while it is not. */
-  private memoOf(slot: Memslot, kind: number): PageMemo {
+  private outcomesOf(slot: Memslot, kind: number): PageOutcomes {
     const at = slot.index * MEMOS_PER_SLOT + kind + (slot.logged ? MEMOS_PER_SLOT / 2 : 0);
-    const { memos } = this;
-    while (memos.length <= at) memos.push(undefined);
-    return memos[at] ?? (memos[at] = new PageMemo());
+    const { pageOutcomes } = this;
+    while (pageOutcomes.length <= at) pageOutcomes.push(undefined);
+    return pageOutcomes[at] ?? (pageOutcomes[at] = new PageOutcomes());
   }
 
   private step(vcpu: number, gfn: number, kind: number, guestTable: number): void {
-    const walk = this.mmu.hardwareWalk(this.world.root(vcpu), gfn, kind);
+    const walk = this.mmu.hardwareWalk(this.vm.root(vcpu), gfn, kind);
     if (walk !== HIT) this.fault(vcpu, gfn, kind, guestTable, walk);
   }
 
@@ -139,16 +140,16 @@ export class TdpFaultPath {
    * Runs an access and remembers what it did. Beside entry, host page and dirty bit it may depend on nothing but the slot: on its limits for huge pages only
    * where the host has some and the slot is not logged, and such pages are not asked for here.
    */
-  private learn(pages: PageReplayer, memo: PageMemo, vcpu: number, slot: Memslot, gfn: number, kind: number): void {
-    const root = this.world.root(vcpu);
+  private learn(pages: PageCache, outcomes: PageOutcomes, vcpu: number, slot: Memslot, gfn: number, kind: number): void {
+    const root = this.vm.root(vcpu);
     const seq = this.slots.invalidations.ended;
-    const host = this.slots.hostPlane.get(gfn);
+    const host = this.slots.hostStates.get(gfn);
     pages.observe(root.id, gfn);
     this.hostAsked = false;
     this.journal.open(gfn);
     this.step(vcpu, gfn, kind, 0);
-    const plain = this.journal.closePlain() && !this.slots.invalidations.mustRetry(seq) && (slot.isSmall || this.slots.hostPlane.get(gfn) === host);
-    pages.remember(memo, root.id, gfn, (this.hostAsked ? AskedPlane.First : 0) | (slot.logged ? AskedPlane.Second : 0), plain);
+    const plain = this.journal.closePlain() && !this.slots.invalidations.mustRetry(seq) && (slot.isSmall || this.slots.hostStates.get(gfn) === host);
+    pages.remember(outcomes, root.id, gfn, (this.hostAsked ? AskedMap.First : 0) | (slot.logged ? AskedMap.Second : 0), plain);
   }
 
   private fault(vcpu: number, gfn: number, kind: number, guestTable: number, firstWalk: number): void {
@@ -157,15 +158,15 @@ export class TdpFaultPath {
     while (walk !== HIT) {
       if (walk !== NOT_PRESENT && walk !== DENIED) return this.endWalk(walk, gfn);
       if (++faults > MAX_FAULTS_PER_ACCESS) throw livelock(gfn, 1, this.describe(vcpu, gfn, kind));
-      const root = this.world.root(vcpu);
+      const root = this.vm.root(vcpu);
       const slot = this.slots.find(gfn);
       if (!(this.leave(kind, walk === DENIED, guestTable) && this.fixFast(root, slot, gfn, kind))) {
         const seq = this.slots.invalidations.ended;
         const host = slot === undefined ? 0 : this.resolveHost(slot, gfn, kind);
         if (!this.slots.invalidations.mustRetry(seq) && this.mapPage(root, slot, gfn, kind, host) === ACCESS_DONE) return;
       }
-      this.world.reenter(vcpu);
-      walk = this.mmu.hardwareWalk(this.world.root(vcpu), gfn, kind);
+      this.vm.reenter(vcpu);
+      walk = this.mmu.hardwareWalk(this.vm.root(vcpu), gfn, kind);
     }
   }
 
@@ -191,7 +192,7 @@ export class TdpFaultPath {
       case Stage.Map:
         return this.map(vcpu);
       default:
-        this.world.reenter(vcpu);
+        this.vm.reenter(vcpu);
         return this.execute(vcpu);
     }
   }
@@ -199,7 +200,7 @@ export class TdpFaultPath {
   /** The guest executes the access (again). */
   private execute(vcpu: number): number {
     const gfn = this.gfn[vcpu];
-    const walk = this.mmu.hardwareWalk(this.world.root(vcpu), gfn, this.kind[vcpu]);
+    const walk = this.mmu.hardwareWalk(this.vm.root(vcpu), gfn, this.kind[vcpu]);
     if (walk === HIT) return ACCESS_DONE;
     if (walk !== NOT_PRESENT && walk !== DENIED) {
       this.endWalk(walk, gfn);
@@ -215,7 +216,7 @@ export class TdpFaultPath {
       // A known MMIO frame: the exit goes straight to emulation.
       this.journal.exit();
       this.add(Ev.exit);
-    } else if (this.world.pmlActive) {
+    } else if (this.vm.pmlActive) {
       this.add(Ev.pmlEntry);
       this.journal.pmlEntry();
       const slot = this.slots.find(gfn);
@@ -235,7 +236,7 @@ export class TdpFaultPath {
     now[EXIT] = now[EXIT] + 1;
     now[PAGE_FAULT] = now[PAGE_FAULT] + 1;
     now[PF_TAKEN] = now[PF_TAKEN] + 1;
-    if (kind === 1) now[PAGE_FAULT_WRITE] = now[PAGE_FAULT_WRITE] + 1;
+    if (kind === Write) now[PAGE_FAULT_WRITE] = now[PAGE_FAULT_WRITE] + 1;
     else if (kind === 2) this.add(Ev.pageFaultFetch);
     if (denied) now[PAGE_FAULT_PRESENT] = now[PAGE_FAULT_PRESENT] + 1;
     if (guestTable === 1) this.add(Ev.pageFaultGuestTable);
@@ -246,7 +247,7 @@ export class TdpFaultPath {
 
   private fastFault(vcpu: number): number {
     const gfn = this.gfn[vcpu];
-    return this.fixFast(this.world.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu]) ? Stage.Resume : Stage.HostPage;
+    return this.fixFast(this.vm.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu]) ? Stage.Resume : Stage.HostPage;
   }
 
   /** The lockless path. @returns whether the fault ends here */
@@ -280,10 +281,10 @@ export class TdpFaultPath {
   /** The host faults on a page, with the notifier calls that entails. @returns bits of HostPage */
   private resolveHost(slot: Memslot, gfn: number, kind: number): number {
     this.hostAsked = true;
-    const fault = this.slots.hostFault(slot, gfn, kind === 1);
+    const fault = this.slots.hostFault(slot, gfn, kind === Write);
     if (!fault.ok) return HostPage.Failed;
     if (fault.notifications.length !== 0) this.notify(slot, gfn, fault);
-    if (this.slots.hostPlane.get(gfn) !== fault.state) this.slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
+    if (this.slots.hostStates.get(gfn) !== fault.state) this.slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
     return fault.writable && !slot.spec.readonly ? HostPage.Writable : 0;
   }
 
@@ -291,14 +292,14 @@ export class TdpFaultPath {
     for (const notification of fault.notifications) {
       const span = this.mmu.geometry.pagesAt(notification.level);
       const base = gfn - (gfn % span);
-      this.world.invalidate(slot, Math.max(base, slot.spec.baseGfn), Math.min(base + span, slot.end));
+      this.vm.invalidate(slot, Math.max(base, slot.spec.baseGfn), Math.min(base + span, slot.end));
       this.slots.setHostState(slot, gfn, notification.level, notification.state);
     }
   }
 
   /** Reads the entry the map stage will exchange. */
   private walk(vcpu: number): number {
-    const entry = this.mmu.lookup(this.world.root(vcpu), this.gfn[vcpu]);
+    const entry = this.mmu.lookup(this.vm.root(vcpu), this.gfn[vcpu]);
     this.seenLevel[vcpu] = entry.level;
     this.seenKind[vcpu] = entry.kind;
     this.seenAttr[vcpu] = entry.attr;
@@ -307,7 +308,7 @@ export class TdpFaultPath {
 
   /** Whether another vCPU changed the entry since the walk. What had been taken for the exchange is given back and counted. */
   private lostExchange(vcpu: number): boolean {
-    const entry = this.mmu.lookup(this.world.root(vcpu), this.gfn[vcpu]);
+    const entry = this.mmu.lookup(this.vm.root(vcpu), this.gfn[vcpu]);
     const seenLevel = this.seenLevel[vcpu];
     const seenKind = this.seenKind[vcpu];
     if (entry.level === seenLevel && entry.kind === seenKind && entry.attr === this.seenAttr[vcpu]) return false;
@@ -329,7 +330,7 @@ export class TdpFaultPath {
     if (this.slots.invalidations.mustRetry(this.seq[vcpu])) return Stage.Resume;
     if (this.lostExchange(vcpu)) return Stage.Resume;
     const gfn = this.gfn[vcpu];
-    return this.mapPage(this.world.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu], this.host[vcpu]);
+    return this.mapPage(this.vm.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu], this.host[vcpu]);
   }
 
   /** Starts a fault that a trace shows, whatever the tables say by now. @returns its first stage */
@@ -361,7 +362,7 @@ export class TdpFaultPath {
     const kind = this.kind[vcpu];
     if (isReadonlyWrite(slot, kind)) return this.refuse();
     const goal = this.prepareMap(slot, gfn, kind, this.host[vcpu]);
-    const result = this.mmu.mapOnce(this.world.root(vcpu), gfn, goal);
+    const result = this.mmu.mapOnce(this.vm.root(vcpu), gfn, goal);
     return result === RetPf.Continue ? Stage.Map : this.endMap(result);
   }
 
@@ -371,7 +372,7 @@ export class TdpFaultPath {
     const slot = this.slots.find(gfn);
     const kind = this.kind[vcpu];
     if (this.slots.invalidations.mustRetry(this.seq[vcpu]) || isReadonlyWrite(slot, kind)) return false;
-    return this.mmu.wouldMap(this.world.root(vcpu), gfn, this.prepareMap(slot, gfn, kind, this.host[vcpu]));
+    return this.mmu.wouldMap(this.vm.root(vcpu), gfn, this.prepareMap(slot, gfn, kind, this.host[vcpu]));
   }
 
   /** @param host bits of HostPage; @returns Stage.Resume or ACCESS_DONE */
@@ -380,7 +381,7 @@ export class TdpFaultPath {
     const isRefused = this.shadowed !== undefined && host === HostPage.Writable && this.shadowed.refusesWrite(gfn);
     const goal = this.prepareMap(slot, gfn, kind, isRefused ? 0 : host);
     const result = this.mmu.map(root, gfn, goal);
-    if (isRefused && kind === 1) {
+    if (isRefused && kind === Write) {
       this.add(Ev.pfEmulate);
       this.shadowed?.emulated(gfn);
       return ACCESS_DONE;
@@ -433,7 +434,7 @@ export class TdpFaultPath {
   }
 
   private describe(vcpu: number, gfn: number, kind: number): string {
-    const entry = this.mmu.lookup(this.world.root(vcpu), gfn);
+    const entry = this.mmu.lookup(this.vm.root(vcpu), gfn);
     return `kind ${entry.kind} level ${entry.level} attr 0x${this.mmu.spte.bits(entry.attr).toString(16)} access ${kind}`;
   }
 }
@@ -445,10 +446,10 @@ export class TdpFaultPath {
  */
 export function isFastEligible(policy: Pick<FaultPolicy, 'fastForAll' | 'adBits'>, kind: number, denied: boolean): boolean {
   if (policy.fastForAll) return !(denied && kind === 2);
-  return denied ? kind === 1 : !policy.adBits;
+  return denied ? kind === Write : !policy.adBits;
 }
 
 /** A write to a read-only slot goes to user space. */
 function isReadonlyWrite(slot: Memslot | undefined, kind: number): boolean {
-  return slot !== undefined && slot.spec.readonly && kind === 1;
+  return slot !== undefined && slot.spec.readonly && kind === Write;
 }

@@ -15,6 +15,7 @@ import type { AccessPattern, GuestLayout, Memslot, Memslots, PieceRunner, Progra
 import type { VcpuStates } from '../vcpu-state';
 import type { VmJournal } from '../vm-journal';
 import type { TdpFaultPath } from './fault';
+import type { TdpFaultVm } from './fault-vm';
 import type { TdpMmu } from './tdp-mmu';
 import type { VcpuContext, VcpuContexts } from './vcpu-contexts';
 
@@ -31,14 +32,6 @@ const NO_ACCESS = -1;
 const MIN_LIFTED_TABLES = 16;
 /** Shorter runs are not worth lifting. */
 const MIN_LIFTED_PAGES = 8;
-
-/** What the accesses need to know of the VM around them. */
-export interface AccessWorld {
-  /** Whether the vCPU's dirty pages are logged by hardware now. */
-  readonly pmlActive: boolean;
-  /** Whether a nested guest has tables of its own over the same memory. */
-  readonly hasNested: boolean;
-}
 
 /** Accesses of all vCPUs of one VM. */
 export class GuestAccesses implements PieceRunner {
@@ -57,7 +50,7 @@ export class GuestAccesses implements PieceRunner {
     private readonly path: TdpFaultPath,
     private readonly journal: VmJournal,
     private readonly counters: Counters,
-    private readonly world: AccessWorld,
+    private readonly vm: TdpFaultVm,
     private readonly keys: ProgramKeys,
     private readonly tableAccess: AccessKind,
   ) {
@@ -69,8 +62,8 @@ export class GuestAccesses implements PieceRunner {
 
   /** A run of accesses, all their faults included. */
   run(vcpu: number, run: AccessRun): void {
-    eachPiece(vcpu, run, this.contexts.walker(vcpu), this.slots, this);
-    this.settlePml(vcpu);
+    eachPiece(vcpu, run, this.contexts.layout(vcpu), this.slots, this);
+    this.drainPml(vcpu);
   }
 
   piece(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): number {
@@ -86,14 +79,14 @@ export class GuestAccesses implements PieceRunner {
   /** One access, all its faults included. */
   touch(vcpu: number, vfn: number, kind: number): void {
     this.access(vcpu, vfn, kind);
-    if (this.world.pmlActive) this.settlePml(vcpu);
+    if (this.vm.pmlActive) this.drainPml(vcpu);
   }
 
   /** Starts one access that may interleave. @returns the stage to run next, or ACCESS_DONE */
   begin(vcpu: number, vfn: number, kind: number): number {
     this.pendingVfn[vcpu] = vfn;
     this.pendingKind[vcpu] = kind;
-    this.pendingLevel[vcpu] = this.contexts.walker(vcpu).space.levels;
+    this.pendingLevel[vcpu] = this.contexts.layout(vcpu).space.levels;
     return this.proceed(vcpu);
   }
 
@@ -108,20 +101,20 @@ export class GuestAccesses implements PieceRunner {
   /** One access: the table pages of the guest's walk from the top down, then the page itself. */
   private access(vcpu: number, vfn: number, kind: number): void {
     const context = this.contexts.get(vcpu);
-    const { walker, seen } = context;
-    if (walker === undefined || seen === undefined) throw this.contexts.wrongMode(vcpu);
+    const { layout, seen } = context;
+    if (layout === undefined || seen === undefined) throw this.contexts.wrongMode(vcpu);
     const block = (vfn * INVERSE_BLOCK) | 0;
-    if (block !== context.block || seen.epoch !== context.blockEpoch) this.enterBlock(vcpu, context, walker, seen, vfn, block);
+    if (block !== context.block || seen.epoch !== context.blockEpoch) this.enterBlock(vcpu, context, layout, seen, vfn, block);
     this.path.access(vcpu, vfn + context.shift, kind, 0);
   }
 
   /** Finds where a 2 MiB block of guest addresses lies, after the hardware has walked to it. It is kept where it lies in one piece. */
-  private enterBlock(vcpu: number, context: VcpuContext, walker: GuestLayout, seen: SeenTables, vfn: number, block: number): void {
-    const run = walker.find(vfn);
-    const number = walker.blockOf(run, vfn);
+  private enterBlock(vcpu: number, context: VcpuContext, layout: GuestLayout, seen: SeenTables, vfn: number, block: number): void {
+    const run = layout.find(vfn);
+    const number = layout.blockOf(run, vfn);
     let isSeen = seen.isWalkSeen(number);
     if (!isSeen) {
-      this.touchWalk(vcpu, walker, vfn, number);
+      this.touchWalk(vcpu, layout, vfn, number);
       isSeen = seen.isWalkSeen(number);
     }
     const isWhole = block * BLOCK_PAGES >= run.vfn && (block + 1) * BLOCK_PAGES <= run.end;
@@ -131,10 +124,10 @@ export class GuestAccesses implements PieceRunner {
   }
 
   /** The hardware walks through the guest's tables. */
-  private touchWalk(vcpu: number, walker: GuestLayout, vfn: number, block: number): void {
+  private touchWalk(vcpu: number, layout: GuestLayout, vfn: number, block: number): void {
     const seen = this.contexts.seen(vcpu);
     const { epoch } = seen;
-    for (let level = walker.space.levels; level >= 1; level--) this.touchTable(vcpu, level, Math.floor(vfn / SPANS[level]));
+    for (let level = layout.space.levels; level >= 1; level--) this.touchTable(vcpu, level, Math.floor(vfn / SPANS[level]));
     seen.noteWalk(block, epoch);
   }
 
@@ -149,16 +142,16 @@ export class GuestAccesses implements PieceRunner {
   }
 
   private runLifted(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
-    const walker = this.contexts.walker(vcpu);
+    const layout = this.contexts.layout(vcpu);
     const { stride } = run;
     let done = 0;
     while (done < count) {
       const vfn = run.vfn + (first + done) * stride;
       let here = count - done;
       // Table pages in between the data matter to a log that fills: then one guest table's worth of data at a time.
-      if (this.world.pmlActive && !this.tablesSettled(vcpu, walker, vfn, vfn + (here - 1) * stride))
+      if (this.vm.pmlActive && !this.areTablesStable(vcpu, layout, vfn, vfn + (here - 1) * stride))
         here = Math.min(here, Math.ceil((512 - (vfn % 512)) / stride));
-      this.touchTables(vcpu, walker, vfn, vfn + (here - 1) * stride, stride);
+      this.touchTables(vcpu, layout, vfn, vfn + (here - 1) * stride, stride);
       this.runData(vcpu, run, first + done, here, gfn + done * stride, slot);
       done += here;
     }
@@ -172,33 +165,33 @@ export class GuestAccesses implements PieceRunner {
   /** Runs accesses to frames of one slot, lifted. @param guestTable 1 when they are the hardware's to guest table pages */
   private runPattern(vcpu: number, pattern: AccessPattern, slot: Memslot, guestTable: number): void {
     const { gfn, count, stride, kind, writeEvery } = pattern;
-    const key = this.keys.of(`access/${kind}/${stride}/${writeEvery}/${slot.index}/${slot.logged}/${this.world.pmlActive}/${guestTable}`);
-    const alone = this.mmu.roots.length === 1 && !this.world.hasNested;
+    const key = this.keys.of(`access/${kind}/${stride}/${writeEvery}/${slot.index}/${slot.logged}/${this.vm.pmlActive}/${guestTable}`);
+    const alone = this.mmu.roots.length === 1 && !this.vm.hasNested;
     const program = new AccessProgram(key, this.journal, vcpu, pattern, slot, this.slots, this.path, this.mmu.spte, guestTable, alone);
     this.mmu.run(program, this.contexts.root(vcpu), gfn, gfn + (count - 1) * stride + 1);
   }
 
   /** Touches the table pages of all walks of a run, level by level. */
-  private touchTables(vcpu: number, walker: GuestLayout, vfn: number, lastVfn: number, stride: number): void {
-    for (let level = walker.space.levels; level >= 1; level--) {
+  private touchTables(vcpu: number, layout: GuestLayout, vfn: number, lastVfn: number, stride: number): void {
+    for (let level = layout.space.levels; level >= 1; level--) {
       const span = SPANS[level];
       if (stride > span) {
         for (let at = vfn; at <= lastVfn; at += stride) this.touchTable(vcpu, level, Math.floor(at / span));
       } else {
-        this.touchTableRange(vcpu, walker, level, Math.floor(vfn / span), Math.floor(lastVfn / span) + 1);
+        this.touchTableRange(vcpu, layout, level, Math.floor(vfn / span), Math.floor(lastVfn / span) + 1);
       }
     }
   }
 
   /** Touches the table pages of a level with numbers in [first, end), those of one run of frames at once. */
-  private touchTableRange(vcpu: number, walker: GuestLayout, level: number, first: number, end: number): void {
+  private touchTableRange(vcpu: number, layout: GuestLayout, level: number, first: number, end: number): void {
     const seen = this.contexts.seen(vcpu);
-    let index = walker.nextTable(level, first);
+    let index = layout.nextTable(level, first);
     while (index < end) {
-      const frame = walker.tableFrame(level, index);
+      const frame = layout.tableFrame(level, index);
       const slot = this.slots.find(frame);
       const inSlot = slot === undefined ? 1 : slot.end - frame;
-      const count = Math.min(walker.tableRunEnd(level, index), end, index + inSlot) - index;
+      const count = Math.min(layout.tableRunEnd(level, index), end, index + inSlot) - index;
       if (slot === undefined || count < MIN_LIFTED_TABLES) {
         for (let i = 0; i < count; i++) this.touchTable(vcpu, level, index + i);
       } else if (!seen.areSeen(level, index, count)) {
@@ -206,44 +199,44 @@ export class GuestAccesses implements PieceRunner {
         this.runPattern(vcpu, { gfn: frame, count, stride: 1, kind: this.tableAccess, writeEvery: 0, firstIndex: 0 }, slot, 1);
         seen.noteTables(level, index, count, epoch);
       }
-      index = walker.nextTable(level, index + count);
+      index = layout.nextTable(level, index + count);
     }
   }
 
   /** Whether no table page on the way to a range of frames has to be touched, or a touch changes nothing. */
-  private tablesSettled(vcpu: number, walker: GuestLayout, vfn: number, lastVfn: number): boolean {
+  private areTablesStable(vcpu: number, layout: GuestLayout, vfn: number, lastVfn: number): boolean {
     const seen = this.contexts.seen(vcpu);
-    for (let level = walker.space.levels; level >= 1; level--) {
+    for (let level = layout.space.levels; level >= 1; level--) {
       const span = SPANS[level];
       const end = Math.floor(lastVfn / span) + 1;
-      let index = walker.nextTable(level, Math.floor(vfn / span));
+      let index = layout.nextTable(level, Math.floor(vfn / span));
       while (index < end) {
-        const count = Math.min(walker.tableRunEnd(level, index), end) - index;
-        if (!seen.areSeen(level, index, count) && !this.framesSettled(vcpu, walker.tableFrame(level, index), count)) return false;
-        index = walker.nextTable(level, index + count);
+        const count = Math.min(layout.tableRunEnd(level, index), end) - index;
+        if (!seen.areSeen(level, index, count) && !this.areFramesStable(vcpu, layout.tableFrame(level, index), count)) return false;
+        index = layout.nextTable(level, index + count);
       }
     }
     return true;
   }
 
   /** Whether the hardware's access to each of the frames passes and leaves its entry as it is. */
-  private framesSettled(vcpu: number, gfn: number, count: number): boolean {
+  private areFramesStable(vcpu: number, gfn: number, count: number): boolean {
     const root = this.contexts.root(vcpu);
     for (let i = 0; i < count; i++) {
       const entry = this.mmu.lookup(root, gfn + i);
-      if (entry.kind !== EntryKind.Leaf || !this.mmu.spte.isSettled(entry.attr, this.tableAccess)) return false;
+      if (entry.kind !== EntryKind.Leaf || !this.mmu.spte.isStable(entry.attr, this.tableAccess)) return false;
     }
     return true;
   }
 
   /** Goes on with a begun access until a fault's stage is due. */
   private proceed(vcpu: number): number {
-    const walker = this.contexts.walker(vcpu);
+    const layout = this.contexts.layout(vcpu);
     const vfn = this.pendingVfn[vcpu];
     while (this.pendingLevel[vcpu] >= 0) {
       const level = this.pendingLevel[vcpu];
       this.pendingLevel[vcpu] = level - 1;
-      const frame = level === 0 ? walker.gfnOf(vfn) : this.contexts.seen(vcpu).firstTouch(level, Math.floor(vfn / SPANS[level]));
+      const frame = level === 0 ? layout.gfnOf(vfn) : this.contexts.seen(vcpu).firstTouch(level, Math.floor(vfn / SPANS[level]));
       if (frame < 0) continue;
       const stage = this.path.begin(vcpu, frame, level === 0 ? this.pendingKind[vcpu] : this.tableAccess, level === 0 ? 0 : 1);
       if (stage !== ACCESS_DONE) {
@@ -251,12 +244,12 @@ export class GuestAccesses implements PieceRunner {
         return stage;
       }
     }
-    this.settlePml(vcpu);
+    this.drainPml(vcpu);
     return ACCESS_DONE;
   }
 
   /** Counts the overflow exits of the vCPU's log. */
-  private settlePml(vcpu: number): void {
+  private drainPml(vcpu: number): void {
     const fulls = this.vcpus.pmlFulls[vcpu];
     if (fulls === 0) return;
     this.vcpus.pmlFulls[vcpu] = 0;

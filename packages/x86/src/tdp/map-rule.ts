@@ -8,11 +8,14 @@
  * Models: Linux arch/x86/kvm/mmu/tdp_mmu.c kvm_tdp_mmu_map(), tdp_mmu_map_handle_target_level(); mmu.c disallowed_hugepage_adjust(),
  * fast_page_fault(). Hot path.
  */
-import { Action, Effect, EntryKind, makeVerdict } from '@mmulab/api';
+import { AccessKind, Action, Effect, EntryKind, makeVerdict } from '@mmulab/api';
 import type { Entry, Rule, Verdict } from '@mmulab/api';
 import { TableBit } from '../spte';
 import type { SpteAttrs } from '../spte';
 import { RetPf, TdpAction } from './protocols';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const { Write } = AccessKind;
 
 /** Constants of one fault. */
 export class MapOp {
@@ -148,7 +151,7 @@ export class FastFaultRule implements Rule<FastOp> {
 
   private judge(at: Entry, op: FastOp): Verdict {
     if (this.spte.allows(at.attr, op.kind)) return SPURIOUS;
-    const write = op.kind === 1;
+    const write = op.kind === Write;
     const fixed = this.spte.fastFix(at.attr, write);
     if (fixed === at.attr || !this.spte.allows(fixed, op.kind)) return INVALID;
     const gains = this.spte.isWritable(fixed) && !this.spte.isWritable(at.attr);

@@ -49,7 +49,7 @@ export class WriteProtectHugeRule implements Rule<NoOp> {
   constructor(private readonly spte: SpteAttrs) {}
 
   visit(at: Entry): Verdict {
-    const attr = this.spte.writeProtectShadow(at.attr);
+    const attr = this.spte.clearMmuWritable(at.attr);
     return attr === at.attr ? KEEP : makeVerdict(TdpAction.SetPlain, attr, 0, Effect.FlushLater);
   }
 }

@@ -17,7 +17,7 @@ import { SpteReader, describeSpte } from '../spte-reader';
 import type { TdpMmu, TdpRoot } from './tdp-mmu';
 
 /** What the port needs of the VM around it. */
-export interface ReplayWorld {
+export interface ReplayedVm {
   /** A vCPU enters: requests are served, a root is loaded. Selects its counters. */
   enter(vcpu: number): void;
   /** A vCPU acts, in the guest: its counters are selected. */
@@ -46,7 +46,7 @@ export class TdpReplay implements ReplayPort {
     private readonly mmu: TdpMmu,
     private readonly slots: Memslots,
     private readonly path: TdpFaultPath,
-    private readonly world: ReplayWorld,
+    private readonly vm: ReplayedVm,
     ept: boolean,
     adBits: boolean,
   ) {
@@ -57,7 +57,7 @@ export class TdpReplay implements ReplayPort {
   }
 
   beginFault(vcpu: number, fault: ShownFault): void {
-    this.world.enter(vcpu);
+    this.vm.enter(vcpu);
     this.begun = Math.max(this.begun, vcpu + 1);
     const first = this.path.beginShown(vcpu, fault.gfn, fault.kind, fault.guestTable ? 1 : 0, fault.present);
     this.pending[vcpu] = this.path.stage(vcpu, first);
@@ -93,11 +93,11 @@ export class TdpReplay implements ReplayPort {
 
   endFault(vcpu: number): void {
     this.pending[vcpu] = NONE;
-    this.world.enter(vcpu);
+    this.vm.enter(vcpu);
   }
 
   access(vcpu: number, gfn: number, kind: AccessKind, guestTable: boolean): void {
-    this.world.act(vcpu);
+    this.vm.act(vcpu);
     this.path.access(vcpu, gfn, kind, guestTable ? 1 : 0);
   }
 
@@ -109,7 +109,7 @@ export class TdpReplay implements ReplayPort {
       page.level === 0 ? i > 0 && !present : present && level === page.level && writable === page.writable,
     );
     if (state < 0) return;
-    this.slots.hostPlane.setRange(gfn, npages, state);
+    this.slots.hostStates.setRange(gfn, npages, state);
     for (let vcpu = 0; vcpu < this.begun; vcpu++) {
       const at = this.path.faultGfn(vcpu);
       if (this.pending[vcpu] === Stage.Map && at >= gfn && at < gfn + npages) this.path.resolveAgain(vcpu);
@@ -118,7 +118,7 @@ export class TdpReplay implements ReplayPort {
 
   setLogged(gfn: number, npages: number, on: boolean): void {
     for (const slot of this.slots.all) if (slot.base < gfn + npages && slot.end > gfn) slot.logged = on;
-    this.world.logChanged();
+    this.vm.logChanged();
   }
 
   isLogged(gfn: number): boolean {
@@ -190,7 +190,7 @@ export class TdpReplay implements ReplayPort {
   }
 
   dropRoots(): void {
-    this.world.host({ op: 'zap_all' });
+    this.vm.host({ op: 'zap_all' });
   }
 
   private root(): TdpRoot | undefined {
@@ -203,7 +203,7 @@ export class TdpReplay implements ReplayPort {
       const from = Math.max(start, slot.base);
       const to = Math.min(end, slot.end);
       if (from >= to) continue;
-      if (walk === HostWalk.Unmap) this.world.invalidate(slot, from, to);
+      if (walk === HostWalk.Unmap) this.vm.invalidate(slot, from, to);
       else this.mmu.collapse(slot, from, to);
     }
   }

@@ -76,7 +76,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   },
 };
 
-describeConformance(tdpDefinition, (options, host, counters, world) => new TdpBackend(options, host, counters, world), {
+describeConformance(tdpDefinition, (options, host, counters, engines) => new TdpBackend(options, host, counters, engines), {
   controls,
   scenarios,
   mappedPages: counters => counters['pages_4k'] + 512 * counters['pages_2m'] + 512 ** 2 * counters['pages_1g'],

@@ -23,10 +23,10 @@ import type {
 } from '@mmulab/api';
 import { DirtyLog, GuestLayout, HostOps, ProgramKeys } from '@mmulab/kvm';
 import type { Aging, HostTables, Memslot, Memslots } from '@mmulab/kvm';
-import { EngineWorld, Geometry, RunList, observedWorld, tableWorld } from '@mmulab/pgtable';
+import { EngineFactory, Geometry, RunList, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { nestedSplitNeedsCache } from '../errors';
-import { planesKey } from '../content-hash';
+import { frameMapsKey } from '../content-hash';
 import { Ev } from '../events';
 import { makeMemslots } from '../x86-memslots';
 import { X86LogTables } from '../log-tables';
@@ -48,19 +48,18 @@ import { Spte, SpteAttrs } from '../spte';
 import { VcpuStates } from '../vcpu-state';
 import { VmJournal } from '../vm-journal';
 import { TdpFaultPath, tdpStages } from './fault';
-import type { FaultWorld } from './fault-world';
+import type { TdpFaultVm } from './fault-vm';
 import { GuestAccesses } from './guest-accesses';
-import type { AccessWorld } from './guest-accesses';
 import { NxRecovery } from './nx-recovery';
 import { TdpReplay } from './replay';
-import type { ReplayWorld } from './replay';
+import type { ReplayedVm } from './replay';
 import { TdpMmu } from './tdp-mmu';
 import type { TdpRoot } from './tdp-mmu';
 import { TdpRoots } from './tdp-roots';
 import { VcpuContexts } from './vcpu-contexts';
 
 @injectable()
-export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld, HostTables, ReplayWorld {
+export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedVm {
   readonly stages = tdpStages;
   pmlActive = false;
   private readonly policy: X86Policy;
@@ -90,10 +89,10 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld, HostTabl
     @inject(BackendOptions) options: OptionValues,
     @inject(HostOptions) host: OptionValues,
     @inject(CountersToken) private readonly counters: Counters,
-    @inject(EngineWorld) @optional() private readonly world: EngineWorld = tableWorld,
+    @inject(EngineFactory) @optional() private readonly engines: EngineFactory = tableEngines,
     @inject(TransitionObserver) @optional() observer?: TransitionObserver,
   ) {
-    if (observer !== undefined) this.world = observedWorld(observer);
+    if (observer !== undefined) this.engines = observedEngines(observer);
     this.policy = readPolicy(options, host);
     this.rootPolicy = readRootPolicy(options, host, this.policy);
     this.shadowPolicy = readShadowPolicy(options, this.policy);
@@ -103,16 +102,16 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld, HostTabl
     const { policy } = this;
     this.vm = vm;
     const geometry = new Geometry(512, policy.levels);
-    this.slots = makeMemslots(this.world, geometry, this.counters);
+    this.slots = makeMemslots(this.engines, geometry, this.counters);
     this.vcpus = new VcpuStates(vm.vcpus);
     this.shadowNxList = policy.nxRecovery.perMmu ? new RunList() : this.nxList;
     this.journal = new VmJournal(this.vcpus, this.nxList, this.shadowNxList);
     const spte = new SpteAttrs(policy.adBits, policy.nxHugePages);
-    this.mmu = new TdpMmu(this.world, spte, this.slots, this.counters, this.journal, policy, policy.levels);
+    this.mmu = new TdpMmu(this.engines, spte, this.slots, this.counters, this.journal, policy, policy.levels);
     this.path = new TdpFaultPath(vm.vcpus, this.mmu, this.slots, this.counters, this.journal, this, policy);
     this.createRoots(vm);
-    const walkers = guestSpaces(vm).map(space => new GuestLayout(space));
-    this.contexts = new VcpuContexts(walkers, this.cpus, this.roots, this.tdpRoots);
+    const layouts = guestSpaces(vm).map(space => new GuestLayout(space));
+    this.contexts = new VcpuContexts(layouts, this.cpus, this.roots, this.tdpRoots);
     const keys = new ProgramKeys();
     this.accesses = new GuestAccesses(
       this.vcpus,
@@ -241,9 +240,9 @@ export class TdpBackend implements MmuBackend, FaultWorld, AccessWorld, HostTabl
   stateKey(): string | undefined {
     const tables = this.mmu.contentKey();
     const pages = this.nested === undefined ? '' : shadowContentKey(this.nested.engine.mmu);
-    const planes = planesKey(this.slots);
-    if (tables === undefined || pages === undefined || planes === undefined || this.nxList.length + this.shadowNxList.length > 0) return undefined;
-    return `${this.roots.key()} ${this.recovery.key} ${planes} ${tables} ${pages}`;
+    const frameMaps = frameMapsKey(this.slots);
+    if (tables === undefined || pages === undefined || frameMaps === undefined || this.nxList.length + this.shadowNxList.length > 0) return undefined;
+    return `${this.roots.key()} ${this.recovery.key} ${frameMaps} ${tables} ${pages}`;
   }
 
   memory(): BackendMemory {

@@ -9,7 +9,7 @@
 import { Action, Effect, EntryKind, makeVerdict } from '@mmulab/api';
 import type { Counters, Entry, Rule, Verdict } from '@mmulab/api';
 import { Geometry, engineClasses } from '@mmulab/pgtable';
-import type { Engine, EngineWorld, PageReplayer, RangeOptions, RunProgram } from '@mmulab/pgtable';
+import type { Engine, EngineFactory, PageCache, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { ContentHash } from '../content-hash';
 import { Ev } from '../events';
 import type { Memslot, Memslots } from '@mmulab/kvm';
@@ -126,7 +126,7 @@ export class TdpMmu {
   private readonly rootList: TdpRoot[] = [];
 
   constructor(
-    world: EngineWorld,
+    engines: EngineFactory,
     readonly spte: SpteAttrs,
     private readonly slots: Memslots,
     private readonly counters: Counters,
@@ -139,13 +139,13 @@ export class TdpMmu {
       const slot = slots.find(gfn);
       if (slot !== undefined) slots.markDirty(slot, gfn);
     });
-    this.engine = new (engineClass(world))({
+    this.engine = new (engineClass(engines))({
       geometry: this.geometry,
       attrs: spte.table,
       protocols: tdpProtocols,
       book: this.book,
       mmOps: this.book,
-      planes: slots.planes,
+      frameMaps: slots.frameMaps,
       counters,
     });
     this.mapRule = new TdpMapRule(spte, policy);
@@ -200,8 +200,8 @@ export class TdpMmu {
   }
 
   /** Memory of single pages, if this world's engines have one. */
-  get pages(): PageReplayer | undefined {
-    return this.engine.pageMemory;
+  get pages(): PageCache | undefined {
+    return this.engine.pageCache;
   }
 
   /** All tables as a key; undefined where there are too many to be worth it. */
@@ -375,7 +375,7 @@ export class TdpMmu {
   /** Whether host mapping level and slot limits are the same all over a block of a slot. */
   private seesOneLevel(op: CollapseOp, gfn: number, npages: number): boolean {
     if (gfn < op.start || gfn + npages > op.end) return false;
-    return this.slots.hostPlane.isUniform(gfn, npages, this.slots.hostPlane.get(gfn));
+    return this.slots.hostStates.isUniform(gfn, npages, this.slots.hostStates.get(gfn));
   }
 
   private count(index: number, amount: number): void {

@@ -19,7 +19,7 @@ export class VcpuContext {
   /** Root and address space as one number. */
   key = -1;
   root: TdpRoot | undefined = undefined;
-  walker: GuestLayout | undefined = undefined;
+  layout: GuestLayout | undefined = undefined;
   seen: SeenTables | undefined = undefined;
   /** The 2 MiB block of guest addresses touched last, if none of its table pages needed a touch in epoch `blockEpoch`; else -1. */
   block = -1;
@@ -37,15 +37,15 @@ export class VcpuContexts {
   /** Per address space: the guest table pages that need no touch. Forgotten whenever a mapping of one may have gone or lost rights. */
   private readonly tableSeen: readonly SeenTables[];
 
-  /** @param walkers one per address space, then one for a guest without paging */
+  /** @param layouts one per address space, then one for a guest without paging */
   constructor(
-    private readonly walkers: readonly GuestLayout[],
+    private readonly layouts: readonly GuestLayout[],
     private readonly cpus: readonly GuestCpu[],
     private readonly roots: VcpuRoots,
     private readonly tdpRoots: TdpRoots,
   ) {
     this.contexts = cpus.map(() => new VcpuContext());
-    this.tableSeen = walkers.map(walker => new SeenTables(walker));
+    this.tableSeen = layouts.map(layout => new SeenTables(layout));
   }
 
   get(vcpu: number): VcpuContext {
@@ -63,15 +63,15 @@ export class VcpuContexts {
   }
 
   /** The page tables a vCPU walks now. */
-  walker(vcpu: number): GuestLayout {
-    const { walker } = this.get(vcpu);
-    if (walker === undefined) throw this.wrongMode(vcpu);
-    return walker;
+  layout(vcpu: number): GuestLayout {
+    const { layout } = this.get(vcpu);
+    if (layout === undefined) throw this.wrongMode(vcpu);
+    return layout;
   }
 
   /** The guest's paging mode does not fit its tables. */
   wrongMode(vcpu: number): Error {
-    const { space } = this.walkers[this.space(vcpu)];
+    const { space } = this.layouts[this.space(vcpu)];
     return badPagingMode(space.name, space.levels, this.cpus[vcpu].levels);
   }
 
@@ -103,18 +103,18 @@ export class VcpuContexts {
   /** Number of the address space a vCPU is in: the last one without paging. */
   private space(vcpu: number): number {
     const cpu = this.cpus[vcpu];
-    return cpu.paging ? cpu.space : this.walkers.length - 1;
+    return cpu.paging ? cpu.space : this.layouts.length - 1;
   }
 
   private resolve(vcpu: number, context: VcpuContext): void {
     const space = this.space(vcpu);
-    const walker = this.walkers[space];
+    const layout = this.layouts[space];
     const root = this.roots.cache(vcpu, 'main').current;
     context.epoch = this.epoch;
     context.block = -1;
-    context.key = root * this.walkers.length + space;
+    context.key = root * this.layouts.length + space;
     context.root = root === INVALID_ROOT ? undefined : this.tdpRoots.get(root);
     context.seen = this.tableSeen[space];
-    context.walker = walker.space.levels === this.cpus[vcpu].levels ? walker : undefined;
+    context.layout = layout.space.levels === this.cpus[vcpu].levels ? layout : undefined;
   }
 }

@@ -5,8 +5,8 @@
  */
 
 /** What a block's operation amounts to. */
-export interface MemoEntry {
-  /** New word of each plane's block. */
+export interface BlockResult {
+  /** New word of each frame map's block. */
   readonly words: Int32Array;
   /** Counters that changed, and by how much. */
   readonly events: Int32Array;
@@ -16,27 +16,27 @@ export interface MemoEntry {
 }
 
 /** Fixed-length integer keys to entries. */
-export class Memo {
+export class BlockCache {
   private keys: Int32Array;
-  private entries: (MemoEntry | undefined)[];
+  private entries: (BlockResult | undefined)[];
   private capacity = 256;
   private used = 0;
 
   /** @param keyLength integers per key */
   constructor(private readonly keyLength: number) {
     this.keys = new Int32Array(this.capacity * keyLength);
-    this.entries = new Array<MemoEntry | undefined>(this.capacity);
+    this.entries = new Array<BlockResult | undefined>(this.capacity);
   }
 
   get size(): number {
     return this.used;
   }
 
-  get(key: Int32Array): MemoEntry | undefined {
+  get(key: Int32Array): BlockResult | undefined {
     return this.entries[this.place(key)];
   }
 
-  set(key: Int32Array, entry: MemoEntry): void {
+  set(key: Int32Array, entry: BlockResult): void {
     if (this.used * 2 >= this.capacity) this.grow();
     const at = this.place(key);
     if (this.entries[at] === undefined) {
@@ -47,7 +47,7 @@ export class Memo {
   }
 
   /** Calls `visit` with every key and entry, then forgets them all. */
-  drain(visit: (key: Int32Array, entry: MemoEntry) => void): void {
+  drain(visit: (key: Int32Array, entry: BlockResult) => void): void {
     for (let at = 0; at < this.capacity; at++) {
       const entry = this.entries[at];
       if (entry !== undefined) visit(this.keys.subarray(at * this.keyLength, (at + 1) * this.keyLength), entry);
@@ -76,7 +76,7 @@ export class Memo {
     const old = this.capacity;
     this.capacity *= 2;
     this.keys = new Int32Array(this.capacity * this.keyLength);
-    this.entries = new Array<MemoEntry | undefined>(this.capacity);
+    this.entries = new Array<BlockResult | undefined>(this.capacity);
     for (let at = 0; at < old; at++) {
       const entry = entries[at];
       if (entry === undefined) continue;

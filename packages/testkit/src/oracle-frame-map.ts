@@ -1,10 +1,10 @@
 /**
- * The oracle's page plane: a plain map from frame to value, every question answered frame by frame.
+ * The oracle's frame map: a plain map from frame to value, every question answered frame by frame.
  */
-import type { Geometry, Plane } from '@mmulab/pgtable';
+import type { Geometry, FrameMap } from '@mmulab/pgtable';
 
 /** One value of 0 to 255 per frame; frames that are not in the map hold 0. */
-export class OraclePlane implements Plane {
+export class OracleFrameMap implements FrameMap {
   private readonly values = new Map<number, number>();
 
   /** @param geometry decides how wide the block of a level is */
@@ -39,7 +39,7 @@ export class OraclePlane implements Plane {
     return count;
   }
 
-  copyRange(from: Plane, gfn: number, npages: number): void {
+  copyRange(from: FrameMap, gfn: number, npages: number): void {
     for (let at = gfn; at < gfn + npages; at++) this.set(at, from.get(at));
   }
 }

@@ -6,34 +6,34 @@ import type { Memslots } from '@mmulab/kvm';
 import { hasGptes } from '../roots/role';
 import type { VmJournal } from '../vm-journal';
 import { GuestMemory } from './guest-memory';
-import { ShadowMap } from './shadow-map';
+import { ShadowMapper } from './shadow-mapper';
 import { ShadowMmu } from './shadow-mmu';
 import type { ShadowVm } from './shadow-mmu';
 import type { ShadowPolicy } from './shadow-policy';
 import { NO_PAGE } from './shadow-page';
 import { ShadowRoots } from './shadow-roots';
-import { ShadowTables } from './shadow-tables';
+import { RmapOps } from './rmap-ops';
 import { ShadowSync } from './sync';
 import { WriteTrack } from './write-track';
 
 /** One VM's legacy MMU. */
-export class ShadowEngine {
+export class LegacyMmu {
   readonly track = new WriteTrack();
   readonly memory = new GuestMemory();
   readonly mmu: ShadowMmu;
-  readonly map: ShadowMap;
+  readonly map: ShadowMapper;
   readonly sync: ShadowSync;
   readonly roots: ShadowRoots;
-  readonly tables: ShadowTables;
+  readonly tables: RmapOps;
 
-  constructor(policy: ShadowPolicy, slots: Memslots, counters: Counters, journal: VmJournal, vm: VmLayout, world: ShadowVm) {
-    this.mmu = new ShadowMmu(policy, slots, counters, journal, this.track, this.memory, world);
-    this.map = new ShadowMap(this.mmu);
+  constructor(policy: ShadowPolicy, slots: Memslots, counters: Counters, journal: VmJournal, layout: VmLayout, vm: ShadowVm) {
+    this.mmu = new ShadowMmu(policy, slots, counters, journal, this.track, this.memory, vm);
+    this.map = new ShadowMapper(this.mmu);
     this.sync = new ShadowSync(this.mmu, this.map);
     this.map.syncLinked = page => this.sync.syncChildren(page, this.mmu.pages.role[page]);
-    const spaces = new Map<number, GuestTables>(vm.spaces.map(space => [space.root, space]));
+    const spaces = new Map<number, GuestTables>(layout.spaces.map(space => [space.root, space]));
     this.roots = new ShadowRoots(this.mmu, this.sync, root => spaces.get(root));
-    this.tables = new ShadowTables(this.mmu);
+    this.tables = new RmapOps(this.mmu);
   }
 
   /** Bytes of tables a real machine would hold: a page each, and another for the translations of a page that shadows a guest table. */

@@ -1,6 +1,6 @@
 /**
- * Where the slots of radix trees lie: how a uniform slot is expanded into an owned table when one of its entries is to differ, and how a table whose entries are
- * equal again folds back into its parent's slot. The position of the cursor is kept here, because a fold may take its table away. Hot path.
+ * Where the words of radix trees lie: how a uniform word is expanded into an owned table when one of its entries is to differ, and how a table whose entries are
+ * equal again folds back into its parent's entry. The position of the cursor is kept here, because a fold may take its table away. Hot path.
  */
 import { InvariantError } from '@mmulab/api';
 import type { AttrTable } from './attr-table';
@@ -8,43 +8,43 @@ import type { Geometry } from './geometry';
 import type { LeafTables } from './leaf-table';
 import type { NodeArena } from './node-arena';
 import {
-  EMPTY_SLOT,
+  EMPTY_WORD,
   INDEX_MASK,
   KIND_MASK,
   LEAF_TABLE,
   NODE,
   UNIFORM,
-  childSlot,
-  foldSlot,
-  slotAttr,
-  slotMapLevel,
-  slotTableAttr,
-  uniformSlot,
-} from './slot';
+  childWord,
+  foldWord,
+  wordAttr,
+  wordMapLevel,
+  wordTableAttr,
+  uniformWord,
+} from './word';
 import { WordStore } from './word-store';
 
 /** Level-2 tables a tree remembers by their place: enough for a machine of some TiB whose vCPUs take turns. */
 export const CACHE_SIZE = 4096;
 
 /** Slots of the trees over one arena. */
-export class SlotTree {
+export class WordTree {
   /** The arenas, and what words over them stand for. */
   readonly words: WordStore;
   readonly nodes: NodeArena;
   readonly leaves: LeafTables;
   /** A frame of the entry the cursor is on: the one `locate` was asked for. */
   at = 0;
-  /** Position of the slot that holds the cursor's entry: its own, or that of the uniform slot or leaf table it lies in. */
+  /** Position of the word the cursor's entry is in: its own, or the uniform word or leaf table it lies in. */
   protected pos = 0;
-  /** Level of that slot. */
-  protected slotLevel = 0;
+  /** Level of that word. */
+  protected wordLevel = 0;
   protected low = 0;
   protected high = 0;
   /** Root of the entry, and whether the cursor still is where `locate` put it: nothing but `writeAttr` has happened since. */
   protected root = -1;
   protected inPlace = false;
   // Nodes of level-2 entries found lately, by the upper bits of the frame number.
-  // Each as four words: those bits, the root, the position of the node's first slot, nothing.
+  // Each as four words: those bits, the root, the position of the node's first word, nothing.
   protected readonly cache = new Int32Array(CACHE_SIZE * 4).fill(-1);
   protected isCacheEmpty = true;
   // What the geometry says, as small integers of this object's own.
@@ -67,14 +67,14 @@ export class SlotTree {
   }
 
   /** A new root whose entries are all `word`. */
-  createRoot(word: number = EMPTY_SLOT): number {
+  createRoot(word: number = EMPTY_WORD): number {
     return this.nodes.allocRoot(this.geometry.rootTables, word, this.geometry.levels);
   }
 
   /** Gives a root's storage back, with all it owns. */
   freeRoot(root: number): void {
     const first = root * this.geometry.entries;
-    for (let pos = first; pos < first + this.geometry.entries * this.geometry.rootTables; pos++) this.releaseWord(this.nodes.slots[pos]);
+    for (let pos = first; pos < first + this.geometry.entries * this.geometry.rootTables; pos++) this.releaseWord(this.nodes.words[pos]);
     for (let i = 0; i < this.geometry.rootTables; i++) this.nodes.free(root + i);
     this.forgetCache();
     this.inPlace = false;
@@ -88,7 +88,7 @@ export class SlotTree {
     const at = (high & (CACHE_SIZE - 1)) << 2;
     const cache = this.cache;
     if (cache[at] !== high || cache[at + 1] !== root) return -1;
-    const word = this.nodes.slots[cache[at + 2] + (low >> this.bits)];
+    const word = this.nodes.words[cache[at + 2] + (low >> this.bits)];
     return (word & KIND_MASK) === LEAF_TABLE ? word & INDEX_MASK : -1;
   }
 
@@ -97,30 +97,30 @@ export class SlotTree {
     this.inPlace = false;
   }
 
-  /** Replaces the word of a slot; what the old word owned is given back. A word that owns a node brings it along. */
+  /** Replaces a word; what the old word owned is given back. A word that owns a node brings it along. */
   replace(pos: number, word: number): void {
     this.inPlace = false;
     this.swap(pos, word);
   }
 
   protected swap(pos: number, word: number): void {
-    const old = this.nodes.slots[pos];
+    const old = this.nodes.words[pos];
     if (old === word) return;
     if ((word & KIND_MASK) === NODE) this.nodes.parent[word & INDEX_MASK] = pos;
     this.store(pos, word);
     if ((old & KIND_MASK) === NODE || (old & KIND_MASK) === LEAF_TABLE) this.releaseWord(old);
   }
 
-  /** Replaces every attribute of the leaf table at a level-2 slot by `map[attr]`. */
+  /** Replaces every attribute of the leaf table at a level-2 word by `map[attr]`. */
   mapLeaves(pos: number, map: Uint8Array): void {
     this.inPlace = false;
-    const word = this.nodes.slots[pos];
+    const word = this.nodes.words[pos];
     const record = this.leaves.own(word & INDEX_MASK);
     if (record !== (word & INDEX_MASK)) this.store(pos, LEAF_TABLE | record);
     if (this.leaves.mapAttrs(record, map)) this.foldLeafTable(pos, record);
   }
 
-  /** Makes the table below a slot of level 3 or above an owned node that does not fold until `unpin`. @returns the node */
+  /** Makes the table below a word of level 3 or above an owned node that does not fold until `unpin`. @returns the node */
   pinTable(pos: number, level: number): number {
     this.inPlace = false;
     const node = this.expand(pos, level);
@@ -132,7 +132,7 @@ export class SlotTree {
   unpin(node: number): void {
     this.inPlace = false;
     this.nodes.pins[node] = this.nodes.pins[node] - 1;
-    if (this.nodes.pins[node] === 0 && this.nodes.differing[node] === 0) this.fold(node, this.nodes.slots[node * this.geometry.entries]);
+    if (this.nodes.pins[node] === 0 && this.nodes.differing[node] === 0) this.fold(node, this.nodes.words[node * this.geometry.entries]);
   }
 
   /** Gives back all storage a word owns. */
@@ -140,14 +140,14 @@ export class SlotTree {
     if (this.words.release(word)) this.forgetCache();
   }
 
-  /** Makes the cursor's entry addressable: expands the uniform slot it lies in down to `level`. */
+  /** Makes the cursor's entry addressable: expands the uniform word it lies in down to `level`. */
   protected materialise(level: number): void {
-    while (this.slotLevel > Math.max(level, 2)) {
-      const node = this.expand(this.pos, this.slotLevel);
-      this.slotLevel--;
-      this.pos = this.childPos(node, this.slotLevel);
+    while (this.wordLevel > Math.max(level, 2)) {
+      const node = this.expand(this.pos, this.wordLevel);
+      this.wordLevel--;
+      this.pos = this.childPos(node, this.wordLevel);
     }
-    if (level === 1 && (this.nodes.slots[this.pos] & KIND_MASK) === UNIFORM) this.expandLeaf(this.pos);
+    if (level === 1 && (this.nodes.words[this.pos] & KIND_MASK) === UNIFORM) this.expandLeaf(this.pos);
   }
 
   protected childPos(node: number, level: number): number {
@@ -158,23 +158,23 @@ export class SlotTree {
 
   /** Replaces a virtual table by an owned node. @returns the node */
   protected expand(pos: number, level: number): number {
-    const word = this.nodes.slots[pos];
+    const word = this.nodes.words[pos];
     if ((word & KIND_MASK) === NODE) return word & INDEX_MASK;
-    if ((word & KIND_MASK) !== UNIFORM || slotMapLevel(word) >= level || level < 3) {
+    if ((word & KIND_MASK) !== UNIFORM || wordMapLevel(word) >= level || level < 3) {
       throw new InvariantError('TREE_EXPAND', 'only a virtual table can be expanded', this.at, level, word.toString(16));
     }
-    const node = this.nodes.alloc(childSlot(word, level), level - 1, slotTableAttr(word), pos);
+    const node = this.nodes.alloc(childWord(word, level), level - 1, wordTableAttr(word), pos);
     this.nodes.set(pos, NODE | node);
     return node;
   }
 
   protected expandLeaf(pos: number): void {
-    const word = this.nodes.slots[pos];
-    this.nodes.set(pos, LEAF_TABLE | this.leaves.alloc(slotAttr(word), slotTableAttr(word)));
+    const word = this.nodes.words[pos];
+    this.nodes.set(pos, LEAF_TABLE | this.leaves.alloc(wordAttr(word), wordTableAttr(word)));
   }
 
   protected foldLeafTable(pos: number, record: number): void {
-    const word = uniformSlot(1, this.leaves.uniformAttr(record), this.leaves.tableAttr(record));
+    const word = uniformWord(1, this.leaves.uniformAttr(record), this.leaves.tableAttr(record));
     this.leaves.release(record);
     this.store(pos, word);
   }
@@ -184,19 +184,19 @@ export class SlotTree {
     if (this.nodes.set(pos, word)) this.fold(Math.floor(pos / this.geometry.entries), word);
   }
 
-  /** Folds a node whose entries are all `word` into its parent's slot, where a uniform slot can say so. */
+  /** Folds a node whose entries are all `word` into its parent's entry, where a uniform word can say so. */
   protected fold(node: number, word: number): void {
     const g = this.geometry;
     const parentPos = this.nodes.parent[node];
     if (parentPos < 0 || this.nodes.pins[node] !== 0) return;
     const level = this.nodes.level[node];
-    const folded = foldSlot(word, level + 1, this.nodes.tableAttr[node]);
+    const folded = foldWord(word, level + 1, this.nodes.tableAttr[node]);
     if (folded === -1) return;
     this.nodes.free(node);
     this.forgetCache();
     if (this.pos >= node * g.entries && this.pos < (node + 1) * g.entries) {
       this.pos = parentPos;
-      this.slotLevel = level + 1;
+      this.wordLevel = level + 1;
     }
     this.store(parentPos, folded);
   }

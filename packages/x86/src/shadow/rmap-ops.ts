@@ -23,7 +23,7 @@ const MAX_LEAF_LEVEL = 3;
 type LeafChange = (entry: number, page: number) => number;
 
 /** Host operations on one VM's shadow pages. */
-export class ShadowTables {
+export class RmapOps {
   /** Flushes as the TDP MMU's bookkeeper has them. */
   readonly book = { flush: (count: number): void => this.flush(count) };
   private readonly splitter: NestedSplit;

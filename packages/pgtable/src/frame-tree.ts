@@ -1,23 +1,23 @@
 /**
- * Page planes: one small value per guest frame, in the same storage as page tables.
+ * Frame maps: one small value per guest frame, in the same storage as page tables.
  *
- * Host page states and dirty bitmaps are planes. A plane has a value everywhere (0 at first), folds like a table, and gives words of whole
- * blocks that compare by content, so that operations lift over page tables and planes together. Hot path.
+ * Host page states and dirty bitmaps are frame maps. A frame map has a value everywhere (0 at first), folds like a table, and gives words of whole
+ * blocks that compare by content, so that operations lift over page tables and frame maps together. Hot path.
  */
 import { AttrTable } from './attr-table';
 import type { Geometry } from './geometry';
-import type { Plane } from './plane';
-import { INDEX_MASK, KIND_MASK, LEAF_TABLE, UNIFORM, slotAttr, uniformSlot } from './slot';
+import type { FrameMap } from './frame-map';
+import { INDEX_MASK, KIND_MASK, LEAF_TABLE, UNIFORM, wordAttr, uniformWord } from './word';
 import { TableTree } from './table-tree';
 
 /** One value of 0 to 255 per frame. */
-export class PagePlane implements Plane {
+export class FrameTree implements FrameMap {
   readonly tree: TableTree;
   readonly root: number;
 
   constructor(readonly geometry: Geometry) {
     this.tree = new TableTree(geometry, new AttrTable());
-    this.root = this.tree.createRoot(uniformSlot(1, 0, 0));
+    this.root = this.tree.createRoot(uniformWord(1, 0, 0));
   }
 
   get(gfn: number): number {
@@ -38,7 +38,7 @@ export class PagePlane implements Plane {
       let level = 1;
       while (level < this.geometry.levels && at % this.geometry.pagesAt(level + 1) === 0 && at + this.geometry.pagesAt(level + 1) <= end) level++;
       if (level === 1) this.set(at, value);
-      else this.tree.setWordAt(this.root, level, at, uniformSlot(1, value, 0));
+      else this.tree.setWordAt(this.root, level, at, uniformWord(1, value, 0));
       at += this.geometry.pagesAt(level);
     }
   }
@@ -47,7 +47,7 @@ export class PagePlane implements Plane {
   uniformValue(level: number, gfn: number): number {
     if (level === 1) return this.get(gfn);
     const word = this.tree.wordAt(this.root, level, gfn);
-    return (word & KIND_MASK) === UNIFORM ? slotAttr(word) : -1;
+    return (word & KIND_MASK) === UNIFORM ? wordAttr(word) : -1;
   }
 
   /** Whether every frame of a range has the value. */
@@ -92,9 +92,9 @@ export class PagePlane implements Plane {
     return count;
   }
 
-  /** Makes this plane equal to another of the same geometry over a range: whole blocks by their words, the rest page by page. */
-  copyRange(source: Plane, gfn: number, npages: number): void {
-    const from = source as PagePlane;
+  /** Makes this map equal to another of the same geometry over a range: whole blocks by their words, the rest page by page. */
+  copyRange(source: FrameMap, gfn: number, npages: number): void {
+    const from = source as FrameTree;
     const copies = new Map<number, number>();
     const top = this.geometry.pagesAt(this.geometry.levels);
     const end = gfn + npages;
@@ -102,8 +102,8 @@ export class PagePlane implements Plane {
     for (const copy of copies.values()) this.tree.leaves.release(copy);
   }
 
-  /** @param copies records of this plane by the record of `from` they copy: equal blocks share one */
-  private copyBlock(from: PagePlane, level: number, base: number, start: number, end: number, copies: Map<number, number>): void {
+  /** @param copies records of this map by the record of `from` they copy: equal blocks share one */
+  private copyBlock(from: FrameTree, level: number, base: number, start: number, end: number, copies: Map<number, number>): void {
     const span = this.geometry.pagesAt(level);
     if (base >= end || base + span <= start) return;
     if (level === 1) {
@@ -127,8 +127,8 @@ export class PagePlane implements Plane {
     for (let at = first; at < Math.min(end, base + span); at += part) this.copyBlock(from, level - 1, at, start, end, copies);
   }
 
-  /** A reference to this plane's copy of another plane's record. */
-  private copyRecord(from: PagePlane, record: number, copies: Map<number, number>): number {
+  /** A reference to this map's copy of another map's record. */
+  private copyRecord(from: FrameTree, record: number, copies: Map<number, number>): number {
     let copy = copies.get(record);
     if (copy === undefined) {
       copy = this.tree.leaves.copyOf(from.tree.leaves, record);

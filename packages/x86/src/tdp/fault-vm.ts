@@ -1,21 +1,17 @@
 /**
  * What surrounds the TDP fault path: the VM it asks, the frames it must not map as it likes, and its policy.
  */
-import type { Memslot } from '@mmulab/kvm';
+import type { X86Vm } from '../x86-vm';
 import type { TdpRoot } from './tdp-mmu';
 
-/** What the fault path needs of the VM around it. */
-export interface FaultWorld {
+/** What the TDP MMU's paths ask of the VM around them. */
+export interface TdpFaultVm extends X86Vm {
   /** Root of a vCPU; it is loaded while the vCPU is in the guest. */
   root(vcpu: number): TdpRoot;
-  /** The host takes pages away (MMU notifier). */
-  invalidate(slot: Memslot, start: number, end: number): void;
-  /** Serves the vCPU's requests before it enters again. */
-  reenter(vcpu: number): void;
   /** Whether the vCPU has nothing to serve, and no pages logged by hardware. */
   isCalm(vcpu: number): boolean;
-  /** Whether the vCPU's dirty pages are logged by hardware now. */
-  readonly pmlActive: boolean;
+  /** Whether a nested guest has tables of its own over the same memory. */
+  readonly hasNested: boolean;
 }
 
 /** Frames of the VM that hold tables its shadow pages stand for. */

@@ -46,7 +46,7 @@ export class ShadowFault {
 }
 
 /** Maps frames in a VM's shadow pages. */
-export class ShadowMap {
+export class ShadowMapper {
   /** Asked before a writable mapping of a frame is built; see sync.ts. */
   tryToUnsync: (gfn: number, canUnsync: boolean, prefetch: boolean) => boolean = () => false;
   /** Asked to bring a newly linked page's children in line; see sync.ts. */

@@ -1,32 +1,32 @@
 /**
- * Memory of what an access does to one page.
+ * What an access does to one page, remembered.
  *
- * Most accesses of a run page by page find a page in one of a few situations: what its entry holds, and what a plane (host pages, or the dirty bitmap) says
- * of it. What a situation leads to (new entry, new value of the plane, events) is found by running the step engine once, and brought about again
- * wherever the situation is met. The memory is asked only for entries of owned tables of two attributes that stay such: whatever makes, folds or shares a
- * table, and whatever depends on both planes at once, is left to the step engine.
+ * Most accesses of a run page by page find a page in one of a few situations: what its entry holds, and what a frame map (host pages, or the dirty bitmap) says
+ * of it. What a situation leads to (new entry, new value of the frame map, events) is found by running the step engine once, and brought about again
+ * wherever the situation is met. The cache is asked only for entries of owned tables of two attributes that stay such: whatever makes, folds or shares a
+ * table, and whatever depends on both frame maps at once, is left to the step engine.
  *
- * The caller answers for the rest: that the outcome depends on nothing else but the constants a memo stands for, and that nothing was done but
+ * The caller answers for the rest: that the outcome depends on nothing else but the constants the outcomes stand for, and that nothing was done but
  * what is remembered here. Hot path.
  */
 import type { Counters } from '@mmulab/api';
 import { NOT_PLAIN as NOT_PLAIN_BITS } from './leaf-table';
-import type { PagePlane } from './page-plane';
+import type { FrameTree } from './frame-tree';
 import type { TableTree } from './table-tree';
 
-/** How asking the memory ended: not asked, because the page is not in an owned plain table; brought about; not known yet. */
-export const PageMemory = { Elsewhere: 0, Done: 1, Unknown: 2 } as const;
+/** How asking the cache ended: not asked, because the page is not in an owned plain table; brought about; not known yet. */
+export const PageAnswer = { Elsewhere: 0, Done: 1, Unknown: 2 } as const;
 
-/** Which planes an outcome depends on, as bits. */
-export const AskedPlane = { First: 2, Second: 4 } as const;
+/** Which frame maps an outcome depends on, as bits. */
+export const AskedMap = { First: 2, Second: 4 } as const;
 
 // Bound here, so that they are constants of this module's code.
-const { Elsewhere: ELSEWHERE, Done: DONE, Unknown: UNKNOWN } = PageMemory;
-const { First: FIRST, Second: SECOND } = AskedPlane;
+const { Elsewhere: ELSEWHERE, Done: DONE, Unknown: UNKNOWN } = PageAnswer;
+const { First: FIRST, Second: SECOND } = AskedMap;
 const NOT_PLAIN: number = NOT_PLAIN_BITS;
 const KNOWN = 1;
 const NEVER = -1;
-/** Values of a plane that are remembered lie below this one. */
+/** Values of a frame map that are remembered lie below this one. */
 const PLANE_VALUES = 64;
 const MAX_OUTCOMES = 64;
 const MAX_EVENTS = 32;
@@ -34,12 +34,12 @@ const NEW_ENTRY = 1 << 16;
 const NEW_VALUE = 1 << 17;
 
 /** Outcomes of one kind of access under one set of constants, by situation. */
-export class PageMemo {
-  /** By attribute of the entry: 0 not known, else KNOWN and the planes asked. */
+export class PageOutcomes {
+  /** By attribute of the entry: 0 not known, else KNOWN and the frame maps asked. */
   readonly asked = new Uint8Array(256);
-  /** Outcome by attribute and, from bit 8 on, value of the plane; 0 not known, NEVER not to be remembered. */
-  readonly outcomes = new Int8Array(256 * PLANE_VALUES);
-  /** By outcome: attribute of the entry after it (bits 0-7), value of the plane (8-15), and which of them are new. */
+  /** Outcome by attribute and, from bit 8 on, value of the frame map; 0 not known, NEVER not to be remembered. */
+  readonly bySituation = new Int8Array(256 * PLANE_VALUES);
+  /** By outcome: attribute of the entry after it (bits 0-7), value of the frame map (8-15), and which of them are new. */
   readonly results = new Int32Array(MAX_OUTCOMES);
   /** Events of outcome n: from n * MAX_EVENTS to `eventsEnd`, each as often as it happened. */
   readonly events = new Int32Array(MAX_OUTCOMES * MAX_EVENTS);
@@ -49,8 +49,8 @@ export class PageMemo {
   held = new Float64Array(0);
 }
 
-/** Asks and fills memos of one engine's pages. */
-export class PageReplayer {
+/** Asks and fills the outcomes of one engine's pages. */
+export class PageCache {
   // Shape of the tables, as small integers of this object's own.
   private readonly split: number;
   private readonly inverseSplit: number;
@@ -65,16 +65,16 @@ export class PageReplayer {
   private firstValue = 0;
   private secondValue = 0;
   private before = new Float64Array(0);
-  /** Memos that hold counts back; none where counters do not call for them. */
-  private readonly holding: PageMemo[] = [];
+  /** Outcomes that hold counts back; none where counters do not call for them. */
+  private readonly holding: PageOutcomes[] = [];
   private readonly mayHold: boolean;
   private isHolding = false;
 
-  /** @param first and `second`: the planes an outcome may depend on */
+  /** @param first and `second`: the frame maps an outcome may depend on */
   constructor(
     private readonly tree: TableTree,
-    private readonly first: PagePlane,
-    private readonly second: PagePlane,
+    private readonly first: FrameTree,
+    private readonly second: FrameTree,
     private readonly counters: Counters,
   ) {
     const { split, inverseSplit, mask } = tree.geometry;
@@ -87,23 +87,23 @@ export class PageReplayer {
     this.firstRoot = first.root;
     this.secondRoot = second.root;
     this.mayHold = counters.holdBack !== undefined;
-    counters.holdBack?.(() => this.settle());
+    counters.holdBack?.(() => this.flushCounts());
   }
 
   /** Counts what was held back. Called before counters are read, and before anything else counts by difference. */
-  settle(): void {
+  flushCounts(): void {
     if (!this.isHolding) return;
     this.isHolding = false;
     const { counters } = this;
     const { now } = counters;
-    for (const memo of this.holding) {
-      const { held } = memo;
+    for (const outcomes of this.holding) {
+      const { held } = outcomes;
       for (let at = 0; at < held.length; at++) {
         const times = held[at];
         if (times === 0) continue;
         held[at] = 0;
         counters.select(Math.floor(at / MAX_OUTCOMES));
-        this.count(memo, at % MAX_OUTCOMES, times);
+        this.count(outcomes, at % MAX_OUTCOMES, times);
       }
     }
     counters.now = now;
@@ -112,9 +112,9 @@ export class PageReplayer {
   /**
    * Brings about what an access to a page does, if it is known.
    * @param vcpu whose counters are selected
-   * @returns a PageMemory
+   * @returns a PageAnswer
    */
-  replay(memo: PageMemo, root: number, gfn: number, vcpu: number): number {
+  replay(outcomes: PageOutcomes, root: number, gfn: number, vcpu: number): number {
     const high = (gfn * this.inverseSplit) | 0;
     const low = (gfn - high * this.split) | 0;
     const { tree, mask, stride } = this;
@@ -130,15 +130,15 @@ export class PageReplayer {
     const bitsAt = Math.imul(record, stride) + offset;
     const bits = words[bitsAt];
     const attr = (bits & bit) === 0 ? head & 255 : (head >> 8) & 255;
-    const asked = memo.asked[attr];
-    if (asked <= KNOWN) return asked === 0 ? UNKNOWN : this.replayAlone(memo, attr, at, bitsAt, bit, vcpu);
+    const asked = outcomes.asked[attr];
+    if (asked <= KNOWN) return asked === 0 ? UNKNOWN : this.replayAlone(outcomes, attr, at, bitsAt, bit, vcpu);
     if (asked === (KNOWN | FIRST | SECOND)) return ELSEWHERE;
     const isFirst = (asked & FIRST) !== 0;
-    const plane = isFirst ? this.firstTree : this.secondTree;
-    const planeRecord = plane.recentLeafTable(isFirst ? this.firstRoot : this.secondRoot, high, low);
+    const frames = isFirst ? this.firstTree : this.secondTree;
+    const planeRecord = frames.recentLeafTable(isFirst ? this.firstRoot : this.secondRoot, high, low);
     if (planeRecord < 0) return ELSEWHERE;
-    const planeHeads = plane.leaves.heads;
-    const planeWords = plane.leaves.words;
+    const planeHeads = frames.leaves.heads;
+    const planeWords = frames.leaves.words;
     const planeAt = planeRecord << 1;
     const planeHead = planeHeads[planeAt];
     if ((planeHead & NOT_PLAIN) !== 0) return ELSEWHERE;
@@ -146,30 +146,30 @@ export class PageReplayer {
     const planeBits = planeWords[planeBitsAt];
     const value = (planeBits & bit) === 0 ? planeHead & 255 : (planeHead >> 8) & 255;
     if (value >= PLANE_VALUES) return ELSEWHERE;
-    const outcome = memo.outcomes[attr | (value << 8)];
+    const outcome = outcomes.bySituation[attr | (value << 8)];
     if (outcome <= 0) return outcome === 0 ? UNKNOWN : ELSEWHERE;
-    const result = memo.results[outcome];
+    const result = outcomes.results[outcome];
     if ((result & NEW_ENTRY) !== 0 && !this.canFlip(heads, at, (bits & bit) !== 0, result & 255)) return ELSEWHERE;
     if ((result & NEW_VALUE) !== 0) {
       if (!this.canFlip(planeHeads, planeAt, (planeBits & bit) !== 0, (result >> 8) & 255)) return ELSEWHERE;
       planeWords[planeBitsAt] = planeBits ^ bit;
       planeHeads[planeAt + 1] = planeHeads[planeAt + 1] + ((planeBits & bit) === 0 ? 1 : -1);
-      plane.loseCursor();
+      frames.loseCursor();
     }
     if ((result & NEW_ENTRY) !== 0) {
       words[bitsAt] = bits ^ bit;
       heads[at + 1] = heads[at + 1] + ((bits & bit) === 0 ? 1 : -1);
       tree.loseCursor();
     }
-    this.note(memo, outcome, vcpu);
+    this.note(outcomes, outcome, vcpu);
     return DONE;
   }
 
-  /** The same where no plane has a say. */
-  private replayAlone(memo: PageMemo, attr: number, at: number, bitsAt: number, bit: number, vcpu: number): number {
-    const outcome = memo.outcomes[attr];
+  /** The same where no frame map has a say. */
+  private replayAlone(outcomes: PageOutcomes, attr: number, at: number, bitsAt: number, bit: number, vcpu: number): number {
+    const outcome = outcomes.bySituation[attr];
     if (outcome <= 0) return outcome === 0 ? UNKNOWN : ELSEWHERE;
-    const result = memo.results[outcome];
+    const result = outcomes.results[outcome];
     if ((result & NEW_ENTRY) !== 0) {
       const { heads, words } = this.tree.leaves;
       const bits = words[bitsAt];
@@ -178,7 +178,7 @@ export class PageReplayer {
       heads[at + 1] = heads[at + 1] + ((bits & bit) === 0 ? 1 : -1);
       this.tree.loseCursor();
     }
-    this.note(memo, outcome, vcpu);
+    this.note(outcomes, outcome, vcpu);
     return DONE;
   }
 
@@ -189,31 +189,31 @@ export class PageReplayer {
   }
 
   /** Counts an outcome, or holds it back. */
-  private note(memo: PageMemo, outcome: number, vcpu: number): void {
-    const held = memo.held;
+  private note(outcomes: PageOutcomes, outcome: number, vcpu: number): void {
+    const held = outcomes.held;
     const at = vcpu * MAX_OUTCOMES + outcome;
     if (at < held.length) {
       held[at] = held[at] + 1;
       this.isHolding = true;
     } else if (this.mayHold) {
-      this.makeRoom(memo, vcpu);
-      this.note(memo, outcome, vcpu);
+      this.makeRoom(outcomes, vcpu);
+      this.note(outcomes, outcome, vcpu);
     } else {
-      this.count(memo, outcome, 1);
+      this.count(outcomes, outcome, 1);
     }
   }
 
-  private makeRoom(memo: PageMemo, vcpu: number): void {
-    if (memo.held.length === 0) this.holding.push(memo);
+  private makeRoom(outcomes: PageOutcomes, vcpu: number): void {
+    if (outcomes.held.length === 0) this.holding.push(outcomes);
     const held = new Float64Array(2 * (vcpu + 1) * MAX_OUTCOMES);
-    held.set(memo.held);
-    memo.held = held;
+    held.set(outcomes.held);
+    outcomes.held = held;
   }
 
-  private count(memo: PageMemo, outcome: number, times: number): void {
+  private count(outcomes: PageOutcomes, outcome: number, times: number): void {
     const now = this.counters.now;
-    const events = memo.events;
-    const end = memo.eventsEnd[outcome];
+    const events = outcomes.events;
+    const end = outcomes.eventsEnd[outcome];
     for (let i = outcome * MAX_EVENTS; i < end; i++) {
       const event = events[i];
       now[event] = now[event] + times;
@@ -233,39 +233,39 @@ export class PageReplayer {
 
   /**
    * Remembers what the step engine has made of the situation observed before.
-   * @param asked bits of AskedPlane: the planes that had a say
-   * @param plain whether nothing was done but what entry, planes and counters show, to this page alone
+   * @param asked bits of AskedMap: the frame maps that had a say
+   * @param plain whether nothing was done but what entry, frame maps and counters show, to this page alone
    */
-  remember(memo: PageMemo, root: number, gfn: number, asked: number, plain: boolean): void {
+  remember(outcomes: PageOutcomes, root: number, gfn: number, asked: number, plain: boolean): void {
     const { attr, firstValue, secondValue, tree } = this;
-    if (memo.asked[attr] === 0) memo.asked[attr] = KNOWN | asked;
+    if (outcomes.asked[attr] === 0) outcomes.asked[attr] = KNOWN | asked;
     const value = (asked & FIRST) !== 0 ? firstValue : (asked & SECOND) !== 0 ? secondValue : 0;
-    if (memo.asked[attr] !== (KNOWN | asked) || asked === (FIRST | SECOND) || value >= PLANE_VALUES) return;
+    if (outcomes.asked[attr] !== (KNOWN | asked) || asked === (FIRST | SECOND) || value >= PLANE_VALUES) return;
     const key = attr | (value << 8);
     tree.locate(root, gfn, 1);
     const first = this.first.get(gfn);
     const second = this.second.get(gfn);
     const others = ((asked & FIRST) !== 0 || first === firstValue) && ((asked & SECOND) !== 0 || second === secondValue);
-    if (!plain || !others || tree.level !== 1 || memo.size === MAX_OUTCOMES || !this.storeEvents(memo, memo.size)) {
-      memo.outcomes[key] = NEVER;
+    if (!plain || !others || tree.level !== 1 || outcomes.size === MAX_OUTCOMES || !this.storeEvents(outcomes, outcomes.size)) {
+      outcomes.bySituation[key] = NEVER;
       return;
     }
-    const outcome = memo.size++;
+    const outcome = outcomes.size++;
     const newValue = (asked & FIRST) !== 0 ? first : (asked & SECOND) !== 0 ? second : 0;
-    memo.results[outcome] = tree.attr | (newValue << 8) | (tree.attr !== attr ? NEW_ENTRY : 0) | (newValue !== value ? NEW_VALUE : 0);
-    memo.outcomes[key] = outcome;
+    outcomes.results[outcome] = tree.attr | (newValue << 8) | (tree.attr !== attr ? NEW_ENTRY : 0) | (newValue !== value ? NEW_VALUE : 0);
+    outcomes.bySituation[key] = outcome;
   }
 
   /** Stores what was counted since the situation was observed. @returns false when that is no short list of events */
-  private storeEvents(memo: PageMemo, outcome: number): boolean {
+  private storeEvents(outcomes: PageOutcomes, outcome: number): boolean {
     const { now } = this.counters;
     let end = outcome * MAX_EVENTS;
     for (let event = 0; event < now.length; event++) {
       const amount = now[event] - this.before[event];
       if (amount < 0 || end + amount > (outcome + 1) * MAX_EVENTS) return false;
-      for (let i = 0; i < amount; i++) memo.events[end++] = event;
+      for (let i = 0; i < amount; i++) outcomes.events[end++] = event;
     }
-    memo.eventsEnd[outcome] = end;
+    outcomes.eventsEnd[outcome] = end;
     return true;
   }
 }

@@ -1,0 +1,14 @@
+/**
+ * What the fault paths of both MMUs ask of the VM around them.
+ */
+import type { Memslot } from '@mmulab/kvm';
+
+/** One VM, as its MMUs see it. */
+export interface X86Vm {
+  /** Whether the vCPUs' dirty pages are logged by hardware now. */
+  readonly pmlActive: boolean;
+  /** The host takes pages away (MMU notifier). */
+  invalidate(slot: Memslot, start: number, end: number): void;
+  /** Serves the vCPU's requests before it enters again. */
+  reenter(vcpu: number): void;
+}
