@@ -1,14 +1,12 @@
 /**
  * What each vCPU carries between entries: pending requests and the page-modification log.
  *
- * The log is kept as a fill level. Exits because it was full depend on how full it was when a run began, so a lifted block remembers what it logged
- * before its first exit (head), the overflows between exits (inner) and what is left after the last one (tail); see VmJournal.
+ * The log is kept as a fill level, to which a lifted block appends what it logged (log-span.ts).
  *
  * Models: Linux arch/x86/kvm/x86.c request handling at vcpu entry, arch/x86/kvm/vmx/vmx.c PML buffer.
  */
-
-/** Entries of a page-modification log. */
-export const PML_ENTRIES = 512;
+import { PML_ENTRIES, overflows } from './log-span';
+import type { LogSpan } from './log-span';
 
 /** State of all vCPUs of a VM, by vCPU number. */
 export class VcpuStates {
@@ -34,13 +32,12 @@ export class VcpuStates {
     this.pmlFill[vcpu] = this.pmlFill[vcpu] + 1;
   }
 
-  /** The hardware logs `pages` pages with no exit but for a full log between them. */
-  logPages(vcpu: number, pages: number): void {
-    if (pages === 0) return;
-    const total = this.pmlFill[vcpu] + pages;
+  /** A stretch of a run logs what it does behind what the log holds. */
+  appendLog(vcpu: number, { head, inner, tail, exited }: LogSpan): void {
+    const total = this.pmlFill[vcpu] + head;
     const fulls = overflows(total);
-    this.pmlFulls[vcpu] = this.pmlFulls[vcpu] + fulls;
-    this.pmlFill[vcpu] = total - fulls * PML_ENTRIES;
+    this.pmlFulls[vcpu] = this.pmlFulls[vcpu] + fulls + inner;
+    this.pmlFill[vcpu] = exited ? tail : total - fulls * PML_ENTRIES;
   }
 
   /** Every exit drains the log. */
@@ -59,9 +56,4 @@ export class VcpuStates {
     this.flushPending.fill(1);
     this.flushPending[vcpu] = mine;
   }
-}
-
-/** Overflow exits when `total` entries go into one log without another exit. */
-export function overflows(total: number): number {
-  return total === 0 ? 0 : Math.floor((total - 1) / PML_ENTRIES);
 }

@@ -3,8 +3,8 @@
  * vCPUs have to serve. Recorded while a block runs page by page, brought about again when a later block takes its answer from memory.
  */
 import type { Journal, RunList } from '@mmulab/pgtable';
+import { LogSpan } from './log-span';
 import { NX_SHADOW_LEVEL } from './shadow/nx-level';
-import { PML_ENTRIES, overflows } from './vcpu-state';
 import type { VcpuStates } from './vcpu-state';
 
 /** One change of the NX list, relative to the block. */
@@ -18,24 +18,48 @@ interface ListChange {
 }
 
 /** What one block did. */
-interface BlockEffects {
-  pmlHead: number;
-  pmlInner: number;
-  pmlTail: number;
-  exited: boolean;
-  flushed: boolean;
-  list: ListChange[];
+class BlockEffects {
+  readonly log = new LogSpan();
+  flushed = false;
+  readonly list: ListChange[] = [];
+
+  constructor(readonly base: number) {}
+
+  /** Whether it did nothing but exit. */
+  get isPlain(): boolean {
+    return this.log.isPlain && !this.flushed && this.list.length === 0;
+  }
+
+  get isEmpty(): boolean {
+    return this.log.isEmpty && !this.flushed && this.list.length === 0;
+  }
+
+  /** Makes it what it was and then `next`, as if that had begun at frame `base`. */
+  then(next: BlockEffects, base: number): void {
+    this.log.then(next.log);
+    this.flushed = this.flushed || next.flushed;
+    for (const change of next.list) this.append({ ...change, offset: change.offset + base - this.base });
+  }
+
+  /** Neighbouring appends become one. */
+  private append(change: ListChange): void {
+    const last = this.list[this.list.length - 1];
+    if (last !== undefined && follows(last, change)) this.list[this.list.length - 1] = { ...last, count: last.count + change.count };
+    else this.list.push(change);
+  }
 }
 
-interface Frame extends BlockEffects {
-  readonly base: number;
+/** Whether two appends are neighbours that make one. */
+function follows(last: ListChange, next: ListChange): boolean {
+  const isSameKind = last.append && next.append && last.level === next.level && last.step === next.step;
+  return isSameKind && last.offset + last.step * last.count === next.offset;
 }
 
 /** Journal of one VM; the acting vCPU is set by the backend before each run. */
 export class VmJournal implements Journal {
   vcpu = 0;
-  private readonly frames: Frame[] = [];
-  private top: Frame | undefined;
+  private readonly frames: BlockEffects[] = [];
+  private top: BlockEffects | undefined;
 
   /**
    * @param nxList tables of the NX workaround, oldest first
@@ -50,25 +74,13 @@ export class VmJournal implements Journal {
   /** The hardware logged a page. */
   pmlEntry(): void {
     this.vcpus.logPage(this.vcpu);
-    const top = this.top;
-    if (top === undefined) return;
-    if (!top.exited) {
-      top.pmlHead++;
-    } else if (top.pmlTail === PML_ENTRIES) {
-      top.pmlInner++;
-      top.pmlTail = 1;
-    } else {
-      top.pmlTail++;
-    }
+    this.top?.log.log(1);
   }
 
   /** The vCPU exited. */
   exit(): void {
     this.vcpus.drain(this.vcpu);
-    if (this.top !== undefined) {
-      this.top.exited = true;
-      this.top.pmlTail = 0;
-    }
+    this.top?.log.exit();
   }
 
   /** A remote TLB flush was requested while the vCPU was out of the guest. */
@@ -100,7 +112,7 @@ export class VmJournal implements Journal {
   }
 
   open(gfn: number): void {
-    this.top = { base: gfn, pmlHead: 0, pmlInner: 0, pmlTail: 0, exited: false, flushed: false, list: [] };
+    this.top = new BlockEffects(gfn);
     this.frames.push(this.top);
   }
 
@@ -111,65 +123,30 @@ export class VmJournal implements Journal {
 
   /** Ends the innermost recording. @returns whether it recorded nothing but exits */
   closePlain(): boolean {
-    const effects = this.close();
-    return (
-      effects === undefined ||
-      (effects.pmlHead === 0 && effects.pmlInner === 0 && effects.pmlTail === 0 && !effects.flushed && effects.list.length === 0)
-    );
+    return this.end().isPlain;
   }
 
-  close(): BlockEffects | undefined {
-    const done = this.frames.pop() as Frame;
-    this.top = this.frames[this.frames.length - 1];
-    if (this.top !== undefined) this.absorb(this.top, done, done.base);
-    const nothing = done.pmlHead === 0 && !done.exited && !done.flushed && done.list.length === 0;
-    return nothing ? undefined : done;
+  close(): unknown {
+    const done = this.end();
+    return done.isEmpty ? undefined : done;
   }
 
   replay(effects: unknown, gfn: number): void {
     const block = effects as BlockEffects;
-    this.vcpus.logPages(this.vcpu, block.pmlHead);
-    if (block.exited) {
-      this.vcpus.pmlFulls[this.vcpu] = this.vcpus.pmlFulls[this.vcpu] + block.pmlInner;
-      this.vcpus.pmlFill[this.vcpu] = block.pmlTail;
-    }
+    this.vcpus.appendLog(this.vcpu, block.log);
     if (block.flushed) this.vcpus.requestFlushOfOthers(this.vcpu);
     for (const change of block.list) {
       if (change.append) this.listOf(change.level).append(change.level, gfn + change.offset, change.step, change.count);
       else this.nxList.cut(gfn + change.offset, change.step, change.level);
     }
-    if (this.top !== undefined) this.absorb(this.top, block, gfn);
+    this.top?.then(block, gfn);
   }
 
-  /** Adds what a block at `base` did to the recording around it. */
-  private absorb(into: Frame, block: BlockEffects, base: number): void {
-    if (!into.exited) {
-      into.pmlHead += block.pmlHead;
-    } else {
-      const total = into.pmlTail + block.pmlHead;
-      into.pmlInner += overflows(total);
-      into.pmlTail = total - overflows(total) * PML_ENTRIES;
-    }
-    if (block.exited) {
-      into.exited = true;
-      into.pmlInner += block.pmlInner;
-      into.pmlTail = block.pmlTail;
-    }
-    if (block.flushed) into.flushed = true;
-    for (const change of block.list) this.absorbChange(into, change, change.offset + base - into.base);
-  }
-
-  /** Neighbouring appends become one. */
-  private absorbChange(into: Frame, change: ListChange, offset: number): void {
-    const last = into.list[into.list.length - 1];
-    const follows =
-      last !== undefined &&
-      last.append &&
-      change.append &&
-      last.level === change.level &&
-      last.step === change.step &&
-      last.offset + last.step * last.count === offset;
-    if (follows) into.list[into.list.length - 1] = { ...last, count: last.count + change.count };
-    else into.list.push({ ...change, offset });
+  /** Ends the innermost recording: it belongs to the one around it, too. */
+  private end(): BlockEffects {
+    const done = this.frames.pop() as BlockEffects;
+    this.top = this.frames[this.frames.length - 1];
+    this.top?.then(done, done.base);
+    return done;
   }
 }
