@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pluginRegistry, writeTrace } from './fixtures/trace-writer';
 import { replayTrace } from './replay';
+import type { ReplayOutcome } from './replay';
 import { readSlot } from './slot-option';
 
 const registry = pluginRegistry();
@@ -12,16 +13,12 @@ const directory = mkdtempSync(join(tmpdir(), 'mmulab-replay-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Replays a trace under several settings. */
-function replay(
-  text: string,
-  kernel: string,
-  settings: readonly Readonly<Record<string, string>>[],
-): { recorded: RunResult; results: readonly RunResult[] } {
+function replay(text: string, kernel: string, settings: readonly Readonly<Record<string, string>>[], vendor = 'amd'): ReplayOutcome {
   const file = join(directory, 'trace.txt');
   writeFileSync(file, text);
   return replayTrace(
     file,
-    () => settings.flatMap(options => resolveMachines({ backend: { name: 'x86-tdp', kernel, options }, host: { vendor: 'amd' } }, registry)),
+    () => settings.flatMap(options => resolveMachines({ backend: { name: 'x86-tdp', kernel, options }, host: { vendor } }, registry)),
     registry,
     { slots: [], backingLevel: 0 },
   );
@@ -56,6 +53,30 @@ describe('a trace under its own policy and under others', () => {
 
   it('splitting eagerly: every first write is mended without a lock', () => {
     expect([total(eager, 'spte.zap.2m'), total(eager, 'pf_fast')]).toEqual([0, 2048]);
+  });
+});
+
+describe('a trace that contradicts itself', () => {
+  // The leaf of line 4 lacks bit 57 (host-writable), although a write asked for it.
+  const lines = (leaf: string): string =>
+    `
+ test-338 [000] ..... 14.094511: kvm_page_fault: vcpu 1 rip 0x407ae0 address 0x0000000000180000 error_code 0x6
+ test-338 [000] ...1. 14.094520: kvm_mmu_get_page: sp gen 0 gfn 0 l4 8-byte q0 direct wux nxe ad root 0 sync new
+ test-338 [000] .N.1. 14.100171: kvm_tdp_mmu_spte_changed: as id 0 gfn 0 level 4 old_spte 0 new_spte e5fb827
+ test-338 [000] .N.1. 14.100175: kvm_tdp_mmu_spte_changed: as id 0 gfn 180 level 1 old_spte 0 new_spte ${leaf}
+`.slice(1);
+
+  it('a write that a read-only leaf answers counts as one line not believed, and ends with one fault', () => {
+    const { lines: read, results } = replay(lines('8600000e5fa877'), '6.4', [{}], 'intel');
+    expect([read.doubtful, read.firstDoubtful, total(results[0], 'pf_fixed'), total(results[0], 'page_fault')]).toEqual([1, 4, 1, 1]);
+    expect(replay(lines('600000e0e5faff7'), '6.4', [{}], 'intel').lines.doubtful).toBe(0);
+  });
+
+  it('memory known to be read-only takes a write without end of faults', () => {
+    const reader = ' test-338 [000] ..... 14.000001: kvm_page_fault: vcpu 0 rip 0x1 address 0x0000000000180000 error_code 0x1\n';
+    const mapped = ' test-338 [000] .N.1. 14.000002: kvm_tdp_mmu_spte_changed: as id 0 gfn 180 level 1 old_spte 0 new_spte 8600000e5fa877\n';
+    const { results, lines: read } = replay(`${reader}${mapped}${lines('0').split('\n')[0] ?? ''}\n`, '6.4', [{}], 'intel');
+    expect([total(results[0], 'page_fault'), total(results[0], 'page_fault.present'), read.doubtful]).toEqual([2, 1, 0]);
   });
 });
 

@@ -12,6 +12,7 @@ import { RecordedCounts } from './recorded-counts';
 import type { TraceSigns } from './signs';
 import { Kind } from './trace-event';
 import { TraceReading } from './trace-reading';
+import type { DoubtfulLines } from './trace-reading';
 
 /** What a replay gives. */
 export interface ReplayOutcome {
@@ -19,7 +20,7 @@ export interface ReplayOutcome {
   /** What the trace itself counts, as a result, then one result per machine. */
   readonly recorded: RunResult;
   readonly results: readonly RunResult[];
-  readonly lines: TraceLines;
+  readonly lines: TraceLines & Partial<DoubtfulLines>;
 }
 
 /**
@@ -54,6 +55,6 @@ export function replayTrace(
     machines,
     recorded: counts.result(file, machine),
     results: driven.map(one => one.result(file)),
-    lines,
+    lines: { ...lines, ...reading?.doubts },
   };
 }

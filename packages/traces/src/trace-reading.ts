@@ -30,6 +30,12 @@ export interface ReadingTraits {
   readonly tellsRegisters: boolean;
 }
 
+/** Lines whose event cannot have been: how many, and the first. */
+export interface DoubtfulLines {
+  readonly doubtful: number;
+  readonly firstDoubtful: number;
+}
+
 export class TraceReading {
   private readonly actors = new Actors();
   private readonly fault = new X86Fault();
@@ -42,6 +48,9 @@ export class TraceReading {
   /** How often a name was given to a phase. */
   private readonly named = new Map<string, number>();
   private marked = false;
+  /** Leaves that deny the write they were mapped for, which no kernel maps: what the line says of the host's page is not believed. */
+  private denying = 0;
+  private firstDenying = 0;
 
   constructor(
     private readonly machines: readonly PolicyMachine[],
@@ -95,6 +104,11 @@ export class TraceReading {
       case Kind.Marker:
         this.marker(event.text);
     }
+  }
+
+  /** Lines that contradict the fault they belong to. */
+  get doubts(): DoubtfulLines {
+    return { doubtful: this.denying, firstDoubtful: this.firstDenying };
   }
 
   /** The trace is at an end. */
@@ -183,13 +197,21 @@ export class TraceReading {
     if (actor.inFault) this.learn(actor, event);
   }
 
-  private learn(actor: Actor, { gfn, level }: TraceEvent): void {
+  private learn(actor: Actor, { gfn, level, line }: TraceEvent): void {
     const { now } = this;
     if (now.kind !== Leaf) return;
     actor.changed = true;
+    const writable = this.believe(actor, now.hostWritable, line);
     for (const { memory, port } of this.machines)
-      memory.learnLeaf(level === 1 ? actor.gfn : gfn, level, now.hostWritable, port.isLogged(gfn) || actor.kind === 2);
+      memory.learnLeaf(level === 1 ? actor.gfn : gfn, level, writable, port.isLogged(gfn) || actor.kind === 2);
     this.make(actor);
+  }
+
+  /** Whether the page behind a leaf that a fault mapped may be written: always where the fault was a write. @param says what the line has of it */
+  private believe(actor: Actor, says: boolean, line: number): boolean {
+    if (says || actor.kind !== AccessKind.Write) return says;
+    if (this.denying++ === 0) this.firstDenying = line;
+    return true;
   }
 
   private map(event: TraceEvent): void {
@@ -199,10 +221,11 @@ export class TraceReading {
     actor.changed = true;
     const bytes = event.npages * 4096;
     const level = bytes <= this.traits.pageBytes ? 1 : bytes <= this.traits.pageBytes * (this.traits.pageBytes / 8) ? 2 : 3;
+    const writable = this.believe(actor, (event.value & 2) !== 0, event.line);
     for (const { memory, port } of this.machines) {
       const logged = port.isLogged(actor.gfn);
       memory.assume(actor.gfn, level);
-      memory.learnLeaf(level === 1 ? actor.gfn : this.frame(event), level, (event.value & 2) !== 0 || logged, logged);
+      memory.learnLeaf(level === 1 ? actor.gfn : this.frame(event), level, writable || logged, logged);
       if (logged && level > 1) machineLogOff(this.machines, actor.gfn);
     }
   }
