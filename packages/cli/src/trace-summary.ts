@@ -3,7 +3,7 @@
  */
 import type { TraceCheckSummary, TraceLinesSummary } from '@mmulab/report';
 import type { ResolvedMachine } from '@mmulab/runner';
-import { isUsed, type CheckOutcome, type ReplayOutcome } from '@mmulab/traces';
+import { isUsed, type CheckOutcome, type ReplayOutcome, type TraceLines } from '@mmulab/traces';
 
 /** A check in words and numbers. */
 export function checkSummary(trace: string, { machine, tally, lines }: CheckOutcome): TraceCheckSummary {
@@ -33,9 +33,10 @@ export function checkSummary(trace: string, { machine, tally, lines }: CheckOutc
 }
 
 /** Lines used and not used. */
-export function linesSummary(lines: ReplayOutcome['lines']): TraceLinesSummary {
+export function linesSummary(lines: TraceLines, doubts: ReplayOutcome['doubts'] = []): TraceLinesSummary {
   return {
     ...lines,
+    doubts,
     events: lines.events.map(({ name, kind, lines: count, damaged, example }) => ({ name, used: isUsed(kind), lines: count, damaged, example })),
   };
 }

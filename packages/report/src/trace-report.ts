@@ -37,9 +37,8 @@ export interface TraceLinesSummary {
   readonly firstOutOfOrder: number;
   readonly lost: number;
   readonly firstLost: number;
-  /** Leaves that deny the write they were mapped for: the host's page was taken for writable all the same. */
-  readonly doubtful?: number | undefined;
-  readonly firstDoubtful?: number | undefined;
+  /** Lines whose event cannot have been: why, how many, and the first. */
+  readonly doubts: readonly { readonly why: string; readonly lines: number; readonly first: number }[];
   readonly events: readonly TraceEventLines[];
 }
 
@@ -145,7 +144,7 @@ export function linesDocument(lines: TraceLinesSummary): unknown {
     ...(lines.example === undefined ? {} : { example: lines.example }),
     outOfOrder: lines.outOfOrder,
     lost: lines.lost,
-    ...((lines.doubtful ?? 0) === 0 ? {} : { doubtful: lines.doubtful, firstDoubtful: lines.firstDoubtful }),
+    ...(lines.doubts.length === 0 ? {} : { doubtful: lines.doubts }),
     events: Object.fromEntries(lines.events.map(event => [event.name, event.lines])),
     unused: Object.fromEntries(lines.events.filter(({ used }) => !used).map(event => [event.name, event.lines])),
     damaged: Object.fromEntries(damaged.map(event => [event.name, { lines: event.damaged, example: event.example }])),
@@ -154,7 +153,6 @@ export function linesDocument(lines: TraceLinesSummary): unknown {
 
 /** Lines that were not used, by kind; nothing where all were. */
 export function lineSheets(lines: TraceLinesSummary): readonly Sheet[] {
-  const { doubtful = 0, firstDoubtful = 0 } = lines;
   const rows: Cell[][] = [
     ...lines.events.filter(({ used }) => !used).map(({ name, lines: count }): Cell[] => [name, count, 'no event that tables depend on', '']),
     ...lines.events
@@ -163,7 +161,7 @@ export function lineSheets(lines: TraceLinesSummary): readonly Sheet[] {
     ...(lines.unreadable === 0 ? [] : [['(none)', lines.unreadable, 'no event', exampleOf(lines.example)]]),
     ...(lines.lost === 0 ? [] : [['(lost)', lines.lost, 'events the recorder lost', `line ${lines.firstLost}`]]),
     ...(lines.outOfOrder === 0 ? [] : [['(time)', lines.outOfOrder, 'before a line above', `line ${lines.firstOutOfOrder}`]]),
-    ...(doubtful === 0 ? [] : [['(leaf)', doubtful, 'denies the write it was mapped for; not believed', `line ${firstDoubtful}`]]),
+    ...lines.doubts.map(({ why, lines: count, first }): Cell[] => ['(doubtful)', count, why, `line ${first}`]),
   ];
   if (rows.length === 0) return [];
   return [

@@ -162,7 +162,7 @@ class EventCounter extends RecordedCounts {
       { slots: [], backingLevel: 0 },
     );
     // Nobody is driven: only the reading's own counts are wanted.
-    this.reading = new TraceReading([], this, machine.port, { ept, pageBytes: 4096, tellsChanges: true, tellsRegisters: true });
+    this.reading = new TraceReading([], this, machine.port, { ept, pageBytes: 4096, frameLimit: Infinity, tellsChanges: true, tellsRegisters: true });
   }
 
   override add(name: string): void {

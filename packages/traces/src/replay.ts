@@ -20,7 +20,9 @@ export interface ReplayOutcome {
   /** What the trace itself counts, as a result, then one result per machine. */
   readonly recorded: RunResult;
   readonly results: readonly RunResult[];
-  readonly lines: TraceLines & Partial<DoubtfulLines>;
+  readonly lines: TraceLines;
+  /** Lines whose event cannot have been. */
+  readonly doubts: readonly DoubtfulLines[];
 }
 
 /**
@@ -43,9 +45,17 @@ export function replayTrace(
     for (const machine of machines) assertArch(file, signs, registry.backend(machine.backend.name));
     driven = machines.map(machine => new PolicyMachine(machine, registry, shapeOf(signs, machine, registry), memory));
     const [first] = driven;
-    const pageBytes = first === undefined ? 4096 : shapeOf(signs, first.machine, registry).pageBytes;
-    const traits = { ept: signs.ept, pageBytes, tellsChanges: signs.has(Kind.SpteChanged), tellsRegisters: signs.has(Kind.ControlRegister) };
-    const made = new TraceReading(driven, counts, first?.port, traits);
+    if (first === undefined) return () => undefined;
+    const { pageBytes, physBits } = shapeOf(signs, first.machine, registry);
+    const frameLimit = 2 ** physBits / pageBytes;
+    const traits = {
+      ept: signs.ept,
+      pageBytes,
+      frameLimit,
+      tellsChanges: signs.has(Kind.SpteChanged),
+      tellsRegisters: signs.has(Kind.ControlRegister),
+    };
+    const made = new TraceReading(driven, counts, first.port, traits);
     reading = made;
     return event => made.take(event);
   });
@@ -55,6 +65,7 @@ export function replayTrace(
     machines,
     recorded: counts.result(file, machine),
     results: driven.map(one => one.result(file)),
-    lines: { ...lines, ...reading?.doubts },
+    lines,
+    doubts: reading?.doubts ?? [],
   };
 }

@@ -19,6 +19,10 @@ import { X86Fault } from './x86-fault';
 const { Empty, Leaf, Table } = EntryKind;
 const KIND_NAMES = ['read', 'write', 'exec'];
 
+/** Events that name a frame, and those that name an address. */
+const BY_FRAME: ReadonlySet<number> = new Set([Kind.PageFault, Kind.SpteChanged, Kind.SetSpte]);
+const BY_ADDRESS: ReadonlySet<number> = new Set([Kind.GuestFault, Kind.Map, Kind.Relax, Kind.WriteProtect, Kind.Unmap]);
+
 /** Operations of the host, by what they change. */
 const Host = { None: 0, Protect: 1, Split: 2, Collapse: 3, Unmap: 4, Age: 5, Zap: 6 } as const;
 
@@ -26,14 +30,30 @@ const Host = { None: 0, Protect: 1, Split: 2, Collapse: 3, Unmap: 4, Age: 5, Zap
 export interface ReadingTraits {
   readonly ept: boolean;
   readonly pageBytes: number;
+  /** First frame beyond the VM's address space. */
+  readonly frameLimit: number;
   readonly tellsChanges: boolean;
   readonly tellsRegisters: boolean;
 }
 
-/** Lines whose event cannot have been: how many, and the first. */
+/** Lines whose event cannot have been as it stands there. */
 export interface DoubtfulLines {
-  readonly doubtful: number;
-  readonly firstDoubtful: number;
+  /** What cannot have been, and what was made of it. */
+  readonly why: string;
+  readonly lines: number;
+  readonly first: number;
+}
+
+/** Counts doubtful lines of one kind. */
+class Doubt implements DoubtfulLines {
+  lines = 0;
+  first = 0;
+
+  constructor(readonly why: string) {}
+
+  add(line: number): void {
+    if (this.lines++ === 0) this.first = line;
+  }
 }
 
 export class TraceReading {
@@ -48,9 +68,10 @@ export class TraceReading {
   /** How often a name was given to a phase. */
   private readonly named = new Map<string, number>();
   private marked = false;
-  /** Leaves that deny the write they were mapped for, which no kernel maps: what the line says of the host's page is not believed. */
-  private denying = 0;
-  private firstDenying = 0;
+  /** Leaves that deny the write they were mapped for, which no kernel maps. */
+  private readonly denying = new Doubt('a leaf that denies the write it was mapped for; taken for one that does not');
+  /** Frames beyond the VM's address space. */
+  private readonly beyond = new Doubt("an address beyond the VM's; left out");
 
   constructor(
     private readonly machines: readonly PolicyMachine[],
@@ -61,6 +82,7 @@ export class TraceReading {
 
   take(event: TraceEvent): void {
     this.counts.event(event);
+    if (this.place(event) >= this.traits.frameLimit) return this.beyond.add(event.line);
     switch (event.kind) {
       case Kind.Exit:
         this.exit(event);
@@ -107,8 +129,8 @@ export class TraceReading {
   }
 
   /** Lines that contradict the fault they belong to. */
-  get doubts(): DoubtfulLines {
-    return { doubtful: this.denying, firstDoubtful: this.firstDenying };
+  get doubts(): readonly DoubtfulLines[] {
+    return [this.denying, this.beyond].filter(({ lines }) => lines > 0);
   }
 
   /** The trace is at an end. */
@@ -210,7 +232,7 @@ export class TraceReading {
   /** Whether the page behind a leaf that a fault mapped may be written: always where the fault was a write. @param says what the line has of it */
   private believe(actor: Actor, says: boolean, line: number): boolean {
     if (says || actor.kind !== AccessKind.Write) return says;
-    if (this.denying++ === 0) this.firstDenying = line;
+    this.denying.add(line);
     return true;
   }
 
@@ -308,6 +330,11 @@ export class TraceReading {
   private endPhase(): void {
     this.counts.endPhase(this.phase);
     for (const machine of this.machines) machine.endPhase(this.phase);
+  }
+
+  /** Frame an event is about, or -1. */
+  private place(event: TraceEvent): number {
+    return BY_FRAME.has(event.kind) ? event.gfn : BY_ADDRESS.has(event.kind) ? this.frame(event) : -1;
   }
 
   private frame(event: TraceEvent): number {

@@ -46,13 +46,13 @@ function replay(trace: string, options: Options, context: CommandContext): void 
 
 /** Recorded beside simulated; with several policies, these beside each other too. */
 function compare(trace: string, options: Options, registry: Registry, memory: MemoryOptions, { terminal }: CommandContext): void {
-  const { recorded, results, machines, lines } = replayTrace(trace, signs => machinesFor(signs, options, registry), registry, memory);
+  const { recorded, results, machines, lines, doubts } = replayTrace(trace, signs => machinesFor(signs, options, registry), registry, memory);
   if (options.quiet !== true) for (const note of new Set(machines.flatMap(machine => machine.notes))) terminal.err(`note: ${note}\n`);
   const comparison = comparisonReport(
     compareResults(options.all === true ? [recorded, ...results] : telling(recorded, results)),
     catalogOf([registry]),
   );
-  terminal.out(renderReport(replayReport(comparison, recorded, results, linesSummary(lines)), options.format, viewOf(terminal, options)));
+  terminal.out(renderReport(replayReport(comparison, recorded, results, linesSummary(lines, doubts)), options.format, viewOf(terminal, options)));
 }
 
 /** Results without the counters that the trace does not have and that are the same, or nothing, under every policy. */
