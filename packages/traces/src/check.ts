@@ -1,19 +1,11 @@
 /**
  * `replay --check`: a backend held against a trace of a real kernel, change by change.
  */
-import type { BackendDefinition, ReplayPort } from '@mmulab/api';
-import { composeBackend } from '@mmulab/runner';
-import { FaultCounters } from './call-counts';
 import type { Registry, ResolvedMachine } from '@mmulab/runner';
+import { FaultCounters } from './call-counts';
 import { driveTrace } from './drive';
 import type { TraceLines } from './drive';
-import { traceForeign, traceNothingToCheck, traceUndriven } from './errors';
-import { flatVm } from './flat-vm';
-import { GuestMemory } from './guest-memory';
-import type { GivenSlot } from './guest-memory';
-import { ipaBits } from './ipa-bits';
-import { MAX_VCPUS } from './limits';
-import type { TracedShape } from './policy-machine';
+import { traceNothingToCheck } from './errors';
 import type { TraceSigns } from './signs';
 import { SimLog } from './sim-log';
 import { Stage2Check } from './stage2-check';
@@ -21,13 +13,8 @@ import type { CheckTally } from './tally';
 import { TdpCheck } from './tdp-check';
 import { Kind } from './trace-event';
 import type { TraceEvent } from './trace-event';
-
-/** What the user says of the VM's memory. */
-export interface MemoryOptions {
-  readonly slots: readonly GivenSlot[];
-  /** Level of the host's pages, 0 for "as the trace shows". */
-  readonly backingLevel: number;
-}
+import { assertArch, createTracedVm, shapeOf } from './traced-vm';
+import type { MemoryOptions, TracedVm } from './traced-vm';
 
 /** What a check found. */
 export interface CheckOutcome {
@@ -65,51 +52,28 @@ function makeCheck(file: string, signs: TraceSigns, machine: ResolvedMachine, re
   const definition = registry.backend(machine.backend.name);
   assertArch(file, signs, definition);
   const log = new SimLog();
-  const { backend, counters } = composeBackend(machine, MAX_VCPUS, registry, log);
-  const { pageBytes, physBits } = shapeOf(signs, machine, registry);
-  backend.create(flatVm(physBits, pageBytes));
-  const port = portOf(backend.replayPort?.(), machine, registry);
-  const entries = pageBytes / 8;
-  const guest = new GuestMemory(backend, port, memory.slots, memory.backingLevel, 2 ** physBits / pageBytes, entries);
-  if (signs.arch === 'arm64') {
-    if (!signs.has(Kind.GuestFault) && !signs.has(Kind.Map)) throw traceNothingToCheck(file, 'kvm_guest_fault or probes on the walkers');
-    const shared = machine.backend.options['mmu_lock'] === 'shared';
-    const told = { tables: signs.has(Kind.TableAlloc), cleans: signs.has(Kind.DcacheClean), invalidations: signs.has(Kind.TlbiIpa) };
-    const traits = { pageBytes, entries, shared, told, tellsCalls: signs.has(Kind.Map) || signs.has(Kind.Relax) };
-    return new Stage2Check(port, log, guest, traits, new FaultCounters(counters, definition.events));
-  }
+  const { pageBytes, entries, physBits } = shapeOf(signs, machine, registry);
+  const vm = createTracedVm(machine, registry, { pageBytes, entries, physBits }, memory, log);
+  if (signs.arch !== 'arm64') return makeTdpCheck(file, signs, machine, vm, log);
+  if (!signs.has(Kind.GuestFault) && !signs.has(Kind.Map)) throw traceNothingToCheck(file, 'kvm_guest_fault or probes on the walkers');
+  const shared = machine.backend.options['mmu_lock'] === 'shared';
+  const told = { tables: signs.has(Kind.TableAlloc), cleans: signs.has(Kind.DcacheClean), invalidations: signs.has(Kind.TlbiIpa) };
+  const traits = { pageBytes, entries, shared, told, tellsCalls: signs.has(Kind.Map) || signs.has(Kind.Relax) };
+  return new Stage2Check(vm.port, log, vm.memory, traits, new FaultCounters(vm.counters, definition.events));
+}
+
+function makeTdpCheck(file: string, signs: TraceSigns, { backend, host }: ResolvedMachine, vm: TracedVm, log: SimLog): Check {
   if (!signs.has(Kind.SpteChanged) && !signs.has(Kind.SetSpte) && !signs.has(Kind.GetPage))
     throw traceNothingToCheck(file, 'kvmmmu:kvm_tdp_mmu_spte_changed, or kvm_mmu_set_spte and kvm_mmu_get_page');
-  return new TdpCheck(backend, port, log, guest, {
+  return new TdpCheck(vm.backend, vm.port, log, vm.memory, {
     ept: signs.ept,
-    nxHugePages: machine.backend.options['nx_huge_pages'] === 'Y',
-    eagerSplit: machine.backend.options['eager_page_split'] === 'Y',
+    nxHugePages: backend.options['nx_huge_pages'] === 'Y',
+    eagerSplit: backend.options['eager_page_split'] === 'Y',
     levels: signs.levels,
-    pml: signs.ept && machine.host['pml'] === 'Y',
+    pml: signs.ept && host['pml'] === 'Y',
     tellsChanges: signs.has(Kind.SpteChanged),
     tellsZaps: signs.has(Kind.ZapPage),
     tellsFastFaults: signs.has(Kind.FastFault),
     parentLevels: signs.parentLevels,
   });
-}
-
-/** The VM's shape: size of a page, and how wide guest physical addresses are. */
-export function shapeOf(signs: TraceSigns, machine: ResolvedMachine, registry: Registry): TracedShape {
-  const pageBytes = registry.backend(machine.backend.name).machine(machine.host).pageSizeBytes;
-  const physBits = signs.arch === 'arm64' ? ipaBits(signs.startLevel, signs.topAddress, pageBytes) : signs.levels === 5 ? 52 : 48;
-  return { pageBytes, physBits };
-}
-
-/** @throws TRACE_ARCH */
-export function assertArch(file: string, { arch }: TraceSigns, { name, arch: own }: BackendDefinition): void {
-  if (arch !== undefined && arch !== own) throw traceForeign(file, arch, name, own);
-}
-
-function portOf(port: ReplayPort | undefined, machine: ResolvedMachine, registry: Registry): ReplayPort {
-  if (port !== undefined) return port;
-  const known = registry.backends().map(({ name }) => name);
-  throw traceUndriven(
-    machine.backend.name,
-    known.filter(name => name !== machine.backend.name && name !== 'x86-shadow'),
-  );
 }

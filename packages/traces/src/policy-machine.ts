@@ -2,24 +2,15 @@
  * One machine under one policy, driven by what a trace says happened: accesses of vCPUs, operations of the host. It faults where its own tables say so.
  */
 import { RESULT_SCHEMA } from '@mmulab/api';
-import type { AccessKind, CounterValues, MmuBackend, PhaseResult, RunResult } from '@mmulab/api';
-import { composeBackend } from '@mmulab/runner';
+import type { AccessKind, CounterValues, MmuBackend, PhaseResult, ReplayPort, RunResult } from '@mmulab/api';
 import type { Registry, ResolvedMachine, RunCounters } from '@mmulab/runner';
-import type { MemoryOptions } from './check';
-import { traceUndriven } from './errors';
-import { flatVm } from './flat-vm';
-import { GuestMemory } from './guest-memory';
-import { MAX_VCPUS } from './limits';
-
-/** Shape of the VM, from the trace. */
-export interface TracedShape {
-  readonly physBits: number;
-  readonly pageBytes: number;
-}
+import type { GuestMemory } from './guest-memory';
+import { createTracedVm } from './traced-vm';
+import type { MemoryOptions, TracedShape } from './traced-vm';
 
 export class PolicyMachine {
   readonly memory: GuestMemory;
-  readonly port;
+  readonly port: ReplayPort;
   private readonly backend: MmuBackend;
   private readonly counters: RunCounters;
   private readonly entered = new Set<number>();
@@ -34,22 +25,12 @@ export class PolicyMachine {
     shape: TracedShape,
     options: MemoryOptions,
   ) {
-    const { backend, counters } = composeBackend(machine, MAX_VCPUS, registry);
+    const { backend, counters, port, memory } = createTracedVm(machine, registry, shape, options);
     this.backend = backend;
     this.counters = counters;
-    this.totals = counters.emptyVector();
-    backend.create(flatVm(shape.physBits, shape.pageBytes));
-    const port = backend.replayPort?.();
-    if (port === undefined)
-      throw traceUndriven(
-        machine.backend.name,
-        registry
-          .backends()
-          .map(({ name }) => name)
-          .filter(name => name !== machine.backend.name),
-      );
     this.port = port;
-    this.memory = new GuestMemory(backend, port, options.slots, options.backingLevel, 2 ** shape.physBits / shape.pageBytes, shape.pageBytes / 8);
+    this.memory = memory;
+    this.totals = counters.emptyVector();
   }
 
   /** A vCPU touches a frame, or the hardware does for it on its way through the guest's tables. */

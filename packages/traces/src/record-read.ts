@@ -10,7 +10,6 @@ import type { Registry, ResolvedRun } from '@mmulab/runner';
 import { recordingIncomplete, recordingTest } from './errors';
 import { recordedHost } from './host-facts';
 import { CUT_TESTS, PhaseCutter } from './phase-cutter';
-import { PolicyMachine } from './policy-machine';
 import { RecordedCounts } from './recorded-counts';
 import { readRecording } from './recording';
 import type { Recording } from './recording';
@@ -18,6 +17,7 @@ import { Kind } from './trace-event';
 import type { TraceEvent } from './trace-event';
 import { TraceParser } from './trace-parser';
 import { readTrace } from './trace-source';
+import { createTracedVm } from './traced-vm';
 import { TraceReading } from './trace-reading';
 
 /** Counters by the event they are counted from. */
@@ -155,14 +155,10 @@ class EventCounter extends RecordedCounts {
   ) {
     super();
     const ept = run.host['vendor'] === 'intel';
-    const machine = new PolicyMachine(
-      { variation: '', backend: run.backend, host: run.host, notes: [] },
-      registry,
-      { physBits: 40, pageBytes: 4096 },
-      { slots: [], backingLevel: 0 },
-    );
+    const machine = { variation: '', backend: run.backend, host: run.host, notes: [] };
+    const { port } = createTracedVm(machine, registry, { physBits: 40, pageBytes: 4096, entries: 512 }, { slots: [], backingLevel: 0 });
     // Nobody is driven: only the reading's own counts are wanted.
-    this.reading = new TraceReading([], this, machine.port, { ept, pageBytes: 4096, frameLimit: Infinity, tellsChanges: true, tellsRegisters: true });
+    this.reading = new TraceReading([], this, port, { ept, pageBytes: 4096, frameLimit: Infinity, tellsChanges: true, tellsRegisters: true });
   }
 
   override add(name: string): void {

@@ -3,8 +3,6 @@
  */
 import type { RunResult } from '@mmulab/api';
 import type { Registry, ResolvedMachine } from '@mmulab/runner';
-import { assertArch, shapeOf } from './check';
-import type { MemoryOptions } from './check';
 import { driveTrace } from './drive';
 import type { TraceLines } from './drive';
 import { PolicyMachine } from './policy-machine';
@@ -12,6 +10,8 @@ import { RecordedCounts } from './recorded-counts';
 import type { TraceSigns } from './signs';
 import { Kind } from './trace-event';
 import { TraceReading } from './trace-reading';
+import { assertArch, shapeOf } from './traced-vm';
+import type { MemoryOptions } from './traced-vm';
 import type { DoubtfulLines } from './trace-reading';
 
 /** What a replay gives. */

@@ -22,7 +22,7 @@ import type { CheckTally } from './tally';
 import { TdpView } from './tdp-view';
 import type { TdpTraits } from './tdp-view';
 import { ExitReason, Kind } from './trace-event';
-import type { TraceEvent } from './trace-event';
+import type { Takers, TraceEvent } from './trace-event';
 import { X86Fault } from './x86-fault';
 
 const { Empty, Leaf, Table } = EntryKind;
@@ -30,6 +30,24 @@ const { Empty, Leaf, Table } = EntryKind;
 /** Compares one trace. */
 export class TdpCheck {
   readonly tally: CheckTally;
+  private readonly takers: Takers = {
+    [Kind.Exit]: event => {
+      this.endOf(event).lastExit = event.value;
+    },
+    [Kind.Entry]: event => void this.endOf(event),
+    [Kind.PageFault]: event => this.begin(event),
+    [Kind.FastFault]: event => this.fastFaults.fast(event),
+    [Kind.GetPage]: event => event.value === 1 && this.getPage(event),
+    [Kind.SpteChanged]: event => event.space === 0 && this.changed(event),
+    [Kind.SetSpte]: event => !this.traits.tellsChanges && this.set(event),
+    [Kind.ZapPage]: event => this.zapPage(event),
+    [Kind.MarkMmio]: ({ gfn }) => {
+      this.memory.touch(gfn);
+      this.memory.learnMmio(gfn);
+    },
+    [Kind.Flush]: event => this.roots.flush(event),
+    [Kind.Lost]: () => this.lost(),
+  };
   private readonly view: TdpView;
   private readonly actors: Actors;
   private readonly fault = new X86Fault();
@@ -59,44 +77,7 @@ export class TdpCheck {
 
   /** The next event of the trace. */
   take(event: TraceEvent): void {
-    switch (event.kind) {
-      case Kind.Exit: {
-        const actor = this.endOf(event);
-        actor.lastExit = event.value;
-        break;
-      }
-      case Kind.Entry:
-        this.endOf(event);
-        break;
-      case Kind.PageFault:
-        this.begin(event);
-        break;
-      case Kind.FastFault:
-        this.fastFaults.fast(event);
-        break;
-      case Kind.GetPage:
-        if (event.value === 1) this.getPage(event);
-        break;
-      case Kind.SpteChanged:
-        if (event.space === 0) this.changed(event);
-        break;
-      case Kind.SetSpte:
-        if (!this.traits.tellsChanges) this.set(event);
-        break;
-      case Kind.ZapPage:
-        this.zapPage(event);
-        break;
-      case Kind.MarkMmio:
-        this.memory.touch(event.gfn);
-        this.memory.learnMmio(event.gfn);
-        break;
-      case Kind.Flush:
-        this.roots.flush(event);
-        break;
-      case Kind.Lost:
-        this.lost();
-        break;
-    }
+    this.takers[event.kind]?.(event);
   }
 
   /** The trace is at an end. Faults under way are cut off, not judged. */

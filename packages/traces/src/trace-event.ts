@@ -123,3 +123,6 @@ export class TraceEvent {
   /** Text of a marker. */
   text = '';
 }
+
+/** What is done with an event, by its kind; with kinds that are not there, nothing. */
+export type Takers = Readonly<Record<number, ((event: TraceEvent) => void) | undefined>>;

@@ -13,7 +13,7 @@ import { EntryCopy } from './entry-copy';
 import type { PolicyMachine } from './policy-machine';
 import type { RecordedCounts } from './recorded-counts';
 import { ExitReason, Kind } from './trace-event';
-import type { TraceEvent } from './trace-event';
+import type { Takers, TraceEvent } from './trace-event';
 import { X86Fault } from './x86-fault';
 
 const { Empty, Leaf, Table } = EntryKind;
@@ -57,6 +57,22 @@ class Doubt implements DoubtfulLines {
 }
 
 export class TraceReading {
+  private readonly takers: Takers = {
+    [Kind.Exit]: event => this.exit(event),
+    [Kind.Entry]: event => this.end(this.actors.vcpuOf(event)),
+    [Kind.PageFault]: event => this.begin(event),
+    [Kind.FastFault]: event => this.mended(event),
+    [Kind.SpteChanged]: event => event.space === 0 && this.changed(event),
+    [Kind.SetSpte]: event => !this.traits.tellsChanges && this.set(event),
+    [Kind.ControlRegister]: event => event.space === 1 && this.register(event),
+    [Kind.GuestFault]: event => this.beginAbort(event),
+    [Kind.Map]: event => this.map(event),
+    [Kind.Relax]: event => this.relax(event),
+    [Kind.AbortReturn]: event => this.end(this.actors.of(event)),
+    [Kind.WriteProtect]: event => this.operation(this.actors.of(event), Host.Protect, this.frame(event), this.frame(event) + 1),
+    [Kind.Unmap]: event => this.unmap(event),
+    [Kind.Marker]: event => this.marker(event.text),
+  };
   private readonly actors = new Actors();
   private readonly fault = new X86Fault();
   private readonly abort = new Arm64Fault();
@@ -80,52 +96,11 @@ export class TraceReading {
     private readonly traits: ReadingTraits,
   ) {}
 
+  /** The next event of the trace. */
   take(event: TraceEvent): void {
     this.counts.event(event);
     if (this.place(event) >= this.traits.frameLimit) return this.beyond.add(event.line);
-    switch (event.kind) {
-      case Kind.Exit:
-        this.exit(event);
-        break;
-      case Kind.Entry:
-        this.end(this.actors.vcpuOf(event));
-        break;
-      case Kind.PageFault:
-        this.begin(event);
-        break;
-      case Kind.FastFault:
-        this.mended(event);
-        break;
-      case Kind.SpteChanged:
-        if (event.space === 0) this.changed(event);
-        break;
-      case Kind.SetSpte:
-        if (!this.traits.tellsChanges) this.set(event);
-        break;
-      case Kind.ControlRegister:
-        if (event.space === 1) this.register(event);
-        break;
-      case Kind.GuestFault:
-        this.beginAbort(event);
-        break;
-      case Kind.Map:
-        this.map(event);
-        break;
-      case Kind.Relax:
-        this.relax(event);
-        break;
-      case Kind.AbortReturn:
-        this.end(this.actors.of(event));
-        break;
-      case Kind.WriteProtect:
-        this.operation(this.actors.of(event), Host.Protect, this.frame(event), this.frame(event) + 1);
-        break;
-      case Kind.Unmap:
-        for (const machine of this.machines) machine.unmap(this.frame(event), this.frame(event) + (event.npages * 4096) / this.traits.pageBytes);
-        break;
-      case Kind.Marker:
-        this.marker(event.text);
-    }
+    this.takers[event.kind]?.(event);
   }
 
   /** Lines that contradict the fault they belong to. */
@@ -172,6 +147,12 @@ export class TraceReading {
     actor.gfn = abort.gfn;
     actor.kind = abort.kind;
     actor.guestTable = abort.guestTable;
+  }
+
+  private unmap(event: TraceEvent): void {
+    const start = this.frame(event);
+    const npages = (event.npages * 4096) / this.traits.pageBytes;
+    for (const machine of this.machines) machine.unmap(start, start + npages);
   }
 
   private pend(actor: Actor, gfn: number, kind: AccessKind): void {
