@@ -5,8 +5,8 @@ import { suggestName, type OptionSpec } from '@mmulab/api';
 import { ambiguousOption, notASetting, unknownKey, unknownOption } from '../errors';
 import type { Registry } from '../registry';
 import { hostOptionSpecs } from './host-options';
+import { backendOf, type NormalConfig } from './normal-config';
 import { findOption, optionNames } from './option-values';
-import { backendOf, type NormalConfig } from './settings';
 import { configShape, keysOf } from './shape';
 import type { RawConfig } from './types';
 

@@ -10,7 +10,8 @@ import { isWholeWorkload, optionSpecsAt, settingPath, settingRank } from './key-
 import { findOption, readOption } from './option-values';
 import { readAxisValues } from './ranges';
 import { latinPoints, positionsOf, randomPoints, type SamplePoints } from './sample';
-import { applyAt, normaliseConfig, type NormalConfig } from './settings';
+import type { NormalConfig } from './normal-config';
+import { applyAt, normaliseConfig } from './settings';
 import type { AxisLists, RawConfig, RawSample } from './types';
 
 /** A config of the matrix, and what tells it from the others. */

@@ -5,7 +5,8 @@ import { MmulabError } from '@mmulab/api';
 import { conflict, variedTwice } from '../errors';
 import type { Registry } from '../registry';
 import { settingPath, settingRank } from './key-paths';
-import { applySetting, normaliseConfig, type NormalConfig } from './settings';
+import type { NormalConfig } from './normal-config';
+import { applySetting, normaliseConfig } from './settings';
 import type { AxisLists, RawConfig } from './types';
 
 /** `key` is a dotted path or the bare name of an option. */

@@ -10,15 +10,10 @@ import type { Registry } from '../registry';
 import { commandLineConfig, splitCommand } from './command-line';
 import { Draft } from './draft';
 import { isWholeWorkload, optionSpecsAt, settingPath, WORKLOAD_VCPUS } from './key-paths';
+import type { NormalConfig } from './normal-config';
 import { findOption, readOption } from './option-values';
 import { checkShape, withoutEmpty } from './shape';
-import type { RawBackend, RawConfig, RawOptions, RawWorkload } from './types';
-
-/** A config in one form: backend and workload as maps, command lines read, empty sections left out. */
-export interface NormalConfig extends RawConfig {
-  readonly backend: RawBackend;
-  readonly workload: { readonly name?: string | undefined; readonly options: RawOptions };
-}
+import type { RawConfig, RawOptions, RawWorkload } from './types';
 
 /**
  * Brings a config into one form.
@@ -60,11 +55,6 @@ export function applyAt(config: NormalConfig, values: readonly PlacedValue[], re
   const normal = normaliseConfig(draft.config(), registry);
   const setsWorkload = values.some(({ path }) => isWholeWorkload(path));
   return setsWorkload && normal.workload.options['vcpus'] !== undefined ? withoutVm(normal) : normal;
-}
-
-/** The backend a config means: the first one installed when it names none. @throws CONFIG_UNKNOWN_BACKEND */
-export function backendOf(config: NormalConfig, registry: Registry): ReturnType<Registry['backend']> {
-  return registry.backend(config.backend.name ?? registry.backends()[0]?.name ?? '');
 }
 
 function place(draft: Draft, path: readonly string[], value: unknown, registry: Registry): void {

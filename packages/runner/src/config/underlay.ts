@@ -5,7 +5,8 @@ import { MmulabError } from '@mmulab/api';
 import { isMap } from '../plain-map';
 import type { Registry } from '../registry';
 import { settingPath, settingRank, WORKLOAD_VCPUS } from './key-paths';
-import { applyAt, normaliseConfig, type NormalConfig } from './settings';
+import type { NormalConfig } from './normal-config';
+import { applyAt, normaliseConfig } from './settings';
 import type { RawConfig } from './types';
 
 /** A setting by its dotted path. */

@@ -9,7 +9,7 @@ import { hostOptionSpecs } from './host-options';
 import { resolveKernel } from './kernel';
 import { expandMatrix, readMatrix, type MatrixAxis, type VariedValues } from './matrix';
 import { findOption, optionNames, readOption, readOptions } from './option-values';
-import { backendOf, type NormalConfig } from './settings';
+import { backendOf, type NormalConfig } from './normal-config';
 import { readThresholds } from './thresholds';
 import type { RawConfig, RawOptions, ResolvedRun } from './types';
 
