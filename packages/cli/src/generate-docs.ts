@@ -6,9 +6,9 @@
  *
  * With `--check` nothing is written: the exit code is 1 when a file is stale, and its name is printed.
  */
-import { makeOutputDirectory, writeOutputFile } from '@mmulab/runner';
+import { writeWithDirectory } from '@mmulab/runner';
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, relative } from 'node:path';
+import { relative } from 'node:path';
 import { loadRegistry } from './built-in';
 import { fidelityFile, generatedFiles, type GeneratedFile } from './docs/generated-files';
 import { ExitCode } from './exit-code';
@@ -17,16 +17,11 @@ function isStale({ path, text }: GeneratedFile): boolean {
   return !existsSync(path) || readFileSync(path, 'utf8') !== text;
 }
 
-function write({ path, text }: GeneratedFile): void {
-  makeOutputDirectory(dirname(path));
-  writeOutputFile(path, [text]);
-}
-
 const isCheck = process.argv.includes('--check');
 const registry = loadRegistry();
 const stale = [...generatedFiles(registry), fidelityFile(registry)].filter(isStale);
 for (const file of stale) {
-  if (!isCheck) write(file);
+  if (!isCheck) writeWithDirectory(file.path, file.text);
   console.log(`${isCheck ? 'stale' : 'wrote'}: ${relative(process.cwd(), file.path)}`);
 }
 if (isCheck && stale.length > 0) {

@@ -2,9 +2,9 @@
  * The results of all sweeps, a file per run, named by its key: what one sweep has run no other runs again.
  */
 import type { RunResult } from '@mmulab/api';
+import { writeWithDirectory } from '@mmulab/runner';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeWhole } from './atomic-file';
 import { readKept } from './kept-result';
 
 /** A directory of kept results. Several sweeps may use it at a time: equal keys have equal bytes. */
@@ -34,6 +34,6 @@ export class ResultStore {
 
   /** Keeps a result. @throws FILE_UNWRITABLE */
   write(key: string, text: string): void {
-    writeWhole(this.pathOf(key), `${text}\n`);
+    writeWithDirectory(this.pathOf(key), `${text}\n`);
   }
 }

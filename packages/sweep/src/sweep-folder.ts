@@ -5,11 +5,10 @@
  * A run's line is written once its result is in the store, the journal's before the result's. Whatever ends the process in between, the next start finds a run
  * that is not there yet, and takes its result from the store.
  */
-import type { RawConfig, ThresholdFailure } from '@mmulab/runner';
+import { writeWithDirectory, type RawConfig, type ThresholdFailure } from '@mmulab/runner';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { writeWhole } from './atomic-file';
 import { folderInUse, folderTaken, malformedLine, notASweep, problemOf, unwritable } from './errors';
 import { identityDifferences, type Identity } from './identity';
 import type { Measured, SweepPlace } from './kept-result';
@@ -86,7 +85,7 @@ export class SweepFolder {
     checkSame(directory, document);
     lockFolder(directory);
     try {
-      if (!existsSync(this.path(SWEEP_FILE))) writeWhole(this.path(SWEEP_FILE), `${JSON.stringify(document, undefined, 2)}\n`);
+      if (!existsSync(this.path(SWEEP_FILE))) writeWithDirectory(this.path(SWEEP_FILE), `${JSON.stringify(document, undefined, 2)}\n`);
       this.results = LineFile.open(this.path(RESULTS_FILE), (head, line) => this.markKept(head, line), PLACE_BYTES);
       this.journal = LineFile.open(this.path(JOURNAL_FILE), line => this.readJournal(line));
       this.failed = LineFile.open(this.path(FAILED_FILE), (line, number) => this.readFailed(line, number));
@@ -141,7 +140,7 @@ export class SweepFolder {
   close(): void {
     for (const file of [this.results, this.journal, this.failed]) file.close();
     try {
-      writeWhole(this.path(FAILED_FILE), [...this.failedLines.values()].map(line => `${line}\n`).join(''));
+      writeWithDirectory(this.path(FAILED_FILE), [...this.failedLines.values()].map(line => `${line}\n`).join(''));
     } finally {
       unlockFolder(this.directory);
     }
@@ -219,7 +218,7 @@ function lockFolder(directory: string): void {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unwritable(path, problemOf(error));
     const { pid, host } = readLock(path);
     if (host !== hostname() || isAlive(pid)) throw folderInUse(directory, pid, host);
-    writeWhole(path, own);
+    writeWithDirectory(path, own);
   }
 }
 
