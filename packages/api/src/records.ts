@@ -47,6 +47,18 @@ export interface RecordDifference {
   readonly tolerance: number;
 }
 
+/** What became of the records of one file, backend and kernel. `values` and `equal` count judged values only. */
+export interface RecordGroup {
+  /** File name without its ending. */
+  readonly file: string;
+  readonly backend: string;
+  readonly kernel: string;
+  readonly records: number;
+  readonly values: number;
+  readonly equal: number;
+  readonly unjudged: { readonly values: number; readonly equal: number };
+}
+
 /** Outcome of `verify`. `values` and `equal` count judged values only. */
 export interface VerifyReport {
   readonly records: number;

@@ -1,7 +1,8 @@
 /**
  * Prices the cells of tables: which model, which machine, which interval, and what is told of it all.
  */
-import type { FittedParameter, PredictedCell } from '@mmulab/report';
+import type { PredictedCell } from '@mmulab/api';
+import type { FittedParameter } from '@mmulab/report';
 import { readTextFile, type Registry } from '@mmulab/runner';
 import {
   isPinned,

@@ -1,18 +1,9 @@
 /**
  * Tables that somebody else has worked out (the analysis of a sweep) as a report.
  */
-import type { CsvRows, Report } from './reporter';
+import type { AnalysedTable } from '@mmulab/api';
+import type { CsvRows, Report } from './report';
 import type { Sheet } from './sheet';
-
-/** A table with the names of its leading columns apart; numbers go to the right. */
-export interface AnalysedTable {
-  readonly title: string;
-  readonly lines: readonly string[];
-  readonly keys: readonly string[];
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly (string | number)[])[];
-  readonly notes: readonly string[];
-}
 
 /** What an analysis found out. */
 export interface AnalysedTables {

@@ -4,7 +4,8 @@
 import { RESULT_SCHEMA, type BackendDefinition, type CounterValues, type RunResult } from '@mmulab/api';
 import { compareResults } from './compare';
 import { comparisonReport } from './comparison-report';
-import { renderReport, type View } from './reporter';
+import type { View } from './report';
+import { renderReport } from './reporter';
 import { runLabels } from './settings';
 
 const view: View = { all: false, color: false, columns: 200 };

@@ -8,7 +8,7 @@ import { foldCounters, type FoldedCounters } from './counter-groups';
 import { describeRuns, EMPTY_CATALOG, followsFromKernel, GUEST_MODE, type Catalog } from './describe';
 import { foldIterations } from './iterations';
 import { formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
-import type { CsvRows, Report, View } from './reporter';
+import type { CsvRows, Report, View } from './report';
 import { foldNotes } from './results';
 import { isGauge, leadingCounters, selftestLabel } from './selftest-lines';
 import { configValue, type Setting } from './settings';

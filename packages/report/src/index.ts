@@ -2,8 +2,9 @@
  * Turns results into tables, comparisons and the like. Reading order of the package: what a report is and the formats it is written in, then the
  * reports.
  */
+export type { CsvRows, Report, View } from './report';
 export { REPORTERS, renderParts, renderReport, reporterFor } from './reporter';
-export type { CsvRows, Report, Reporter, View } from './reporter';
+export type { Reporter } from './reporter';
 export type { Catalog } from './describe';
 export { resultsReport } from './results';
 export { COMPARISON_SCHEMA, compareResults } from './compare';
@@ -16,7 +17,6 @@ export type { CounterGroup } from './counter-groups';
 export { differingSettings, runLabels } from './settings';
 export type { Setting } from './settings';
 export { verificationReport } from './verification-report';
-export type { VerifiedGroup } from './verification-report';
 export {
   backendsReport,
   backingsReport,
@@ -30,11 +30,11 @@ export {
 } from './list-report';
 export type { ListedEvent, ListedPlugin } from './list-report';
 export { analysisReport } from './analysis-report';
-export type { AnalysedTable, AnalysedTables } from './analysis-report';
+export type { AnalysedTables } from './analysis-report';
 export { lineSheets, linesDocument, replayReport, traceCheckReport } from './trace-report';
 export type { TraceCheckSummary, TraceEventLines, TraceLine, TraceLinesSummary, TraceTally } from './trace-report';
 export { predictionReport } from './prediction-report';
-export type { FittedParameter, PredictedCell, PredictionDocument } from './prediction-report';
+export type { FittedParameter, PredictionDocument } from './prediction-report';
 export { explanationReport } from './explanation-report';
 export type { ExplainedName } from './explanation-report';
 export { plainLine, plainText } from './plain-text';

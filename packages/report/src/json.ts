@@ -5,7 +5,7 @@
  * that hold others are taken apart here; what holds values alone is left to `JSON.stringify`, which is many times faster.
  */
 import { escapeJsonControls } from './plain-text';
-import type { Report } from './reporter';
+import type { Report } from './report';
 
 const INDENT = '  ';
 /** Longer lists are taken apart, whatever they hold. */

@@ -1,25 +1,10 @@
 /**
  * Predictions beside published times, cell by cell, with the errors over all cells and the parameters behind them.
  */
+import type { PredictedCell, Score } from '@mmulab/api';
 import { formatTime } from './quantity';
-import type { Report } from './reporter';
+import type { Report } from './report';
 import type { Cell, Sheet } from './sheet';
-
-/** A published cell and what was predicted for it; seconds. */
-export interface PredictedCell {
-  readonly table: string;
-  readonly name: string;
-  readonly row: string;
-  readonly column: string;
-  readonly published: number;
-  readonly predicted: number | null;
-  readonly lo: number | null;
-  readonly hi: number | null;
-  readonly fitted: boolean;
-  readonly basis: string | null;
-  readonly bottleneck: string | null;
-  readonly refused: string | null;
-}
 
 /** A parameter of the model; seconds or plain. */
 export interface FittedParameter {
@@ -33,11 +18,8 @@ export interface FittedParameter {
 }
 
 /** What the JSON format holds. */
-export interface PredictionDocument {
+export interface PredictionDocument extends Score {
   readonly cells: readonly PredictedCell[];
-  readonly gme: { readonly all: number | null; readonly fitted: number | null; readonly heldOut: number | null };
-  readonly medianError: number | null;
-  readonly coverage: number | null;
   readonly parameters: readonly FittedParameter[];
   /** Calibration alone: GME over all cells when a mechanism is left out and the rest fitted again. */
   readonly ablation?: readonly { readonly model: string; readonly without: string; readonly all: number | null; readonly heldOut: number | null }[];

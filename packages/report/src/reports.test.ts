@@ -4,7 +4,8 @@
 import type { BackendDefinition, EventDef, VerifyReport } from '@mmulab/api';
 import { explanationReport } from './explanation-report';
 import { backendsReport, eventsReport, listEvents, modelsReport, overviewReport, profilesReport } from './list-report';
-import { renderReport, type Report, type View } from './reporter';
+import type { Report, View } from './report';
+import { renderReport } from './reporter';
 import { verificationReport } from './verification-report';
 
 const view: View = { all: false, color: false, columns: 120 };

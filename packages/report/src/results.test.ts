@@ -2,7 +2,8 @@
  * Results in every format: what a reader or a script finds in them.
  */
 import { RESULT_SCHEMA, type CounterValues, type OptionSpec, type PhaseResult, type RunResult } from '@mmulab/api';
-import { renderReport, type View } from './reporter';
+import type { View } from './report';
+import { renderReport } from './reporter';
 import { resultsReport } from './results';
 
 const view: View = { all: false, color: false, columns: 200 };

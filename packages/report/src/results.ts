@@ -5,7 +5,7 @@ import type { CounterValues, PhaseResult, PhaseTime, RunResult } from '@mmulab/a
 import { describeRun, EMPTY_CATALOG, type Catalog } from './describe';
 import { foldIterations, type PhaseFold } from './iterations';
 import { formatBytes, formatTime } from './quantity';
-import type { CsvRows, Report, View } from './reporter';
+import type { CsvRows, Report, View } from './report';
 import { selftestLines } from './selftest-lines';
 import { differingSettings, runLabels, type Setting } from './settings';
 import type { Cell, Sheet } from './sheet';

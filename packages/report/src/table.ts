@@ -5,7 +5,7 @@
 import Table, { type TableConstructorOptions } from 'cli-table3';
 import { createColors } from 'picocolors';
 import { formatCount } from './quantity';
-import type { Report, View } from './reporter';
+import type { Report, View } from './report';
 import { cellTone, cellValue, plainSheet, type Cell, type Column, type Sheet, type Tone } from './sheet';
 
 /** Characters between two columns. */

@@ -1,24 +1,13 @@
 /**
  * A verification as a report: per group of records how many values were compared, how many are equal and off, then each difference.
  */
-import type { RecordDifference, VerifyReport } from '@mmulab/api';
+import type { RecordDifference, RecordGroup, VerifyReport } from '@mmulab/api';
 import { formatCount } from './quantity';
-import type { CsvRows, Report } from './reporter';
+import type { CsvRows, Report } from './report';
 import type { Cell, Sheet } from './sheet';
 
-/** What became of the records of one file, backend and kernel. `values` and `equal` count judged values only. */
-export interface VerifiedGroup {
-  readonly file: string;
-  readonly backend: string;
-  readonly kernel: string;
-  readonly records: number;
-  readonly values: number;
-  readonly equal: number;
-  readonly unjudged: { readonly values: number; readonly equal: number };
-}
-
 /** @param report what `--format json` prints @param groups the same by group, for the table */
-export function verificationReport(report: VerifyReport, groups: readonly VerifiedGroup[]): Report {
+export function verificationReport(report: VerifyReport, groups: readonly RecordGroup[]): Report {
   return {
     what: 'a verification',
     document: { records: report.records, values: report.values, equal: report.equal, unjudged: report.unjudged, differences: report.differences },
@@ -27,8 +16,8 @@ export function verificationReport(report: VerifyReport, groups: readonly Verifi
   };
 }
 
-function groupSheet(report: VerifyReport, groups: readonly VerifiedGroup[]): Sheet {
-  const total: VerifiedGroup = { ...report, file: 'all', backend: '', kernel: '' };
+function groupSheet(report: VerifyReport, groups: readonly RecordGroup[]): Sheet {
+  const total: RecordGroup = { ...report, file: 'all', backend: '', kernel: '' };
   return {
     title: 'Records of real kernels',
     lines: [],
@@ -49,7 +38,7 @@ function groupSheet(report: VerifyReport, groups: readonly VerifiedGroup[]): She
   };
 }
 
-function groupRow({ file, backend, kernel, records, values, equal, unjudged }: VerifiedGroup): Cell[] {
+function groupRow({ file, backend, kernel, records, values, equal, unjudged }: RecordGroup): Cell[] {
   const off = values - equal;
   return [file, backend, kernel, records, values, equal, off === 0 ? off : { value: off, tone: 'bad' }, unjudged.values, unjudged.equal];
 }

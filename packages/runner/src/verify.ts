@@ -9,6 +9,7 @@ import {
   type KernelRecord,
   type PhaseResult,
   type RecordDifference,
+  type RecordGroup,
   type RunResult,
   type VerifyReport,
 } from '@mmulab/api';
@@ -16,19 +17,6 @@ import { inPlace, nothingToCompare, recordScope, recordUnknownPhase } from './er
 import { readRecordFile, resolveRecord, type RunnableRecord } from './records';
 import type { Registry } from './registry';
 import { planRun, runResolved } from './run';
-
-/** Sums over the records of one file, backend and kernel. Values of exact records only, unless said otherwise. */
-export interface RecordGroup {
-  /** File name without its ending. */
-  readonly file: string;
-  readonly backend: string;
-  readonly kernel: string;
-  readonly records: number;
-  readonly values: number;
-  readonly equal: number;
-  readonly off: number;
-  readonly unjudged: { readonly values: number; readonly equal: number };
-}
 
 /** The report of a verification, with its groups in the order of the files. */
 export interface GroupedVerifyReport extends VerifyReport {
@@ -138,7 +126,7 @@ function groupsOf(outcomes: readonly RecordOutcome[]): readonly RecordGroup[] {
   return [...groups].map(([key, members]) => {
     const [file = '', backend = '', kernel = ''] = JSON.parse(key) as readonly string[];
     const { values, equal, unjudged } = sums(members);
-    return { file: basename(file, '.json'), backend, kernel, records: members.length, values, equal, off: values - equal, unjudged };
+    return { file: basename(file, '.json'), backend, kernel, records: members.length, values, equal, unjudged };
   });
 }
 

@@ -26,6 +26,6 @@ export { QueueWorkers } from './queue/queue-workers';
 export type { WorkerEvents, WorkerSettings } from './queue/queue-workers';
 export { queueMismatch, queueNoSweep } from './errors';
 export { ANALYSIS_SCHEMA, breakEven, growth, overview, pivot } from './analysis/analysis';
-export type { Analysis, AnalysisRequest, AnalysisSheet } from './analysis/analysis';
+export type { Analysis, AnalysisRequest } from './analysis/analysis';
 export { STATISTIC_NAMES } from './analysis/grouping';
 export { readResultLines } from './analysis/samples';

@@ -19,5 +19,4 @@ export { calibrate } from './calibrate';
 export type { Figure, Fit } from './calibrate';
 export { readSelection } from './selection';
 export { judge } from './score';
-export type { CellOutcome, Score } from './score';
 export { MAPPING_FILE, TABLES_DIRECTORY, shippedModelFile, shippedModelNames } from './shipped';

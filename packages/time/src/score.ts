@@ -1,37 +1,10 @@
 /**
  * How predictions did: errors over cells.
  */
-
-/** A cell with its prediction, or why it has none. */
-export interface CellOutcome {
-  readonly table: string;
-  readonly name: string;
-  readonly row: string;
-  readonly column: string;
-  /** Seconds. */
-  readonly published: number;
-  readonly predicted: number | null;
-  readonly lo: number | null;
-  readonly hi: number | null;
-  /** Whether the model, or a factor of its host, was fitted to this cell. */
-  readonly fitted: boolean;
-  readonly basis: string | null;
-  readonly bottleneck: string | null;
-  readonly refused: string | null;
-}
-
-/** Errors over cells; null where there are none. */
-export interface Score {
-  /** exp(mean |ln(predicted/published)|) − 1. */
-  readonly gme: { readonly all: number | null; readonly fitted: number | null; readonly heldOut: number | null };
-  /** Median of |predicted/published − 1| over cells that were not fitted, or over all where every one was. */
-  readonly medianError: number | null;
-  /** Share of those cells whose published time lies in the interval. */
-  readonly coverage: number | null;
-}
+import type { PredictedCell, Score } from '@mmulab/api';
 
 /** Scores cells; those that were refused do not count. */
-export function judge(cells: readonly CellOutcome[]): Score {
+export function judge(cells: readonly PredictedCell[]): Score {
   const priced = cells.filter(({ predicted, published }) => predicted !== null && published > 0);
   const heldOut = priced.filter(({ fitted }) => !fitted);
   const judged = heldOut.length > 0 ? heldOut : priced;
@@ -44,7 +17,7 @@ export function judge(cells: readonly CellOutcome[]): Score {
   };
 }
 
-function gme(cells: readonly CellOutcome[]): number | null {
+function gme(cells: readonly PredictedCell[]): number | null {
   if (cells.length === 0) return null;
   return Math.exp(cells.reduce((sum, { predicted, published }) => sum + Math.abs(Math.log((predicted ?? 0) / published)), 0) / cells.length) - 1;
 }

@@ -1,5 +1,6 @@
 import { meaningOf, readMapping } from './mapping';
-import { judge, type CellOutcome } from './score';
+import type { PredictedCell } from '@mmulab/api';
+import { judge } from './score';
 import { readSelection } from './selection';
 import { MAPPING_FILE, readText } from './shipped';
 import { readTables, type Cell } from './tables';
@@ -69,7 +70,7 @@ describe('tables', () => {
   });
 
   it('score held-out cells apart: twice too high and half too low are both 100 %', () => {
-    const cell = (predicted: number, fitted: boolean): CellOutcome => ({
+    const cell = (predicted: number, fitted: boolean): PredictedCell => ({
       ...{ table: '', name: '', row: '', column: '', published: 1, basis: null, bottleneck: null, refused: null },
       ...{ predicted, fitted, lo: predicted * 0.6, hi: predicted * 1.2 },
     });

@@ -1,7 +1,8 @@
 /**
  * `mmulab predict`: predicts the cells of published tables.
  */
-import { predictionReport, renderParts, reporterFor, type PredictedCell } from '@mmulab/report';
+import type { PredictedCell } from '@mmulab/api';
+import { predictionReport, renderParts, reporterFor } from '@mmulab/report';
 import { judge } from '@mmulab/time';
 import type { Command } from 'commander';
 import type { CommandContext } from '../command-entry';

@@ -3,7 +3,7 @@
  *
  * Every analysis is a document (`mmulab.analysis.v1`), sheets to be drawn, and rows for a spreadsheet.
  */
-import type { RunResult } from '@mmulab/api';
+import type { AnalysedTable, RunResult } from '@mmulab/api';
 import { analysisNeedsAxis } from '../errors';
 import { groupSamples, statisticOf, type Groups, type Statistic } from './grouping';
 import { readQuantity, type Quantity } from './quantity';
@@ -11,20 +11,9 @@ import { findAxis, positionOn, readResultLines, readSamples, type SampleAxis, ty
 
 export const ANALYSIS_SCHEMA = 'mmulab.analysis.v1';
 
-/** A table, not yet in any format. */
-export interface AnalysisSheet {
-  readonly title: string;
-  readonly lines: readonly string[];
-  /** Names of the leading columns, which say what a row is. */
-  readonly keys: readonly string[];
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly (string | number)[])[];
-  readonly notes: readonly string[];
-}
-
 export interface Analysis {
   readonly document: Readonly<Record<string, unknown>>;
-  readonly sheets: readonly AnalysisSheet[];
+  readonly sheets: readonly AnalysedTable[];
   readonly csv: { readonly header: readonly string[]; readonly rows: readonly (readonly (string | number)[])[] };
 }
 
@@ -176,7 +165,7 @@ function crossingAt(
   return Number.isFinite(at) ? at : undefined;
 }
 
-function borderSheet(keys: readonly string[], x: string, borders: readonly Crossing[]): AnalysisSheet {
+function borderSheet(keys: readonly string[], x: string, borders: readonly Crossing[]): AnalysedTable {
   const rows = borders.map(({ row, from, to, between, at }) => [...row, from, to, between.join(' to '), at === undefined ? '' : rounded(at)]);
   const notes = borders.length === 0 ? ['Along no row does the winner change.'] : [];
   return { title: 'Border', lines: [], keys, columns: ['from', 'to', `${x} between`, 'equal at'], rows, notes };
