@@ -22,3 +22,5 @@ export { HOST_ACTOR, RunCounters } from './sim/counters';
 export type { PhaseCounts } from './sim/counters';
 export { planRun, runResolved } from './run';
 export type { RunHooks } from './run';
+export { MAX_STEPPED_ACCESSES, SteppedRun } from './stepped-run';
+export type { PerformedStep, StepAct } from './stepped-run';

@@ -37,11 +37,20 @@ export interface BackendComposition {
 /** What a backend is made of. */
 export type Machine = Pick<ResolvedRun, 'backend' | 'host'>;
 
-/** Builds backend, workload and counters of a run. @param trace where the backend is to write a trace of it */
-export function compose(run: ResolvedRun, registry: Registry, trace?: TraceExport): Composition {
+/** Who looks on while a backend works. */
+export interface Onlookers {
+  /** Where the backend is to write a trace of the run. */
+  readonly trace?: TraceExport | undefined;
+  /** Told of everything that happens to its tables; they are then walked entry by entry. */
+  readonly observer?: TransitionObserver | undefined;
+}
+
+/** Builds backend, workload and counters of a run. */
+export function compose(run: ResolvedRun, registry: Registry, { trace, observer }: Onlookers = {}): Composition {
   const workload = registry.workloadContribution(run.workload.name);
   const { container, ...parts } = prepare(run, Number(run.workload.options['vcpus'] ?? 1), registry);
   if (trace !== undefined) container.bind<TraceExport>(TraceExport).toConstantValue(trace);
+  if (observer !== undefined) container.bind<TransitionObserver>(TransitionObserver).toConstantValue(observer);
   container.bind<Workload>(Workload).to(workload.implementation);
   return { ...parts, backend: container.get<MmuBackend>(MmuBackend), workload: container.get<Workload>(Workload) };
 }

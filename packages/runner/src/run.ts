@@ -75,7 +75,7 @@ export function planRun(run: ResolvedRun, registry: Registry): WorkloadPlan {
  */
 export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHooks = {}): RunResult {
   const startedMs = performance.now();
-  const composition = compose(run, registry, hooks.trace);
+  const composition = compose(run, registry, hooks);
   const plan = planOf(composition, run, registry);
   const log = run.time === undefined && hooks.onWork === undefined ? undefined : new WorkLog(composition.counters);
   const { notes, phases, ...performed } = new RunInProgress(composition, plan, run.seed, log).perform(hooks);
@@ -148,7 +148,7 @@ interface Performed {
 }
 
 /** A VM being run. */
-class RunInProgress {
+export class RunInProgress {
   private readonly backend: MmuBackend;
   private readonly counters: RunCounters;
   private readonly generators: Generators;
@@ -208,7 +208,7 @@ class RunInProgress {
   }
 
   /** Interleaved throughout, or, where that would take long and the backend can, in rounds. */
-  private performShared(programs: readonly VcpuProgram[]): void {
+  performShared(programs: readonly VcpuProgram[]): void {
     this.scheduler ??= new Scheduler(this.backend, this.counters, this.generators, this.jitter, this.plan.vm.vcpus);
     const pass = this.backend.runShared === undefined ? undefined : SharedPass.of(programs);
     if (pass === undefined) {
@@ -219,8 +219,11 @@ class RunInProgress {
     pass.perform(this.backend, this.counters, this.scheduler, this.seed);
   }
 
-  /** @param shift frames by which surrounding repeats have moved the runs on */
-  private performSteps(vcpu: number, steps: readonly VcpuStep[], shift: number): void {
+  /**
+   * A vCPU's program, or a part of it.
+   * @param shift frames by which surrounding repeats have moved the runs on
+   */
+  performSteps(vcpu: number, steps: readonly VcpuStep[], shift: number): void {
     for (const step of steps) this.performVcpuStep(vcpu, step, shift);
   }
 

@@ -5,10 +5,11 @@
  * flushes. What is counted is the same but for what hangs on timing (flushes that gather, races); `countsApart` says where. Times are nominal: a fault's
  * stages as the backend states them, operations of the host by what they count (sim/nominal-costs.ts).
  */
-import type { EventDef, MmuBackend, PhaseStep, RunResult, RunTimeline, VcpuStep, WorkloadPlan } from '@mmulab/api';
+import type { EventDef, MmuBackend, PhaseStep, RunResult, RunTimeline, WorkloadPlan } from '@mmulab/api';
 import { compose } from './compose';
 import type { ResolvedRun } from './config/types';
 import { tooLargeForTimeline } from './errors';
+import { accessesOf } from './plan-accesses';
 import type { Registry } from './registry';
 import { planOf } from './run';
 import { HOST_ACTOR, type RunCounters } from './sim/counters';
@@ -34,7 +35,7 @@ export interface TimelineOutcome {
 
 /** Checks, before anything runs, that a run is small enough to be told access by access. @throws TIMELINE_TOO_LARGE */
 export function checkTimeline(run: ResolvedRun, registry: Registry): void {
-  const accesses = accessesOf(planOf(compose(run, registry), run, registry));
+  const accesses = accessesOf(planOf(compose(run, registry), run, registry), MAX_TIMELINE_ACCESSES);
   if (accesses > MAX_TIMELINE_ACCESSES) throw tooLargeForTimeline(accesses, MAX_TIMELINE_ACCESSES);
 }
 
@@ -49,23 +50,6 @@ export function runTimeline(run: ResolvedRun, registry: Registry, timeline: RunT
   const { backend, counters, definition } = composition;
   const { pageSizeBytes } = definition.machine(run.host);
   return new ObservedRun(backend, counters, definition.events, plan, run, timeline, pageSizeBytes).perform(result);
-}
-
-/** Accesses of all vCPUs in all phases; no more are counted than it takes to know that they are too many. */
-function accessesOf({ phases }: WorkloadPlan): number {
-  let accesses = 0;
-  for (const { steps } of phases) {
-    for (const step of steps) if (step.kind === 'guest') for (const program of step.programs) accesses += accessesIn(program);
-    if (accesses > MAX_TIMELINE_ACCESSES) break;
-  }
-  return accesses;
-}
-
-function accessesIn(steps: readonly VcpuStep[]): number {
-  return steps.reduce((sum, step) => {
-    if (step.op === 'repeat') return sum + step.times * accessesIn(step.steps);
-    return sum + (step.op === 'access' || step.op === 'random' ? step.run.count : 0);
-  }, 0);
 }
 
 class ObservedRun {

@@ -59,6 +59,10 @@ export const configShape = {
   seed: number('Seed of everything random; 1 without it.'),
 } as const satisfies JsonSchema;
 
+/** The schema of a whole config, and how ajv is to read it: where code may not be made at run time, the validator is made of them when the program is bundled. */
+export const shapeSchema = closed('object', 'A config.', configShape);
+export const AJV_OPTIONS = { verbose: true, allowUnionTypes: true, meta: false, validateSchema: false } as const;
+
 let validator: ValidateFunction | undefined;
 
 /**
@@ -90,9 +94,7 @@ export function keysOf(section: string): readonly string[] | undefined {
  * @throws CONFIG_UNKNOWN_KEY with the nearest key, CONFIG_WRONG_TYPE, CONFIG_OUT_OF_RANGE for an empty list
  */
 export function checkShape(config: unknown): asserts config is RawConfig {
-  validator ??= new Ajv({ verbose: true, allowUnionTypes: true, meta: false, validateSchema: false }).compile(
-    closed('object', 'A config.', configShape),
-  );
+  validator ??= new Ajv(AJV_OPTIONS).compile(shapeSchema);
   if (validator(config)) {
     checkMaps(config as RawConfig);
     return;

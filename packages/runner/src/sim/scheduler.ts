@@ -36,6 +36,9 @@ const lockModes = { none: LockMode.None, read: LockMode.Read, write: LockMode.Wr
 /** More stages than any access takes: retries end when others have made progress. */
 const MAX_STAGES_PER_ACCESS = 10_000_000;
 
+/** The part of a backend that accesses are interleaved through. */
+export type ScheduledBackend = Pick<MmuBackend, 'stages' | 'enter' | 'begin' | 'advance' | 'control'>;
+
 export class Scheduler {
   /** The program of each vCPU, while it runs. */
   protected readonly cursors: (ProgramCursor | undefined)[];
@@ -48,7 +51,7 @@ export class Scheduler {
 
   /** @param vcpus number of vCPUs of the VM */
   constructor(
-    protected readonly backend: MmuBackend,
+    protected readonly backend: ScheduledBackend,
     private readonly counters: Counters,
     private readonly generators: Generators,
     private readonly jitter: Jitter,
@@ -68,16 +71,29 @@ export class Scheduler {
    * @throws SCHEDULER_STAGE, SCHEDULER_LIVELOCK: bugs of the backend
    */
   run(programs: readonly VcpuProgram[]): void {
+    this.start(programs);
+    while (this.next() >= 0);
+  }
+
+  /** As `run`, one event after the other: `next` takes each. */
+  start(programs: readonly VcpuProgram[]): void {
     programs.forEach((program, vcpu) => {
       this.cursors[vcpu] = new ProgramCursor(program, vcpu, this.generators);
       this.stages[vcpu] = NOT_ENTERED;
       this.queue.push(this.jitter.upTo(START_SPREAD_PS), vcpu);
     });
-    while (this.queue.size > 0) {
-      const time = this.queue.headTime;
-      this.handle(this.queue.pop(), time);
+  }
+
+  /** Handles the next event. @returns whose it was; -1 when all programs are at their end */
+  next(): number {
+    if (this.queue.size === 0) {
+      this.cursors.fill(undefined);
+      return -1;
     }
-    this.cursors.fill(undefined);
+    const time = this.queue.headTime;
+    const vcpu = this.queue.pop();
+    this.handle(vcpu, time);
+    return vcpu;
   }
 
   /**
@@ -91,11 +107,7 @@ export class Scheduler {
       this.stages[vcpu] = READY;
       this.queue.push(this.jitter.upTo(ROUND_SPREAD_PS), vcpu);
     });
-    while (this.queue.size > 0) {
-      const time = this.queue.headTime;
-      this.handle(this.queue.pop(), time);
-    }
-    this.cursors.fill(undefined);
+    while (this.next() >= 0);
   }
 
   private handle(vcpu: number, time: number): void {
