@@ -7,6 +7,7 @@
  */
 import type { AccessKind, AccessRun } from './access';
 import type { EventDef } from './events';
+import type { BackendInspection } from './inspection';
 import type { KernelSwitch } from './kernel-releases';
 import type { KernelProfile, OptionSpec, OptionValues } from './options';
 import type { ReplayPort } from './observer';
@@ -103,6 +104,8 @@ export interface MmuBackend {
   stateKey?(): string | undefined;
   /** The face through which a trace of a real kernel drives it, after `create`. Absent: traces cannot. */
   replayPort?(): ReplayPort;
+  /** Its tables, to be looked at, after `create`. Absent: `translate` is all there is to see. */
+  inspection?(): BackendInspection;
 }
 
 /** What a backend says of itself. */

@@ -30,6 +30,7 @@ export type { KernelSwitch, KernelTable, KernelValues, SwitchChange } from './ke
 export { ACCESS_DONE, BackendOptions, CountersToken, HostOptions, MmuBackend } from './backend';
 export type { BackendDefinition, BackendMemory, SharedPart, SharedRounds, StageDef, Translation } from './backend';
 export { FaultStep, HostWalk, TransitionObserver } from './observer';
+export type { BackendInspection, HeldRoot, ListedTable, TableName, WalkedEntry } from './inspection';
 export type { EntryView, ReplayPort, SeenHostPage, ShownFault } from './observer';
 export { TIMELINE_HOST } from './timeline';
 export type { RunTimeline, TimelineSetup } from './timeline';

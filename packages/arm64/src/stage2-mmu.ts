@@ -10,6 +10,7 @@
 import { ACCESS_DONE, AccessKind, BackendOptions, CountersToken, EntryKind, HostOptions, TraceExport, TransitionObserver } from '@mmulab/api';
 import type {
   AccessRun,
+  BackendInspection,
   BackendMemory,
   ControlWrite,
   Counters,
@@ -32,6 +33,7 @@ import { CasemateExport } from './casemate-export';
 import { Stage2Attrs } from './descriptor';
 import { foreignRegister, nestedGuest } from './errors';
 import { Ev } from './events';
+import { Stage2Inspection } from './inspection';
 import { Stage2LogTables } from './log-tables';
 import { MemoryCaches } from './memcache';
 import { CountingMmOps, Stage2MmOps } from './mm-ops';
@@ -225,6 +227,10 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
         this.policy.lpa2 && this.shape.ipaBits > 48 && pageShift !== 16,
       ),
     };
+  }
+
+  inspection(): BackendInspection {
+    return new Stage2Inspection(this.tables, this.shape, gfn => this.translate(gfn));
   }
 
   memory(): BackendMemory {

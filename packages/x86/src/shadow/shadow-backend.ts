@@ -10,6 +10,7 @@
 import { ACCESS_DONE, AccessKind, BackendOptions, CountersToken, HostOptions } from '@mmulab/api';
 import type {
   AccessRun,
+  BackendInspection,
   BackendMemory,
   ControlWrite,
   Counters,
@@ -47,6 +48,7 @@ import { VcpuSpaces } from './vcpu-spaces';
 import { ShadowFaultPath, shadowStages } from './shadow-fault';
 import type { ShadowFaultVm } from './shadow-fault';
 import { indexOf } from './shadow-mapper';
+import { ShadowInspection } from './inspection';
 import { readShadowPolicy } from './shadow-policy';
 import type { ShadowPolicy } from './shadow-policy';
 import { LegacyMmu } from './legacy-mmu';
@@ -257,6 +259,11 @@ export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
         descriptor: spteDescriptor(entry, level, pages.entryGfn(page, indexOf(frame, level)), this.shadowPolicy.tdp && this.policy.ept, leaf.adBits),
       };
     }
+  }
+
+  inspection(): BackendInspection {
+    const { tdp } = this.shadowPolicy;
+    return new ShadowInspection(this.engine, this.roots, !tdp, tdp && this.policy.ept, this.engine.mmu.leaf.adBits);
   }
 
   stateKey(): string | undefined {

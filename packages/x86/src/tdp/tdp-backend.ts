@@ -10,6 +10,7 @@ import { BackendOptions, CountersToken, EntryKind, HostOptions, TransitionObserv
 import type {
   AccessKind,
   AccessRun,
+  BackendInspection,
   BackendMemory,
   ControlWrite,
   Counters,
@@ -50,6 +51,7 @@ import { VmJournal } from '../vm-journal';
 import { TdpFaultPath, tdpStages } from './fault';
 import type { TdpFaultVm } from './fault-vm';
 import { GuestAccesses } from './guest-accesses';
+import { TdpInspection } from './inspection';
 import { NxRecovery } from './nx-recovery';
 import { TdpReplay } from './replay';
 import type { ReplayedVm } from './replay';
@@ -235,6 +237,11 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
       dirty: this.mmu.spte.isDirty(entry.attr),
       descriptor: this.mmu.spte.descriptor(entry.attr, entry.level, entry.gfn, this.policy.ept),
     };
+  }
+
+  inspection(): BackendInspection {
+    const { mmu, roots, tdpRoots, nested } = this;
+    return new TdpInspection({ mmu, roots, tdpRoots, ept: this.policy.ept, adBits: this.policy.adBits, nested: nested?.engine });
   }
 
   stateKey(): string | undefined {
