@@ -7,7 +7,7 @@
  *
  * Models: Linux arch/arm64/kvm/mmu.c. Hot path: `touch`, `begin`, `advance`.
  */
-import { ACCESS_DONE, AccessKind, BackendOptions, CountersToken, EntryKind, HostOptions, TraceExport, TransitionObserver } from '@mmulab/api';
+import { AccessKind, BackendOptions, CountersToken, EntryKind, HostOptions, TraceExport, TransitionObserver } from '@mmulab/api';
 import type {
   AccessRun,
   BackendInspection,
@@ -24,8 +24,8 @@ import type {
   Vfn,
   VmLayout,
 } from '@mmulab/api';
-import { AccessProgram, DirtyLog, GuestLayout, HostOps, Memslots, ProgramKeys, accessKind, eachPiece } from '@mmulab/kvm';
-import type { Aging, HostTables, Memslot, PieceRunner } from '@mmulab/kvm';
+import { AccessProgram, DirtyLog, GuestLayout, HostOps, Memslots, ProgramKeys, accessKind, eachPiece, pendingAccessesClass } from '@mmulab/kvm';
+import type { Aging, GuestWalks, HostTables, Memslot, PendingAccesses, PieceRunner } from '@mmulab/kvm';
 import { EngineFactory, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { abortStages } from './abort-stages';
@@ -53,8 +53,16 @@ import { UserMemAbort } from './user-mem-abort';
 const MIN_LIFTED = 8;
 const HOST = -1;
 
+/** What the guest's table pages on the way to a frame need: nothing, as is known or as the tables say; mappings; or mappings that take tables of the second stage. */
+const Way = { Seen: 0, Mapped: 1, Missing: 2, NeedsTables: 3 } as const;
+type Way = (typeof Way)[keyof typeof Way];
+
+const Pending = pendingAccessesClass();
+
 @injectable()
-export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
+export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner, GuestWalks {
+  /** The hardware's walk reads the guest's table pages. */
+  readonly tableAccess = AccessKind.Read;
   readonly stages: readonly StageDef[];
   private readonly policy: Stage2Policy;
   /** Writes down what happens to the tables; absent in runs that are not exported. */
@@ -78,11 +86,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
   private destroyed = false;
   /** Accesses read the guest's table pages only: see `runShared`. */
   private tablesOnly = false;
-  // The access each vCPU has begun: guest-table levels still to be read, then the data; and the stage it is in.
-  private pendingVfn!: Float64Array;
-  private pendingKind!: Uint8Array;
-  private pendingLevel!: Int8Array;
-  private pendingStage!: Int8Array;
+  private pending!: PendingAccesses;
 
   constructor(
     @inject(BackendOptions) options: OptionValues,
@@ -132,10 +136,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
     this.hostOps = new HostOps(this.slots, dirtyLog, this, { frameLimit: 2 ** vm.physBits / policy.granuleBytes, spaces: vm.spaces });
     const [space] = vm.spaces;
     if (space !== undefined) this.layout = new GuestLayout(space);
-    this.pendingVfn = new Float64Array(vm.vcpus);
-    this.pendingKind = new Uint8Array(vm.vcpus);
-    this.pendingLevel = new Int8Array(vm.vcpus);
-    this.pendingStage = new Int8Array(vm.vcpus);
+    this.pending = new Pending(vm.vcpus, this, this.path);
     for (const spec of vm.memslots) this.hostOps.addMemslot(spec);
   }
 
@@ -153,24 +154,17 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
   }
 
   touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
-    const { layout } = this;
-    for (let level = layout.levels; level >= 1; level--) this.touchTable(vcpu, level, vfn);
-    this.path.access(vcpu, layout.gfnOf(vfn), kind, 0);
+    this.touchTables(vcpu, vfn);
+    this.path.access(vcpu, this.layout.gfnOf(vfn), kind, 0);
   }
 
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
-    this.pendingVfn[vcpu] = vfn;
-    this.pendingKind[vcpu] = kind;
-    this.pendingLevel[vcpu] = this.layout.levels;
-    return this.proceed(vcpu);
+    return this.pending.begin(vcpu, vfn, kind);
   }
 
   advance(vcpu: number): number {
     this.path.select(vcpu);
-    const next = this.path.stage(vcpu, this.pendingStage[vcpu]);
-    if (next === ACCESS_DONE) return this.proceed(vcpu);
-    this.pendingStage[vcpu] = next;
-    return next;
+    return this.pending.advance(vcpu);
   }
 
   runShared(rounds: SharedRounds): void {
@@ -249,7 +243,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
       const last = part.vfn + (part.count - 1) * part.stride;
       for (let vfn = part.vfn; vfn <= last;) {
         const table = Math.floor(vfn / span);
-        if (table !== seen && !this.tablesMapped(vfn)) rounds.simulate(vfn, vfn + 1);
+        if (table !== seen && this.wayTo(vfn) >= Way.Missing) rounds.simulate(vfn, vfn + 1);
         seen = table;
         const next = part.vfn + Math.ceil(((table + 1) * span - part.vfn) / part.stride) * part.stride;
         vfn = next;
@@ -258,19 +252,12 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
     this.tablesOnly = false;
   }
 
-  /** Whether all guest table pages on the way to a frame are mapped. */
-  private tablesMapped(vfn: number): boolean {
+  /** The hardware reads the guest table pages on the way to a frame. */
+  private touchTables(vcpu: number, vfn: number): void {
     for (let level = this.layout.levels; level >= 1; level--) {
-      const frame = this.tableFrame(level, vfn);
-      if (frame >= 0 && this.tables.lookup(frame).kind !== EntryKind.Leaf) return false;
+      const frame = this.unseenTable(level, vfn);
+      if (frame >= 0) this.path.access(vcpu, frame, AccessKind.Read, 1);
     }
-    return true;
-  }
-
-  /** The hardware reads one guest table page. */
-  private touchTable(vcpu: number, level: number, vfn: number): void {
-    const frame = this.unseenTable(level, vfn);
-    if (frame >= 0) this.path.access(vcpu, frame, AccessKind.Read, 1);
   }
 
   /** The frame of a guest table page that may need a mapping, or -1. Remembers that it will have one. */
@@ -297,7 +284,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
       this.runLifted(vcpu, run, first, count, gfn, slot);
       return count;
     }
-    for (let level = this.layout.levels; level >= 1; level--) this.touchTable(vcpu, level, vfn);
+    this.touchTables(vcpu, vfn);
     const here = this.accessesBeforeTables(vcpu, run, first, count);
     if (here < MIN_LIFTED) return this.runSingly(vcpu, run, first, here);
     this.runLifted(vcpu, run, first, here, gfn, slot);
@@ -309,33 +296,47 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
    * change places with those on data; they are taken here. One that takes pages, and the last one, which may find the cache low, keep their places.
    */
   private accessesBeforeTables(vcpu: number, run: AccessRun, first: number, count: number): number {
-    const span = this.layout.spanOf(1);
+    const vfnOf = (index: number): number => run.vfn + (first + index) * run.stride;
     const early: number[] = [];
     let last = count;
-    for (let index = 0; index < count;) {
-      const vfn = run.vfn + (first + index) * run.stride;
-      if (index > 0 && !this.tablesSeen(vfn, vfn)) {
-        if (this.tablesMapped(vfn)) {
-          early.push(vfn);
-        } else {
-          if (last < count) early.push(run.vfn + (first + last) * run.stride);
+    for (let index = this.untilNextTable(vfnOf(0), run.stride); index < count; index += this.untilNextTable(vfnOf(index), run.stride)) {
+      const way = this.wayTo(vfnOf(index));
+      switch (way) {
+        case Way.Seen:
+          continue;
+        case Way.Mapped:
+          early.push(vfnOf(index));
+          continue;
+        case Way.Missing:
+        case Way.NeedsTables:
+          if (last < count) early.push(vfnOf(last));
           last = index;
-          if (this.takesTables(vfn)) break;
-        }
       }
-      index += Math.ceil((span - (vfn % span)) / run.stride);
+      if (way === Way.NeedsTables) break;
     }
-    for (const vfn of early) for (let level = this.layout.levels; level >= 1; level--) this.touchTable(vcpu, level, vfn);
+    for (const vfn of early) this.touchTables(vcpu, vfn);
     return last;
   }
 
-  /** Whether mapping the guest table pages on the way to a frame takes tables of the second stage. */
-  private takesTables(vfn: number): boolean {
+  /** Accesses of a run from a frame on until one lies under another last-level table. */
+  private untilNextTable(vfn: number, stride: number): number {
+    const span = this.layout.spanOf(1);
+    return Math.ceil((span - (vfn % span)) / stride);
+  }
+
+  /** What the guest table pages on the way to a frame need. */
+  private wayTo(vfn: number): Way {
+    if (this.tablesSeen(vfn, vfn)) return Way.Seen;
+    let way: Way = Way.Mapped;
     for (let level = this.layout.levels; level >= 1; level--) {
       const frame = this.tableFrame(level, vfn);
-      if (frame >= 0 && this.tables.lookup(frame).level > 1) return true;
+      if (frame < 0) continue;
+      const entry = this.tables.lookup(frame);
+      if (entry.kind === EntryKind.Leaf) continue;
+      if (entry.level > 1) return Way.NeedsTables;
+      way = Way.Missing;
     }
-    return false;
+    return way;
   }
 
   private runLifted(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
@@ -359,22 +360,15 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner {
     return true;
   }
 
-  /** Goes on with a begun access until a fault's stage is due. */
-  private proceed(vcpu: number): number {
-    const vfn = this.pendingVfn[vcpu];
-    while (this.pendingLevel[vcpu] >= 0) {
-      const level = this.pendingLevel[vcpu];
-      this.pendingLevel[vcpu] = level - 1;
-      const data = level === 0;
-      if (data && this.tablesOnly) continue;
-      const frame = data ? this.layout.gfnOf(vfn) : this.tableFrame(level, vfn);
-      if (frame < 0) continue;
-      const stage = this.path.start(vcpu, frame, data ? this.pendingKind[vcpu] : AccessKind.Read, data ? 0 : 1);
-      if (stage === ACCESS_DONE) continue;
-      this.pendingStage[vcpu] = stage;
-      return stage;
-    }
-    return ACCESS_DONE;
+  /** Levels of guest tables the hardware walks. */
+  levels(): number {
+    return this.layout.levels;
+  }
+
+  /** The frame an access that may interleave touches at a level; of the data (0) none while tables only are read. */
+  frameAt(_vcpu: number, level: number, vfn: number): number {
+    if (level > 0) return this.tableFrame(level, vfn);
+    return this.tablesOnly ? -1 : this.layout.gfnOf(vfn);
   }
 
   /** The guest table page of a level: where vCPUs interleave, each of them reads it and finds it mapped or not. */

@@ -20,5 +20,7 @@ export { AccessProgram } from './access-program';
 export type { AccessPath, AccessPattern, LeafRights } from './access-program';
 export { accessKind, eachPiece } from './access-runs';
 export type { PieceRunner } from './access-runs';
+export { pendingAccessesClass } from './pending-access';
+export type { GuestWalks, PendingAccesses, StagedPath } from './pending-access';
 export { ProgramKeys } from './program-keys';
 export { guestUnmapped } from './errors';

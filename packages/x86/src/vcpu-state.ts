@@ -5,6 +5,7 @@
  *
  * Models: Linux arch/x86/kvm/x86.c request handling at vcpu entry, arch/x86/kvm/vmx/vmx.c PML buffer.
  */
+import { Ev } from './events';
 import { PML_ENTRIES, overflows } from './log-span';
 import type { LogSpan } from './log-span';
 
@@ -38,6 +39,15 @@ export class VcpuStates {
     const fulls = overflows(total);
     this.pmlFulls[vcpu] = this.pmlFulls[vcpu] + fulls + inner;
     this.pmlFill[vcpu] = exited ? tail : total - fulls * PML_ENTRIES;
+  }
+
+  /** Counts the exits because of a full log that are not counted yet. */
+  countFulls(vcpu: number, now: Float64Array): void {
+    const fulls = this.pmlFulls[vcpu];
+    if (fulls === 0) return;
+    this.pmlFulls[vcpu] = 0;
+    now[Ev.pmlFull] = now[Ev.pmlFull] + fulls;
+    now[Ev.exit] = now[Ev.exit] + fulls;
   }
 
   /** Every exit drains the log. */

@@ -5,8 +5,7 @@
  *
  * Models: Linux arch/x86/kvm/mmu/mmu.c (guest_mmu under tdp_mmu=1: kvm_memslots_have_rmaps() paths), svm/nested.c.
  */
-import { ACCESS_DONE, AccessKind } from '@mmulab/api';
-import type { AccessRun, Counters, GuestTables, VmLayout } from '@mmulab/api';
+import type { Counters, GuestTables, VmLayout } from '@mmulab/api';
 import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { GuestCpu } from '../roots/guest-state';
 import type { VcpuRoots } from '../roots/vcpu-roots';
@@ -18,6 +17,7 @@ import type { VmJournal } from '../vm-journal';
 import type { WalkRules } from './guest-walk';
 import { tableWritten } from './pte-write';
 import { LegacyMmu } from './legacy-mmu';
+import { ShadowAccesses } from './shadow-accesses';
 import { ShadowFaultPath } from './shadow-fault';
 import type { ShadowFaultVm } from './shadow-fault';
 import type { ShadowVm } from './shadow-mmu';
@@ -36,60 +36,23 @@ export class NestedGuests implements ShadowFaultVm, ShadowedFrames {
   readonly engine: LegacyMmu;
   /** L2's pages are write-protected, never logged by the hardware: its log would hold L2 addresses. */
   readonly pmlActive = false;
-  private readonly path: ShadowFaultPath;
+  /** L2's accesses: the hardware touches the pages of its tables, then its own page, all through the shadow of L1's tables. */
+  readonly accesses: ShadowAccesses;
   private readonly spaces: VcpuSpaces;
-  private readonly pendingVfn: Float64Array;
-  private readonly pendingKind: Uint8Array;
-  private readonly pendingStep: Int32Array;
-  private readonly pendingStage: Int8Array;
 
   constructor(
     vm: VmLayout,
     private readonly nested: GuestTables,
     cpus: readonly GuestCpu[],
-    private readonly policy: ShadowPolicy,
+    policy: ShadowPolicy,
     slots: Memslots,
     counters: Counters,
     journal: VmJournal,
     private readonly host: NestedHost,
   ) {
     this.engine = new LegacyMmu(policy, slots, counters, journal, vm, host);
-    this.path = new ShadowFaultPath(vm.vcpus, this.engine.mmu, this.engine.map, this);
-    this.spaces = new VcpuSpaces(vm, cpus, true);
-    this.pendingVfn = new Float64Array(vm.vcpus);
-    this.pendingKind = new Uint8Array(vm.vcpus);
-    this.pendingStep = new Int32Array(vm.vcpus);
-    this.pendingStage = new Int8Array(vm.vcpus);
-  }
-
-  /** A run of L2's accesses. */
-  run(vcpu: number, run: AccessRun): void {
-    for (let i = 0; i < run.count; i++) {
-      this.touch(vcpu, run.vfn + i * run.stride, run.writeEvery > 0 && i % run.writeEvery === 0 ? AccessKind.Write : run.kind);
-    }
-  }
-
-  /** One access of L2: the hardware touches the pages of its tables, then its own page, all through the shadow of L1's tables. */
-  touch(vcpu: number, vfn: number, kind: number): void {
-    const steps = this.spaces.steps(vcpu, vfn);
-    for (let step = 0; step < steps; step++) this.path.access(vcpu, this.spaces.frame(step), this.policy.tableAccess, 1);
-    this.path.access(vcpu, this.spaces.dataFrame(vcpu, vfn), kind, 0);
-  }
-
-  /** Starts an access that may interleave with others. @returns the first stage due, or ACCESS_DONE */
-  begin(vcpu: number, vfn: number, kind: number): number {
-    this.pendingVfn[vcpu] = vfn;
-    this.pendingKind[vcpu] = kind;
-    this.pendingStep[vcpu] = 0;
-    return this.proceed(vcpu);
-  }
-
-  /** Runs the stage due. @returns the next one, or ACCESS_DONE */
-  advance(vcpu: number): number {
-    const next = this.path.stage(vcpu, this.pendingStage[vcpu]);
-    if (next === ACCESS_DONE) return this.proceed(vcpu);
-    this.pendingStage[vcpu] = next;
-    return next;
+    this.spaces = new VcpuSpaces(vm, cpus, true, policy.tableAccess);
+    this.accesses = new ShadowAccesses(vm.vcpus, this.spaces, new ShadowFaultPath(vm.vcpus, this.engine.mmu, this.engine.map, this));
   }
 
   maxLevel(gfn: number, level: number): number {
@@ -122,23 +85,6 @@ export class NestedGuests implements ShadowFaultVm, ShadowedFrames {
 
   reenter(vcpu: number): void {
     this.host.roots().serve(vcpu);
-  }
-
-  private proceed(vcpu: number): number {
-    const vfn = this.pendingVfn[vcpu];
-    const steps = this.spaces.steps(vcpu, vfn);
-    while (this.pendingStep[vcpu] <= steps) {
-      const step = this.pendingStep[vcpu];
-      this.pendingStep[vcpu] = step + 1;
-      const stage =
-        step < steps
-          ? this.path.start(vcpu, this.spaces.frame(step), this.policy.tableAccess, 1)
-          : this.path.start(vcpu, this.spaces.dataFrame(vcpu, vfn), this.pendingKind[vcpu], 0);
-      if (stage === ACCESS_DONE) continue;
-      this.pendingStage[vcpu] = stage;
-      return stage;
-    }
-    return ACCESS_DONE;
   }
 }
 

@@ -28,7 +28,6 @@ import { EngineFactory, Geometry, RunList, tableEngines } from '@mmulab/pgtable'
 import { inject, injectable, optional } from 'inversify';
 import { nestedNeedsPaging } from '../errors';
 import { frameMapsKey } from '../content-hash';
-import { Ev } from '../events';
 import { makeMemslots } from '../x86-memslots';
 import { X86LogTables } from '../log-tables';
 import { readPolicy } from '../policy';
@@ -45,6 +44,7 @@ import { NxRecovery } from '../tdp/nx-recovery';
 import { VcpuStates } from '../vcpu-state';
 import { VmJournal } from '../vm-journal';
 import { VcpuSpaces } from './vcpu-spaces';
+import { ShadowAccesses } from './shadow-accesses';
 import { ShadowFaultPath, shadowStages } from './shadow-fault';
 import type { ShadowFaultVm } from './shadow-fault';
 import { indexOf } from './shadow-mapper';
@@ -55,9 +55,6 @@ import { LegacyMmu } from './legacy-mmu';
 import { childOf, isLeaf } from './shadow-spte';
 import { shadowContentKey } from './content-key';
 import type { WalkRules } from './guest-walk';
-
-/** No fault is under way. */
-const NO_ACCESS = -1;
 
 @injectable()
 export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
@@ -81,11 +78,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
   private readonly nxList = new RunList();
   /** The shadow pages in it, where each MMU has a list of its own. */
   private shadowNxList = this.nxList;
-  // The access each vCPU has begun: steps of the hardware's walk that are left, and the stage of the one under way.
-  private pendingVfn!: Float64Array;
-  private pendingKind!: Uint8Array;
-  private pendingStep!: Int32Array;
-  private pendingStage!: Int8Array;
+  private accesses!: ShadowAccesses;
 
   constructor(
     @inject(BackendOptions) options: OptionValues,
@@ -120,17 +113,14 @@ export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
     this.roots = new VcpuRoots(this.cpus, this.rootPolicy, counters, this.vcpus, this.engine.roots, nestedPages, source);
     const world = { spaces: vm.spaces.length, hasNested: vm.nested !== undefined, exited: (): void => this.journal.exit() };
     this.registers = new ControlRegisters(this.cpus, this.roots, this.rootPolicy, counters, world);
-    this.spaces = new VcpuSpaces(vm, this.cpus, this.shadowPolicy.tdp);
+    this.spaces = new VcpuSpaces(vm, this.cpus, this.shadowPolicy.tdp, this.shadowPolicy.tableAccess);
     this.path = new ShadowFaultPath(vm.vcpus, this.engine.mmu, this.engine.map, this);
+    this.accesses = new ShadowAccesses(vm.vcpus, this.spaces, this.path);
     const { tables } = this.engine;
     const logTables = new X86LogTables(tables, { ...policy, pml: this.shadowPolicy.pml });
     const dirtyLog = new DirtyLog(logTables, this.slots, new ProgramKeys());
     this.hostOps = new HostOps(this.slots, dirtyLog, this, { frameLimit: 2 ** (vm.physBits - 12), spaces: undefined });
     this.recovery = new NxRecovery(this.nxList, this.shadowNxList, tables, this.slots, this.journal, counters, policy.nxRecovery);
-    this.pendingVfn = new Float64Array(vm.vcpus);
-    this.pendingKind = new Uint8Array(vm.vcpus);
-    this.pendingStep = new Int32Array(vm.vcpus);
-    this.pendingStage = new Int8Array(vm.vcpus).fill(NO_ACCESS);
     for (const spec of vm.memslots) this.hostOps.addMemslot(spec);
   }
 
@@ -147,34 +137,24 @@ export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
 
   run(vcpu: number, run: AccessRun): void {
     this.select(vcpu);
-    for (let i = 0; i < run.count; i++) {
-      this.access(vcpu, run.vfn + i * run.stride, run.writeEvery > 0 && i % run.writeEvery === 0 ? AccessKind.Write : run.kind);
-    }
-    this.drainPml(vcpu);
+    this.accesses.run(vcpu, run);
+    this.vcpus.countFulls(vcpu, this.counters.now);
   }
 
   touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
     this.select(vcpu);
-    this.access(vcpu, vfn, kind);
-    this.drainPml(vcpu);
+    this.accesses.touch(vcpu, vfn, kind);
+    this.vcpus.countFulls(vcpu, this.counters.now);
   }
 
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
     this.select(vcpu);
-    this.pendingVfn[vcpu] = vfn;
-    this.pendingKind[vcpu] = kind;
-    this.pendingStep[vcpu] = 0;
-    return this.proceed(vcpu);
+    return this.ended(vcpu, this.accesses.begin(vcpu, vfn, kind));
   }
 
   advance(vcpu: number): number {
     this.select(vcpu);
-    const next = this.path.stage(vcpu, this.pendingStage[vcpu]);
-    if (next !== ACCESS_DONE) {
-      this.pendingStage[vcpu] = next;
-      return next;
-    }
-    return this.proceed(vcpu);
+    return this.ended(vcpu, this.accesses.advance(vcpu));
   }
 
   control(vcpu: number, write: ControlWrite): void {
@@ -204,7 +184,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
     };
     this.path.pendingWrite = { gfn: frame, offset: index * bytes, bytes, store };
     this.path.refused = false;
-    this.access(vcpu, vfn, AccessKind.Write);
+    this.accesses.touch(vcpu, vfn, AccessKind.Write);
     this.path.pendingWrite = undefined;
     // Not emulated: the guest's own store, if its tables let it through.
     if (!isStored && !this.path.refused) store();
@@ -277,31 +257,10 @@ export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
     return { tableBytesReal: this.engine.tableBytes() };
   }
 
-  /** One access, with the hardware's own to guest tables before it. */
-  private access(vcpu: number, vfn: number, kind: number): void {
-    const steps = this.spaces.steps(vcpu, vfn);
-    for (let step = 0; step < steps; step++) this.path.access(vcpu, this.spaces.frame(step), this.shadowPolicy.tableAccess, 1);
-    this.path.access(vcpu, this.spaces.dataFrame(vcpu, vfn), kind, 0);
-  }
-
-  /** Goes on with a begun access until a fault's stage is due. */
-  private proceed(vcpu: number): number {
-    const vfn = this.pendingVfn[vcpu];
-    const steps = this.spaces.steps(vcpu, vfn);
-    while (this.pendingStep[vcpu] <= steps) {
-      const step = this.pendingStep[vcpu];
-      this.pendingStep[vcpu] = step + 1;
-      const stage =
-        step < steps
-          ? this.path.start(vcpu, this.spaces.frame(step), this.shadowPolicy.tableAccess, 1)
-          : this.path.start(vcpu, this.spaces.dataFrame(vcpu, vfn), this.pendingKind[vcpu], 0);
-      if (stage !== ACCESS_DONE) {
-        this.pendingStage[vcpu] = stage;
-        return stage;
-      }
-    }
-    this.drainPml(vcpu);
-    return ACCESS_DONE;
+  /** @returns the stage due */
+  private ended(vcpu: number, stage: number): number {
+    if (stage === ACCESS_DONE) this.vcpus.countFulls(vcpu, this.counters.now);
+    return stage;
   }
 
   logChanged(): void {
@@ -331,15 +290,5 @@ export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
   private select(vcpu: number): void {
     this.counters.select(vcpu);
     this.journal.vcpu = vcpu;
-  }
-
-  /** Counts the overflow exits of the vCPU's log. */
-  private drainPml(vcpu: number): void {
-    const fulls = this.vcpus.pmlFulls[vcpu];
-    if (fulls === 0) return;
-    this.vcpus.pmlFulls[vcpu] = 0;
-    const { now } = this.counters;
-    now[Ev.pmlFull] = now[Ev.pmlFull] + fulls;
-    now[Ev.exit] = now[Ev.exit] + fulls;
   }
 }

@@ -4,9 +4,10 @@
  * With two-dimensional paging an access touches the pages of the guest's tables from the top down before its own page; under shadow paging the hardware walks
  * only our tables. Hot path.
  */
-import type { GuestTables, VmLayout } from '@mmulab/api';
+import type { AccessKind, GuestTables, VmLayout } from '@mmulab/api';
 import { badPagingMode } from '../errors';
 import { GuestLayout } from '@mmulab/kvm';
+import type { GuestWalks } from '@mmulab/kvm';
 import { guestSpaces } from '../roots/guest-spaces';
 import { Cr4, Efer } from '../roots/guest-state';
 import type { GuestCpu } from '../roots/guest-state';
@@ -16,16 +17,19 @@ import type { WalkRules } from './guest-walk';
 const NESTED_RULES: WalkRules = { user: true, wp: true, nx: true, smep: false, smap: false };
 
 /** Address spaces of one VM. */
-export class VcpuSpaces {
+export class VcpuSpaces implements GuestWalks {
   private readonly layouts: readonly GuestLayout[];
-  private readonly frames = new Float64Array(8);
   private readonly ruleSets: readonly WalkRules[];
 
-  /** @param tdp the hardware walks the guest's tables itself */
+  /**
+   * @param tdp the hardware walks the guest's tables itself
+   * @param tableAccess what it does to their pages then
+   */
   constructor(
     vm: VmLayout,
     private readonly cpus: readonly GuestCpu[],
     private readonly tdp: boolean,
+    readonly tableAccess: AccessKind,
   ) {
     this.layouts = guestSpaces(vm).map(space => new GuestLayout(space));
     this.ruleSets = Array.from({ length: 16 }, (_, bits) => ({
@@ -51,26 +55,16 @@ export class VcpuSpaces {
     return this.ruleSets[bits];
   }
 
-  /** Table pages the hardware touches on its way to a virtual frame; `frame` then tells them. */
-  steps(vcpu: number, vfn: number): number {
-    if (!this.tdp) return 0;
+  /** Levels of guest tables the hardware walks itself. */
+  levels(vcpu: number): number {
+    return this.tdp ? this.layout(vcpu).levels : 0;
+  }
+
+  /** The frame touched at a level: a guest table page, or (0) the one our own tables are walked for: physical with two-dimensional paging, else virtual. */
+  frameAt(vcpu: number, level: number, vfn: number): number {
+    if (!this.tdp) return vfn;
     const layout = this.layout(vcpu);
-    let steps = 0;
-    for (let level = layout.space.levels; level >= 1; level--) {
-      const frame = layout.tableFrame(level, Math.floor(vfn / 512 ** level));
-      if (frame >= 0) this.frames[steps++] = frame;
-    }
-    return steps;
-  }
-
-  /** Frame of the table page touched in a step. */
-  frame(step: number): number {
-    return this.frames[step];
-  }
-
-  /** The frame our own tables are walked for: physical with two-dimensional paging, else virtual. */
-  dataFrame(vcpu: number, vfn: number): number {
-    return this.tdp ? this.layout(vcpu).gfnOf(vfn) : vfn;
+    return level === 0 ? layout.gfnOf(vfn) : layout.tableFrame(level, Math.floor(vfn / layout.spanOf(level)));
   }
 
   /** Physical frame behind a virtual one, as the workload laid it out. */

@@ -171,7 +171,7 @@ export class TdpFaultPath {
   }
 
   /** Starts an access that may interleave with others. @returns ACCESS_DONE, or the first stage of its fault */
-  begin(vcpu: number, gfn: number, kind: number, guestTable: number): number {
+  start(vcpu: number, gfn: number, kind: number, guestTable: number): number {
     this.gfn[vcpu] = gfn;
     this.kind[vcpu] = kind;
     this.guestTable[vcpu] = guestTable;

@@ -9,9 +9,8 @@
  */
 import { ACCESS_DONE as DONE_CODE, type AccessKind, ENTRIES_PER_TABLE, EntryKind } from '@mmulab/api';
 import type { AccessRun, Counters } from '@mmulab/api';
-import { Ev } from '../events';
-import { AccessProgram, accessKind, eachPiece } from '@mmulab/kvm';
-import type { AccessPattern, GuestLayout, Memslot, Memslots, PieceRunner, ProgramKeys, SeenTables } from '@mmulab/kvm';
+import { AccessProgram, accessKind, eachPiece, pendingAccessesClass } from '@mmulab/kvm';
+import type { AccessPattern, GuestLayout, GuestWalks, Memslot, Memslots, PendingAccesses, PieceRunner, ProgramKeys, SeenTables } from '@mmulab/kvm';
 import type { VcpuStates } from '../vcpu-state';
 import type { VmJournal } from '../vm-journal';
 import type { TdpFaultPath } from './fault';
@@ -26,20 +25,16 @@ const INVERSE_BLOCK = 1 / BLOCK_PAGES;
 /** Frames that a guest table of a level covers. */
 const SPANS: readonly number[] = [1, 2, 3, 4, 5].reduce((spans, level) => [...spans, 512 ** level], [1]);
 
-/** Stages of guest-table touches come before those of the data access; the scheduler sees the same ones. */
-const NO_ACCESS = -1;
 /** Neighbouring guest table pages that are worth a run of their own. */
 const MIN_LIFTED_TABLES = 16;
 /** Shorter runs are not worth lifting. */
 const MIN_LIFTED_PAGES = 8;
 
+const Pending = pendingAccessesClass();
+
 /** Accesses of all vCPUs of one VM. */
-export class GuestAccesses implements PieceRunner {
-  // The access each vCPU has begun: remaining guest-table levels, then the data.
-  private readonly pendingVfn: Float64Array;
-  private readonly pendingKind: Uint8Array;
-  private readonly pendingLevel: Int8Array;
-  private readonly pendingStage: Int8Array;
+export class GuestAccesses implements PieceRunner, GuestWalks {
+  private readonly pending: PendingAccesses;
 
   /** @param tableAccess what the hardware's walk does to guest table pages */
   constructor(
@@ -52,18 +47,15 @@ export class GuestAccesses implements PieceRunner {
     private readonly counters: Counters,
     private readonly vm: TdpFaultVm,
     private readonly keys: ProgramKeys,
-    private readonly tableAccess: AccessKind,
+    readonly tableAccess: AccessKind,
   ) {
-    this.pendingVfn = new Float64Array(vcpus.count);
-    this.pendingKind = new Uint8Array(vcpus.count);
-    this.pendingLevel = new Int8Array(vcpus.count);
-    this.pendingStage = new Int8Array(vcpus.count).fill(NO_ACCESS);
+    this.pending = new Pending(vcpus.count, this, path);
   }
 
   /** A run of accesses, all their faults included. */
   run(vcpu: number, run: AccessRun): void {
     eachPiece(vcpu, run, this.contexts.layout(vcpu), this.slots, this);
-    this.drainPml(vcpu);
+    this.vcpus.countFulls(vcpu, this.counters.now);
   }
 
   piece(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): number {
@@ -79,23 +71,33 @@ export class GuestAccesses implements PieceRunner {
   /** One access, all its faults included. */
   touch(vcpu: number, vfn: number, kind: number): void {
     this.access(vcpu, vfn, kind);
-    if (this.vm.pmlActive) this.drainPml(vcpu);
+    if (this.vm.pmlActive) this.vcpus.countFulls(vcpu, this.counters.now);
   }
 
-  /** Starts one access that may interleave. @returns the stage to run next, or ACCESS_DONE */
+  /** Begins one access that may interleave. @returns the stage due, or ACCESS_DONE */
   begin(vcpu: number, vfn: number, kind: number): number {
-    this.pendingVfn[vcpu] = vfn;
-    this.pendingKind[vcpu] = kind;
-    this.pendingLevel[vcpu] = this.contexts.layout(vcpu).space.levels;
-    return this.proceed(vcpu);
+    return this.ended(vcpu, this.pending.begin(vcpu, vfn, kind));
   }
 
-  /** Runs the pending stage. @returns the next one, or ACCESS_DONE */
+  /** Runs the stage due. @returns the next one, or ACCESS_DONE */
   advance(vcpu: number): number {
-    const next = this.path.stage(vcpu, this.pendingStage[vcpu]);
-    if (next === ACCESS_DONE) return this.proceed(vcpu);
-    this.pendingStage[vcpu] = next;
-    return next;
+    return this.ended(vcpu, this.pending.advance(vcpu));
+  }
+
+  /** Levels of guest tables the hardware walks. */
+  levels(vcpu: number): number {
+    return this.contexts.layout(vcpu).levels;
+  }
+
+  /** The frame touched at a level: the access's own (0), or a guest table page that may need a touch. */
+  frameAt(vcpu: number, level: number, vfn: number): number {
+    return level === 0 ? this.contexts.layout(vcpu).gfnOf(vfn) : this.contexts.seen(vcpu).firstTouch(level, Math.floor(vfn / SPANS[level]));
+  }
+
+  /** @returns the stage due */
+  private ended(vcpu: number, stage: number): number {
+    if (stage === ACCESS_DONE) this.vcpus.countFulls(vcpu, this.counters.now);
+    return stage;
   }
 
   /** One access: the table pages of the guest's walk from the top down, then the page itself. */
@@ -227,34 +229,5 @@ export class GuestAccesses implements PieceRunner {
       if (entry.kind !== EntryKind.Leaf || !this.mmu.spte.isStable(entry.attr, this.tableAccess)) return false;
     }
     return true;
-  }
-
-  /** Goes on with a begun access until a fault's stage is due. */
-  private proceed(vcpu: number): number {
-    const layout = this.contexts.layout(vcpu);
-    const vfn = this.pendingVfn[vcpu];
-    while (this.pendingLevel[vcpu] >= 0) {
-      const level = this.pendingLevel[vcpu];
-      this.pendingLevel[vcpu] = level - 1;
-      const frame = level === 0 ? layout.gfnOf(vfn) : this.contexts.seen(vcpu).firstTouch(level, Math.floor(vfn / SPANS[level]));
-      if (frame < 0) continue;
-      const stage = this.path.begin(vcpu, frame, level === 0 ? this.pendingKind[vcpu] : this.tableAccess, level === 0 ? 0 : 1);
-      if (stage !== ACCESS_DONE) {
-        this.pendingStage[vcpu] = stage;
-        return stage;
-      }
-    }
-    this.drainPml(vcpu);
-    return ACCESS_DONE;
-  }
-
-  /** Counts the overflow exits of the vCPU's log. */
-  private drainPml(vcpu: number): void {
-    const fulls = this.vcpus.pmlFulls[vcpu];
-    if (fulls === 0) return;
-    this.vcpus.pmlFulls[vcpu] = 0;
-    const now = this.counters.now;
-    now[Ev.pmlFull] += fulls;
-    now[Ev.exit] += fulls;
   }
 }

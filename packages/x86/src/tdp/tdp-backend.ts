@@ -43,6 +43,7 @@ import { VcpuRoots } from '../roots/vcpu-roots';
 import { shadowContentKey } from '../shadow/content-key';
 import { BothTables, NestedGuests } from '../shadow/nested-guest';
 import type { NestedHost } from '../shadow/nested-guest';
+import type { ShadowAccesses } from '../shadow/shadow-accesses';
 import { readShadowPolicy } from '../shadow/shadow-policy';
 import type { ShadowPolicy } from '../shadow/shadow-policy';
 import { Spte, SpteAttrs } from '../spte';
@@ -174,28 +175,22 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
 
   run(vcpu: number, run: AccessRun): void {
     this.select(vcpu);
-    const nested = this.nestedGuest(vcpu);
-    if (nested !== undefined) nested.run(vcpu, run);
-    else this.accesses.run(vcpu, run);
+    this.accessesOf(vcpu).run(vcpu, run);
   }
 
   touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
     this.select(vcpu);
-    const nested = this.nestedGuest(vcpu);
-    if (nested !== undefined) nested.touch(vcpu, vfn, kind);
-    else this.accesses.touch(vcpu, vfn, kind);
+    this.accessesOf(vcpu).touch(vcpu, vfn, kind);
   }
 
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
     this.select(vcpu);
-    const nested = this.nestedGuest(vcpu);
-    return nested !== undefined ? nested.begin(vcpu, vfn, kind) : this.accesses.begin(vcpu, vfn, kind);
+    return this.accessesOf(vcpu).begin(vcpu, vfn, kind);
   }
 
   advance(vcpu: number): number {
     this.select(vcpu);
-    const nested = this.nestedGuest(vcpu);
-    return nested !== undefined ? nested.advance(vcpu) : this.accesses.advance(vcpu);
+    return this.accessesOf(vcpu).advance(vcpu);
   }
 
   control(vcpu: number, write: ControlWrite): void {
@@ -335,9 +330,9 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
     };
   }
 
-  /** The nested guest, when the vCPU runs it now. */
-  private nestedGuest(vcpu: number): NestedGuests | undefined {
-    return this.nested !== undefined && this.cpus[vcpu].guestMode ? this.nested : undefined;
+  /** The accesses of the guest that the vCPU runs now: L1, or its nested guest. */
+  private accessesOf(vcpu: number): GuestAccesses | ShadowAccesses {
+    return this.nested !== undefined && this.cpus[vcpu].guestMode ? this.nested.accesses : this.accesses;
   }
 
   private select(vcpu: number): void {

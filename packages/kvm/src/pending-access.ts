@@ -1,0 +1,92 @@
+/**
+ * Accesses that vCPUs have begun and that may interleave: the guest's table pages from the top down, then the data.
+ *
+ * The hardware comes to a frame through the guest's own tables, whose pages need second-stage mappings themselves; each page it touches may fault, and a fault goes
+ * stage by stage. Between two stages other vCPUs act, so what is left of an access is kept here: how far down the walk is, and the stage that is due. Hot path.
+ */
+import { ACCESS_DONE as DONE_CODE, type AccessKind } from '@mmulab/api';
+import type { AccessPath } from './access-program';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const ACCESS_DONE: number = DONE_CODE;
+
+/** Performs one access stage by stage. */
+export interface StagedPath extends AccessPath {
+  /** The hardware's walk for a new access. @param guestTable as for `access`; @returns ACCESS_DONE, or the first stage of its fault */
+  start(vcpu: number, gfn: number, kind: number, guestTable: number): number;
+  /** Runs one stage. @returns the next one, or ACCESS_DONE */
+  stage(vcpu: number, stage: number): number;
+}
+
+/** How vCPUs come to their data. */
+export interface GuestWalks {
+  /** What the hardware does to a page of the guest's tables. */
+  readonly tableAccess: AccessKind;
+  /** Levels of guest tables that the hardware walks; 0 where it walks none. */
+  levels(vcpu: number): number;
+  /** The frame touched at a level on the way to a virtual frame, or -1 where none is. Level 0 is the data. */
+  frameAt(vcpu: number, level: number, vfn: number): number;
+}
+
+/** The accesses that the vCPUs of one VM have begun. */
+export interface PendingAccesses {
+  /** Begins an access. @returns the first stage due, or ACCESS_DONE */
+  begin(vcpu: number, vfn: number, kind: number): number;
+  /** Runs the stage due. @returns the next one, or ACCESS_DONE */
+  advance(vcpu: number): number;
+}
+
+export type PendingAccessesClass = new (vcpus: number, walks: GuestWalks, path: StagedPath) => PendingAccesses;
+
+/** A class of its own per backend, so that each keeps its own call sites. */
+export function pendingAccessesClass(): PendingAccessesClass {
+  return class implements PendingAccesses {
+    private readonly vfn: Float64Array;
+    private readonly kind: Uint8Array;
+    /** Level that is touched next; -1 when all are. */
+    private readonly level: Int8Array;
+    private readonly due: Int8Array;
+
+    constructor(
+      vcpus: number,
+      private readonly walks: GuestWalks,
+      private readonly path: StagedPath,
+    ) {
+      this.vfn = new Float64Array(vcpus);
+      this.kind = new Uint8Array(vcpus);
+      this.level = new Int8Array(vcpus).fill(-1);
+      this.due = new Int8Array(vcpus).fill(ACCESS_DONE);
+    }
+
+    begin(vcpu: number, vfn: number, kind: number): number {
+      this.vfn[vcpu] = vfn;
+      this.kind[vcpu] = kind;
+      this.level[vcpu] = this.walks.levels(vcpu);
+      return this.proceed(vcpu);
+    }
+
+    advance(vcpu: number): number {
+      const next = this.path.stage(vcpu, this.due[vcpu]);
+      if (next === ACCESS_DONE) return this.proceed(vcpu);
+      this.due[vcpu] = next;
+      return next;
+    }
+
+    /** Goes on down the walk until a fault's stage is due. */
+    private proceed(vcpu: number): number {
+      const { walks, path, level } = this;
+      const vfn = this.vfn[vcpu];
+      for (let at = level[vcpu]; at >= 0; at--) {
+        const frame = walks.frameAt(vcpu, at, vfn);
+        if (frame < 0) continue;
+        const stage = at === 0 ? path.start(vcpu, frame, this.kind[vcpu], 0) : path.start(vcpu, frame, walks.tableAccess, 1);
+        if (stage === ACCESS_DONE) continue;
+        level[vcpu] = at - 1;
+        this.due[vcpu] = stage;
+        return stage;
+      }
+      level[vcpu] = -1;
+      return ACCESS_DONE;
+    }
+  };
+}

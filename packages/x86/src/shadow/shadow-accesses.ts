@@ -1,0 +1,50 @@
+/**
+ * Accesses of vCPUs whose memory shadow pages map: the hardware's own to the guest's tables first, where it walks them, then the one that is meant.
+ *
+ * Hot path.
+ */
+import type { AccessRun } from '@mmulab/api';
+import { accessKind, pendingAccessesClass } from '@mmulab/kvm';
+import type { PendingAccesses } from '@mmulab/kvm';
+import type { ShadowFaultPath } from './shadow-fault';
+import type { VcpuSpaces } from './vcpu-spaces';
+
+const Pending = pendingAccessesClass();
+
+/** Accesses of all vCPUs on one legacy MMU. */
+export class ShadowAccesses {
+  private readonly pending: PendingAccesses;
+
+  constructor(
+    vcpus: number,
+    private readonly spaces: VcpuSpaces,
+    private readonly path: ShadowFaultPath,
+  ) {
+    this.pending = new Pending(vcpus, spaces, path);
+  }
+
+  /** A run of accesses, all their faults included. */
+  run(vcpu: number, run: AccessRun): void {
+    for (let i = 0; i < run.count; i++) this.touch(vcpu, run.vfn + i * run.stride, accessKind(run, i));
+  }
+
+  /** One access, all its faults included. */
+  touch(vcpu: number, vfn: number, kind: number): void {
+    const { spaces, path } = this;
+    for (let level = spaces.levels(vcpu); level > 0; level--) {
+      const frame = spaces.frameAt(vcpu, level, vfn);
+      if (frame >= 0) path.access(vcpu, frame, spaces.tableAccess, 1);
+    }
+    path.access(vcpu, spaces.frameAt(vcpu, 0, vfn), kind, 0);
+  }
+
+  /** Begins one access that may interleave. @returns the first stage due, or ACCESS_DONE */
+  begin(vcpu: number, vfn: number, kind: number): number {
+    return this.pending.begin(vcpu, vfn, kind);
+  }
+
+  /** Runs the stage due. @returns the next one, or ACCESS_DONE */
+  advance(vcpu: number): number {
+    return this.pending.advance(vcpu);
+  }
+}
