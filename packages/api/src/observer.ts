@@ -5,8 +5,8 @@
  * comparison with traces all look through this one window. Backends that find one bound build their tables entry by entry; without one nothing is asked and nothing costs.
  */
 import type { AccessKind } from './access';
-import type { EntryKind } from './entry';
-import type { Step } from './rule';
+import { EntryKind } from './entry';
+import type { Protocol, Step } from './rule';
 import type { Gfn, Level } from './units';
 
 /** Token under which an observer is bound for a run; optional where it is injected. */
@@ -25,6 +25,15 @@ export interface TransitionObserver {
   removed?(level: Level, gfn: Gfn): void;
   /** A step that calls out of the tables: a table page taken, a flush, an invalidation, cache maintenance. */
   called?(step: Step, level: Level, gfn: Gfn): void;
+  /**
+   * The steps of a protocol are about to be taken at an entry; changes and calls until `ended` are theirs.
+   * @param kind of the entry before
+   * @param bits attribute bits that the protocol writes: into the entry, or into all entries of the table it is split into
+   */
+  began?(protocol: Protocol, level: Level, gfn: Gfn, kind: EntryKind, bits: number): void;
+  /** Its step of a number, from 0, is next. */
+  step?(number: number): void;
+  ended?(): void;
 }
 
 /** A fault as a trace shows it. */
@@ -104,6 +113,21 @@ export interface EntryView {
   /** Another walker owns the entry for the moment; or there is no memory behind it. */
   frozen: boolean;
   mmio: boolean;
+}
+
+/** An entry that reads as empty until somebody fills in what it is: what backends read descriptors into, and copies are kept in. */
+export class EntryState implements EntryView {
+  kind: EntryKind = EntryKind.Empty;
+  level = 1;
+  bits = 0;
+  writable = false;
+  executable = false;
+  accessed = false;
+  dirty = false;
+  hostWritable = false;
+  mmuWritable = false;
+  frozen = false;
+  mmio = false;
 }
 
 /** A backend's second face: the steps of its faults and host operations, one at a time, in the order a trace gives. Counters are those of `MmuBackend`. */

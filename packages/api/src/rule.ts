@@ -141,4 +141,6 @@ export interface Protocol {
   readonly name: string;
   readonly change: Change;
   readonly steps: readonly Step[];
+  /** The hardware's own walk does it: no CPU stores anything. */
+  readonly byHardware?: boolean;
 }

@@ -120,7 +120,7 @@ export class HardwareWalkRule implements Rule<WalkOp> {
     if (at.kind !== EntryKind.Leaf) return makeVerdict(Action.Stop, 0, 0, 0, level | Walk.Translation);
     if (!this.attrs.isYoung(at.attr)) {
       if (!this.hafdbs) return makeVerdict(Action.Stop, 0, 0, 0, level | Walk.AccessFlag);
-      return makeVerdict(Stage2Action.SetAttr, this.attrs.accessed(at.attr));
+      return makeVerdict(Stage2Action.Hardware, this.attrs.accessed(at.attr));
     }
     return makeVerdict(Action.Stop, 0, 0, 0, level | (this.attrs.allows(at.attr, op.kind) ? Walk.Hit : Walk.Permission));
   }

@@ -2,7 +2,7 @@
  * What the `arm64-stage2` backend says of itself.
  */
 import type { BackendDefinition } from '@mmulab/api';
-import { CASEMATE } from './casemate-export';
+import { CASEMATE } from './casemate/export';
 import { stage2Events } from './events';
 import { checkOptions, granuleOf, readPolicy } from './policy';
 import { contiguousEntries } from './stage2-geometry';

@@ -114,17 +114,7 @@ export class Stage2Attrs {
    * @param lpa2 with LPA2 the shareability bits hold the top of the address
    */
   descriptor(attr: number, level: number, pfn: number, pageShift: number, fwb: boolean, lpa2 = false): string {
-    const bits = this.bits(attr);
-    if (attr === 0) return '0x0000000000000000';
-    if ((bits & Pte.Locked) !== 0) return `0x${(1n << 10n).toString(16).padStart(16, '0')}`;
-    const address = BigInt(pfn) << BigInt(pageShift);
-    const memattr = (bits & Pte.Device) !== 0 ? MEMATTR_DEVICE : fwb ? MEMATTR_NORMAL_FWB : MEMATTR_NORMAL;
-    let word = 1n | (level === 1 ? 2n : 0n) | (memattr << 2n) | BigInt(bits & (Pte.S2apR | Pte.S2apW | Pte.Af));
-    word |= lpa2 ? ((address >> 50n) & 3n) << 8n : SH_INNER << 8n;
-    word |= address & ((1n << (lpa2 ? 50n : 48n)) - 1n);
-    if (pageShift === 16) word |= ((address >> 48n) & 15n) << 12n;
-    if ((bits & Pte.Xn) !== 0) word |= 1n << 54n;
-    return `0x${word.toString(16).padStart(16, '0')}`;
+    return `0x${descriptorOf(this.bits(attr), level, pfn, pageShift, fwb, lpa2).toString(16).padStart(16, '0')}`;
   }
 
   private changed(known: Uint8Array, attr: number, bits: number): number {
@@ -135,4 +125,17 @@ export class Stage2Attrs {
     }
     return id;
   }
+}
+
+/** The 64-bit descriptor of attribute bits, which are 0 for an empty entry; else as `Stage2Attrs.descriptor`. */
+export function descriptorOf(bits: number, level: number, pfn: number, pageShift: number, fwb: boolean, lpa2 = false): bigint {
+  if (bits === 0) return 0n;
+  if ((bits & Pte.Locked) !== 0) return 1n << 10n;
+  const address = BigInt(pfn) << BigInt(pageShift);
+  const memattr = (bits & Pte.Device) !== 0 ? MEMATTR_DEVICE : fwb ? MEMATTR_NORMAL_FWB : MEMATTR_NORMAL;
+  let word = 1n | (level === 1 ? 2n : 0n) | (memattr << 2n) | BigInt(bits & (Pte.S2apR | Pte.S2apW | Pte.Af));
+  word |= lpa2 ? ((address >> 50n) & 3n) << 8n : SH_INNER << 8n;
+  word |= address & ((1n << (lpa2 ? 50n : 48n)) - 1n);
+  if (pageShift === 16) word |= ((address >> 48n) & 15n) << 12n;
+  return (bits & Pte.Xn) !== 0 ? word | (1n << 54n) : word;
 }

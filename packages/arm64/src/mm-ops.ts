@@ -134,6 +134,11 @@ export class CountingMmOps implements MmOps, Bookkeeper {
     this.user.tlbi?.(gfn, level, 1);
   }
 
+  /** The passes that split blocks down to pages at once: tables below are filled before their blocks are replaced. */
+  splitAtOnce(passes: () => void): void {
+    passes();
+  }
+
   getPage(gfn: number, level: number, count: number): void {
     this.add(Ev.getPage, count);
     this.user.getPage?.(gfn, level, count);

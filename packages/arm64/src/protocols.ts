@@ -41,6 +41,8 @@ export const stage2Protocols: readonly Protocol[] = [
   // Eager splitting: a filled table takes a block's place; inside a subtree that is not linked yet nobody needs to be told.
   { name: 'split', change: Change.Split, steps: [Step.AllocTable, Step.FillTable, Step.WriteEmpty, Step.Tlbi, Step.WriteTable] },
   { name: 'split-unlinked', change: Change.Split, steps: [Step.AllocTable, Step.FillTable, Step.WriteTable] },
+  // The access flag, set by the hardware.
+  { name: 'hardware', change: Change.SetLeaf, steps: [Step.CasQuiet], byHardware: true },
 ];
 
 const action = (name: string): number => Action.FirstProtocol + stage2Protocols.findIndex(protocol => protocol.name === name);
@@ -68,4 +70,5 @@ export const Stage2Action = {
   UnmapQuiet: action('unmap-quiet'),
   Split: action('split'),
   SplitUnlinked: action('split-unlinked'),
+  Hardware: action('hardware'),
 } as const;

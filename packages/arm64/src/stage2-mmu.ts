@@ -29,7 +29,7 @@ import type { Aging, GuestWalks, HostTables, Memslot, PendingAccesses, PieceRunn
 import { EngineFactory, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { abortStages } from './abort-stages';
-import { CasemateExport } from './casemate-export';
+import { CasemateExport } from './casemate/export';
 import { Stage2Attrs } from './descriptor';
 import { foreignRegister, nestedGuest } from './errors';
 import { Ev } from './events';
@@ -115,7 +115,7 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner, GuestWalk
     const frameOf = (gfn: number): number => this.hostFrame(gfn);
     const tlb = casemate?.invalidations(counters) ?? new TlbInvalidations(counters, policy);
     const mm = casemate?.mmOps(counters, tlb, this.mmOps, frameOf) ?? new CountingMmOps(counters, policy, tlb, this.mmOps, frameOf);
-    const tablesFrom = casemate?.create(vm.vcpus, this.shape, this.attrs, this.slots, engines, frameOf) ?? engines;
+    const tablesFrom = casemate?.create(vm.vcpus, this.shape, this.slots, frameOf) ?? engines;
     this.tables = new Stage2Tables(tablesFrom, this.shape, this.attrs, this.slots, counters, mm, tlb, policy);
     this.mmOps.zallocPagesExact?.(geometry.rootTables);
     this.caches = new MemoryCaches(vm.vcpus, counters, this.shape.minCachePages);

@@ -177,10 +177,17 @@ export class Stage2Tables {
     const blocks = Array.from({ length: maxLeafLevel - 1 }, (_, i) => leafBytes(granuleBytes, i + 2));
     const cached = splitCacheCapacity(this.policy.eagerSplitChunk, blocks);
     const atOnce = maxLeafLevel >= PUD && cached >= tablesToPages(geometry.entries, PUD);
-    // Split at once, the new level-2 blocks are never linked: those that are there already go first, so that a pass can tell.
-    if (atOnce) this.splitLevel(PMD, false, start, end);
+    if (atOnce) {
+      // The new level-2 blocks are never linked: those that are there already go first, so that a pass can tell.
+      this.splitLevel(PMD, false, start, end);
+      this.mm.splitAtOnce(() => {
+        this.splitLevel(PUD, false, start, end);
+        this.splitLevel(PMD, true, start, end);
+      });
+      return;
+    }
     if (maxLeafLevel >= PUD) this.splitLevel(PUD, false, start, end);
-    this.splitLevel(PMD, atOnce, start, end);
+    this.splitLevel(PMD, false, start, end);
   }
 
   /** Calls a walker chunk by chunk, as far as the kernel goes in one call. */

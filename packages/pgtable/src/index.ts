@@ -9,6 +9,7 @@ export type { FrameMap } from './frame-map';
 export { FrameTree } from './frame-tree';
 export { AskedMap, PageOutcomes, PageAnswer, PageCache } from './page-cache';
 export { RunList } from './run-list';
+export { callOut, carryEffects } from './mm-ops';
 export type { Bookkeeper, MmOps } from './mm-ops';
 export { EngineFactory, engineClasses } from './engine';
 export type { Engine, EngineClass, EngineParts, RangeOptions } from './engine';

@@ -4,6 +4,7 @@
  * `MmOps` are the memory-management callbacks of that world: an absent one is a duty this world does not have, and costs nothing. `Bookkeeper` is
  * the one point every change of an entry passes, whoever makes it. Both are told of `count` equal events at once where a range is lifted.
  */
+import { Effect, Step } from '@mmulab/api';
 import type { Change, EntryKind } from '@mmulab/api';
 
 /** Callbacks into the host's memory management. Addresses are frames; `level` is that of the entry concerned. */
@@ -38,4 +39,28 @@ export interface Bookkeeper {
   markDirty?(gfn: number): void;
   /** A change of the entry of `level` at `gfn` was lost to another walk: a table taken for it goes back. Interleaved walks only. */
   lost?(gfn: number, level: number, change: Change): void;
+}
+
+/**
+ * The callback a step calls, once. Freezing an entry and detaching what it pointed to show nowhere as long as nobody comes between. The table engine, which calls
+ * for many entries at once, has its own.
+ */
+export function callOut(mmOps: MmOps, step: Step, gfn: number, level: number): void {
+  if (step === Step.AllocTable) mmOps.zallocPage?.(gfn, level, 1);
+  else if (step === Step.Flush) mmOps.flushRemoteTlbs?.(gfn, level, 1);
+  else if (step === Step.Tlbi) mmOps.tlbi?.(gfn, level, 1);
+  else if (step === Step.DcacheClean) mmOps.dcacheCleanInvalPoc?.(gfn, level, 1);
+  else if (step === Step.IcacheInval) mmOps.icacheInvalPou?.(gfn, level, 1);
+  else if (step === Step.GetPage) mmOps.getPage?.(gfn, level, 1);
+  else if (step === Step.PutPage) mmOps.putPage?.(gfn, level, 1);
+  else if (step === Step.FreeSubtree) mmOps.freePage?.(gfn, level, 1);
+  else if (step === Step.DeferFree) mmOps.deferFree?.(gfn, level, 1);
+}
+
+/** Brings a verdict's own effects about at one entry. @param effects `Effect` bits; @returns the same */
+export function carryEffects(mmOps: MmOps, book: Bookkeeper, effects: number, gfn: number, level: number): number {
+  if ((effects & Effect.FlushNow) !== 0) mmOps.flushRemoteTlbs?.(gfn, level, 1);
+  if ((effects & Effect.Track) !== 0) book.track?.(gfn, level, 1);
+  if ((effects & Effect.MarkDirty) !== 0) book.markDirty?.(gfn);
+  return effects;
 }

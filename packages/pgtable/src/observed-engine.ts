@@ -7,6 +7,7 @@
 import { Action, Effect, EntryKind, Step, verdictAttr, verdictTableAttr } from '@mmulab/api';
 import type { Entry, Rule, TransitionObserver } from '@mmulab/api';
 import type { Engine, EngineParts, EngineFactory, RangeOptions } from './engine';
+import { callOut, carryEffects } from './mm-ops';
 import type { RunProgram } from './run-program';
 import { ObservedTables } from './observed-tables';
 import { FrameTree } from './frame-tree';
@@ -152,8 +153,12 @@ class ObservedEngine implements Engine {
     const at = this.tables;
     const { level } = at;
     const wasTable = at.kind === Table;
+    const protocol = this.parts.protocols[(verdict & 63) - FirstProtocol];
     let fill = 0;
-    for (const step of this.parts.protocols[(verdict & 63) - FirstProtocol].steps) {
+    let number = 0;
+    this.observer.began?.(protocol, level, at.gfn, at.kind, this.bits[verdictAttr(verdict)]);
+    for (const step of protocol.steps) {
+      this.observer.step?.(number++);
       switch (step) {
         case Step.FillTable:
           fill = verdictAttr(verdict);
@@ -180,6 +185,7 @@ class ObservedEngine implements Engine {
           this.call(step, gfn, level);
       }
     }
+    this.observer.ended?.();
     return this.effects(verdict, gfn, level);
   }
 
@@ -255,28 +261,12 @@ class ObservedEngine implements Engine {
   }
 
   private call(step: Step, gfn: number, level: number): void {
-    const { mmOps } = this.parts;
     this.observer.called?.(step, level, this.tables.gfn);
-    if (step === Step.AllocTable) mmOps.zallocPage?.(gfn, level, 1);
-    else if (step === Step.Flush) mmOps.flushRemoteTlbs?.(gfn, level, 1);
-    else if (step === Step.Tlbi) mmOps.tlbi?.(gfn, level, 1);
-    else if (step === Step.DcacheClean) mmOps.dcacheCleanInvalPoc?.(gfn, level, 1);
-    else if (step === Step.IcacheInval) mmOps.icacheInvalPou?.(gfn, level, 1);
-    else if (step === Step.GetPage) mmOps.getPage?.(gfn, level, 1);
-    else if (step === Step.PutPage) mmOps.putPage?.(gfn, level, 1);
-    else if (step === Step.FreeSubtree) mmOps.freePage?.(gfn, level, 1);
-    else if (step === Step.DeferFree) mmOps.deferFree?.(gfn, level, 1);
-    // Freezing an entry and detaching what it pointed to show nowhere as long as nobody comes between.
+    callOut(this.parts.mmOps, step, gfn, level);
   }
 
   private effects(verdict: number, gfn: number, level: number): number {
-    const effects = (verdict >> 18) & 63;
-    if (effects === 0) return 0;
-    const { mmOps, book } = this.parts;
-    if ((effects & Effect.FlushNow) !== 0) mmOps.flushRemoteTlbs?.(gfn, level, 1);
-    if ((effects & Effect.Track) !== 0) book.track?.(gfn, level, 1);
-    if ((effects & Effect.MarkDirty) !== 0) book.markDirty?.(gfn);
-    return effects;
+    return carryEffects(this.parts.mmOps, this.parts.book, (verdict >> 18) & 63, gfn, level);
   }
 }
 

@@ -19,6 +19,7 @@ import {
   verdictTableAttr,
 } from '@mmulab/api';
 import type { Entry, Rule, Verdict } from '@mmulab/api';
+import { callOut, carryEffects } from '@mmulab/pgtable';
 import type { Engine, EngineParts, EngineFactory, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { OracleFrameMap } from './oracle-frame-map';
 import { OracleRoot, indicesOf } from './oracle-tables';
@@ -137,6 +138,7 @@ class OracleEngine implements Engine {
   /** Takes a protocol's steps one after the other. @param gfn frame to be named in calls; @returns the verdict's effects */
   private protocol(at: OracleCursor, verdict: Verdict, gfn: number): number {
     const protocol = this.parts.protocols[verdictAction(verdict) - Action.FirstProtocol];
+    const { mmOps } = this.parts;
     const { level } = at;
     const wasTable = at.kind === EntryKind.Table;
     let fill = 0;
@@ -161,10 +163,10 @@ class OracleEngine implements Engine {
           break;
         case Step.FreeSubtree:
         case Step.DeferFree:
-          if (wasTable) this.call(step, gfn, level);
+          if (wasTable) callOut(mmOps, step, gfn, level);
           break;
         default:
-          this.call(step, gfn, level);
+          callOut(mmOps, step, gfn, level);
       }
     }
     return this.effects(at, verdict, gfn);
@@ -207,27 +209,8 @@ class OracleEngine implements Engine {
     }
   }
 
-  private call(step: Step, gfn: number, level: number): void {
-    const { mmOps } = this.parts;
-    if (step === Step.AllocTable) mmOps.zallocPage?.(gfn, level, 1);
-    else if (step === Step.Flush) mmOps.flushRemoteTlbs?.(gfn, level, 1);
-    else if (step === Step.Tlbi) mmOps.tlbi?.(gfn, level, 1);
-    else if (step === Step.DcacheClean) mmOps.dcacheCleanInvalPoc?.(gfn, level, 1);
-    else if (step === Step.IcacheInval) mmOps.icacheInvalPou?.(gfn, level, 1);
-    else if (step === Step.GetPage) mmOps.getPage?.(gfn, level, 1);
-    else if (step === Step.PutPage) mmOps.putPage?.(gfn, level, 1);
-    else if (step === Step.FreeSubtree) mmOps.freePage?.(gfn, level, 1);
-    else if (step === Step.DeferFree) mmOps.deferFree?.(gfn, level, 1);
-    // Freezing an entry and detaching what it pointed to show nowhere as long as nobody comes between.
-  }
-
   private effects(at: OracleCursor, verdict: Verdict, gfn: number): number {
-    const { mmOps, book } = this.parts;
-    const effects = verdictEffects(verdict);
-    if ((effects & Effect.FlushNow) !== 0) mmOps.flushRemoteTlbs?.(gfn, at.level, 1);
-    if ((effects & Effect.Track) !== 0) book.track?.(gfn, at.level, 1);
-    if ((effects & Effect.MarkDirty) !== 0) book.markDirty?.(gfn);
-    return effects;
+    return carryEffects(this.parts.mmOps, this.parts.book, verdictEffects(verdict), gfn, at.level);
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * What an exported run is made of: the ordinary backend over an engine that writes everything down.
+ * What an exported run is made of: the ordinary backend over tables whose every change a recorder writes down.
  *
  * The tree appears with all its levels: a VM whose guest addresses are narrower than 48 bits begins with tables of its own, and a table per level above them is put
  * on top, which translates the same. The tables are linked before any thread knows the tree; then every thread loads it. mmu_lock follows
@@ -11,19 +11,20 @@
  * Models: Linux arch/arm64/kvm/mmu.c kvm_init_stage2_mmu(), kvm_free_stage2_pgd(); the lock of each stage as in abort-stages.ts.
  */
 import type { Counters, StageDef, TraceExport } from '@mmulab/api';
-import type { EngineParts, EngineFactory } from '@mmulab/pgtable';
-import { TracedEngine } from './casemate-engine';
-import type { Descriptors } from './casemate-steps';
-import { CasemateTrace, HOST_THREAD, MAX_THREADS, Section } from './casemate-trace';
-import type { Stage2Attrs } from './descriptor';
-import { notExportable, unknownExport } from './errors';
 import type { Memslots } from '@mmulab/kvm';
-import { CountingMmOps } from './mm-ops';
-import type { FrameOf, Stage2MmOps } from './mm-ops';
-import type { Stage2Policy } from './policy';
-import type { Stage2Shape } from './stage2-geometry';
-import { TlbInvalidations } from './tlbi';
-import { UserMemAbort } from './user-mem-abort';
+import { observedEngines } from '@mmulab/pgtable';
+import type { EngineFactory } from '@mmulab/pgtable';
+import { descriptorOf } from '../descriptor';
+import { notExportable, unknownExport } from '../errors';
+import { CountingMmOps } from '../mm-ops';
+import type { FrameOf, Stage2MmOps } from '../mm-ops';
+import type { Stage2Policy } from '../policy';
+import type { Stage2Shape } from '../stage2-geometry';
+import { TlbInvalidations } from '../tlbi';
+import { UserMemAbort } from '../user-mem-abort';
+import { CasemateRecorder } from './recorder';
+import type { Descriptors } from './recorder';
+import { CasemateTrace, HOST_THREAD, MAX_THREADS, Section } from './trace';
 
 /** The name users ask for. */
 export const CASEMATE = 'casemate';
@@ -46,7 +47,7 @@ const SECTIONS = { none: Section.None, read: Section.Read, write: Section.Write 
 /** The export of one run. */
 export class CasemateExport {
   private readonly trace: CasemateTrace;
-  private engine: TracedEngine | undefined = undefined;
+  private recorder: CasemateRecorder | undefined = undefined;
   /** Tables above the start level. */
   private readonly above: number[] = [];
 
@@ -63,44 +64,30 @@ export class CasemateExport {
   /**
    * The tree appears.
    * @param frameOf host frame behind a guest frame
-   * @returns the world its engine comes from
+   * @returns where its engine comes from
    * @throws EXPORT_VCPUS, EXPORT_IPA_BITS
    */
-  create(vcpus: number, shape: Stage2Shape, attrs: Stage2Attrs, slots: Memslots, engines: EngineFactory, frameOf: FrameOf): EngineFactory {
+  create(vcpus: number, shape: Stage2Shape, slots: Memslots, frameOf: FrameOf): EngineFactory {
     if (vcpus >= MAX_THREADS) throw notExportable('EXPORT_VCPUS', `${vcpus} vCPUs`, `at most ${MAX_THREADS - 1}`);
     if (shape.ipaBits > MAX_IPA_BITS)
       throw notExportable('EXPORT_IPA_BITS', `${shape.ipaBits} bits of guest physical address`, `at most ${MAX_IPA_BITS}`);
     const start = this.createTree(shape, vcpus + 1);
-    const descriptors: Descriptors = {
-      start,
-      leaf: this.descriptorOf(attrs),
+    this.recorder = new CasemateRecorder(shape.geometry, start, this.trace, {
+      leaf: this.leafDescriptors(),
       frameOf: (gfn, level) => hostFrame(slots, gfn, level, frameOf),
       keepsBits: !this.policy.mapEagain,
-    };
-    const made = (engine: TracedEngine): void => {
-      this.engine = engine;
-    };
-    const { trace } = this;
-    return {
-      makeFrameMap: geometry => engines.makeFrameMap(geometry),
-      makeEngine: () =>
-        class extends TracedEngine {
-          constructor(parts: EngineParts) {
-            super(parts, trace, descriptors);
-            made(this);
-          }
-        },
-    };
+    });
+    return observedEngines(this.recorder);
   }
 
   /** TLB invalidations that are written down. */
   invalidations(counters: Counters): TlbInvalidations {
-    return new TracedInvalidations(counters, this.policy, this.trace, () => this.engine?.flushed());
+    return new TracedInvalidations(counters, this.policy, this.trace, () => this.recorder?.flushed());
   }
 
   /** mm_ops that write down what goes past the engine. */
   mmOps(counters: Counters, tlb: TlbInvalidations, user: Stage2MmOps, frameOf: FrameOf): CountingMmOps {
-    return new TracedMmOps(this.trace, counters, this.policy, tlb, user, frameOf);
+    return new TracedMmOps(this.trace, fill => this.recorder?.holding(fill), counters, this.policy, tlb, user, frameOf);
   }
 
   /** An abort path that takes mmu_lock. */
@@ -119,7 +106,7 @@ export class CasemateExport {
   /** The VM goes, its tables having been emptied. */
   destroy(): void {
     this.trace.end();
-    this.trace.releaseRoot([...this.above, ...(this.engine?.tablePages() ?? [])]);
+    this.trace.releaseRoot([...this.above, ...(this.recorder?.tables.start ?? [])]);
   }
 
   /** @returns the pages of the start level */
@@ -140,16 +127,15 @@ export class CasemateExport {
     return levels[0];
   }
 
-  /** Descriptors by attribute and level, the address apart, as they are first needed. */
-  private descriptorOf(attrs: Stage2Attrs): Descriptors['leaf'] {
-    const known = new Map<number, bigint>();
-    return (attr, level, frame) => {
-      const key = attr * (ALL_LEVELS + 1) + level;
-      let word = known.get(key);
+  /** Descriptors by attribute bits and level, the address apart, as they are first needed. */
+  private leafDescriptors(): Descriptors['leaf'] {
+    const levels = Array.from({ length: ALL_LEVELS + 1 }, () => new Map<number, bigint>());
+    return (bits, level, frame) => {
+      let word = levels[level].get(bits);
       if (word === undefined) {
-        word = BigInt(attrs.descriptor(attr, level, 0, Number(PAGE_SHIFT), this.policy.fwb));
+        word = descriptorOf(bits, level, 0, Number(PAGE_SHIFT), this.policy.fwb);
         if ((word & VALID) !== 0n) word |= ACCESS_FLAG;
-        known.set(key, word);
+        levels[level].set(bits, word);
       }
       return word | (BigInt(frame) << PAGE_SHIFT);
     };
@@ -203,9 +189,14 @@ class TracedInvalidations extends TlbInvalidations {
 class TracedMmOps extends CountingMmOps {
   constructor(
     private readonly trace: CasemateTrace,
+    private readonly hold: (fill: () => void) => void,
     ...parts: ConstructorParameters<typeof CountingMmOps>
   ) {
     super(...parts);
+  }
+
+  override splitAtOnce(split: () => void): void {
+    this.hold(split);
   }
 
   override endGracePeriod(): void {

@@ -11,7 +11,7 @@
  * Models: the trace format of Casemate 3.0 (rems-project); Linux arch/arm64/kvm/hyp/vhe/tlb.c __kvm_tlb_flush_vmid_ipa(), __kvm_tlb_flush_vmid().
  */
 import type { TraceExport } from '@mmulab/api';
-import { badOmission, lockOverlap, nothingOmitted } from './errors';
+import { badOmission, lockOverlap, nothingOmitted } from '../errors';
 
 /** Threads the checker knows. */
 export const MAX_THREADS = 4;

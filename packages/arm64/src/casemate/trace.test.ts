@@ -1,4 +1,4 @@
-import { CasemateTrace, Section } from './casemate-trace';
+import { CasemateTrace, Section } from './trace';
 
 /** A trace and the records written so far, ids and places apart. */
 function trace(leaveOut?: string): { readonly trace: CasemateTrace; readonly records: () => readonly string[] } {
