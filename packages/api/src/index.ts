@@ -29,7 +29,7 @@ export { compareReleases, kernelValues, newestProfile, parseRelease, profilesOf 
 export type { KernelSwitch, KernelTable, KernelValues, SwitchChange } from './kernel-releases';
 export { ACCESS_DONE, BackendOptions, CountersToken, HostOptions, MmuBackend } from './backend';
 export type { BackendDefinition, BackendMemory, SharedPart, SharedRounds, StageDef, Translation } from './backend';
-export { FaultStep, HostWalk, TransitionObserver } from './observer';
+export { EntryState, FaultStep, HostWalk, TransitionObserver } from './observer';
 export type { BackendInspection, HeldRoot, ListedTable, TableName, WalkedEntry } from './inspection';
 export type { EntryView, ReplayPort, SeenHostPage, ShownFault } from './observer';
 export { TIMELINE_HOST } from './timeline';

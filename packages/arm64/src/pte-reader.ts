@@ -3,8 +3,9 @@
  *
  * Models: Arm ARM D8.3 (VMSAv8-64 stage 2); Linux arch/arm64/kvm/hyp/pgtable.c KVM_INVALID_PTE_LOCKED.
  */
-import { EntryKind } from '@mmulab/api';
-import type { EntryView } from '@mmulab/api';
+import { EntryKind, EntryState } from '@mmulab/api';
+import { describeEntry } from '@mmulab/kvm';
+import type { EntryNames } from '@mmulab/kvm';
 import { Pte } from './descriptor';
 
 const VALID = 1;
@@ -16,19 +17,8 @@ const MEMATTR_DEVICE = 1;
 /** XN is bit 54: bit 22 of the upper half. */
 const XN_HI = 1 << 22;
 
-export class PteReader implements EntryView {
-  kind: EntryKind = EntryKind.Empty;
-  level = 1;
-  bits = 0;
-  writable = false;
-  executable = false;
-  accessed = false;
-  dirty = false;
-  hostWritable = false;
-  mmuWritable = false;
-  frozen = false;
-  readonly mmio = false;
-
+/** An entry of the trace, or of the tables. */
+export class PteReader extends EntryState {
   /** An entry by its attribute bits. */
   set(kind: EntryKind, level: number, bits: number): this {
     const isLeaf = kind === EntryKind.Leaf;
@@ -57,20 +47,19 @@ export class PteReader implements EntryView {
   }
 }
 
-const NAMES: readonly (readonly [number, string])[] = [
-  [Pte.S2apR, 'R'],
-  [Pte.S2apW, 'W'],
-  [Pte.Xn, 'XN'],
-  [Pte.Af, 'AF'],
-  [Pte.Device, 'device'],
-];
+const NAMES: EntryNames = {
+  empty: 'invalid',
+  special: [[Pte.Locked, 'locked']],
+  leaf: [
+    [Pte.S2apR, 'R'],
+    [Pte.S2apW, 'W'],
+    [Pte.Xn, 'XN'],
+    [Pte.Af, 'AF'],
+    [Pte.Device, 'device'],
+  ],
+};
 
 /** An entry in words, for messages. */
 export function describePte(kind: EntryKind, bits: number): string {
-  if (kind === EntryKind.Empty) return 'invalid';
-  if (kind === EntryKind.Table) return 'table';
-  if ((bits & Pte.Locked) !== 0) return 'locked';
-  return NAMES.filter(([mask]) => (bits & mask) !== 0)
-    .map(([, name]) => name)
-    .join(' ');
+  return describeEntry(kind, bits, NAMES);
 }

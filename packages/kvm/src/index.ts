@@ -23,4 +23,6 @@ export type { PieceRunner } from './access-runs';
 export { pendingAccessesClass } from './pending-access';
 export type { GuestWalks, PendingAccesses, StagedPath } from './pending-access';
 export { ProgramKeys } from './program-keys';
+export { describeEntry } from './entry-words';
+export type { BitName, EntryNames } from './entry-words';
 export { guestUnmapped } from './errors';

@@ -1,22 +1,11 @@
 /**
  * Copies of entries, since the views a backend hands out are used again, and when two entries are the same.
  */
-import { EntryKind } from '@mmulab/api';
+import { EntryKind, EntryState } from '@mmulab/api';
 import type { EntryView } from '@mmulab/api';
 
-export class EntryCopy implements EntryView {
-  kind: EntryKind = EntryKind.Empty;
-  level = 1;
-  bits = 0;
-  writable = false;
-  executable = false;
-  accessed = false;
-  dirty = false;
-  hostWritable = false;
-  mmuWritable = false;
-  frozen = false;
-  mmio = false;
-
+/** An entry as a view said it was. */
+export class EntryCopy extends EntryState {
   /** Takes over what a view says. */
   of(view: EntryView): this {
     this.kind = view.kind;

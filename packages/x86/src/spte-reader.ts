@@ -7,8 +7,9 @@
  *
  * Models: Linux arch/x86/kvm/mmu/spte.h.
  */
-import { EntryKind } from '@mmulab/api';
-import type { EntryView } from '@mmulab/api';
+import { EntryKind, EntryState } from '@mmulab/api';
+import { describeEntry } from '@mmulab/kvm';
+import type { EntryNames } from '@mmulab/kvm';
 import { Spte } from './spte';
 
 const FROZEN_LOW = 0x5a0;
@@ -16,25 +17,17 @@ const NONPRESENT_HI = 0x80000000 | 0;
 
 const bit = (half: number, number: number): boolean => ((half >>> number) & 1) === 1;
 
-export class SpteReader implements EntryView {
-  kind: EntryKind = EntryKind.Empty;
-  level = 1;
-  bits = 0;
-  writable = false;
-  executable = false;
-  accessed = false;
-  dirty = false;
-  hostWritable = false;
-  mmuWritable = false;
-  frozen = false;
-  mmio = false;
+/** An entry of the trace, or of the tables. */
+export class SpteReader extends EntryState {
   /** Whether the trace has the layout before 5.13; undefined until a leaf has told. */
   private oldLayout: boolean | undefined = undefined;
 
   constructor(
     private readonly ept: boolean,
     private readonly adBits: boolean,
-  ) {}
+  ) {
+    super();
+  }
 
   /** An entry by its attribute bits. */
   set(kind: EntryKind, level: number, bits: number): this {
@@ -104,24 +97,25 @@ export class SpteReader implements EntryView {
   }
 }
 
-const NAMES: readonly (readonly [number, string])[] = [
-  [Spte.Present, 'R'],
-  [Spte.Writable, 'W'],
-  [Spte.Executable, 'X'],
-  [Spte.Accessed, 'A'],
-  [Spte.Dirty, 'D'],
-  [Spte.HostWritable, 'host-writable'],
-  [Spte.MmuWritable, 'MMU-writable'],
-  [Spte.AccessTracked, 'access-tracked'],
-];
+const NAMES: EntryNames = {
+  empty: 'empty',
+  special: [
+    [Spte.Frozen, 'frozen'],
+    [Spte.Mmio, 'MMIO'],
+  ],
+  leaf: [
+    [Spte.Present, 'R'],
+    [Spte.Writable, 'W'],
+    [Spte.Executable, 'X'],
+    [Spte.Accessed, 'A'],
+    [Spte.Dirty, 'D'],
+    [Spte.HostWritable, 'host-writable'],
+    [Spte.MmuWritable, 'MMU-writable'],
+    [Spte.AccessTracked, 'access-tracked'],
+  ],
+};
 
 /** An entry in words, for messages. */
 export function describeSpte(kind: EntryKind, bits: number): string {
-  if (kind === EntryKind.Empty) return 'empty';
-  if (kind === EntryKind.Table) return 'table';
-  if ((bits & Spte.Frozen) !== 0) return 'frozen';
-  if ((bits & Spte.Mmio) !== 0) return 'MMIO';
-  return NAMES.filter(([mask]) => (bits & mask) !== 0)
-    .map(([, name]) => name)
-    .join(' ');
+  return describeEntry(kind, bits, NAMES);
 }
