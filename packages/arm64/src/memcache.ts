@@ -2,7 +2,7 @@
  * Memory caches of the vCPUs: stacks of zeroed pages that table pages come from under mmu_lock.
  *
  * A fault that may map tops its cache up first: when it holds fewer objects than a walk may need, it is filled to its capacity. What a run of faults does to a
- * cache depends on how full it was, so a lifted block remembers the tables each fault took, as runs of equal symbols, and plays them again.
+ * cache depends on how full it was, so a lifted block remembers the tables its faults took, as runs of equal faults, and plays them again.
  *
  * Models: Linux arch/arm64/kvm/mmu.c kvm_mmu_topup_memory_cache() (min = kvm_mmu_cache_min_pages), KVM_ARCH_NR_OBJS_PER_MEMORY_CACHE.
  */
@@ -13,11 +13,48 @@ import { Ev } from './events';
 /** Objects a cache is filled to (KVM_ARCH_NR_OBJS_PER_MEMORY_CACHE). */
 const CAPACITY = 40;
 
-/**
- * What one block did, as pairs (symbol, count). A symbol is twice the pages taken by one fault, plus one when faults that took none followed; symbol 1: such
- * faults at the block's beginning.
- */
-type Recording = number[];
+/** Equal faults in a row, each with a top-up before it. */
+interface FaultRun {
+  /** Pages each of them took. */
+  readonly pages: number;
+  /** Whether each was followed by faults that took none: how many does not matter, the first of them fills the cache. */
+  readonly freeFaultAfter: boolean;
+  readonly count: number;
+}
+
+/** Whether two runs differ in nothing but their length. */
+function areAlike(one: FaultRun, other: FaultRun): boolean {
+  return one.pages === other.pages && one.freeFaultAfter === other.freeFaultAfter;
+}
+
+/** The faults of a block, in order. Faults that take no page stand alone at its beginning only; elsewhere they belong to the one before. */
+class Recording {
+  readonly runs: FaultRun[] = [];
+
+  /** Adds faults at the end. */
+  push(run: FaultRun): void {
+    const last = this.runs.pop();
+    if (last === undefined) this.runs.push(run.pages === 0 ? { ...run, count: 1 } : run);
+    else if (run.pages === 0) this.followByFree(last);
+    else if (areAlike(last, run)) this.runs.push({ ...last, count: last.count + run.count });
+    else this.runs.push(last, run);
+  }
+
+  /** A fault without pages follows the last of a run. */
+  private followByFree(last: FaultRun): void {
+    if (last.pages === 0 || last.freeFaultAfter) {
+      this.runs.push(last);
+      return;
+    }
+    if (last.count > 1) this.runs.push({ ...last, count: last.count - 1 });
+    this.push({ ...last, freeFaultAfter: true, count: 1 });
+  }
+
+  /** Adds the faults of another recording. */
+  append({ runs }: Recording): void {
+    for (const run of runs) this.push(run);
+  }
+}
 
 /** Memory caches of all vCPUs of a VM, and the recorder of lifted runs. */
 export class MemoryCaches implements Journal {
@@ -44,7 +81,7 @@ export class MemoryCaches implements Journal {
   topUp(vcpu: number): void {
     this.fill(vcpu);
     if (this.top === undefined) return;
-    this.pushPending();
+    this.endFault();
     this.pending = 0;
   }
 
@@ -55,24 +92,24 @@ export class MemoryCaches implements Journal {
   }
 
   open(): void {
-    this.pushPending();
-    this.top = [];
+    this.endFault();
+    this.top = new Recording();
     this.recordings.push(this.top);
   }
 
   close(): unknown {
-    this.pushPending();
+    this.endFault();
     const done = this.recordings.pop() as Recording;
     this.top = this.recordings.at(-1);
-    if (this.top !== undefined) appendAll(this.top, done);
-    return done.length === 0 ? undefined : done;
+    this.top?.append(done);
+    return done.runs.length === 0 ? undefined : done;
   }
 
   replay(effects: unknown): void {
-    this.pushPending();
+    this.endFault();
     const recording = effects as Recording;
-    for (let i = 0; i < recording.length; i += 2) this.repeat(recording[i], recording[i + 1]);
-    if (this.top !== undefined) appendAll(this.top, recording);
+    for (const run of recording.runs) this.repeat(run);
+    this.top?.append(recording);
   }
 
   /** Counts what was filled while a run was recorded: a recorded block must not contain it, because it hangs on what came before. */
@@ -85,17 +122,16 @@ export class MemoryCaches implements Journal {
   }
 
   /** Records the fault under way as complete. */
-  private pushPending(): void {
-    if (this.pending >= 0 && this.top !== undefined) append(this.top, this.pending === 0 ? 1 : this.pending * 2, 1);
+  private endFault(): void {
+    if (this.pending >= 0) this.top?.push({ pages: this.pending, freeFaultAfter: false, count: 1 });
     this.pending = -1;
   }
 
-  private repeat(symbol: number, count: number): void {
-    const pages = symbol >> 1;
+  private repeat({ pages, freeFaultAfter, count }: FaultRun): void {
     for (let n = 0; n < count; n++) {
       this.fill(this.vcpu);
       this.objects[this.vcpu] = this.objects[this.vcpu] - pages;
-      if ((symbol & 1) === 1) this.fill(this.vcpu);
+      if (freeFaultAfter) this.fill(this.vcpu);
     }
   }
 
@@ -106,46 +142,5 @@ export class MemoryCaches implements Journal {
     this.fills++;
     this.filled += CAPACITY - have;
     if (this.top === undefined) this.count();
-  }
-}
-
-/** Adds a symbol. A fault without pages joins the one before it. */
-function append(recording: Recording, symbol: number, count: number): void {
-  const last = recording.length - 2;
-  if (last < 0) {
-    recording.push(symbol, symbol === 1 ? 1 : count);
-    return;
-  }
-  const lastSymbol = recording[last];
-  if (symbol === 1) {
-    if ((lastSymbol & 1) === 1) return;
-    splitLast(recording);
-    recording[recording.length - 2] = lastSymbol | 1;
-    join(recording);
-    return;
-  }
-  if (lastSymbol === symbol) recording[last + 1] = recording[last + 1] + count;
-  else recording.push(symbol, count);
-}
-
-function appendAll(into: Recording, from: Recording): void {
-  for (let i = 0; i < from.length; i += 2) append(into, from[i], from[i + 1]);
-}
-
-/** Takes the last fault out of its run, so that it can change. */
-function splitLast(recording: Recording): void {
-  const count = recording[recording.length - 1];
-  if (count === 1) return;
-  const symbol = recording[recording.length - 2];
-  recording[recording.length - 1] = count - 1;
-  recording.push(symbol, 1);
-}
-
-/** Joins the last two runs when they are equal. */
-function join(recording: Recording): void {
-  const last = recording.length - 2;
-  if (last >= 2 && recording[last] === recording[last - 2]) {
-    recording[last - 1] = recording[last - 1] + recording[last + 1];
-    recording.length = last;
   }
 }
