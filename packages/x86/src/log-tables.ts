@@ -9,13 +9,33 @@
  */
 import { ENTRIES_PER_TABLE } from '@mmulab/api';
 import type { BitmapWords, LoggedTables, Memslot, WordTaker } from '@mmulab/kvm';
-import type { MinLevels, TdpMmu } from './tdp/tdp-mmu';
+import type { RunProgram } from '@mmulab/pgtable';
 
-/** What dirty logging asks of a VM's page tables: the TDP MMU's operations, the legacy MMU's, or both at once. */
-export type LoggedMmu = Pick<
-  TdpMmu,
-  'splitHugePages' | 'clearDirtyRange' | 'writeProtectRange' | 'clearDirtyPage' | 'writeProtectHugePage' | 'collapse' | 'roots' | 'run'
-> & { readonly book: Pick<TdpMmu['book'], 'flush'> };
+/** Lowest levels of leaves an operation is about: in the TDP MMU, and in reverse maps. */
+export interface MinLevels {
+  readonly tdp: number;
+  readonly rmap: number;
+}
+
+/** What dirty logging asks of a VM's page tables: the TDP MMU's, the legacy MMU's, or both at once. */
+export interface LoggedMmu {
+  /** Eager split of all huge leaves that overlap [start, end). */
+  splitHugePages(start: number, end: number): void;
+  /** Takes the dirty state of leaves back: D, or W. @returns whether any changed */
+  clearDirtyRange(start: number, end: number): boolean;
+  /** Clears W on leaves of those levels and above. @returns whether any changed; up to 5.12 whether any was there */
+  writeProtectRange(start: number, end: number, levels: MinLevels): boolean;
+  /** Takes the dirty state of the small leaves of one frame back. @param writeProtect by W even where there is D */
+  clearDirtyPage(gfn: number, writeProtect: boolean): void;
+  /** Clears W, and the right to give it back, on the huge leaves that map a frame. */
+  writeProtectHugePage(gfn: number): void;
+  /** Logging stopped: small leaves that could be larger go. @returns whether the caller owes a flush */
+  collapse(slot: Memslot): boolean;
+  /** Asks `times` times for a flush of all vCPUs. */
+  flush(times: number): void;
+  /** Runs a program lifted over the only table that maps the frames. Absent: there is none. @returns false where there are more */
+  runLifted?(program: RunProgram, start: number, end: number): boolean;
+}
 
 /** Switches of dirty logging. */
 export interface DirtyLogPolicy {
@@ -54,7 +74,7 @@ export class X86LogTables implements LoggedTables {
 
   /** Tables that could be huge pages go, or become huge pages. */
   stop(slot: Memslot): void {
-    if (this.mmu.collapse(slot)) this.mmu.book.flush(1);
+    if (this.mmu.collapse(slot)) this.mmu.flush(1);
   }
 
   taker(_slot: Memslot, initiallySet: boolean): WordTaker {
@@ -68,16 +88,13 @@ export class X86LogTables implements LoggedTables {
   }
 
   run(words: BitmapWords, slot: Memslot, start: number, end: number, initiallySet: boolean): void {
-    const roots = this.mmu.roots.filter(root => root.valid);
     // Words that cross a block's end are cut there; that shows only where huge leaves are handled by the word.
-    const [root] = roots;
-    const liftable = roots.length === 1 && (!this.isHugeDue(initiallySet) || slot.isSmall || slot.base % PAGES_PER_BLOCK === 0);
-    if (liftable && root !== undefined) this.mmu.run(words, root, start, end);
-    else words.block(start, end);
+    const liftable = !this.isHugeDue(initiallySet) || slot.isSmall || slot.base % PAGES_PER_BLOCK === 0;
+    if (!liftable || this.mmu.runLifted?.(words, start, end) !== true) words.block(start, end);
   }
 
   flush(): void {
-    this.mmu.book.flush(1);
+    this.mmu.flush(1);
   }
 
   /** Whether huge pages are left for the words to protect: not where they were protected at the start all the same. */
@@ -87,12 +104,12 @@ export class X86LogTables implements LoggedTables {
 
   /** Older kernels flush after each step that calls for it. */
   private flushEarly(isNeeded: boolean): void {
-    if (isNeeded && this.policy.logStartFlush !== 'always') this.mmu.book.flush(1);
+    if (isNeeded && this.policy.logStartFlush !== 'always') this.mmu.flush(1);
   }
 
   /** Newer ones once, whatever was met. */
   private flushLate(): void {
-    if (this.policy.logStartFlush === 'always') this.mmu.book.flush(1);
+    if (this.policy.logStartFlush === 'always') this.mmu.flush(1);
   }
 
   /** Older kernels protect all the same, so that huge pages are split by the first write. */

@@ -2,9 +2,9 @@
  * Effects of a vCPU's run whose order matters and that no counter holds: the page-modification log, the NX huge page list, flushes the other
  * vCPUs have to serve. Recorded while a block runs page by page, brought about again when a later block takes its answer from memory.
  */
-import type { Journal, RunList } from '@mmulab/pgtable';
+import type { Journal } from '@mmulab/pgtable';
 import { LogSpan } from './log-span';
-import { NX_SHADOW_LEVEL } from './shadow/nx-level';
+import type { NxList } from './nx-lists';
 import type { VcpuStates } from './vcpu-state';
 
 /** One change of the NX list, relative to the block. */
@@ -61,14 +61,10 @@ export class VmJournal implements Journal {
   private readonly frames: BlockEffects[] = [];
   private top: BlockEffects | undefined;
 
-  /**
-   * @param nxList tables of the NX workaround, oldest first
-   * @param shadowList those of them that are shadow pages: the same list, or one of their own
-   */
+  /** @param nxTables tables of the NX workaround. (Shadow pages join theirs one by one: their faults are never recorded.) */
   constructor(
     private readonly vcpus: VcpuStates,
-    private readonly nxList: RunList,
-    private readonly shadowList = nxList,
+    private readonly nxTables: NxList,
   ) {}
 
   /** The hardware logged a page. */
@@ -91,24 +87,15 @@ export class VmJournal implements Journal {
 
   /** Tables below neighbouring entries of `level` were put on the NX list. */
   listTables(gfn: number, level: number, step: number, count: number): void {
-    this.listOf(level).append(level, gfn, step, count);
+    this.nxTables.addTables(gfn, level, step, count);
     this.top?.list.push({ append: true, offset: gfn - this.top.base, level, step, count });
   }
 
   /** Tables within a range of frames, below entries of up to `level`, left the list. @returns how many */
   unlistTables(gfn: number, npages: number, level: number): number {
-    const removed = this.nxList.cut(gfn, npages, level);
+    const removed = this.nxTables.cutTables(gfn, npages, level);
     if (removed > 0) this.top?.list.push({ append: false, offset: gfn - this.top.base, level, step: npages, count: 0 });
     return removed;
-  }
-
-  /** The table below the entry of one level alone left the list; not while a run is recorded. @returns how many */
-  unlistEntry(gfn: number, npages: number, level: number): number {
-    return this.listOf(level).cut(gfn, npages, level, level);
-  }
-
-  private listOf(level: number): RunList {
-    return level === NX_SHADOW_LEVEL ? this.shadowList : this.nxList;
   }
 
   open(gfn: number): void {
@@ -136,8 +123,8 @@ export class VmJournal implements Journal {
     this.vcpus.appendLog(this.vcpu, block.log);
     if (block.flushed) this.vcpus.requestFlushOfOthers(this.vcpu);
     for (const change of block.list) {
-      if (change.append) this.listOf(change.level).append(change.level, gfn + change.offset, change.step, change.count);
-      else this.nxList.cut(gfn + change.offset, change.step, change.level);
+      if (change.append) this.nxTables.addTables(gfn + change.offset, change.level, change.step, change.count);
+      else this.nxTables.cutTables(gfn + change.offset, change.step, change.level);
     }
     this.top?.then(block, gfn);
   }

@@ -12,3 +12,13 @@ export interface X86Vm {
   /** Serves the vCPU's requests before it enters again. */
   reenter(vcpu: number): void;
 }
+
+/** Frames of the VM that hold tables its shadow pages stand for. */
+export interface ShadowedFrames {
+  /** Largest level up to `level` at which a frame may be mapped. */
+  maxLevel(gfn: number, level: number): number;
+  /** Whether a frame must not become writable; last-level tables are let go of instead. */
+  refusesWrite(gfn: number): boolean;
+  /** A refused write was emulated. */
+  emulated(gfn: number): void;
+}

@@ -6,7 +6,7 @@ import { backendPair } from '../errors';
 import { x86Events } from '../events';
 import { x86HostOptions, x86Options } from '../options';
 import { x86Profiles, x86Switches } from '../switches';
-import { checkPhysBits, x86Machine } from '../tdp/definition';
+import { checkPhysBits, x86Machine } from '../machine';
 
 /** Shadow paging unless asked otherwise; with `npt: Y` direct tables, so the TDP MMU is off. Who only turns the TDP MMU off keeps two-dimensional paging. */
 export const shadowOptions: readonly OptionSpec[] = x86Options.map(option => (option.name === 'npt' ? nptOf(option as FlagOption) : option));

@@ -4,6 +4,7 @@
 import type { Counters, GuestTables, VmLayout } from '@mmulab/api';
 import type { Memslots } from '@mmulab/kvm';
 import { hasGptes } from '../roots/role';
+import type { NxList } from '../nx-lists';
 import type { VmJournal } from '../vm-journal';
 import { GuestMemory } from './guest-memory';
 import { ShadowMapper } from './shadow-mapper';
@@ -26,8 +27,8 @@ export class LegacyMmu {
   readonly roots: ShadowRoots;
   readonly tables: RmapOps;
 
-  constructor(policy: ShadowPolicy, slots: Memslots, counters: Counters, journal: VmJournal, layout: VmLayout, vm: ShadowVm) {
-    this.mmu = new ShadowMmu(policy, slots, counters, journal, this.track, this.memory, vm);
+  constructor(policy: ShadowPolicy, slots: Memslots, counters: Counters, journal: VmJournal, nxPages: NxList, layout: VmLayout, vm: ShadowVm) {
+    this.mmu = new ShadowMmu(policy, slots, counters, journal, nxPages, this.track, this.memory, vm);
     this.map = new ShadowMapper(this.mmu);
     this.sync = new ShadowSync(this.mmu, this.map);
     this.map.syncLinked = page => this.sync.syncChildren(page, this.mmu.pages.role[page]);

@@ -9,8 +9,8 @@
 import { PAGES_PER_LEVEL } from '@mmulab/api';
 import type { Memslot } from '@mmulab/kvm';
 import { Role, isDirect } from '../roots/role';
-import type { MinLevels } from '../tdp/tdp-mmu';
-import { NX_SHADOW_LEVEL } from './nx-level';
+import type { LoggedMmu, MinLevels } from '../log-tables';
+import type { NxPages } from '../nx-recovery';
 import type { ShadowMmu } from './shadow-mmu';
 import { PageFlag } from './shadow-page';
 import { isWritable } from './shadow-spte';
@@ -23,9 +23,7 @@ const MAX_LEAF_LEVEL = 3;
 type LeafChange = (entry: number, page: number) => number;
 
 /** Host operations on one VM's shadow pages. */
-export class RmapOps {
-  /** Flushes as the TDP MMU's bookkeeper has them. */
-  readonly book = { flush: (count: number): void => this.flush(count) };
+export class RmapOps implements LoggedMmu, NxPages {
   private readonly splitter: NestedSplit;
   private readonly entries: number[] = [];
   /** Pages zapped by NX recovery, freed with its flush. */
@@ -98,33 +96,25 @@ export class RmapOps {
     return any;
   }
 
-  /** No root of these tables is walked by range: dirty logging goes frame by frame. */
-  readonly roots = [];
-
-  run(): void {
-    // Never asked for: there are no roots to run over.
-  }
-
-  /** NX recovery: zaps a listed page; it is freed with the next flush. @param page number that stands in the list in a frame's place */
-  zapTableAt(page: number, level: number): boolean {
-    if (level !== NX_SHADOW_LEVEL) return false;
+  /** NX recovery: zaps a page; it is freed with the next flush. */
+  zapPage(page: number): void {
     this.mmu.prepareZap(page, this.zapped);
-    return true;
   }
 
   /** NX recovery: takes the marks off a page that has left the list. */
-  forgetNx(page: number, level: number): void {
-    if (level === NX_SHADOW_LEVEL) this.mmu.pages.clearFlag(page, PageFlag.NxDisallowed | PageFlag.NxListed);
+  unmarkPage(page: number): void {
+    this.mmu.pages.clearFlag(page, PageFlag.NxDisallowed | PageFlag.NxListed);
   }
 
-  /** First frame a listed page maps. */
-  listedGfn(page: number, _level: number): number {
+  /** First frame a page maps. */
+  gfnOf(page: number): number {
     return this.mmu.pages.gfn[page];
   }
 
-  private flush(count: number): void {
+  /** Asks `times` times for a flush of all vCPUs, and frees what waits for one. */
+  flush(times: number): void {
     if (this.zapped.length > 0) this.mmu.commit(this.zapped);
-    else for (let i = 0; i < count; i++) this.mmu.flush();
+    else for (let i = 0; i < times; i++) this.mmu.flush();
   }
 
   private cleared(entry: number, page: number): number {

@@ -24,12 +24,14 @@ import type {
 } from '@mmulab/api';
 import { DirtyLog, HostOps, ProgramKeys } from '@mmulab/kvm';
 import type { Aging, HostTables, Memslot, Memslots } from '@mmulab/kvm';
-import { EngineFactory, Geometry, RunList, tableEngines } from '@mmulab/pgtable';
+import { EngineFactory, Geometry, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { nestedNeedsPaging } from '../errors';
 import { frameMapsKey } from '../content-hash';
 import { makeMemslots } from '../x86-memslots';
 import { X86LogTables } from '../log-tables';
+import { NxLists } from '../nx-lists';
+import { NxRecovery } from '../nx-recovery';
 import { readPolicy } from '../policy';
 import type { X86Policy } from '../policy';
 import { ControlRegisters } from '../roots/control';
@@ -40,7 +42,6 @@ import { readRootPolicy } from '../roots/root-policy';
 import type { RootPolicy } from '../roots/root-policy';
 import { VcpuRoots } from '../roots/vcpu-roots';
 import { Spte, spteDescriptor } from '../spte';
-import { NxRecovery } from '../tdp/nx-recovery';
 import { VcpuStates } from '../vcpu-state';
 import { VmJournal } from '../vm-journal';
 import { VcpuSpaces } from './vcpu-spaces';
@@ -75,9 +76,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
   private path!: ShadowFaultPath;
   private hostOps!: HostOps;
   recovery!: NxRecovery;
-  private readonly nxList = new RunList();
-  /** The shadow pages in it, where each MMU has a list of its own. */
-  private shadowNxList = this.nxList;
+  private nxLists!: NxLists;
   private accesses!: ShadowAccesses;
 
   constructor(
@@ -97,10 +96,10 @@ export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
     this.vm = vm;
     this.slots = makeMemslots(this.engines, new Geometry(512, policy.levels), counters);
     this.vcpus = new VcpuStates(vm.vcpus);
-    this.shadowNxList = policy.nxRecovery.perMmu ? new RunList() : this.nxList;
-    this.journal = new VmJournal(this.vcpus, this.nxList, this.shadowNxList);
+    this.nxLists = new NxLists(policy.nxRecovery.perMmu);
+    this.journal = new VmJournal(this.vcpus, this.nxLists.tables);
     this.cpus = createCpus(vm, this.rootPolicy);
-    this.engine = new LegacyMmu(this.shadowPolicy, this.slots, counters, this.journal, vm, {
+    this.engine = new LegacyMmu(this.shadowPolicy, this.slots, counters, this.journal, this.nxLists.pages, vm, {
       writeProtectElsewhere: () => false,
       rootsObsolete: () => this.roots.invalidateAll(),
     });
@@ -120,7 +119,8 @@ export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
     const logTables = new X86LogTables(tables, { ...policy, pml: this.shadowPolicy.pml });
     const dirtyLog = new DirtyLog(logTables, this.slots, new ProgramKeys());
     this.hostOps = new HostOps(this.slots, dirtyLog, this, { frameLimit: 2 ** (vm.physBits - 12), spaces: undefined });
-    this.recovery = new NxRecovery(this.nxList, this.shadowNxList, tables, this.slots, this.journal, counters, policy.nxRecovery);
+    const recovered = { pages: tables, flush: (times: number): void => tables.flush(times) };
+    this.recovery = new NxRecovery(this.nxLists, recovered, this.slots, counters, policy.nxRecovery);
     for (const spec of vm.memslots) this.hostOps.addMemslot(spec);
   }
 
@@ -249,7 +249,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
   stateKey(): string | undefined {
     const pages = shadowContentKey(this.engine.mmu);
     const frameMaps = frameMapsKey(this.slots);
-    if (pages === undefined || frameMaps === undefined || this.nxList.length + this.shadowNxList.length > 0) return undefined;
+    if (pages === undefined || frameMaps === undefined || !this.nxLists.isEmpty) return undefined;
     return `${this.roots.key()} ${this.recovery.key} ${frameMaps} ${pages}`;
   }
 

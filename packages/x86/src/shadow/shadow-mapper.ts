@@ -13,7 +13,7 @@ import { Ev } from '../events';
 import type { Memslot } from '@mmulab/kvm';
 import { Access, Role, childRole, hasGptes, isDirect, roleAccess, roleLevel } from '../roots/role';
 import { Spte } from '../spte';
-import { RetPf } from '../tdp/protocols';
+import { RetPf } from '../ret-pf';
 import { Gpte } from './guest-memory';
 import type { TablePage } from './guest-memory';
 import { accessOf } from './guest-walk';

@@ -13,10 +13,10 @@ import type { Counters } from '@mmulab/api';
 import { shadowPagesExhausted } from '../errors';
 import { Ev } from '../events';
 import type { Memslots } from '@mmulab/kvm';
+import type { NxList } from '../nx-lists';
 import { Role, hasGptes, roleLevel } from '../roots/role';
 import type { VmJournal } from '../vm-journal';
 import type { GuestMemory } from './guest-memory';
-import { NX_SHADOW_LEVEL } from './nx-level';
 import { PteLists } from './pte-list';
 import { Rmap } from './rmap';
 import { NO_PAGE, PageFlag, ShadowPages } from './shadow-page';
@@ -59,6 +59,7 @@ export class ShadowMmu {
     readonly slots: Memslots,
     readonly counters: Counters,
     readonly journal: VmJournal,
+    private readonly nxPages: NxList,
     readonly track: WriteTrack,
     readonly memory: GuestMemory,
     private readonly vm: ShadowVm,
@@ -248,13 +249,13 @@ export class ShadowMmu {
     this.pages.setFlag(page, PageFlag.NxDisallowed);
     if (!listed) return;
     this.pages.setFlag(page, PageFlag.NxListed);
-    this.journal.listTables(page, NX_SHADOW_LEVEL, 1, 1);
+    this.nxPages.addPage(page);
     this.count(Ev.nxLpageSplits);
   }
 
   /** Takes the marks back. */
   forgetNx(page: number): void {
-    if (this.pages.has(page, PageFlag.NxListed)) this.count(Ev.nxLpageSplits, -this.journal.unlistEntry(page, 1, NX_SHADOW_LEVEL));
+    if (this.pages.has(page, PageFlag.NxListed)) this.count(Ev.nxLpageSplits, -this.nxPages.cutPage(page));
     this.pages.clearFlag(page, PageFlag.NxDisallowed | PageFlag.NxListed);
   }
 

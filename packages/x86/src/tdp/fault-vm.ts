@@ -1,6 +1,7 @@
 /**
  * What surrounds the TDP fault path: the VM it asks, the frames it must not map as it likes, and its policy.
  */
+import type { FastFaultPolicy } from '../fast-fault';
 import type { X86Vm } from '../x86-vm';
 import type { TdpRoot } from './tdp-mmu';
 
@@ -14,22 +15,9 @@ export interface TdpFaultVm extends X86Vm {
   readonly hasNested: boolean;
 }
 
-/** Frames of the VM that hold tables its shadow pages stand for. */
-export interface ShadowedFrames {
-  /** Largest level up to `level` at which a frame may be mapped. */
-  maxLevel(gfn: number, level: number): number;
-  /** Whether a frame must not become writable; last-level tables are let go of instead. */
-  refusesWrite(gfn: number): boolean;
-  /** A refused write was emulated. */
-  emulated(gfn: number): void;
-}
-
 /** Policy switches of the fault path. */
-export interface FaultPolicy {
+export interface FaultPolicy extends FastFaultPolicy {
   readonly fastPageFault: boolean;
-  /** The lockless path is tried on all faults but those of execution on a present entry. */
-  readonly fastForAll: boolean;
-  readonly adBits: boolean;
   readonly nxHugePages: boolean;
   /** Spurious results count as fixed. */
   readonly fixedInHandler: boolean;

@@ -17,11 +17,13 @@ import { AskedMap, PageAnswer, PageOutcomes } from '@mmulab/pgtable';
 import type { PageCache } from '@mmulab/pgtable';
 import { livelock } from '../errors';
 import { Ev } from '../events';
+import { isFastEligible } from '../fast-fault';
 import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { VmJournal } from '../vm-journal';
-import type { FaultPolicy, ShadowedFrames, TdpFaultVm } from './fault-vm';
+import type { ShadowedFrames } from '../x86-vm';
+import type { FaultPolicy, TdpFaultVm } from './fault-vm';
 import { HwWalk } from './map-rule';
-import { RetPf } from './protocols';
+import { RetPf } from '../ret-pf';
 import type { TdpMmu, TdpRoot } from './tdp-mmu';
 
 // Bound here: a name that another package re-exports is a call of a getter.
@@ -437,16 +439,6 @@ export class TdpFaultPath {
     const entry = this.mmu.lookup(this.vm.root(vcpu), gfn);
     return `kind ${entry.kind} level ${entry.level} attr 0x${this.mmu.spte.bits(entry.attr).toString(16)} access ${kind}`;
   }
-}
-
-/**
- * Whether the lockless path may have something to fix (page_fault_can_be_fast): a write to a present entry, and without A and D bits one that is
- * access-tracked. Kernels to 5.18 took EPT alone for a sign of access tracking.
- * @param denied the entry is present and does not allow the access
- */
-export function isFastEligible(policy: Pick<FaultPolicy, 'fastForAll' | 'adBits'>, kind: number, denied: boolean): boolean {
-  if (policy.fastForAll) return !(denied && kind === 2);
-  return denied ? kind === Write : !policy.adBits;
 }
 
 /** A write to a read-only slot goes to user space. */

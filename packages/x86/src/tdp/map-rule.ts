@@ -12,7 +12,8 @@ import { AccessKind, Action, Effect, EntryKind, makeVerdict } from '@mmulab/api'
 import type { Entry, Rule, Verdict } from '@mmulab/api';
 import { TableBit } from '../spte';
 import type { SpteAttrs } from '../spte';
-import { RetPf, TdpAction } from './protocols';
+import { RetPf } from '../ret-pf';
+import { TdpAction } from './protocols';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const { Write } = AccessKind;

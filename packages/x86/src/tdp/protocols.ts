@@ -39,7 +39,3 @@ export const TdpAction = {
   Recover: action('recover'),
   SetAtomic: action('set-atomic'),
 } as const;
-
-/** How a fault ended. Continue: the path goes on. */
-export const RetPf = { Continue: 0, Retry: 1, Emulate: 2, Invalid: 3, Fixed: 4, Spurious: 5 } as const;
-export type RetPf = (typeof RetPf)[keyof typeof RetPf];

@@ -3,7 +3,8 @@
  */
 import { Action, Effect, EntryKind, makeVerdict, verdictAction } from '@mmulab/api';
 import type { Entry, Rule, Verdict } from '@mmulab/api';
-import { RetPf, TdpAction } from './protocols';
+import { RetPf } from '../ret-pf';
+import { TdpAction } from './protocols';
 import type { NoOp } from './range-rules';
 
 const GO_ON = makeVerdict(Action.Stop, 0, 0, 0, RetPf.Continue);

@@ -24,13 +24,16 @@ import type {
 } from '@mmulab/api';
 import { DirtyLog, GuestLayout, HostOps, ProgramKeys } from '@mmulab/kvm';
 import type { Aging, HostTables, Memslot, Memslots } from '@mmulab/kvm';
-import { EngineFactory, Geometry, RunList, observedEngines, tableEngines } from '@mmulab/pgtable';
+import { EngineFactory, Geometry, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
+import { BothMmus } from '../both-mmus';
 import { nestedSplitNeedsCache } from '../errors';
 import { frameMapsKey } from '../content-hash';
 import { Ev } from '../events';
 import { makeMemslots } from '../x86-memslots';
 import { X86LogTables } from '../log-tables';
+import { NxLists } from '../nx-lists';
+import { NxRecovery } from '../nx-recovery';
 import { readPolicy } from '../policy';
 import type { X86Policy } from '../policy';
 import { ControlRegisters } from '../roots/control';
@@ -41,7 +44,7 @@ import { readRootPolicy } from '../roots/root-policy';
 import type { RootPolicy } from '../roots/root-policy';
 import { VcpuRoots } from '../roots/vcpu-roots';
 import { shadowContentKey } from '../shadow/content-key';
-import { BothTables, NestedGuests } from '../shadow/nested-guest';
+import { NestedGuests } from '../shadow/nested-guest';
 import type { NestedHost } from '../shadow/nested-guest';
 import type { ShadowAccesses } from '../shadow/shadow-accesses';
 import { readShadowPolicy } from '../shadow/shadow-policy';
@@ -53,7 +56,6 @@ import { TdpFaultPath, tdpStages } from './fault';
 import type { TdpFaultVm } from './fault-vm';
 import { GuestAccesses } from './guest-accesses';
 import { TdpInspection } from './inspection';
-import { NxRecovery } from './nx-recovery';
 import { TdpReplay } from './replay';
 import type { ReplayedVm } from './replay';
 import { TdpMmu } from './tdp-mmu';
@@ -78,9 +80,7 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
   private path!: TdpFaultPath;
   private hostOps!: HostOps;
   recovery!: NxRecovery;
-  private readonly nxList = new RunList();
-  /** The shadow pages in it, where each MMU has a list of its own. */
-  private shadowNxList = this.nxList;
+  private nxLists!: NxLists;
   private cpus: readonly GuestCpu[] = [];
   private tdpRoots!: TdpRoots;
   private roots!: VcpuRoots;
@@ -107,8 +107,8 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
     const geometry = new Geometry(512, policy.levels);
     this.slots = makeMemslots(this.engines, geometry, this.counters);
     this.vcpus = new VcpuStates(vm.vcpus);
-    this.shadowNxList = policy.nxRecovery.perMmu ? new RunList() : this.nxList;
-    this.journal = new VmJournal(this.vcpus, this.nxList, this.shadowNxList);
+    this.nxLists = new NxLists(policy.nxRecovery.perMmu);
+    this.journal = new VmJournal(this.vcpus, this.nxLists.tables);
     const spte = new SpteAttrs(policy.adBits, policy.nxHugePages);
     this.mmu = new TdpMmu(this.engines, spte, this.slots, this.counters, this.journal, policy, policy.levels);
     this.path = new TdpFaultPath(vm.vcpus, this.mmu, this.slots, this.counters, this.journal, this, policy);
@@ -128,8 +128,10 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
       keys,
       policy.tableAccess,
     );
-    const tables = this.nested === undefined ? this.mmu : new BothTables(this.mmu, this.nested.engine);
-    this.recovery = new NxRecovery(this.nxList, this.shadowNxList, tables, this.slots, this.journal, this.counters, policy.nxRecovery);
+    const { engine } = this.nested ?? {};
+    const tables = engine === undefined ? this.mmu : new BothMmus(this.mmu, engine.tables, engine.mmu.pages);
+    const recovered = { tables: this.mmu, pages: engine?.tables, flush: (times: number): void => tables.flush(times) };
+    this.recovery = new NxRecovery(this.nxLists, recovered, this.slots, this.counters, policy.nxRecovery);
     const dirtyLog = new DirtyLog(new X86LogTables(tables, policy), this.slots, keys);
     this.hostOps = new HostOps(this.slots, dirtyLog, this, { frameLimit: 2 ** (vm.physBits - 12), spaces: vm.spaces });
     for (const spec of vm.memslots) this.hostOps.addMemslot(spec);
@@ -209,7 +211,7 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
   invalidate(slot: Memslot, start: number, end: number, change?: () => void): void {
     this.slots.invalidations.begin();
     const nestedGone = this.nested?.engine.tables.unmap(start, end) ?? false;
-    if (this.mmu.unmap(start, end) || nestedGone) this.mmu.book.flush(1);
+    if (this.mmu.unmap(start, end) || nestedGone) this.mmu.flush(1);
     change?.();
     this.slots.invalidations.end();
     if (slot.holdsGuestTables) this.contexts.forgetTables();
@@ -243,7 +245,7 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
     const tables = this.mmu.contentKey();
     const pages = this.nested === undefined ? '' : shadowContentKey(this.nested.engine.mmu);
     const frameMaps = frameMapsKey(this.slots);
-    if (tables === undefined || pages === undefined || frameMaps === undefined || this.nxList.length + this.shadowNxList.length > 0) return undefined;
+    if (tables === undefined || pages === undefined || frameMaps === undefined || !this.nxLists.isEmpty) return undefined;
     return `${this.roots.key()} ${this.recovery.key} ${frameMaps} ${tables} ${pages}`;
   }
 
@@ -260,7 +262,7 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
   age(_slot: Memslot, start: number, end: number, { flush, pageByPage }: Aging): void {
     if (flush && pageByPage) return this.agePageByPage(start, end);
     // Without a flush, page by page is the same as at once: each leaf is aged by the first call that meets it.
-    if (this.ageRange(start, end) && flush) this.mmu.book.flush(1);
+    if (this.ageRange(start, end) && flush) this.mmu.flush(1);
   }
 
   deleteMemslot(slot: Memslot): void {
@@ -276,13 +278,13 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
   /** A call per page, and a flush per call that met a young leaf. With one table over the range that is a flush per leaf. */
   private agePageByPage(start: number, end: number): void {
     if (this.nested !== undefined || this.mmu.roots.length > 1) {
-      for (let gfn = start; gfn < end; gfn++) if (this.ageRange(gfn, gfn + 1)) this.mmu.book.flush(1);
+      for (let gfn = start; gfn < end; gfn++) if (this.ageRange(gfn, gfn + 1)) this.mmu.flush(1);
       return;
     }
     const now = this.counters.now;
     const updates = (): number => now[Ev.update[1]] + now[Ev.update[2]] + now[Ev.update[3]];
     const before = updates();
-    if (this.mmu.age(start, end)) this.mmu.book.flush(updates() - before);
+    if (this.mmu.age(start, end)) this.mmu.flush(updates() - before);
   }
 
   /** Invalidates all roots: their trees are zapped at once, vCPUs drop them when they enter next. */
@@ -303,7 +305,17 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
     this.cpus = createCpus(vm, rootPolicy);
     if (vm.nested !== undefined) {
       if (this.policy.eagerPageSplit && !shadowPolicy.eagerSplit) throw nestedSplitNeedsCache();
-      this.nested = new NestedGuests(vm, vm.nested, this.cpus, shadowPolicy, this.slots, counters, this.journal, this.nestedHost());
+      this.nested = new NestedGuests(
+        vm,
+        vm.nested,
+        this.cpus,
+        shadowPolicy,
+        this.slots,
+        counters,
+        this.journal,
+        this.nxLists.pages,
+        this.nestedHost(),
+      );
     }
     this.tdpRoots = new TdpRoots(this.mmu, rootPolicy.lifetime, counters, () => this.contexts.rootsChanged());
     const source = {

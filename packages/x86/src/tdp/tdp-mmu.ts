@@ -12,7 +12,9 @@ import { Geometry, engineClasses } from '@mmulab/pgtable';
 import type { Engine, EngineFactory, PageCache, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { ContentHash } from '../content-hash';
 import { Ev } from '../events';
+import type { MinLevels } from '../log-tables';
 import type { Memslot, Memslots } from '@mmulab/kvm';
+import type { ListedTable } from '../nx-lists';
 import type { SpteAttrs } from '../spte';
 import type { VmJournal } from '../vm-journal';
 import { TdpBookkeeper } from './bookkeeping';
@@ -50,12 +52,6 @@ export interface TdpPolicy extends MapPolicy {
   readonly logStopFlushEach: boolean;
   /** Unmapping a range takes the tables along that lie wholly inside it. */
   readonly unmapTables: boolean;
-}
-
-/** Lowest levels of leaves an operation is about: in the TDP MMU, and in reverse maps. */
-export interface MinLevels {
-  readonly tdp: number;
-  readonly rmap: number;
 }
 
 /** One root. */
@@ -116,7 +112,7 @@ export class TdpMmu {
   private readonly split: EagerSplitRule;
   private readonly ageRule: AgeRule;
   private readonly unmapRule = new UnmapRule();
-  private readonly zapTable = new ZapTableRule();
+  private readonly zapTableRule = new ZapTableRule();
   private readonly unmapTables: UnmapTablesRule;
   /** What stopping dirty logging does. */
   private readonly logStop: Rule<CollapseOp>;
@@ -265,6 +261,20 @@ export class TdpMmu {
     this.engine.run(program, root.id, start, end);
   }
 
+  /** Runs it over the only valid root. @returns false where there are others, or none */
+  runLifted(program: RunProgram, start: number, end: number): boolean {
+    const valid = this.rootList.filter(root => root.valid);
+    const [root] = valid;
+    if (root === undefined || valid.length > 1) return false;
+    this.run(program, root, start, end);
+    return true;
+  }
+
+  /** Asks `times` times for a flush of all vCPUs. */
+  flush(times: number): void {
+    this.book.flush(times);
+  }
+
   /** Eager split of all huge leaves that overlap [start, end) in valid roots. */
   splitHugePages(start: number, end: number): void {
     for (const root of this.rootList) if (root.valid) this.engine.range(this.split, NO_OP, root.id, start, end, HUGE_LEAVES);
@@ -333,24 +343,19 @@ export class TdpMmu {
   }
 
   /** Removes the table below the entry of `level` that maps a frame, in every root that has one. @returns whether one was there */
-  zapTableAt(gfn: number, level: number): boolean {
+  zapTable({ gfn, level }: ListedTable): boolean {
     let zapped = false;
     for (const root of this.rootList) {
-      if (this.engine.lookup(root.id, gfn, level).level === level && this.engine.lookup(root.id, gfn, level).kind === EntryKind.Table) {
-        this.engine.page(this.zapTable, NO_OP, root.id, gfn, level);
-        zapped = true;
-      }
+      const { kind, level: found } = this.engine.lookup(root.id, gfn, level);
+      if (found !== level || kind !== EntryKind.Table) continue;
+      this.engine.page(this.zapTableRule, NO_OP, root.id, gfn, level);
+      zapped = true;
     }
     return zapped;
   }
 
-  /** First frame below an entry of the NX list. */
-  listedGfn(gfn: number, _level: number): number {
-    return gfn;
-  }
-
   /** Takes the marks of the NX workaround off the table below the entry of `level` that maps a frame. */
-  forgetNx(gfn: number, level: number): void {
+  unmarkTable({ gfn, level }: ListedTable): void {
     for (const root of this.rootList) this.engine.setTableAttr(root.id, gfn, level, 0);
   }
 

@@ -9,15 +9,35 @@
  * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_recover_nx_huge_pages(), nx_huge_pages_to_zap(), calc_nx_huge_pages_recovery_period().
  */
 import type { Counters } from '@mmulab/api';
-import { PAGES_PER_LEVEL } from '@mmulab/api';
-import type { RunList } from '@mmulab/pgtable';
-import { Ev } from '../events';
 import type { Memslots } from '@mmulab/kvm';
-import type { VmJournal } from '../vm-journal';
-import type { TdpMmu } from './tdp-mmu';
+import { Ev } from './events';
+import type { ListedPage, ListedTable, NxList, NxLists } from './nx-lists';
 
-/** What recovery asks of a VM's page tables. Entries of the list at `NX_SHADOW_LEVEL` are shadow pages: a number takes the place of the frame. */
-export type RecoverableTables = Pick<TdpMmu, 'zapTableAt' | 'forgetNx' | 'listedGfn'> & { readonly book: Pick<TdpMmu['book'], 'flush'> };
+/** What recovery asks of the TDP MMU. */
+export interface NxTables {
+  /** Removes a table. @returns whether it was there */
+  zapTable(table: ListedTable): boolean;
+  /** Takes the marks off a table that has left the list. */
+  unmarkTable(table: ListedTable): void;
+}
+
+/** What it asks of the legacy MMU. */
+export interface NxPages {
+  /** Zaps a page; it is freed with the next flush. */
+  zapPage(page: number): void;
+  /** Takes the marks off a page that has left the list. */
+  unmarkPage(page: number): void;
+  /** First frame a page maps. */
+  gfnOf(page: number): number;
+}
+
+/** The MMUs of a VM: one of the two, or both. */
+export interface RecoveredMmus {
+  readonly tables?: NxTables | undefined;
+  readonly pages?: NxPages | undefined;
+  /** Asks `times` times for a flush of all vCPUs. */
+  flush(times: number): void;
+}
 
 /** Module parameters and policy of the worker. */
 export interface NxRecoveryPolicy {
@@ -26,7 +46,7 @@ export interface NxRecoveryPolicy {
   readonly periodMs: number;
   /** Tables of logged slots are only unlisted. */
   readonly unlistLogged: boolean;
-  /** Tables are counted per MMU (`shadowList` is a list of its own). */
+  /** Tables are counted per MMU (shadow pages have a list of their own). */
   readonly perMmu: boolean;
 }
 
@@ -39,11 +59,9 @@ export class NxRecovery {
   private charged = 0;
 
   constructor(
-    private readonly list: RunList,
-    private readonly shadowList: RunList,
-    private readonly mmu: RecoverableTables,
+    private readonly lists: NxLists,
+    private readonly mmus: RecoveredMmus,
     private readonly slots: Memslots,
-    private readonly journal: VmJournal,
     private readonly counters: Counters,
     private readonly policy: NxRecoveryPolicy,
   ) {}
@@ -75,35 +93,56 @@ export class NxRecovery {
   pass(): void {
     const { ratio, enabled, perMmu } = this.policy;
     if (!enabled || ratio === 0) return;
+    const { tables, pages } = this.lists;
     if (!perMmu) {
-      this.recover(this.list, Math.ceil(this.list.length / ratio));
+      this.recover(tables, Math.ceil(tables.length / ratio));
       return;
     }
-    this.recover(this.shadowList, share(this.shadowList.length - this.charged, ratio));
-    this.charged += this.recover(this.list, share(this.list.length + this.charged, ratio));
+    this.recover(pages, share(pages.length - this.charged, ratio));
+    this.charged += this.recover(tables, share(tables.length + this.charged, ratio));
   }
 
   /** Takes the oldest `count` tables of a list. @returns how many were there */
-  private recover(list: RunList, count: number): number {
+  private recover(list: NxList, count: number): number {
     let taken = 0;
     let zapped = false;
     for (; taken < count; taken++) {
       const oldest = list.oldest();
       if (oldest === undefined) break;
-      const { gfn, level } = oldest;
-      const slot = this.slots.find(this.mmu.listedGfn(gfn, level));
-      if (this.policy.unlistLogged && slot !== undefined && slot.logged) this.unlist(gfn, level);
-      else zapped = this.mmu.zapTableAt(gfn, level) || zapped;
+      zapped = ('page' in oldest ? this.recoverPage(oldest) : this.recoverTable(oldest)) || zapped;
     }
-    if (zapped) this.mmu.book.flush(1);
+    if (zapped) this.mmus.flush(1);
     return taken;
   }
 
-  private unlist(gfn: number, level: number): void {
-    const removed = this.journal.unlistEntry(gfn, PAGES_PER_LEVEL[level] ?? 1, level);
-    this.mmu.forgetNx(gfn, level);
+  /** @returns whether it was zapped, not only unlisted */
+  private recoverTable(table: ListedTable): boolean {
+    if (!this.isOnlyUnlisted(table.gfn)) return this.mmus.tables?.zapTable(table) ?? false;
+    this.unlisted(this.lists.tables.cutTable(table));
+    this.mmus.tables?.unmarkTable(table);
+    return false;
+  }
+
+  /** The same for a shadow page. */
+  private recoverPage({ page }: ListedPage): boolean {
+    const { pages } = this.mmus;
+    if (pages === undefined) return false;
+    if (!this.isOnlyUnlisted(pages.gfnOf(page))) {
+      pages.zapPage(page);
+      return true;
+    }
+    this.unlisted(this.lists.pages.cutPage(page));
+    pages.unmarkPage(page);
+    return false;
+  }
+
+  private isOnlyUnlisted(gfn: number): boolean {
+    return this.policy.unlistLogged && this.slots.find(gfn)?.logged === true;
+  }
+
+  private unlisted(count: number): void {
     const now = this.counters.now;
-    now[Ev.nxLpageSplits] = now[Ev.nxLpageSplits] - removed;
+    now[Ev.nxLpageSplits] = now[Ev.nxLpageSplits] - count;
   }
 }
 
