@@ -7,6 +7,8 @@ import { hasGptes } from '../roots/role';
 import type { NxList } from '../nx-lists';
 import type { VmJournal } from '../vm-journal';
 import { GuestMemory } from './guest-memory';
+import { PageLookup } from './page-lookup';
+import { ShadowLeaves } from './shadow-leaves';
 import { ShadowMapper } from './shadow-mapper';
 import { ShadowMmu } from './shadow-mmu';
 import type { ShadowVm } from './shadow-mmu';
@@ -29,12 +31,13 @@ export class LegacyMmu {
 
   constructor(policy: ShadowPolicy, slots: Memslots, counters: Counters, journal: VmJournal, nxPages: NxList, layout: VmLayout, vm: ShadowVm) {
     this.mmu = new ShadowMmu(policy, slots, counters, journal, nxPages, this.track, this.memory, vm);
-    this.map = new ShadowMapper(this.mmu);
-    this.sync = new ShadowSync(this.mmu, this.map);
-    this.map.syncLinked = page => this.sync.syncChildren(page, this.mmu.pages.role[page]);
+    const leaves = new ShadowLeaves(this.mmu);
+    this.sync = new ShadowSync(this.mmu, leaves);
+    const lookup = new PageLookup(this.mmu, this.sync);
+    this.map = new ShadowMapper(this.mmu, leaves, this.sync, lookup);
     const spaces = new Map<number, GuestTables>(layout.spaces.map(space => [space.root, space]));
-    this.roots = new ShadowRoots(this.mmu, this.sync, root => spaces.get(root));
-    this.tables = new RmapOps(this.mmu);
+    this.roots = new ShadowRoots(this.mmu, lookup, this.sync, root => spaces.get(root));
+    this.tables = new RmapOps(this.mmu, lookup);
   }
 
   /** Bytes of tables a real machine would hold: a page each, and another for the translations of a page that shadows a guest table. */

@@ -58,7 +58,7 @@ export class NestedGuests implements ShadowFaultVm, ShadowedFrames {
   }
 
   refusesWrite(gfn: number): boolean {
-    return this.engine.sync.tryToUnsync(gfn, true, false);
+    return this.engine.mmu.tryToUnsync(gfn, true, false);
   }
 
   emulated(gfn: number): void {

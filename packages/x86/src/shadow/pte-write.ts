@@ -10,9 +10,8 @@
 import { Ev } from '../events';
 import { Role, hasGptes, roleLevel } from '../roots/role';
 import { Gpte } from './guest-memory';
-import { indexOf } from './shadow-mapper';
 import type { ShadowMmu } from './shadow-mmu';
-import { NO_PAGE } from './shadow-page';
+import { NO_PAGE, indexOf } from './shadow-page';
 import { childOf } from './shadow-spte';
 
 /** The write from which on a table is taken for flooded. */

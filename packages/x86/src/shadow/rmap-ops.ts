@@ -11,6 +11,7 @@ import type { Memslot } from '@mmulab/kvm';
 import { Role, isDirect } from '../roots/role';
 import type { LoggedMmu, MinLevels } from '../log-tables';
 import type { NxPages } from '../nx-recovery';
+import type { PageLookup } from './page-lookup';
 import type { ShadowMmu } from './shadow-mmu';
 import { PageFlag } from './shadow-page';
 import { isWritable } from './shadow-spte';
@@ -29,8 +30,11 @@ export class RmapOps implements LoggedMmu, NxPages {
   /** Pages zapped by NX recovery, freed with its flush. */
   private readonly zapped: number[] = [];
 
-  constructor(private readonly mmu: ShadowMmu) {
-    this.splitter = new NestedSplit(mmu);
+  constructor(
+    private readonly mmu: ShadowMmu,
+    lookup: PageLookup,
+  ) {
+    this.splitter = new NestedSplit(mmu, lookup);
   }
 
   /** Eager split of the nested guest's huge leaves that overlap [start, end). */

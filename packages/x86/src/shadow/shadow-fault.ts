@@ -21,9 +21,10 @@ import { GuestWalk } from './guest-walk';
 import type { WalkRules } from './guest-walk';
 import { clearFlood, tableWritten } from './pte-write';
 import type { TableWrite } from './pte-write';
-import { ShadowFault, indexOf } from './shadow-mapper';
+import { ShadowFault } from './shadow-mapper';
 import type { ShadowMapper } from './shadow-mapper';
 import type { ShadowMmu } from './shadow-mmu';
+import { indexOf } from './shadow-page';
 import { USER, childOf, isLeaf, isMmuWritable, isWritable } from './shadow-spte';
 
 // Bound here: a name that another package re-exports is a call of a getter.

@@ -83,55 +83,6 @@ export class ShadowMmu {
     return (this.pages.role[page] & Role.Invalid) !== 0 || this.pages.generation[page] !== this.generation;
   }
 
-  /** Unlike-role pages of a frame: see `sync.ts`, which is asked whether a found unsync page still serves. */
-  syncFound: (page: number, zapped: number[]) => number = () => 0;
-
-  /**
-   * The page of (gfn, role), made when there is none. Pages of the frame that are unsync go when a page of a higher level is wanted: their frame is to be
-   * write-protected.
-   */
-  getPage(gfn: number, role: number): number {
-    const { pages } = this;
-    const zapped: number[] = [];
-    let found = NO_PAGE;
-    let flush = false;
-    for (let at = pages.bucket(gfn); at !== NO_PAGE;) {
-      const next = pages.nextInBucket(at);
-      if (!this.isObsolete(at) && pages.gfn[at] === gfn) {
-        if (pages.role[at] !== role) {
-          if (roleLevel(role) > 1 && pages.has(at, PageFlag.Unsync)) this.prepareZap(at, zapped);
-        } else if (pages.has(at, PageFlag.Unsync)) {
-          const synced = this.syncFound(at, zapped);
-          if (synced >= 0) found = at;
-          flush = flush || synced > 0;
-        } else {
-          found = at;
-        }
-        if (found !== NO_PAGE) break;
-      }
-      at = next;
-    }
-    if (flush && zapped.length === 0) this.flush();
-    if (found !== NO_PAGE) {
-      this.commit(zapped);
-      pages.flood[found] = 0;
-      this.count(Ev.hashHit);
-      return found;
-    }
-    this.commit(zapped);
-    return this.makePage(gfn, role);
-  }
-
-  private makePage(gfn: number, role: number): number {
-    const page = this.pages.create(gfn, role, this.generation);
-    this.count(Ev.mmuCacheMiss);
-    this.count(Ev.tableAlloc);
-    if (!hasGptes(role)) return page;
-    this.track.add(gfn, roleLevel(role));
-    if (this.writeProtectGfn(gfn)) this.flush();
-    return page;
-  }
-
   /** Takes W, and the right to give it back, from everything that maps a frame. @returns whether anything changed */
   writeProtectGfn(gfn: number): boolean {
     let changed = this.vm.writeProtectElsewhere(gfn);
@@ -151,6 +102,27 @@ export class ShadowMmu {
       changed = true;
     }
     return changed;
+  }
+
+  /**
+   * A writable mapping of a frame is to be built: its last-level tables become unsync.
+   * @returns whether that is refused, so that the mapping must not be writable
+   */
+  tryToUnsync(gfn: number, canUnsync: boolean, prefetch: boolean): boolean {
+    const { pages, track } = this;
+    if (track.indirectPages === 0) return false;
+    if (track.isTracked(gfn)) return true;
+    for (let page = pages.bucket(gfn); page !== NO_PAGE; page = pages.nextInBucket(page)) {
+      const role = pages.role[page];
+      if (pages.gfn[page] !== gfn || (role & Role.Invalid) !== 0 || !hasGptes(role)) continue;
+      if (!canUnsync) return true;
+      if (pages.has(page, PageFlag.Unsync)) continue;
+      if (prefetch) return true;
+      pages.setFlag(page, PageFlag.Unsync);
+      this.count(Ev.mmuUnsync);
+      this.unsync.markParents(page);
+    }
+    return false;
   }
 
   /**

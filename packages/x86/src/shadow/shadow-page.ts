@@ -205,6 +205,11 @@ export class ShadowPages {
   }
 }
 
+/** Index of a frame's entry in a shadow table of a level. */
+export function indexOf(frame: number, level: number): number {
+  return Math.floor(frame / PAGES_PER_LEVEL[level]) % ENTRIES_PER_TABLE;
+}
+
 /** Bucket of a frame: a multiplicative hash, of which no count depends. */
 function hashOf(gfn: number): number {
   const low = (gfn % 2 ** 32) | 0;

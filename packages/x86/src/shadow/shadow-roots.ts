@@ -11,6 +11,7 @@ import { INVALID_ROOT } from '../roots/root-cache';
 import type { RootPages } from '../roots/root-pages';
 import { Role, isDirect, roleLevel } from '../roots/role';
 import { Gpte } from './guest-memory';
+import type { PageLookup } from './page-lookup';
 import type { ShadowMmu } from './shadow-mmu';
 import { NO_PAGE } from './shadow-page';
 import type { ShadowSync } from './sync';
@@ -38,6 +39,7 @@ export class ShadowRoots implements RootPages {
   /** @param tables address spaces by frame of their top table, for the entries of PAE top tables */
   constructor(
     private readonly mmu: ShadowMmu,
+    private readonly lookup: PageLookup,
     private readonly syncer: ShadowSync,
     private readonly tables: (root: number) => GuestTables | undefined,
   ) {}
@@ -51,7 +53,7 @@ export class ShadowRoots implements RootPages {
   load(vcpu: number, pgd: number, role: number): number {
     this.mmu.makePagesAvailable();
     const gfn = isDirect(role) ? 0 : Math.floor(pgd / 4096);
-    if (roleLevel(role) >= 4) return this.reference(this.mmu.getPage(gfn, role));
+    if (roleLevel(role) >= 4) return this.reference(this.lookup.get(gfn, role));
     const pages = this.paePages(gfn, role).map(page => (page === NO_PAGE ? page : this.reference(page)));
     const number = this.freePae.pop() ?? this.pae.length;
     this.pae[number] = { vcpu, pages };
@@ -115,12 +117,12 @@ export class ShadowRoots implements RootPages {
   private paePages(gfn: number, role: number): number[] {
     const pageRole = (role & ~15) | 2;
     return Array.from({ length: PAE_PAGES }, (_, i) => {
-      if (isDirect(role)) return this.mmu.getPage(i * PAE_SPAN, pageRole);
-      if ((role & Role.Has4ByteGpte) !== 0) return this.mmu.getPage(gfn, pageRole | (i << Role.QuadrantShift));
+      if (isDirect(role)) return this.lookup.get(i * PAE_SPAN, pageRole);
+      if ((role & Role.Has4ByteGpte) !== 0) return this.lookup.get(gfn, pageRole | (i << Role.QuadrantShift));
       const space = this.tables(gfn);
       if (space === undefined) return NO_PAGE;
       const top = this.mmu.memory.walked(space, gfn, 3, 0);
-      return (top.bits[i] & Gpte.Present) === 0 ? NO_PAGE : this.mmu.getPage(top.gfns[i], pageRole);
+      return (top.bits[i] & Gpte.Present) === 0 ? NO_PAGE : this.lookup.get(top.gfns[i], pageRole);
     });
   }
 

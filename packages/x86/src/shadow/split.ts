@@ -12,6 +12,7 @@ import { ENTRIES_PER_TABLE, PAGES_PER_LEVEL } from '@mmulab/api';
 import { Ev } from '../events';
 import { Role, childRole } from '../roots/role';
 import { Spte } from '../spte';
+import type { PageLookup } from './page-lookup';
 import type { ShadowMmu } from './shadow-mmu';
 
 /** Objects in a cache that was filled (KVM_ARCH_NR_OBJS_PER_MEMORY_CACHE). */
@@ -28,7 +29,10 @@ export class NestedSplit {
   private pageObjects = 0;
   private readonly entries: number[] = [];
 
-  constructor(private readonly mmu: ShadowMmu) {}
+  constructor(
+    private readonly mmu: ShadowMmu,
+    private readonly lookup: PageLookup,
+  ) {}
 
   /** Splits all nested huge leaves that map frames of [start, end), from the largest level down. */
   splitRange(start: number, end: number): void {
@@ -79,7 +83,7 @@ export class NestedSplit {
     const huge = pages.entry(page, index);
     const base = pages.entryGfn(page, index);
     const access = pages.entryAccess(page, index);
-    const child = mmu.getPage(base, childRole(pages.role[page], index, true, access));
+    const child = this.lookup.get(base, childRole(pages.role[page], index, true, access));
     this.pageObjects -= pages.live - live;
     const part = leaf.splitChild(huge, level - 1, access);
     const span = PAGES_PER_LEVEL[level - 1];

@@ -5,19 +5,19 @@
  * guest flushes its TLB, which is when the guest itself may expect its changes to show. Then the frame is protected again and each entry is
  * compared with the guest's.
  *
- * Models: Linux arch/x86/kvm/mmu/mmu.c mmu_try_to_unsync_pages(), mmu_sync_children(), kvm_mmu_sync_roots(), kvm_mmu_invalidate_addr();
+ * Models: Linux arch/x86/kvm/mmu/mmu.c mmu_sync_children(), kvm_mmu_sync_roots(), kvm_mmu_invalidate_addr();
  * paging_tmpl.h FNAME(sync_page)(), FNAME(invlpg)(). Hot path.
  */
 import { ENTRIES_PER_TABLE, PAGES_PER_LEVEL } from '@mmulab/api';
-import { Ev } from '../events';
 import { Access, Role, hasGptes, roleAccess, roleLevel } from '../roots/role';
 import { Spte } from '../spte';
 import { Gpte } from './guest-memory';
 import { accessOf } from './guest-walk';
 import type { ShadowMmu } from './shadow-mmu';
-import { NO_PAGE, PageFlag } from './shadow-page';
+import { PageFlag } from './shadow-page';
 import { childOf, isLeaf } from './shadow-spte';
-import type { ShadowMapper } from './shadow-mapper';
+import { guestIndex } from './shadow-leaves';
+import type { ShadowLeaves } from './shadow-leaves';
 
 /** Pages taken up at a time (KVM_PAGE_ARRAY_NR, less those on the way). */
 const BATCH = 16;
@@ -31,33 +31,8 @@ export class ShadowSync {
 
   constructor(
     private readonly mmu: ShadowMmu,
-    private readonly map: ShadowMapper,
-  ) {
-    mmu.syncFound = (page, zapped) => this.syncOne(page, pageRole(mmu, page), zapped);
-    map.tryToUnsync = (gfn, canUnsync, prefetch) => this.tryToUnsync(gfn, canUnsync, prefetch);
-  }
-
-  /**
-   * A writable mapping of a frame is to be built: its last-level tables become unsync.
-   * @returns whether that is refused, so that the mapping must not be writable
-   */
-  tryToUnsync(gfn: number, canUnsync: boolean, prefetch: boolean): boolean {
-    const { mmu } = this;
-    const { pages } = mmu;
-    if (mmu.track.indirectPages === 0) return false;
-    if (mmu.track.isTracked(gfn)) return true;
-    for (let page = pages.bucket(gfn); page !== NO_PAGE; page = pages.nextInBucket(page)) {
-      const role = pages.role[page];
-      if (pages.gfn[page] !== gfn || (role & Role.Invalid) !== 0 || !hasGptes(role)) continue;
-      if (!canUnsync) return true;
-      if (pages.has(page, PageFlag.Unsync)) continue;
-      if (prefetch) return true;
-      pages.setFlag(page, PageFlag.Unsync);
-      mmu.count(Ev.mmuUnsync);
-      mmu.unsync.markParents(page);
-    }
-    return false;
-  }
+    private readonly leaves: ShadowLeaves,
+  ) {}
 
   /** Whether something below a root page is out of step. */
   isUnsync(page: number): boolean {
@@ -122,7 +97,7 @@ export class ShadowSync {
       return;
     }
     if (mmu.zapEntry(page, index, undefined)) mmu.flush();
-    this.map.prefetchEntry(page, index);
+    this.leaves.prefetchEntry(page, index);
   }
 
   /** One entry against the guest's. @returns whether a flush is owed */
@@ -143,7 +118,7 @@ export class ShadowSync {
     if (mmu.policy.syncSameSpte && gfn === pages.entryGfn(page, index) && access === pages.entryAccess(page, index)) return false;
     if (gfn !== pages.entryGfn(page, index)) return mmu.zapEntry(page, index, undefined);
     pages.setTranslation(page, index, gfn, access);
-    const fresh = this.map.makeLeaf({ level: 1, access, hostWritable: (old & Spte.HostWritable) !== 0, old, prefetch: true }, gfn, false);
+    const fresh = this.leaves.make({ level: 1, access, hostWritable: (old & Spte.HostWritable) !== 0, old, prefetch: true }, gfn, false);
     const made = mmu.policy.syncKeepsAccessed ? fresh | (old & Spte.Accessed) : fresh;
     pages.setEntry(page, index, made);
     return leaf.needsFlush(old, made);
@@ -153,11 +128,4 @@ export class ShadowSync {
 /** Role of a page. */
 function pageRole(mmu: ShadowMmu, page: number): number {
   return mmu.pages.role[page];
-}
-
-/** Index of the guest's entry that entry `index` of a page stands for: 32-bit tables have twice as many. */
-export function guestIndex(role: number, index: number): number {
-  if ((role & Role.Has4ByteGpte) === 0) return index;
-  const quadrant = (role >> Role.QuadrantShift) & 3;
-  return roleLevel(role) === 1 ? quadrant * ENTRIES_PER_TABLE + index : quadrant * (ENTRIES_PER_TABLE / 2) + (index >> 1);
 }
