@@ -34,6 +34,8 @@ export const Effect = {
   MarkDirty: 8,
   /** The verdict ends a page walk after its protocol has run, with the verdict's outcome. */
   Final: 16,
+  /** Tell the bookkeeper of the visit, whatever becomes of the entry: leaves aged, write-protected or looked at, changed or not. */
+  Count: 32,
 } as const;
 
 /**

@@ -72,14 +72,14 @@ export class WriteProtectRule implements Rule<NoOp> {
   }
 }
 
-/** Clears AF on every leaf of a range; `Effect.Track` tells how many there were. */
+/** Clears AF on every leaf of a range, and has those counted that had it. */
 export class AgeRule implements Rule<NoOp> {
   readonly name = 'stage2_age';
 
   constructor(private readonly attrs: Stage2Attrs) {}
 
   visit(at: Entry): Verdict {
-    return this.attrs.isYoung(at.attr) ? makeVerdict(Stage2Action.SetAttr, this.attrs.aged(at.attr), 0, Effect.Track) : KEEP;
+    return this.attrs.isYoung(at.attr) ? makeVerdict(Stage2Action.SetAttr, this.attrs.aged(at.attr), 0, Effect.Count) : KEEP;
   }
 }
 

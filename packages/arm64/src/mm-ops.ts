@@ -216,8 +216,8 @@ export class CountingMmOps implements MmOps, Bookkeeper {
     this.removing = level;
   }
 
-  /** Aging tells of its leaves this way. */
-  track(_gfn: number, _level: number, count: number): void {
+  /** A young leaf was met by the aging walker. */
+  visited(_gfn: number, _level: number, count: number): void {
     this.aged += count;
     this.add(Ev.age, count);
   }

@@ -158,7 +158,7 @@ export abstract class WalkFrame implements SharedWalk {
     if (action < Action.FirstProtocol) {
       this.protocol = NO_PROTOCOL;
       if (!this.hasEffects()) {
-        this.effects |= (verdict >> 18) & 63;
+        this.effects |= (verdict >> 18) & 63 & ~Effect.Count;
         return false;
       }
     } else {
@@ -208,7 +208,7 @@ export abstract class WalkFrame implements SharedWalk {
 
   private complete(): void {
     if (this.hasPending) throw badStep(this.protocol.name, 'ends with a table taken and not linked', this.gfn, this.level);
-    this.effects |= (this.verdict >> 18) & 63;
+    this.effects |= (this.verdict >> 18) & 63 & ~Effect.Count;
     this.protocolDone();
   }
 
@@ -322,7 +322,7 @@ export abstract class WalkFrame implements SharedWalk {
   }
 
   private hasEffects(): boolean {
-    return ((this.verdict >> 18) & (Effect.FlushNow | Effect.Track | Effect.MarkDirty)) !== 0;
+    return ((this.verdict >> 18) & (Effect.FlushNow | Effect.Track | Effect.MarkDirty | Effect.Count)) !== 0;
   }
 
   private applyEffects(): void {
@@ -332,5 +332,6 @@ export abstract class WalkFrame implements SharedWalk {
     // A table that has been removed again since it was linked must not be listed.
     if ((effects & Effect.Track) !== 0 && !this.isReplaced) book.track?.(this.gfn, this.level, 1);
     if ((effects & Effect.MarkDirty) !== 0) book.markDirty?.(this.gfn);
+    if ((effects & Effect.Count) !== 0) book.visited?.(this.gfn, this.level, 1);
   }
 }

@@ -35,6 +35,8 @@ export interface Bookkeeper {
   track?(gfn: number, level: number, count: number): void;
   /** A table below the entry of `level` at `gfn` goes, with all below it: called once, before its entries are reported one by one. */
   subtreeRemoved?(gfn: number, level: number, count: number): void;
+  /** A rule was shown `count` neighbouring entries of `level` from `gfn` on and asks for that to be counted (`Effect.Count`), whatever became of them. */
+  visited?(gfn: number, level: number, count: number): void;
   /** The page at `gfn` becomes dirty (`Effect.MarkDirty`). */
   markDirty?(gfn: number): void;
   /** A change of the entry of `level` at `gfn` was lost to another walk: a table taken for it goes back. Interleaved walks only. */
@@ -57,10 +59,11 @@ export function callOut(mmOps: MmOps, step: Step, gfn: number, level: number): v
   else if (step === Step.DeferFree) mmOps.deferFree?.(gfn, level, 1);
 }
 
-/** Brings a verdict's own effects about at one entry. @param effects `Effect` bits; @returns the same */
+/** Brings a verdict's own effects about at one entry. @param effects `Effect` bits; @returns those that outlive the visit */
 export function carryEffects(mmOps: MmOps, book: Bookkeeper, effects: number, gfn: number, level: number): number {
   if ((effects & Effect.FlushNow) !== 0) mmOps.flushRemoteTlbs?.(gfn, level, 1);
   if ((effects & Effect.Track) !== 0) book.track?.(gfn, level, 1);
   if ((effects & Effect.MarkDirty) !== 0) book.markDirty?.(gfn);
-  return effects;
+  if ((effects & Effect.Count) !== 0) book.visited?.(gfn, level, 1);
+  return effects & ~Effect.Count;
 }

@@ -123,7 +123,7 @@ class ObservedEngine implements Engine {
         if (action >= FirstProtocol) {
           this.cause = rule.name;
           effects |= this.carryOut(verdict, gfn);
-        }
+        } else this.keep(verdict, gfn, level);
         // Below a table that was kept or changed there is nothing more to do; below a table just put there, there is.
         below = action === Descend || (action >= FirstProtocol && !wasTable);
       }
@@ -133,7 +133,10 @@ class ObservedEngine implements Engine {
       if (options.post !== true) continue;
       this.place(pos, level, gfn, start, end, options.minLevel);
       const verdict = rule.visit(at, op);
-      if ((verdict & 63) < FirstProtocol) continue;
+      if ((verdict & 63) < FirstProtocol) {
+        this.keep(verdict, gfn, level);
+        continue;
+      }
       this.cause = rule.name;
       effects |= this.carryOut(verdict, gfn);
     }
@@ -267,6 +270,11 @@ class ObservedEngine implements Engine {
 
   private effects(verdict: number, gfn: number, level: number): number {
     return carryEffects(this.parts.mmOps, this.parts.book, (verdict >> 18) & 63, gfn, level);
+  }
+
+  /** A visit of a range walk that changes nothing: of the effects, it is counted. */
+  private keep(verdict: number, gfn: number, level: number): void {
+    if (((verdict >> 18) & Effect.Count) !== 0) this.parts.book.visited?.(gfn, level, 1);
   }
 }
 

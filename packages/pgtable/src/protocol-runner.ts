@@ -12,7 +12,10 @@ import { EMPTY_WORD, INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, UNIFORM, childWord
 import type { TableTree } from './table-tree';
 
 const { Empty, Leaf, Table, Special } = EntryKind;
-const { FlushNow, Track, MarkDirty } = Effect;
+const { FlushNow, Track, MarkDirty, Count } = Effect;
+
+/** The bit in a packed verdict. */
+const COUNTED = Count << 18;
 
 /** Runs protocols over one tree. */
 export class ProtocolRunner {
@@ -95,7 +98,13 @@ export class ProtocolRunner {
     if ((effects & FlushNow) !== 0) this.mm.flushRemoteTlbs?.(gfn, level, count);
     if ((effects & Track) !== 0) this.book.track?.(gfn, level, count);
     if ((effects & MarkDirty) !== 0) this.book.markDirty?.(gfn);
-    this.pending |= effects;
+    if ((effects & Count) !== 0) this.book.visited?.(gfn, level, count);
+    this.pending |= effects & ~Count;
+  }
+
+  /** A visit of a range walk that changes nothing: of the effects, it is counted. */
+  keep(verdict: number, gfn: number, level: number, count: number): void {
+    if ((verdict & COUNTED) !== 0) this.book.visited?.(gfn, level, count);
   }
 
   /** Steps that are calls into the surrounding world. */

@@ -158,8 +158,10 @@ export class RangeWalker {
     const wasTable = tree.kind === Table;
     const verdict = rule.visit(tree, op);
     const action = verdict & 63;
-    if (action === Descend) return word;
-    if (action < FirstProtocol) return SKIPPED;
+    if (action < FirstProtocol) {
+      this.runner.keep(verdict, base, level, 1);
+      return action === Descend ? word : SKIPPED;
+    }
     const after = this.runner.run(this.protocols[action - FirstProtocol], verdict, word, level, base, 1);
     tree.replace(pos, after);
     return wasTable || after === EMPTY_WORD ? SKIPPED : after;
@@ -180,8 +182,9 @@ export class RangeWalker {
       if (action >= FirstProtocol) {
         now = this.runner.run(this.protocols[action - FirstProtocol], verdict, word, level, gfn, count);
         if (isTable) return now;
-      } else if (action !== Descend) {
-        return word;
+      } else {
+        this.runner.keep(verdict, gfn, level, count);
+        if (action !== Descend) return word;
       }
     }
     if (level <= options.minLevel || now === EMPTY_WORD || wordMapLevel(now) === level) return now;
@@ -203,7 +206,10 @@ export class RangeWalker {
     tree.end = gfn + this.geometry.pagesAt(level);
     const verdict = rule.visit(tree, op);
     const action = verdict & 63;
-    if (action < FirstProtocol) return word;
+    if (action < FirstProtocol) {
+      this.runner.keep(verdict, gfn, level, count);
+      return word;
+    }
     const after = this.runner.run(this.protocols[action - FirstProtocol], verdict, word, level, gfn, count);
     if ((word & KIND_MASK) !== UNIFORM) tree.releaseWord(word);
     return after;
@@ -240,7 +246,10 @@ export class RangeWalker {
       tree.end = gfn + 1;
       const verdict = rule.visit(tree, op);
       const action = verdict & 63;
-      if (action < FirstProtocol) continue;
+      if (action < FirstProtocol) {
+        this.runner.keep(verdict, gfn, 1, 1);
+        continue;
+      }
       const protocol = this.protocols[action - FirstProtocol];
       const old = tree.attr;
       const after = wordAttr(this.runner.run(protocol, verdict, leafWord(1, old), 1, gfn, 1));

@@ -114,6 +114,7 @@ class OracleEngine implements Engine {
           const verdict = rule.visit(at, op);
           const action = verdictAction(verdict);
           if (action >= Action.FirstProtocol) effects |= this.protocol(at, verdict, gfn);
+          else this.keep(verdict, gfn, level);
           // Below a table that was kept or changed there is nothing more to do; below a table just put there, there is.
           below = action === Action.Descend || (action >= Action.FirstProtocol && !wasTable);
         }
@@ -123,6 +124,7 @@ class OracleEngine implements Engine {
         if (options.post !== true) continue;
         const verdict = rule.visit(at, op);
         if (verdictAction(verdict) >= Action.FirstProtocol) effects |= this.protocol(at, verdict, gfn);
+        else this.keep(verdict, gfn, level);
       }
     };
     top.tables.forEach((table, number) => walk(table, geometry.levels, number * geometry.entries * geometry.pagesAt(geometry.levels)));
@@ -211,6 +213,11 @@ class OracleEngine implements Engine {
 
   private effects(at: OracleCursor, verdict: Verdict, gfn: number): number {
     return carryEffects(this.parts.mmOps, this.parts.book, verdictEffects(verdict), gfn, at.level);
+  }
+
+  /** A visit of a range walk that changes nothing: of the effects, it is counted. */
+  private keep(verdict: Verdict, gfn: number, level: number): void {
+    if ((verdictEffects(verdict) & Effect.Count) !== 0) this.parts.book.visited?.(gfn, level, 1);
   }
 }
 

@@ -8,7 +8,7 @@ import { hasGptes, isDirect, roleLevel } from '../roots/role';
 import type { VcpuRoots } from '../roots/vcpu-roots';
 import { spteDescriptor } from '../spte';
 import type { LegacyMmu } from './legacy-mmu';
-import { indexOf } from './shadow-mapper';
+import { indexOf } from './shadow-page';
 import { NO_PAGE } from './shadow-page';
 import { childOf, isLeaf } from './shadow-spte';
 

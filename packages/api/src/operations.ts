@@ -1,0 +1,51 @@
+/**
+ * What a backend declares that can be done to its VMs, and what user space sees of it.
+ *
+ * Every KVM has memslots, dirty logs and MMU notifiers (`COMMON_OPERATIONS`). What only some have, a backend declares by name, and so it does with the registers a
+ * guest may write: a plan that needs more than its backend has is refused before it runs.
+ */
+
+/** Host operations that every backend has. */
+export const COMMON_OPERATIONS: readonly string[] = [
+  'manual_protect',
+  'set_dirty_log',
+  'get_dirty_log',
+  'clear_dirty_log',
+  'unmap',
+  'age',
+  'idle',
+  'create_memslot',
+  'delete_memslot',
+  'destroy_vm',
+];
+
+/** A host operation beyond the common ones. */
+export interface OperationDef {
+  /** As in `HostOp.op`; a backend's own are called `ARCH.NAME`. */
+  readonly name: string;
+  /** One sentence. */
+  readonly doc: string;
+}
+
+/** The values of one field of a register write: those there are, or any whole number from 0 on. */
+export type RegisterField = readonly (string | number | boolean)[] | 'number';
+
+/** A register that the guest may write. */
+export interface RegisterDef {
+  /** As in `ControlWrite.register`; a backend's own are called `ARCH.NAME`. */
+  readonly name: string;
+  /** One sentence. */
+  readonly doc: string;
+  /** Fields of a write beside the register's name: `{ value: [0, 1, 'toggle'] }`. */
+  readonly fields: Readonly<Record<string, RegisterField>>;
+  /** Those of them that may be left out. */
+  readonly optional?: readonly string[];
+}
+
+/** Where what user space would see of a host operation goes: whoever wants it hands one in. */
+export interface HostAnswer {
+  /** KVM_GET_DIRTY_LOG: the bits of pages [firstPage, firstPage + npages) of the slot are set. In ascending order; pages nobody is told of are clean. */
+  dirty?(firstPage: number, npages: number): void;
+  /** Aging: so many of the leaves asked about were young. Told once per operation. */
+  young?(leaves: number): void;
+}

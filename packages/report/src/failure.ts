@@ -1,0 +1,43 @@
+/**
+ * Runs that failed, as every format marks them: a KVM_RUN that the modelled kernel answers with an error ends the test, and its counts are those up to there.
+ */
+import type { RunFailure, RunResult } from '@mmulab/api';
+
+/** Errors of KVM_RUN as the C library has them. */
+const ERRNOS: Readonly<Record<string, readonly [number: number, text: string]>> = {
+  ENOENT: [2, 'No such file or directory'],
+  EINTR: [4, 'Interrupted system call'],
+  EIO: [5, 'Input/output error'],
+  EAGAIN: [11, 'Resource temporarily unavailable'],
+  ENOMEM: [12, 'Cannot allocate memory'],
+  EFAULT: [14, 'Bad address'],
+  EEXIST: [17, 'File exists'],
+  EINVAL: [22, 'Invalid argument'],
+  ENOSPC: [28, 'No space left on device'],
+};
+
+/** `FAILED in 3_w: KVM_RUN of vCPU 0 at gfn 0x80000 returned EEXIST: why`. */
+export function failureText({ phase, errno, vcpu, gfn, reason }: RunFailure): string {
+  const where = gfn === undefined ? '' : ` at gfn 0x${gfn.toString(16)}`;
+  const how = errno === undefined ? 'did not come back' : `returned ${errno}`;
+  return `FAILED in ${phase}: KVM_RUN of vCPU ${vcpu}${where} ${how}: ${reason}`;
+}
+
+/** The line of a result that failed; none of others. */
+export function failureLines({ failure }: Pick<RunResult, 'failure'>): readonly string[] {
+  return failure === undefined ? [] : [failureText(failure)];
+}
+
+/** What stands for the failure among counters, in formats of counters alone: `run.failed.EEXIST`. */
+export function failureCounter({ errno }: RunFailure): string {
+  return errno === undefined ? 'run.failed' : `run.failed.${errno}`;
+}
+
+/** What a test of the library prints when its assertion about KVM_RUN fails. */
+export function assertionLines({ failure }: Pick<RunResult, 'failure'>): readonly string[] {
+  if (failure === undefined) return [];
+  const { errno, reason } = failure;
+  const [number, text] = ERRNOS[errno ?? ''] ?? [];
+  const shown = number === undefined ? (errno ?? 'none, it does not return') : `${number} (${text})`;
+  return ['==== Test Assertion Failure ====', `  KVM_RUN failed, rc: -1 errno: ${shown}`, `  ${reason}`];
+}

@@ -1,0 +1,88 @@
+/**
+ * Whether a backend has what a plan asks for: host operations and registers, by name. Looked up before anything runs, so that no workload runs into a wall, and none
+ * is told that something happened which the backend does not know.
+ */
+import {
+  COMMON_OPERATIONS,
+  type BackendDefinition,
+  type ControlWrite,
+  type PhaseStep,
+  type RegisterDef,
+  type RegisterField,
+  type VcpuStep,
+  type WorkloadPlan,
+} from '@mmulab/api';
+import { operationMissing, registerValue } from './errors';
+
+/** Phases looked at: those of further iterations are like them. */
+const MOST_PHASES = 1000;
+
+/** What a workload needs of a VM whose guest has a guest. */
+const NESTED = 'nested';
+
+/** @throws WORKLOAD_NEEDS, WORKLOAD_REGISTER_VALUE */
+export function checkNeeds(workload: string, plan: WorkloadPlan, definition: BackendDefinition): void {
+  const needs = new PlanNeeds(workload, definition);
+  if (plan.vm.nested !== undefined) needs.operation(NESTED);
+  let phases = 0;
+  for (const { steps } of plan.phases) {
+    for (const step of steps) needs.phaseStep(step);
+    if (++phases === MOST_PHASES) break;
+  }
+}
+
+class PlanNeeds {
+  private readonly operations: ReadonlySet<string>;
+  private readonly registers: ReadonlyMap<string, RegisterDef>;
+  /** Writes are looked at once: workloads make many of few. */
+  private readonly seen = new Set<ControlWrite>();
+
+  constructor(
+    private readonly workload: string,
+    private readonly definition: BackendDefinition,
+  ) {
+    this.operations = new Set([...COMMON_OPERATIONS, ...(definition.operations ?? []).map(one => one.name)]);
+    this.registers = new Map((definition.registers ?? []).map(one => [one.name, one]));
+  }
+
+  operation(name: string): void {
+    if (this.operations.has(name)) return;
+    const own = (this.definition.operations ?? []).map(one => one.name);
+    throw operationMissing(this.workload, `the host operation ${name}`, this.definition.name, [...COMMON_OPERATIONS, ...own]);
+  }
+
+  phaseStep(step: PhaseStep): void {
+    if (step.kind === 'host') this.operation(step.op.op);
+    else for (const program of step.programs) this.steps(program);
+  }
+
+  private steps(steps: readonly VcpuStep[]): void {
+    for (const step of steps) {
+      if (step.op === 'repeat') this.steps(step.steps);
+      else if (step.op === 'control') this.register(step.write);
+    }
+  }
+
+  private register(write: ControlWrite): void {
+    if (this.seen.has(write)) return;
+    this.seen.add(write);
+    const known = this.registers.get(write.register);
+    if (known === undefined)
+      throw operationMissing(this.workload, `the register ${write.register}`, this.definition.name, [...this.registers.keys()]);
+    const fields = write as Readonly<Record<string, unknown>>;
+    for (const [field, values] of Object.entries(known.fields)) {
+      const value = fields[field];
+      if (value === undefined && known.optional?.includes(field) === true) continue;
+      if (!takes(values, value)) throw registerValue(this.workload, write.register, field, value, describe(values));
+    }
+  }
+}
+
+function takes(values: RegisterField, value: unknown): boolean {
+  if (values === 'number') return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+  return values.some(one => one === value);
+}
+
+function describe(values: RegisterField): string {
+  return values === 'number' ? 'a whole number from 0 on' : values.join(', ');
+}
