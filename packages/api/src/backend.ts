@@ -13,6 +13,7 @@ import type { KernelProfile, OptionSpec, OptionValues } from './options';
 import type { ReplayPort } from './observer';
 import type { ExportDef } from './trace-export';
 import type { Gfn, Level, Vfn } from './units';
+import type { HostAnswer, OperationDef, RegisterDef } from './operations';
 import type { ControlWrite, HostOp, Machine, VmLayout } from './workload';
 
 /** One stage of a fault, as the interleaving scheduler sees it. */
@@ -80,6 +81,11 @@ export interface MmuBackend {
   create(vm: VmLayout): void;
   /** A vCPU enters the guest: pending requests are served, a root is loaded when there is none. Selects the vCPU's counters. */
   enter(vcpu: number): void;
+  /**
+   * A vCPU has left the guest: its program is over, or it goes to user space between two steps of it. From here to the next `enter` nobody has to interrupt it.
+   * Absent: leaving counts nothing.
+   */
+  leave?(vcpu: number): void;
   /** The vCPU, inside the guest, performs a run of accesses in its current address space. Faults are handled on the way. */
   run(vcpu: number, run: AccessRun): void;
   /** One access, all its faults included. Same counts as a run of one. */
@@ -90,13 +96,18 @@ export interface MmuBackend {
   advance(vcpu: number): number;
   /** Optional: performs shared accesses in rounds of its own choosing. Asked only where there are so many that one by one would take long. */
   runShared?(rounds: SharedRounds): void;
-  /** The guest writes a control register (or the like). */
+  /** The guest writes a control register (or the like): one that the definition declares. */
   control(vcpu: number, write: ControlWrite): void;
-  /** A host operation. Selects the host's counters. */
-  host(op: HostOp): void;
+  /**
+   * A host operation. Selects the host's counters.
+   * @param answer takes what user space would see of it; nothing is gathered without one
+   */
+  host(op: HostOp, answer?: HostAnswer): void;
   /** What a frame translates to now, or undefined when nothing is mapped. Counts nothing. */
   translate(gfn: Gfn): Translation | undefined;
   memory(): BackendMemory;
+  /** What a reader of the result should know of this run, one sentence each. Asked once, when the run is over. Absent: nothing. */
+  notes?(): readonly string[];
   /**
    * Everything the outcome of the guest's next steps depends on, as a key: with an equal key the same steps count the same and lead to equal keys. A runner
    * uses it to find that a loop has become steady, and not to run it to its end. Absent, or undefined: not cheap to tell now.
@@ -123,6 +134,10 @@ export interface BackendDefinition {
   /** Facts about the host machine. */
   readonly hostOptions: readonly OptionSpec[];
   readonly events: readonly EventDef[];
+  /** Registers whose writes concern it, and the values they take. Absent: none. A workload that writes another one is refused before it runs. */
+  readonly registers?: readonly RegisterDef[];
+  /** Host operations it has beyond `COMMON_OPERATIONS`: `nx_recovery`, `zap_all`, `nested` (L1 may run guests of its own), or its own. Absent: none. */
+  readonly operations?: readonly OperationDef[];
   /** Whether results carry counters per memslot (`phases[].slots`). Absent: known once a run has ended. */
   readonly countsMemslots?: boolean;
   /** Traces it can write of a run (`TraceExport`). Absent: none. */

@@ -22,6 +22,32 @@ export class MmulabError extends Error {
   }
 }
 
+/** Where and how a KVM_RUN failed. */
+export interface RunFailurePlace {
+  /** Name of the error the kernel returns: `EEXIST`. Absent: the call does not return (the vCPU faults for ever). */
+  readonly errno?: string;
+  readonly vcpu: number;
+  /** Guest frame of the access, where there is one. */
+  readonly gfn?: number;
+}
+
+/**
+ * A KVM_RUN that fails, as it does on the kernel that is modelled: a backend throws it out of an access. The run ends there, is marked as failed in every format, and
+ * the command ends with 1.
+ */
+export class KvmRunFailure extends MmulabError {
+  /** @param reason the mechanism, in words */
+  constructor(
+    readonly place: RunFailurePlace,
+    readonly reason: string,
+  ) {
+    const where = place.gfn === undefined ? '' : `, gfn 0x${place.gfn.toString(16)}`;
+    const how = place.errno === undefined ? 'does not come back from the guest' : `fails with ${place.errno}`;
+    super('KVM_RUN_FAILED', `KVM_RUN of vCPU ${place.vcpu}${where} ${how}: ${reason}`, 'failed');
+    this.name = 'KvmRunFailure';
+  }
+}
+
 /** A broken invariant of the simulation: always a bug. Names where it broke. */
 export class InvariantError extends MmulabError {
   /**

@@ -6,6 +6,7 @@ export { ENTRIES_PER_TABLE, PAGES_PER_LEVEL, PAGE_SIZE_BYTES, formatSize, parseS
 export type { Gfn, Hvf, Level, Pfn, Vfn } from './units';
 export { AccessKind } from './access';
 export type { AccessRun, GuestRun, GuestTableRun, GuestTables, RandomRun } from './access';
+export { hostFault } from './memslot';
 export type { DroppedPages, HostBacking, HostFault, HostNotification, HostState, MemslotSpec, PopulatedRun } from './memslot';
 export { EntryKind } from './entry';
 export type { Entry } from './entry';
@@ -36,6 +37,10 @@ export { TIMELINE_HOST } from './timeline';
 export type { RunTimeline, TimelineSetup } from './timeline';
 export { TraceExport } from './trace-export';
 export type { ExportDef } from './trace-export';
+export { COMMON_OPERATIONS } from './operations';
+export type { HostAnswer, OperationDef, RegisterDef, RegisterField } from './operations';
+export { GuestContribution, contributeGuest } from './guest';
+export type { GuestDefinition, GuestImage, GuestMode, ImageSegment } from './guest';
 export { Workload } from './workload';
 export type {
   BackingUse,
@@ -43,6 +48,8 @@ export type {
   GuestCpuState,
   HostOp,
   Machine,
+  OwnControlWrite,
+  OwnHostOp,
   PhaseList,
   PhaseStep,
   VcpuProgram,
@@ -53,15 +60,27 @@ export type {
   WorkloadPlan,
   WorkloadRequest,
 } from './workload';
-export { BackendContribution, BackingContribution, WorkloadContribution, contributeBackend, contributeBacking, contributeWorkload } from './plugin';
+export {
+  API_VERSION,
+  BackendContribution,
+  BackingContribution,
+  WorkloadContribution,
+  contributeBackend,
+  contributeBacking,
+  contributeWorkload,
+} from './plugin';
 export type { ContributionLoad } from './plugin';
+export { PatchContribution, contributePatch } from './patch';
+export type { PatchDefinition, PatchLoad } from './patch';
+export { ReporterContribution, contributeReporter } from './report';
+export type { Cell, Column, CsvRows, Report, ReportView, Reporter, Sheet, Tone, TonedCell } from './report';
 export { TimeModelContribution, TimeModelFiles, contributeTimeModel } from './cost';
 export type { AccessCounts, PhaseWork, RunWork, TimeModel } from './cost';
 export { RESULT_SCHEMA } from './result';
-export type { CounterValues, PhaseResult, PhaseTime, RunResult } from './result';
+export type { CounterValues, PhaseResult, PhaseTime, RunFailure, RunResult } from './result';
 export { RECORDS_SCHEMA, TOTAL_PHASE } from './records';
 export type { KernelRecord, RecordDifference, RecordFile, RecordGroup, RecordPhase, VerifyReport } from './records';
 export type { PredictedCell, Score } from './prediction';
 export type { AnalysedTable } from './analysis';
-export { InvariantError, MmulabError, nearestName, suggestName } from './errors';
-export type { ErrorClass } from './errors';
+export { InvariantError, KvmRunFailure, MmulabError, nearestName, suggestName } from './errors';
+export type { ErrorClass, RunFailurePlace } from './errors';

@@ -81,6 +81,24 @@ export interface HostBacking {
   readonly copied?: number;
 }
 
+const NO_NOTIFICATIONS: readonly HostNotification[] = [];
+
+/**
+ * A line of `HostBacking.faults`: what a host fault makes of a page.
+ * @param state what the block of `spanLevel` around the page becomes
+ * @param spanLevel 1 for small pages, the backing's own level for huge ones
+ * @param writable whether the host's entry then allows writing
+ * @param notifications MMU-notifier calls on the way, in order
+ */
+export function hostFault(
+  state: number,
+  spanLevel: Level,
+  writable: boolean,
+  notifications: readonly HostNotification[] = NO_NOTIFICATIONS,
+): HostFault {
+  return { ok: true, state, spanLevel, writable, notifications };
+}
+
 /** Memory that the host filled before the guest started (images, page tables, `-H`). */
 export interface PopulatedRun {
   readonly gfn: Gfn;

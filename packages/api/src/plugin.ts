@@ -1,13 +1,17 @@
 /**
  * How a plugin says what it brings.
  *
- * A plugin package names a file under `"mmulab": { "plugin": "lib/plugin.js" }`; that file's default export is an inversify ContainerModule
- * which calls the `contribute…` functions below. Built-in packages register in the same way.
+ * A plugin package names a file under `"mmulab": { "plugin": "lib/plugin.js", "api": 1 }`; that file's default export is an inversify ContainerModule
+ * which calls `contribute…` functions: those below, `contributeGuest`, `contributeReporter`, `contributePatch`, `contributeTimeModel`. Built-in packages
+ * register in the same way.
  */
 import type { Newable, ServiceIdentifier } from 'inversify';
 import type { BackendDefinition, MmuBackend } from './backend';
 import type { HostBacking } from './memslot';
 import type { Workload, WorkloadDefinition } from './workload';
+
+/** Version of the contract between plugins and mmulab: what a plugin's `"api"` has to say. It changes when a plugin has to change. */
+export const API_VERSION = 1;
 
 /** The part of inversify's module load options the contributions need. */
 export interface ContributionLoad {

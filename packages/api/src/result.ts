@@ -29,6 +29,18 @@ export interface PhaseResult {
   readonly time?: PhaseTime;
 }
 
+/** Why a run came to its end early: a KVM_RUN that failed as on the kernel. */
+export interface RunFailure {
+  /** The phase it happened in, which is the last one of the result; its counters are those up to there. */
+  readonly phase: string;
+  /** Name of the error, `EEXIST`; absent where the call does not return. */
+  readonly errno?: string;
+  readonly vcpu: number;
+  readonly gfn?: number;
+  /** The mechanism, in words. */
+  readonly reason: string;
+}
+
 /** A whole run, with all that is needed to run it again. */
 export interface RunResult {
   readonly schema: typeof RESULT_SCHEMA;
@@ -38,6 +50,8 @@ export interface RunResult {
   readonly guestMode?: string;
   readonly seed: number;
   readonly notes: readonly string[];
+  /** Present when the run failed, as it does on the kernel. */
+  readonly failure?: RunFailure;
   readonly phases: readonly PhaseResult[];
   readonly totals: { readonly counters: CounterValues };
   readonly memory: { readonly tableBytesReal: number; readonly simulatorBytes: number };

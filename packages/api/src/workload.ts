@@ -6,6 +6,7 @@
  * them, or replay them.
  */
 import type { AccessRun, GuestTables, RandomRun } from './access';
+import type { GuestDefinition } from './guest';
 import type { HostBacking, MemslotSpec } from './memslot';
 import type { OptionSpec, OptionValues } from './options';
 import type { Gfn, Level, Vfn } from './units';
@@ -21,7 +22,16 @@ export type ControlWrite =
   | { readonly register: 'invpcid'; readonly type: 'address' | 'context' | 'all' | 'all-non-global'; readonly pcid?: number; readonly vfn?: Vfn }
   | { readonly register: 'smm'; readonly value: 0 | 1 }
   /** L1 enters (`vmrun`) or leaves (`vmexit`) its nested guest. */
-  | { readonly register: 'nested'; readonly value: 'vmrun' | 'vmexit' };
+  | { readonly register: 'nested'; readonly value: 'vmrun' | 'vmexit' }
+  | OwnControlWrite;
+
+/** A write to a register of one architecture alone, `riscv.vsatp`: its backend declares it (`BackendDefinition.registers`). */
+export interface OwnControlWrite {
+  readonly register: `${string}.${string}`;
+  readonly value?: string | number;
+  readonly space?: number;
+  readonly vfn?: Vfn;
+}
 
 /** One step of a vCPU's program. */
 export type VcpuStep =
@@ -67,7 +77,17 @@ export type HostOp =
   | { readonly op: 'delete_memslot'; readonly slot: number }
   /** Everything that invalidates all roots at once: NX switch toggled, MMIO generation wrapped. */
   | { readonly op: 'zap_all' }
-  | { readonly op: 'destroy_vm' };
+  | { readonly op: 'destroy_vm' }
+  | OwnHostOp;
+
+/** A host operation of one architecture alone, `riscv.name`: its backend declares it (`BackendDefinition.operations`). */
+export interface OwnHostOp {
+  readonly op: `${string}.${string}`;
+  readonly slot?: number;
+  readonly firstPage?: number;
+  readonly npages?: number;
+  readonly value?: string | number;
+}
 
 /** One step of a phase. */
 export type PhaseStep =
@@ -160,6 +180,8 @@ export interface WorkloadRequest {
   readonly machine: Machine;
   /** The backing registered under a name, as used; throws a typed error for unknown names. */
   backing(name: string, use?: BackingUse): HostBacking;
+  /** The guest of the machine's architecture: where its test programs lie, its modes and its tables. Throws a typed error where no plugin brings one. */
+  guest(): GuestDefinition;
   /** Kernel release of the run, as results name it; absent where there is none. */
   readonly kernel?: string;
 }

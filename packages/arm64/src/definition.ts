@@ -21,6 +21,7 @@ export const stage2Definition: BackendDefinition = {
   options: stage2Options,
   hostOptions: stage2HostOptions,
   events: stage2Events,
+  operations: [{ name: 'zap_all', doc: 'Every mapping of the VM goes (kvm_arch_flush_shadow_all).' }],
   countsMemslots: true,
   exports: [
     { name: CASEMATE, doc: 'Page-table writes, barriers, TLB invalidations and mmu_lock, as Casemate’s checker of break-before-make reads them.' },

@@ -14,6 +14,7 @@ import type {
   BackendMemory,
   ControlWrite,
   Counters,
+  HostAnswer,
   HostOp,
   MmuBackend,
   OptionValues,
@@ -187,15 +188,15 @@ export class Stage2Mmu implements MmuBackend, HostTables, PieceRunner, GuestWalk
     throw foreignRegister(write.register);
   }
 
-  host(op: HostOp): void {
-    if (this.casemate === undefined) this.perform(op);
-    else this.casemate.underLock(() => this.perform(op));
+  host(op: HostOp, answer?: HostAnswer): void {
+    if (this.casemate === undefined) this.perform(op, answer);
+    else this.casemate.underLock(() => this.perform(op, answer));
   }
 
-  private perform(op: HostOp): void {
+  private perform(op: HostOp, answer: HostAnswer | undefined): void {
     this.tables.mm.endGracePeriod();
     this.select('slot' in op && typeof op.slot === 'number' ? op.slot : 0);
-    this.hostOps.perform(op);
+    this.hostOps.perform(op, answer);
   }
 
   translate(gfn: number): Translation | undefined {

@@ -88,6 +88,7 @@ const FIELDS: Fields = {
   notes: ['a list of notes', value => value === undefined || (Array.isArray(value) && value.every(isText))],
   phases: ['a list of phases', Array.isArray],
   totals: ['counters', hasCounters],
+  failure: ['how a KVM_RUN failed', value => value === undefined || isFailure(value)],
 };
 
 /** Fields of a phase that are read. */
@@ -101,6 +102,10 @@ const PHASE_FIELDS: Fields = {
 
 function isTime(value: unknown): boolean {
   return isMap(value) && typeof value['predictedNs'] === 'number' && Array.isArray(value['intervalNs']);
+}
+
+function isFailure(value: unknown): boolean {
+  return isMap(value) && isText(value['phase']) && isText(value['reason']) && typeof value['vcpu'] === 'number';
 }
 
 /** @throws RESULT_SCHEMA for what is no result of this version, RESULT_MALFORMED for one with parts missing or broken */

@@ -7,6 +7,7 @@
  *
  * Models: Linux virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect(), kvm_vm_ioctl_enable_dirty_log_protect().
  */
+import type { FrameMap } from '@mmulab/pgtable';
 import { BitmapWords, type WordTaker } from './bitmap-words';
 import type { Memslot } from './memslot';
 import { SlotMap, type Memslots } from './memslots';
@@ -24,6 +25,25 @@ export interface LoggedTables {
   run(words: BitmapWords, slot: Memslot, start: number, end: number, initiallySet: boolean): void;
   /** Some bit was taken: the flush at the end. */
   flush(slot: Memslot): void;
+}
+
+/** Tells the runs of pages with a bit, ascending, relative to their slot. Uniform stretches cost nothing. */
+export function tellDirty(read: FrameMap, { base, spec }: Memslot, tell: (firstPage: number, npages: number) => void): void {
+  let from = -1;
+  const walk = (start: number, npages: number): void => {
+    if (read.isUniform(start, npages, 0)) {
+      if (from >= 0) tell(from - base, start - from);
+      from = -1;
+    } else if (read.isUniform(start, npages, 1)) {
+      if (from < 0) from = start;
+    } else {
+      const half = 2 ** (Math.ceil(Math.log2(npages)) - 1);
+      walk(start, half);
+      walk(start + half, npages - half);
+    }
+  };
+  walk(base, spec.npages);
+  if (from >= 0) tell(from - base, base + spec.npages - from);
 }
 
 /** Dirty logging of one VM. */

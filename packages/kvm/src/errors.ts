@@ -13,6 +13,11 @@ export function badSlot(id: number, why: string): MmulabError {
   return new MmulabError('VM_BAD_SLOT', `memslot ${id}: ${why}`);
 }
 
+/** VM_UNKNOWN_OPERATION: a host operation of another architecture. */
+export function unknownOperation(op: string): MmulabError {
+  return new MmulabError('VM_UNKNOWN_OPERATION', `${op}: not a host operation of this VM`);
+}
+
 /** VM_UNKNOWN_SLOT: a host operation on a memslot the VM does not have. */
 export function unknownSlot(id: number, known: readonly number[]): MmulabError {
   return new MmulabError('VM_UNKNOWN_SLOT', `memslot ${id}: not a slot of this VM (known: ${known.join(', ')})`);

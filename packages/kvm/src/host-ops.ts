@@ -6,9 +6,10 @@
  *
  * Models: Linux virt/kvm/kvm_main.c (ioctls of memslots and dirty logs, MMU notifiers).
  */
-import type { GuestTables, HostOp } from '@mmulab/api';
-import type { DirtyLog } from './dirty-log';
+import type { GuestTables, HostAnswer, HostOp } from '@mmulab/api';
+import { tellDirty, type DirtyLog } from './dirty-log';
 import { dropPages } from './drop-pages';
+import { unknownOperation } from './errors';
 import type { Memslot } from './memslot';
 import type { Memslots } from './memslots';
 
@@ -30,10 +31,10 @@ export interface RecoveryWorker {
 export interface HostTables {
   /** An MMU notifier call: mappings of frames [start, end) go, then the host does what it is about (`change`), then the call ends. */
   invalidate(slot: Memslot, start: number, end: number, change?: () => void): void;
-  /** Takes A from the leaves of a range. */
-  age(slot: Memslot, start: number, end: number, aging: Aging): void;
-  /** Asks whether leaves of a range are young (test_young), which changes none. Absent: nothing is counted for it. */
-  testYoung?(start: number, end: number, pageByPage: boolean): void;
+  /** Takes A from the leaves of a range. @returns how many had it; undefined where that is not known */
+  age(slot: Memslot, start: number, end: number, aging: Aging): number | void;
+  /** Asks whether leaves of a range are young (test_young), which changes none. Absent: nothing is counted for it. @returns as `age` */
+  testYoung?(start: number, end: number, pageByPage: boolean): number | void;
   /** Takes a memslot away, with what the kernel unmaps then. */
   deleteMemslot(slot: Memslot): void;
   /** Invalidates every mapping of the VM. */
@@ -61,8 +62,8 @@ export class HostOps {
     private readonly memory: GuestMemory,
   ) {}
 
-  /** Performs one operation. @throws VM_UNKNOWN_SLOT, VM_BAD_SLOT */
-  perform(op: HostOp): void {
+  /** Performs one operation. @param answer takes what user space would see of it @throws VM_UNKNOWN_SLOT, VM_BAD_SLOT, VM_UNKNOWN_OPERATION */
+  perform(op: HostOp, answer?: HostAnswer): void {
     const { tables, dirtyLog } = this;
     switch (op.op) {
       case 'manual_protect':
@@ -72,9 +73,12 @@ export class HostOps {
         dirtyLog.set(this.slots.byId(op.slot), op.on);
         tables.logChanged?.();
         break;
-      case 'get_dirty_log':
-        dirtyLog.get(this.slots.byId(op.slot));
+      case 'get_dirty_log': {
+        const slot = this.slots.byId(op.slot);
+        dirtyLog.get(slot);
+        if (answer?.dirty !== undefined) tellDirty(this.slots.readBits, slot, (first, npages) => answer.dirty?.(first, npages));
         break;
+      }
       case 'clear_dirty_log': {
         const slot = this.slots.byId(op.slot);
         dirtyLog.clear(slot, op.firstPage ?? 0, op.npages ?? slot.spec.npages);
@@ -85,8 +89,8 @@ export class HostOps {
         break;
       case 'age': {
         const { slot, start, end } = this.range(op);
-        if (op.test === true) tables.testYoung?.(start, end, op.pageByPage);
-        else tables.age(slot, start, end, op);
+        const young = op.test === true ? tables.testYoung?.(start, end, op.pageByPage) : tables.age(slot, start, end, op);
+        if (young !== undefined) answer?.young?.(young);
         break;
       }
       case 'create_memslot':
@@ -107,6 +111,8 @@ export class HostOps {
       case 'destroy_vm':
         tables.destroy();
         break;
+      default:
+        throw unknownOperation(op.op);
     }
   }
 

@@ -2,7 +2,7 @@
  * Tables that somebody else has worked out (the analysis of a sweep) as a report.
  */
 import type { AnalysedTable } from '@mmulab/api';
-import type { CsvRows, Report } from './report';
+import type { CsvRows, Report } from '@mmulab/api';
 import type { Sheet } from './sheet';
 
 /** What an analysis found out. */

@@ -4,7 +4,7 @@
 import { RESULT_SCHEMA, type BackendDefinition, type CounterValues, type RunResult } from '@mmulab/api';
 import { compareResults } from './compare';
 import { comparisonReport } from './comparison-report';
-import type { View } from './report';
+import type { ReportView as View } from '@mmulab/api';
 import { renderReport } from './reporter';
 import { runLabels } from './settings';
 

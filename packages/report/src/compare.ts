@@ -113,6 +113,7 @@ export function comparisonDocument(comparisons: readonly Comparison[]): unknown 
         name: run.name,
         label: (comparison.labels[index] ?? []).join(', '),
         settings: Object.fromEntries(comparison.settings.map(setting => [setting.path, setting.values[index]])),
+        ...(run.failure === undefined ? {} : { failure: run.failure }),
       })),
       phases: comparison.phases.map(phaseDocument),
       totals: phaseDocument(comparison.totals),

@@ -6,9 +6,10 @@ import type { RunResult } from '@mmulab/api';
 import { comparisonDocument, isSameInAll, type ComparedCounter, type ComparedPhase, type Comparison } from './compare';
 import { foldCounters, type FoldedCounters } from './counter-groups';
 import { describeRuns, EMPTY_CATALOG, followsFromKernel, GUEST_MODE, type Catalog } from './describe';
+import { failureCounter, failureLines } from './failure';
 import { foldIterations } from './iterations';
 import { formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
-import type { CsvRows, Report, View } from './report';
+import type { CsvRows, Report, ReportView as View } from '@mmulab/api';
 import { foldNotes } from './results';
 import { isGauge, leadingCounters, selftestLabel } from './selftest-lines';
 import { configValue, type Setting } from './settings';
@@ -40,7 +41,7 @@ export function comparisonSheet(comparison: Comparison, catalog: Catalog, view: 
   const parts = comparison.phases.length > 1 ? [...shown, phaseRows('total', comparison.totals, undefined, view)] : shown;
   return {
     title: comparisonTitle(comparison),
-    lines: [...commonLines(comparison, catalog), ...tellingSettings(comparison, catalog, view).map(settingLine)],
+    lines: [...commonLines(comparison, catalog), ...tellingSettings(comparison, catalog, view).map(settingLine), ...failedRuns(comparison)],
     keys: 2,
     columns: [{ name: 'phase', align: 'left' }, { name: 'counter', align: 'left' }, ...comparison.labels.flatMap(runColumns(comparison.labels))],
     rows: parts.flatMap(part => part.rows),
@@ -104,6 +105,11 @@ export function sharedSettings(comparison: Comparison, catalog: Catalog): string
   const { runs, settings } = comparison;
   const differing = settings.flatMap(setting => [setting.path, ...setting.echoes]);
   return describeRuns(runs, catalog, guestModeLines(comparison).length > 0 ? [...differing, GUEST_MODE] : differing);
+}
+
+/** Which runs failed, and how. */
+export function failedRuns({ runs, labels }: Comparison): readonly string[] {
+  return runs.flatMap((run, index) => failureLines(run).map(line => `${(labels[index] ?? []).join(', ')}: ${line}`));
 }
 
 function settingLine(setting: Setting): string {
@@ -197,9 +203,10 @@ function comparisonRows(comparisons: readonly Comparison[]): CsvRows {
 function* valueRows(comparisons: readonly Comparison[], paths: readonly string[]): Iterable<readonly (string | number)[]> {
   for (const [group, comparison] of comparisons.entries()) {
     const settings = paths.map(path => comparison.settings.find(setting => setting.path === path));
-    for (const [run, { name }] of comparison.runs.entries()) {
+    for (const [run, { name, failure }] of comparison.runs.entries()) {
       const head = [group + 1, run + 1, name, ...settings.map(setting => setting?.values[run] ?? '')];
       for (const phase of comparison.phases) for (const row of phaseValues(phase, run)) yield [...head, phase.phase, ...row];
+      if (failure !== undefined) yield [...head, failure.phase, failureCounter(failure), 1, ''];
     }
   }
 }
@@ -220,7 +227,7 @@ function comparisonLines(comparison: Comparison): string[] {
   if (first === undefined) return [];
   const hasTimes = comparison.phases.some(phase => phase.timesNs !== undefined);
   const head = comparisonTitle(comparison) + (hasTimes ? '' : ' (no cost model: counts in place of times)');
-  return [head, ...comparison.phases.flatMap(phase => phaseLines(comparison, phase, selftestLabel(first, phase.phase)))];
+  return [head, ...comparison.phases.flatMap(phase => phaseLines(comparison, phase, selftestLabel(first, phase.phase))), ...failedRuns(comparison)];
 }
 
 function phaseLines({ labels }: Comparison, { counters, timesNs = [] }: ComparedPhase, label: string): string[] {

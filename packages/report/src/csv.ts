@@ -3,7 +3,7 @@
  * that a spreadsheet would take for a formula has an apostrophe in front.
  */
 import { plainField } from './plain-text';
-import type { Report, View } from './report';
+import type { Report, ReportView as View } from '@mmulab/api';
 
 /** @returns header and rows as CSV, lines ending with `\n`. */
 export function* renderCsv(report: Report, view: View): Iterable<string> {

@@ -1,7 +1,7 @@
 /**
  * What a name means, as a report: each meaning with its sentence and its facts.
  */
-import type { Report } from './report';
+import type { Report } from '@mmulab/api';
 import type { Sheet } from './sheet';
 
 /** One meaning of a name. */

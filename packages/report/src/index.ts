@@ -2,10 +2,11 @@
  * Turns results into tables, comparisons and the like. Reading order of the package: what a report is and the formats it is written in, then the
  * reports.
  */
-export type { CsvRows, Report, View } from './report';
+export type { CsvRows, Report, ReportView as View } from '@mmulab/api';
 export { REPORTERS, renderParts, renderReport, reporterFor } from './reporter';
-export type { Reporter } from './reporter';
+export type { Reporter } from '@mmulab/api';
 export type { Catalog } from './describe';
+export { failureText } from './failure';
 export { resultsReport } from './results';
 export { COMPARISON_SCHEMA, compareResults } from './compare';
 export type { ComparedCounter, ComparedPhase, Comparison } from './compare';

@@ -5,7 +5,7 @@
  * that hold others are taken apart here; what holds values alone is left to `JSON.stringify`, which is many times faster.
  */
 import { escapeJsonControls } from './plain-text';
-import type { Report } from './report';
+import type { Report } from '@mmulab/api';
 
 const INDENT = '  ';
 /** Longer lists are taken apart, whatever they hold. */

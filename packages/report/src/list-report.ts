@@ -2,7 +2,7 @@
  * What there is, as reports: backends, workloads, profiles, counters, cost models, plugins. Each item is an object in JSON and a line in a table.
  */
 import type { BackendDefinition, EventDef, WorkloadDefinition } from '@mmulab/api';
-import type { CsvRows, Report } from './report';
+import type { CsvRows, Report } from '@mmulab/api';
 import type { Sheet } from './sheet';
 
 /** A plugin as `list plugins` shows it. */

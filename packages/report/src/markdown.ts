@@ -2,7 +2,7 @@
  * The Markdown format: a heading per sheet, its table in the pipe syntax of GitHub.
  */
 import { formatCount } from './quantity';
-import type { Report, View } from './report';
+import type { Report, ReportView as View } from '@mmulab/api';
 import { cellTone, cellValue, plainSheet, type Cell, type Sheet } from './sheet';
 
 /** @returns all sheets of the report, one under the other. */

@@ -5,7 +5,7 @@
 import type { PhaseResult, RunResult } from '@mmulab/api';
 import { emptyPivotName, pivotNeedsThree, pivotOnOneAxis, unknownAxis, unknownCounter, untimedPivot } from './errors';
 import { formatTime } from './quantity';
-import type { CsvRows, Report } from './report';
+import type { CsvRows, Report } from '@mmulab/api';
 import { counterNames } from './results';
 import { differingSettings, type Setting } from './settings';
 import type { Cell, Sheet } from './sheet';

@@ -3,7 +3,7 @@
  */
 import type { PredictedCell, Score } from '@mmulab/api';
 import { formatTime } from './quantity';
-import type { Report } from './report';
+import type { Report } from '@mmulab/api';
 import type { Cell, Sheet } from './sheet';
 
 /** A parameter of the model; seconds or plain. */

@@ -1,22 +1,13 @@
 /**
  * The formats that reports are written in. A reporter picks the face of a report that it needs, and writes it as text: it knows nothing of counters.
  */
+import type { Report, Reporter, ReportView } from '@mmulab/api';
 import { renderCsv } from './csv';
 import { noSuchForm, unknownFormat } from './errors';
 import { renderJson } from './json';
 import { renderMarkdown } from './markdown';
 import { plainText } from './plain-text';
-import type { Report, View } from './report';
 import { renderTable } from './table';
-
-/** One output format. */
-export interface Reporter {
-  readonly name: string;
-  /** One sentence. */
-  readonly doc: string;
-  /** @returns text that ends with a newline, whole or in pieces; undefined when the report lacks the face this format shows. */
-  render(report: Report, view: View): string | Iterable<string> | undefined;
-}
 
 /** All formats, the default first. */
 export const REPORTERS: readonly Reporter[] = [
@@ -46,7 +37,7 @@ export function reporterFor(name: string): Reporter {
 }
 
 /** Writes a report in a format, as one text. Throws as `renderParts` does. */
-export function renderReport(report: Report, format: string, view: View): string {
+export function renderReport(report: Report, format: string, view: ReportView): string {
   return [...renderParts(report, format, view)].join('');
 }
 
@@ -54,7 +45,7 @@ export function renderReport(report: Report, format: string, view: View): string
  * Writes a report in a format, piece by piece: the whole may be longer than a string can be.
  * Throws `REPORT_UNKNOWN_FORMAT`, or `REPORT_NO_SUCH_FORM` when the report cannot be written so; nothing once there is a piece.
  */
-export function renderParts(report: Report, format: string, view: View): Iterable<string> {
+export function renderParts(report: Report, format: string, view: ReportView): Iterable<string> {
   const text = reporterFor(format).render(report, view);
   if (text !== undefined) return typeof text === 'string' ? [text] : text;
   const possible = REPORTERS.filter(reporter => reporter.render(report, view) !== undefined);

@@ -4,7 +4,7 @@
 import type { BackendDefinition, EventDef, VerifyReport } from '@mmulab/api';
 import { explanationReport } from './explanation-report';
 import { backendsReport, eventsReport, listEvents, modelsReport, overviewReport, profilesReport } from './list-report';
-import type { Report, View } from './report';
+import type { Report, ReportView as View } from '@mmulab/api';
 import { renderReport } from './reporter';
 import { verificationReport } from './verification-report';
 

@@ -2,7 +2,7 @@
  * Results in every format: what a reader or a script finds in them.
  */
 import { RESULT_SCHEMA, type CounterValues, type OptionSpec, type PhaseResult, type RunResult } from '@mmulab/api';
-import type { View } from './report';
+import type { ReportView as View } from '@mmulab/api';
 import { renderReport } from './reporter';
 import { resultsReport } from './results';
 

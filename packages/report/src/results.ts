@@ -3,9 +3,10 @@
  */
 import type { CounterValues, PhaseResult, PhaseTime, RunResult } from '@mmulab/api';
 import { describeRun, EMPTY_CATALOG, type Catalog } from './describe';
+import { failureCounter, failureLines } from './failure';
 import { foldIterations, type PhaseFold } from './iterations';
 import { formatBytes, formatTime } from './quantity';
-import type { CsvRows, Report, View } from './report';
+import type { CsvRows, Report, ReportView as View } from '@mmulab/api';
 import { selftestLines } from './selftest-lines';
 import { differingSettings, runLabels, type Setting } from './settings';
 import type { Cell, Sheet } from './sheet';
@@ -55,7 +56,7 @@ export function resultSheet(result: RunResult, title: string, catalog: Catalog, 
   ]);
   return {
     title,
-    lines: [describeRun(result, catalog)].filter(line => line !== ''),
+    lines: [describeRun(result, catalog), ...failureLines(result)].filter(line => line !== ''),
     keys: 1,
     columns: [
       { name: 'counter', align: 'left' },
@@ -135,6 +136,7 @@ function* valueRows(results: readonly RunResult[], settings: readonly Setting[],
   for (const [run, result] of results.entries()) {
     const head = [run + 1, result.name, ...settings.map(setting => setting.values[run] ?? '')];
     for (const phase of result.phases) for (const row of phaseValues(phase, view)) yield [...head, phase.phase, ...row];
+    if (result.failure !== undefined) yield [...head, result.failure.phase, 'vm', failureCounter(result.failure), 1];
   }
 }
 

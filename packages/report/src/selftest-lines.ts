@@ -3,6 +3,7 @@
  * say so.
  */
 import type { PhaseResult, RunResult } from '@mmulab/api';
+import { assertionLines } from './failure';
 import { formatSelftestTime } from './quantity';
 import { configValue } from './settings';
 
@@ -49,12 +50,12 @@ export function isGauge(counter: string): boolean {
   return /^(pages_|nx_lpage_splits$)/.test(counter);
 }
 
-/** @param title the run's name as it stands above its lines @returns one line per phase. */
+/** @param title the run's name as it stands above its lines @returns one line per phase, and the failed assertion where a KVM_RUN failed. */
 export function selftestLines(result: RunResult, title: string): readonly string[] {
   const hasTimes = result.phases.some(phase => phase.time !== undefined);
   const head = hasTimes ? title : `${title} (no cost model: counts in place of times)`;
   const mode = result.guestMode === undefined ? [] : [`Testing guest mode: ${result.guestMode}`];
-  return [head, ...mode, ...result.phases.map(phase => selftestLine(result, phase)), ...summaryLines(result)];
+  return [head, ...mode, ...result.phases.map(phase => selftestLine(result, phase)), ...assertionLines(result), ...summaryLines(result)];
 }
 
 function selftestLine(result: RunResult, phase: PhaseResult): string {

@@ -5,7 +5,7 @@
 import Table, { type TableConstructorOptions } from 'cli-table3';
 import { createColors } from 'picocolors';
 import { formatCount } from './quantity';
-import type { Report, View } from './report';
+import type { Report, ReportView as View } from '@mmulab/api';
 import { cellTone, cellValue, plainSheet, type Cell, type Column, type Sheet, type Tone } from './sheet';
 
 /** Characters between two columns. */

@@ -3,7 +3,7 @@
  */
 import type { RunResult } from '@mmulab/api';
 import { formatCount } from './quantity';
-import type { Report } from './report';
+import type { Report } from '@mmulab/api';
 import type { Cell, Sheet } from './sheet';
 
 /** Recorded facts of one kind, and how many of them the simulation has too. */

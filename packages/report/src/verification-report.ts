@@ -3,7 +3,7 @@
  */
 import type { RecordDifference, RecordGroup, VerifyReport } from '@mmulab/api';
 import { formatCount } from './quantity';
-import type { CsvRows, Report } from './report';
+import type { CsvRows, Report } from '@mmulab/api';
 import type { Cell, Sheet } from './sheet';
 
 /** @param report what `--format json` prints @param groups the same by group, for the table */

@@ -145,6 +145,9 @@ export const fileUnreadable = (path: string, problem: string): MmulabError => us
 
 export const fileUnwritable = (path: string, problem: string): MmulabError => usage('FILE_UNWRITABLE', `${path}: ${problem}`);
 
+export const unknownGuest = (arch: string, suggestion: string): MmulabError =>
+  usage('GUEST_UNKNOWN_ARCH', `${showKey(arch)}: no plugin brings a guest of this architecture (contributeGuest)${suggestion}`);
+
 export const backingNotRepresentable = (name: string, pageSize: string, sizes: readonly string[]): MmulabError =>
   usage('HOST_BACKING_NOT_REPRESENTABLE', `${name}: not representable on this machine: with ${pageSize} pages a huge page has ${sizes.join(' or ')}`);
 
@@ -229,6 +232,14 @@ export const thresholdUnknownPath = (path: string, problem: string): MmulabError
 
 export const thresholdUnknownPhase = (path: string, phase: string, suggestion: string): MmulabError =>
   usage('THRESHOLD_UNKNOWN_PHASE', `thresholds.${path}: ${phase}: not a phase of this run${suggestion}`);
+
+/** The plan asks for what the backend does not have; found before anything runs. */
+export const operationMissing = (workload: string, what: string, backend: string, has: readonly string[]): MmulabError =>
+  usage('WORKLOAD_NEEDS', `${workload}: needs ${what}, which ${backend} does not have (it has: ${has.join(', ') || 'none'})`);
+
+/** A register is written with a value it does not take. */
+export const registerValue = (workload: string, register: string, field: string, value: unknown, expected: string): MmulabError =>
+  usage('WORKLOAD_REGISTER_VALUE', `${workload}: ${register}.${field}: ${showValue(value)}: expected ${expected}`);
 
 export const unbalancedQuote = (line: string): MmulabError => usage('WORKLOAD_COMMAND', `${showValue(line)}: a quote is not closed`);
 

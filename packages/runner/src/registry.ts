@@ -8,17 +8,21 @@ import 'reflect-metadata';
 import {
   BackendContribution,
   BackingContribution,
+  GuestContribution,
+  ReporterContribution,
   TimeModelContribution,
   TimeModelFiles,
   WorkloadContribution,
   suggestName,
   type BackendDefinition,
+  type GuestDefinition,
   type HostBacking,
+  type Reporter,
   type TimeModel,
   type WorkloadDefinition,
 } from '@mmulab/api';
 import { Container, type ContainerModule } from 'inversify';
-import { pluginLoad, pluginNameTaken, unknownBackend, unknownModel, unknownWorkload } from './errors';
+import { pluginLoad, pluginNameTaken, unknownBackend, unknownGuest, unknownModel, unknownWorkload } from './errors';
 import { builtInBackingNames, builtInBackings, findBacking, listBackings, type BackingHost, type ListedBacking } from './host/backings';
 import { checkContributions } from './plugin-shape';
 import type { LoadedPlugin } from './plugin-loader';
@@ -59,12 +63,14 @@ class Contributions<T> {
   }
 }
 
-/** Backends, workloads and kinds of host memory that runs can be made of. */
+/** What runs can be made of: backends, workloads, guests, kinds of host memory, cost models; and the formats of plugins. */
 export class Registry {
   private readonly backendsByName = new Contributions<BackendContribution>('backend');
   private readonly workloadsByName = new Contributions<WorkloadContribution>('workload');
   private readonly backingsByName = new Contributions<HostBacking>('backing');
   private readonly modelsByName = new Contributions<TimeModel>('model');
+  private readonly guestsByArch = new Contributions<GuestDefinition>('guest');
+  private readonly reportersByName = new Contributions<Reporter>('reporter');
   private modelFiles: TimeModelFiles | undefined = undefined;
   private readonly loaded = new Map<string, LoadedPlugin>();
 
@@ -99,7 +105,7 @@ export class Registry {
   }
 
   plugins(): readonly PluginSummary[] {
-    const kinds = [this.backendsByName, this.workloadsByName, this.backingsByName, this.modelsByName];
+    const kinds = [this.backendsByName, this.workloadsByName, this.guestsByArch, this.backingsByName, this.modelsByName, this.reportersByName];
     return [...this.loaded.values()].map(({ name, path }) => ({ name, path, brings: kinds.flatMap(kind => kind.broughtBy(name)) }));
   }
 
@@ -121,6 +127,18 @@ export class Registry {
   /** @throws HOST_UNKNOWN_BACKING, HOST_BACKING_NOT_REPRESENTABLE */
   backing(name: string, host: BackingHost): HostBacking {
     return findBacking(name, this.backingsByName.values(), host);
+  }
+
+  /** The guest of an architecture. @throws GUEST_UNKNOWN_ARCH */
+  guest(arch: string): GuestDefinition {
+    const found = this.guestsByArch.get(arch);
+    if (found === undefined) throw unknownGuest(arch, suggestName(arch, this.guestsByArch.names()));
+    return found;
+  }
+
+  /** Output formats beside the built-in ones. */
+  reporters(): readonly Reporter[] {
+    return this.reportersByName.values();
   }
 
   /** Cost models. */
@@ -160,12 +178,16 @@ export class Registry {
     const backends = container.getAll<BackendContribution>(BackendContribution, options);
     const workloads = container.getAll<WorkloadContribution>(WorkloadContribution, options);
     const backings = container.getAll<HostBacking>(BackingContribution, options);
+    const guests = container.getAll<GuestDefinition>(GuestContribution, options);
+    const reporters = container.getAll<Reporter>(ReporterContribution, options);
     const models = container.getAll<TimeModel>(TimeModelContribution, options);
     const files = container.getAll<TimeModelFiles>(TimeModelFiles, options);
     checkContributions(plugin.name, { backends, workloads, backings });
     for (const one of backends) this.backendsByName.add(one.definition.name, one, plugin.name);
     for (const one of workloads) this.workloadsByName.add(one.definition.name, one, plugin.name);
     for (const one of backings) this.addBacking(one, plugin.name);
+    for (const one of guests) this.guestsByArch.add(one.arch, one, plugin.name);
+    for (const one of reporters) this.reportersByName.add(one.name, one, plugin.name);
     for (const one of models) this.modelsByName.add(one.name, one, plugin.name);
     this.modelFiles ??= files[0];
     this.loaded.set(plugin.name, plugin);

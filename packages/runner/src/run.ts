@@ -5,9 +5,11 @@
  * seed give the same result, apart from `wallMs` and `simulatorBytes`, which are measured.
  */
 import {
+  KvmRunFailure,
   RESULT_SCHEMA,
   type BackingUse,
   type CounterValues,
+  type GuestDefinition,
   type HostBacking,
   type Machine,
   type MmuBackend,
@@ -15,6 +17,7 @@ import {
   type PhaseStep,
   type PhaseTime,
   type PhaseWork,
+  type RunFailure,
   type RunResult,
   type TraceExport,
   type VcpuProgram,
@@ -29,6 +32,7 @@ import { pluginShape } from './errors';
 import { backingHost } from './host/backings';
 import { copiedIn } from './host/userfaultfd';
 import { PhaseResults } from './phase-results';
+import { checkNeeds } from './plan-needs';
 import { checkPlan } from './plugin-shape';
 import { peakMemoryBytes } from './process-figures';
 import type { Registry } from './registry';
@@ -78,7 +82,7 @@ export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHook
   const composition = compose(run, registry, hooks);
   const plan = planOf(composition, run, registry);
   const log = run.time === undefined && hooks.onWork === undefined ? undefined : new WorkLog(composition.counters);
-  const { notes, phases, ...performed } = new RunInProgress(composition, plan, run.seed, log).perform(hooks);
+  const { notes, phases, failure, ...performed } = new RunInProgress(composition, plan, run.seed, log).perform(hooks);
   if (log !== undefined) hooks.onWork?.(log.phases);
   const { name, variation, seed } = run;
   return {
@@ -88,6 +92,7 @@ export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHook
     ...(plan.guestMode === undefined ? {} : { guestMode: plan.guestMode }),
     seed,
     notes: [...run.notes, ...plan.notes, ...notes],
+    ...(failure === undefined ? {} : { failure }),
     ...performed,
     phases: timed(phases, run, registry, log),
     memory: { ...performed.memory, simulatorBytes: peakMemoryBytes() },
@@ -122,8 +127,10 @@ export function planOf({ definition, workload }: Composition, run: ResolvedRun, 
     backings.set(name, found);
     return userfaultfd === undefined ? found : copiedIn(found);
   };
-  const plan: unknown = workload.plan({ options: run.workload.options, machine, backing, kernel: run.backend.kernel });
+  const guest = (): GuestDefinition => registry.guest(machine.arch);
+  const plan: unknown = workload.plan({ options: run.workload.options, machine, backing, guest, kernel: run.backend.kernel });
   checkPlan(run.workload.name, plan);
+  checkNeeds(run.workload.name, plan, definition);
   if (run.thresholds.length > 0) checkTargets(run.thresholds, placesOf(plan), definition);
   return plan;
 }
@@ -145,6 +152,7 @@ interface Performed {
   readonly totals: { readonly counters: CounterValues };
   readonly memory: { readonly tableBytesReal: number };
   readonly notes: readonly string[];
+  readonly failure: RunFailure | undefined;
 }
 
 /** A VM being run. */
@@ -176,18 +184,30 @@ export class RunInProgress {
     const results = new PhaseResults(counters, hooks.vcpuCounters !== false);
     let tableBytesReal = 0;
     let index = 0;
+    let failure: RunFailure | undefined;
     for (const { name, steps } of phases) {
       hooks.onPhaseStart?.(name, index, phases.length);
-      for (const step of steps) this.performStep(step);
+      failure = this.performPhase(name, steps);
       tableBytesReal = Math.max(tableBytesReal, backend.memory().tableBytesReal);
       hooks.onPhaseEnd?.(name, index, phases.length);
       const counts = counters.endPhase();
       results.add(name, counts);
       this.log?.endPhase(name, counts);
       index++;
+      if (failure !== undefined) break;
     }
-    const notes = this.inRounds ? [ROUNDS_NOTE] : [];
-    return { phases: results.phases(), totals: { counters: results.totals() }, memory: { tableBytesReal }, notes };
+    const notes = [...(this.inRounds ? [ROUNDS_NOTE] : []), ...(backend.notes?.() ?? [])];
+    return { phases: results.phases(), totals: { counters: results.totals() }, memory: { tableBytesReal }, notes, failure };
+  }
+
+  /** @returns how a KVM_RUN in it failed, if one did: the test dies there */
+  private performPhase(phase: string, steps: readonly PhaseStep[]): RunFailure | undefined {
+    try {
+      for (const step of steps) this.performStep(step);
+      return undefined;
+    } catch (error) {
+      return failureOf(phase, error);
+    }
   }
 
   private performStep(step: PhaseStep): void {
@@ -203,6 +223,7 @@ export class RunInProgress {
       step.programs.forEach((program, vcpu) => {
         this.backend.enter(vcpu);
         this.performSteps(vcpu, program, 0);
+        this.backend.leave?.(vcpu);
       });
     }
   }
@@ -236,6 +257,7 @@ export class RunInProgress {
       case 'control':
         return this.backend.control(vcpu, step.write);
       case 'exit':
+        this.backend.leave?.(vcpu);
         return this.backend.enter(vcpu);
       case 'repeat':
         this.performRepeat(vcpu, step, shift);
@@ -250,6 +272,14 @@ export class RunInProgress {
       i += cycle.skip(i + 1);
     }
   }
+}
+
+/** What a backend threw, as the result has it. @throws whatever is no KVM_RUN that failed */
+export function failureOf(phase: string, error: unknown): RunFailure {
+  // By its shape: a plugin may have an api of its own.
+  const { code, place, reason } = error as Partial<KvmRunFailure>;
+  if (!(error instanceof KvmRunFailure) && (code !== 'KVM_RUN_FAILED' || place === undefined)) throw error;
+  return { phase, ...(place as KvmRunFailure['place']), reason: reason ?? String(error) };
 }
 
 /** A run some frames further on. */

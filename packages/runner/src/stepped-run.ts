@@ -136,6 +136,7 @@ export class SteppedRun {
     this.backend.enter(vcpu);
     if (!this.byAccess) {
       this.whole.performSteps(vcpu, program, 0);
+      recorded.leave(vcpu);
       yield [vcpu, [{ act: 'program' }]];
       return;
     }
@@ -143,10 +144,13 @@ export class SteppedRun {
     const cursor = new ProgramCursor(program, vcpu, this.generators);
     for (let atom = cursor.next(); atom !== Atom.End; atom = cursor.next()) {
       if (atom === Atom.Access) this.access(vcpu, cursor.vfn, cursor.kind);
-      else if (atom === Atom.Exit) recorded.enter(vcpu);
-      else if (cursor.write !== undefined) recorded.control(vcpu, cursor.write);
+      else if (atom === Atom.Exit) {
+        recorded.leave(vcpu);
+        recorded.enter(vcpu);
+      } else if (cursor.write !== undefined) recorded.control(vcpu, cursor.write);
       yield [vcpu, recorded.take()];
     }
+    recorded.leave(vcpu);
   }
 
   /** One access with all its faults. */
@@ -188,6 +192,10 @@ class RecordedBackend implements ScheduledBackend {
   enter(vcpu: number): void {
     this.backend.enter(vcpu);
     this.acts.push({ act: 'enter' });
+  }
+
+  leave(vcpu: number): void {
+    this.backend.leave?.(vcpu);
   }
 
   begin(vcpu: number, vfn: number, kind: AccessKind): number {

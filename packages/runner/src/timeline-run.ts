@@ -11,7 +11,7 @@ import type { ResolvedRun } from './config/types';
 import { tooLargeForTimeline } from './errors';
 import { accessesOf } from './plan-accesses';
 import type { Registry } from './registry';
-import { planOf } from './run';
+import { failureOf, planOf } from './run';
 import { HOST_ACTOR, type RunCounters } from './sim/counters';
 import { FlushCounts } from './sim/flush-counts';
 import { Generators } from './sim/generator';
@@ -95,11 +95,24 @@ class ObservedRun {
     backend.create(plan.vm);
     for (const { name, steps } of plan.phases) {
       timeline.phaseBegins(name, this.timePs);
-      for (const step of steps) this.performStep(step);
+      const isWhole = this.performPhase(name, steps);
       timeline.phaseEnds(this.timePs);
+      if (!isWhole) break;
     }
     timeline.end(this.timePs);
     return { endPs: this.timePs, countsApart: this.countsApart(result) };
+  }
+
+  /** @returns false when a KVM_RUN in it failed, which ends the run */
+  private performPhase(phase: string, steps: readonly PhaseStep[]): boolean {
+    try {
+      for (const step of steps) this.performStep(step);
+      return true;
+    } catch (error) {
+      failureOf(phase, error);
+      this.timePs = this.scheduler.abandon();
+      return false;
+    }
   }
 
   private performStep(step: PhaseStep): void {

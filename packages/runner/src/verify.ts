@@ -99,6 +99,8 @@ function verifyRecord(runnable: RunnableRecord, registry: Registry): RecordOutco
 function findPhase(result: RunResult, name: string, place: string, workload: string): PhaseResult {
   const found = result.phases.find(phase => phase.phase === name);
   if (found !== undefined) return found;
+  // The run failed before: whatever the record counted there, the simulation counted none of it.
+  if (result.failure !== undefined && name !== TOTAL_PHASE) return { phase: name, counters: {}, vcpus: [], slots: {} };
   if (name === TOTAL_PHASE) return { phase: name, counters: result.totals.counters, vcpus: [] };
   const names = result.phases.map(phase => phase.phase);
   throw recordUnknownPhase(`${place}: ${name}`, workload, suggestName(name, names));

@@ -176,7 +176,7 @@ export class Sweep {
   private keep({ run, place }: Asked, result: RunResult, entry: JournalEntry): void {
     let unmet: readonly ThresholdFailure[];
     try {
-      unmet = checkThresholds(result, run.thresholds);
+      unmet = [...checkThresholds(result, run.thresholds), ...unlessWhole(result)];
     } catch (error) {
       // A phase that this run does not have: its result is in the store, the run has failed all the same.
       this.fail({ ...place, ...usageFailure(error), attempts: 1 });
@@ -229,4 +229,9 @@ function withoutKept({ code, message, attempts }: RunFailure): Pick<RunFailure, 
 function usageFailure(error: unknown): { readonly code: string; readonly message: string } {
   if (!(error instanceof MmulabError) || error.errorClass === 'internal') throw error;
   return { code: error.code, message: error.message.slice(`${error.code}: `.length) };
+}
+
+/** A run in which a KVM_RUN failed has a result, and falls short all the same. */
+function unlessWhole({ failure }: RunResult): readonly ThresholdFailure[] {
+  return failure === undefined ? [] : [{ path: 'failure', condition: 'no KVM_RUN that fails', actual: 1 }];
 }

@@ -44,7 +44,7 @@ export class AccessRounds implements Workload {
   plan(request: WorkloadRequest): WorkloadPlan {
     const { options: values, machine } = request;
     const selftest = resolveSelftest(NAME, values, request.kernel);
-    const mode = resolveGuestMode(NAME, textValue(values, 'guest_mode'), selftest.generation, machine);
+    const mode = resolveGuestMode(NAME, textValue(values, 'guest_mode'), selftest.generation, request);
     const [vcpus, bytes] = [numberValue(values, 'vcpus'), numberValue(values, 'bytes')];
     const overlap = switchValue(values, 'overlap');
     const unit = guestUnitFrames(mode) * machine.pageSizeBytes;

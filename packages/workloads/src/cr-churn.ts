@@ -111,7 +111,7 @@ export class CrChurn implements Workload {
       workload: NAME,
       program: 'churn',
       isNewer: false,
-      mode: resolveGuestMode(NAME, '', '6.1', machine),
+      mode: resolveGuestMode(NAME, '', '6.1', request),
       vcpus,
       npages: REGION_PAGES,
       backing: request.backing('anonymous'),

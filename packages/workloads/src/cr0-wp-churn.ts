@@ -110,7 +110,7 @@ export class Cr0WpChurn implements Workload {
       workload: NAME,
       program: 'churn',
       isNewer: false,
-      mode: resolveGuestMode(NAME, '', '6.1', machine),
+      mode: resolveGuestMode(NAME, '', '6.1', request),
       vcpus,
       npages: aligned(touchedPages) + aligned(protectedPages),
       backing: request.backing(textValue(values, 'backing')),

@@ -6,47 +6,8 @@
  * demand_paging_test share dirty_log_perf_test's library and take its places; kvm_page_table_test was only counted (two pages of code, two of
  * globals). arm64 places: measured on kvm_page_table_test, taken for all.
  */
-import type { Vfn } from '@mmulab/api';
-
-/** A stretch of a program's image; stretches follow one another in guest physical memory without the gaps between them. */
-export interface ImageSegment {
-  readonly first: Vfn;
-  readonly last: Vfn;
-}
-
-/** A test program as the guest sees it. */
-export interface GuestImage {
-  readonly segments: readonly ImageSegment[];
-  /** Code page in which the guest starts and loops. */
-  readonly entryCode: Vfn;
-  /** Code page of the routine that synchronises with the host. */
-  readonly syncCode: Vfn;
-  /** Pages of globals read before the first access to test memory. */
-  readonly globals: readonly Vfn[];
-  /** Pages of globals read by the routine that synchronises. */
-  readonly syncGlobals: readonly Vfn[];
-  /** Pages of the argument structure, which the perf tests of 6.12 read one by one before each pass. */
-  readonly arguments: readonly Vfn[];
-}
-
-/** Programs with an image of their own. */
-export type ProgramName = 'perf' | 'page_table' | 'rounds' | 'churn' | 'nested';
-
-/** What an architecture's selftest library puts where. */
-export interface GuestArch {
-  /** First stack page of vCPU 0; further stacks follow. */
-  readonly stackFirst: Vfn;
-  /** Frames taken for the top table: arm64 rounds up by a page too many. */
-  readonly rootPages: number;
-  /** First of the pages for descriptor tables, allocated after the first stack, and how many there are (GDT and TSS). */
-  readonly systemFirst: Vfn;
-  readonly systemPages: number;
-  /** Whether the guest's entries start with the accessed bit set. */
-  readonly accessed: boolean;
-  /** Whether the guest synchronises by a store to an unbacked guest physical page instead of port I/O. */
-  readonly syncsByStore: boolean;
-  readonly images: Readonly<Record<ProgramName, GuestImage>>;
-}
+import type { GuestDefinition, GuestImage, Vfn } from '@mmulab/api';
+import { ALL_MODES } from './mode-numbers';
 
 /** Pages of the argument structure of 6.12. */
 const ARGUMENT_PAGES = 6;
@@ -61,16 +22,20 @@ function x86Image(last: Vfn, entryCode: Vfn, globals: readonly Vfn[]): GuestImag
   return { segments: [{ first: 0x400, last }], ...places, arguments: pagesFrom(lastGlobal + 1, ARGUMENT_PAGES) };
 }
 
-/** x86: GDT and TSS, port I/O. */
-export const X86_GUEST: GuestArch = {
+/** x86: GDT and TSS, port I/O. Measured on programs apart, as far as they were. */
+export const X86_GUEST: GuestDefinition = {
+  arch: 'x86',
+  doc: 'x86-64 guests of the selftests: four levels, as many physical bits as the machine has.',
+  modes: ALL_MODES.filter(name => name.startsWith('PXX')),
+  defaultMode: () => 'PXXV48_4K',
   stackFirst: 0xab6,
   rootPages: 1,
   systemFirst: 2,
   systemPages: 2,
   accessed: false,
   syncsByStore: false,
+  image: x86Image(0x50f, 0x407, [0x501]),
   images: {
-    perf: x86Image(0x50f, 0x407, [0x501]),
     page_table: x86Image(0x50d, 0x402, [0x4f1, 0x4f2]),
     rounds: x86Image(0x50d, 0x402, [0x4f2]),
     churn: x86Image(0x50d, 0x401, [0x4f2]),
@@ -91,17 +56,21 @@ const ARM64_IMAGE: GuestImage = {
 };
 
 /** arm64: no descriptor tables, a store to an unbacked page. */
-export const ARM64_GUEST: GuestArch = {
+export const ARM64_GUEST: GuestDefinition = {
+  arch: 'arm64',
+  doc: 'arm64 guests of the selftests, in pages of 4, 16 and 64 KiB.',
+  modes: ALL_MODES.filter(name => !name.startsWith('PXX') && !name.includes('V64')),
+  defaultMode: ({ pageSizeBytes }) => `P40V48_${pageSizeBytes / 1024}K`,
   stackFirst: 0xac0,
   rootPages: 2,
   systemFirst: 2,
   systemPages: 0,
   accessed: true,
   syncsByStore: true,
-  images: { perf: ARM64_IMAGE, page_table: ARM64_IMAGE, rounds: ARM64_IMAGE, churn: ARM64_IMAGE, nested: ARM64_IMAGE },
+  image: ARM64_IMAGE,
 };
 
-/** Facts for an architecture by its name. Those nobody measured take x86's, which need nothing of the architecture but memory. */
-export function guestArch(arch: string): GuestArch {
-  return arch === 'arm64' ? ARM64_GUEST : X86_GUEST;
+/** The image of one of an architecture's programs. */
+export function imageOf({ image, images = {} }: GuestDefinition, program: string): GuestImage {
+  return images[program] ?? image;
 }

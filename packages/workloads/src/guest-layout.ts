@@ -10,6 +10,9 @@
  */
 import type {
   Gfn,
+  GuestDefinition,
+  GuestImage,
+  GuestMode,
   GuestRun,
   HostBacking,
   Machine,
@@ -22,8 +25,7 @@ import type {
   WorkloadRequest,
 } from '@mmulab/api';
 import { hugeEntriesUnaligned, noRoom } from './errors';
-import { guestArch, type GuestArch, type GuestImage, type ProgramName } from './guest-image';
-import type { GuestMode } from './guest-mode';
+import { imageOf } from './guest-image';
 import { GuestTableBuilder } from './guest-tables';
 import { SlotZeroFrames, slotZeroPages } from './slot-zero';
 import { fetchPage, readPage, writePage } from './steps';
@@ -34,8 +36,6 @@ const TEST_MEMORY_BYTES = 0xc0000000;
 const IMAGE_PAGE_BYTES = 4096;
 /** Stack pages per vCPU; guests with larger pages have one. */
 const STACK_PAGES = 5;
-/** Levels of all guest modes. */
-const GUEST_LEVELS = 4;
 /** Host address below which nothing of a VM lies, in bytes; memslots follow one another from here, each aligned to its backing. */
 const HOST_BASE_BYTES = 2 ** 44;
 /** Guest pages an entry of level 2 maps. */
@@ -47,7 +47,8 @@ const UNMEASURED_NOTE =
 /** A workload and the memory it wants. */
 export interface GuestLayoutSpec {
   readonly workload: string;
-  readonly program: ProgramName;
+  /** Whose image the guest has: `perf`, `page_table`, `rounds`, `churn`, `nested`, or one that guests have an image for. */
+  readonly program: string;
   /** Whether it is a test of 6.2 or later: what it reads beside the test memory, and where it stores to reach the host. */
   readonly isNewer: boolean;
   readonly mode: GuestMode;
@@ -132,7 +133,7 @@ function topOfMemory(machine: Machine, { mode, npages, backing, alignFrames = 1 
 
 /** Allocates everything in the library's order. */
 class GuestBuilder {
-  private readonly arch: GuestArch;
+  private readonly arch: GuestDefinition;
   private readonly image: GuestImage;
   private readonly frames: SlotZeroFrames;
   private readonly tables: GuestTableBuilder;
@@ -143,10 +144,12 @@ class GuestBuilder {
     private readonly spec: GuestLayoutSpec,
     private readonly baseGfn: Gfn,
   ) {
-    this.arch = guestArch(request.machine.arch);
-    this.image = this.arch.images[spec.program];
+    this.arch = request.guest();
+    this.image = imageOf(this.arch, spec.program);
     this.frames = new SlotZeroFrames(request.machine.pageSizeBytes);
-    this.tables = new GuestTableBuilder('guest', GUEST_LEVELS, this.frames.takeTables(this.arch.rootPages), count => this.frames.takeTables(count));
+    this.tables = new GuestTableBuilder('guest', spec.mode.levels, this.frames.takeTables(this.arch.rootPages), count =>
+      this.frames.takeTables(count),
+    );
     this.stackPages = request.machine.pageSizeBytes === IMAGE_PAGE_BYTES ? STACK_PAGES : 1;
   }
 

@@ -1,9 +1,12 @@
+import type { GuestMode, Machine } from '@mmulab/api';
 import { codeOf } from './fixtures/code-of';
-import { INTEL, arm64 } from './fixtures/plan-of';
+import { INTEL, arm64, guestOf } from './fixtures/plan-of';
 import type { Generation } from './generation';
 import { resolveGuestMode } from './guest-mode';
 
-const name = (mode: string, generation: Generation, machine = arm64()): string => resolveGuestMode('t', mode, generation, machine).name;
+const resolve = (mode: string, generation: Generation, machine: Machine): GuestMode =>
+  resolveGuestMode('t', mode, generation, { machine, guest: () => guestOf(machine) });
+const name = (mode: string, generation: Generation, machine = arm64()): string => resolve(mode, generation, machine).name;
 
 describe('guest modes', () => {
   it('are numbered per generation: P40V48_4K is 4 in 5.12, 5 in 6.1 and 6.2, 6 from 6.8 on', () => {
@@ -19,7 +22,7 @@ describe('guest modes', () => {
   });
 
   it('may have smaller pages than the host: a quarter of a frame', () => {
-    expect(resolveGuestMode('t', 'P40V48_4K', '6.1', arm64(16384))).toMatchObject({ pageSizeBytes: 4096, pageFrames: 0.25 });
+    expect(resolve('P40V48_4K', '6.1', arm64(16384))).toMatchObject({ pageSizeBytes: 4096, pageFrames: 0.25 });
   });
 
   it('are the 40-bit mode with the host page size on arm64, PXXV48_4K elsewhere', () => {
@@ -27,15 +30,16 @@ describe('guest modes', () => {
   });
 
   it('have the address bits of the name, or of the machine', () => {
-    expect(resolveGuestMode('t', 'P36V47_16K', '6.12', arm64())).toEqual({
+    expect(resolve('P36V47_16K', '6.12', arm64())).toEqual({
       name: 'P36V47_16K',
       physBits: 36,
       virtBits: 47,
       pageSizeBytes: 16384,
       pageFrames: 4,
+      levels: 4,
     });
-    expect(resolveGuestMode('t', '8', '6.1', INTEL).physBits).toBe(46);
-    expect(resolveGuestMode('t', '9', '6.12', INTEL).physBits).toBe(46);
+    expect(resolve('8', '6.1', INTEL).physBits).toBe(46);
+    expect(resolve('9', '6.12', INTEL).physBits).toBe(46);
   });
 
   it.each([

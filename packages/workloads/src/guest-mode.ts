@@ -4,69 +4,15 @@
  *
  * Models: Linux 5.10, 6.1 and 6.12, tools/testing/selftests/kvm/include, enum vm_guest_mode.
  */
-import type { Machine, TextOption } from '@mmulab/api';
+import type { GuestDefinition, GuestMode, TextOption, WorkloadRequest } from '@mmulab/api';
 import { unknownMode, unsupportedMode } from './errors';
 import type { Generation } from './generation';
-
-/** How the guest is set up. */
-export interface GuestMode {
-  /** As in the tests, without `VM_MODE_`; `P40V48_4K` is 40 bits physical, 48 bits virtual, 4 KiB pages. */
-  readonly name: string;
-  readonly physBits: number;
-  readonly virtBits: number;
-  readonly pageSizeBytes: number;
-  /** Frames of the host in one page of the guest: a whole number, or 1/n. */
-  readonly pageFrames: number;
-}
-
-const MODES_OF_5_12 = ['P52V48_4K', 'P52V48_64K', 'P48V48_4K', 'P48V48_64K', 'P40V48_4K', 'P40V48_64K', 'PXXV48_4K'];
-const MODES_OF_6_1 = [
-  'P52V48_4K',
-  'P52V48_64K',
-  'P48V48_4K',
-  'P48V48_16K',
-  'P48V48_64K',
-  'P40V48_4K',
-  'P40V48_16K',
-  'P40V48_64K',
-  'PXXV48_4K',
-  'P47V64_4K',
-  'P44V64_4K',
-  'P36V48_4K',
-  'P36V48_16K',
-  'P36V48_64K',
-  'P36V47_16K',
-];
-const MODES_OF_6_8 = [
-  'P52V48_4K',
-  'P52V48_16K',
-  'P52V48_64K',
-  'P48V48_4K',
-  'P48V48_16K',
-  'P48V48_64K',
-  'P40V48_4K',
-  'P40V48_16K',
-  'P40V48_64K',
-  'PXXV48_4K',
-  'P47V64_4K',
-  'P44V64_4K',
-  'P36V48_4K',
-  'P36V48_16K',
-  'P36V48_64K',
-  'P36V47_16K',
-];
-
-/** Names by number, per generation. */
-export const MODE_NUMBERS: Readonly<Record<Generation, readonly string[]>> = {
-  '5.12': MODES_OF_5_12,
-  '6.1': MODES_OF_6_1,
-  '6.2': MODES_OF_6_1,
-  '6.8': MODES_OF_6_8,
-  '6.12': MODES_OF_6_8,
-};
+import { ALL_MODES, MODE_NUMBERS } from './mode-numbers';
 
 /** Address bits that say "whatever the machine has". */
 const MACHINE_BITS = 'XX';
+/** Levels of guest tables where the guest says nothing else. */
+const GUEST_LEVELS = 4;
 
 /** The option behind `-m`. */
 export const guestModeOption: TextOption = {
@@ -80,31 +26,38 @@ export const guestModeOption: TextOption = {
 
 /**
  * Finds a guest mode.
- * @param mode name, number, or empty for the default: PXXV48_4K, on arm64 the 40-bit mode with the host's page size
- * @throws MmulabError WORKLOAD_UNKNOWN_MODE, WORKLOAD_MODE_NOT_SUPPORTED when the machine has no such mode
+ * @param mode name, number, or empty for the guest's own default
+ * @param request whose guest is asked
+ * @throws MmulabError WORKLOAD_UNKNOWN_MODE, WORKLOAD_MODE_NOT_SUPPORTED when the guest has no such mode
  */
-export function resolveGuestMode(workload: string, mode: string, generation: Generation, machine: Machine): GuestMode {
-  const name = mode === '' ? defaultMode(machine) : nameOf(workload, mode, generation);
+export function resolveGuestMode(
+  workload: string,
+  mode: string,
+  generation: Generation,
+  { machine, guest }: Pick<WorkloadRequest, 'machine' | 'guest'>,
+): GuestMode {
+  const arch = guest();
+  const name = mode === '' ? arch.defaultMode(machine) : nameOf(workload, mode, generation, arch);
   const match = /^P(XX|\d+)V(\d+)_(\d+)K$/.exec(name);
-  if (match === null) throw unknownMode(workload, mode, MODE_NUMBERS[generation]);
-  const shown = name === mode || mode === '' ? name : `${mode} (${name} in the tests of ${generation})`;
-  if ((match[1] === MACHINE_BITS) !== (machine.arch !== 'arm64') || match[2] === '64') throw unsupportedMode(workload, shown, notOf(machine));
+  if (match === null) throw unknownMode(workload, mode, namesOf(generation, arch));
+  if (!arch.modes.includes(name) && name !== arch.defaultMode(machine)) {
+    const shown = name === mode || mode === '' ? name : `${mode} (${name} in the tests of ${generation})`;
+    throw unsupportedMode(workload, shown, `not a mode of ${arch.arch} (default: ${arch.defaultMode(machine)})`);
+  }
   const pageSizeBytes = Number(match[3]) * 1024;
   const physBits = match[1] === MACHINE_BITS ? machine.physBits : Number(match[1]);
-  return { name, physBits, virtBits: Number(match[2]), pageSizeBytes, pageFrames: pageSizeBytes / machine.pageSizeBytes };
+  const parts = { name, physBits, virtBits: Number(match[2]), pageSizeBytes, pageFrames: pageSizeBytes / machine.pageSizeBytes };
+  return { ...parts, levels: arch.levels?.(parts) ?? GUEST_LEVELS };
 }
 
-function defaultMode(machine: Machine): string {
-  return machine.arch === 'arm64' ? `P40V48_${machine.pageSizeBytes / 1024}K` : 'PXXV48_4K';
-}
-
-function nameOf(workload: string, mode: string, generation: Generation): string {
-  const names = MODE_NUMBERS[generation];
-  const name = /^\d+$/.test(mode) ? names[Number(mode)] : MODES_OF_6_8.find(known => known === mode);
+function nameOf(workload: string, mode: string, generation: Generation, guest: GuestDefinition): string {
+  const names = namesOf(generation, guest);
+  const name = /^\d+$/.test(mode) ? names[Number(mode)] : [...ALL_MODES, ...guest.modes].find(known => known === mode);
   if (name === undefined) throw unknownMode(workload, mode, names);
   return name;
 }
 
-function notOf(machine: Machine): string {
-  return `not a mode of ${machine.arch} (default: ${defaultMode(machine)})`;
+/** Names by number. */
+function namesOf(generation: Generation, { modeNumbers }: GuestDefinition): readonly string[] {
+  return modeNumbers?.[generation] ?? MODE_NUMBERS[generation];
 }

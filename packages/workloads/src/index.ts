@@ -1,18 +1,39 @@
 /**
- * The KVM selftests as workloads. Reading order: where a test's memory lies, how command lines become options, then the tests.
+ * The KVM selftests as workloads, and what a workload of one's own is made of. Reading order: steps and phases, options and command lines, where a test's memory
+ * lies, then the tests.
  */
-export { layOutGuest, pagesAtLevel } from './guest-layout';
-export type { GuestLayout, GuestLayoutSpec } from './guest-layout';
-export { ARM64_GUEST, X86_GUEST, guestArch } from './guest-image';
-export type { GuestArch, GuestImage, ImageSegment, ProgramName } from './guest-image';
-export { GuestTableBuilder } from './guest-tables';
-export type { TableAllocator } from './guest-tables';
-export { MODE_NUMBERS, resolveGuestMode } from './guest-mode';
-export type { Generation } from './generation';
-export type { GuestMode } from './guest-mode';
+export { accesses, destroyVmPhase, fetchPage, guestStep, hostSteps, phase, readPage, writePage } from './steps';
+export { guestPages } from './guest-pages';
+export type { GuestPageRun } from './guest-pages';
+export { LazyPhases } from './lazy-phases';
+export {
+  MAX_TEST_MEMORY_BYTES,
+  MAX_VCPUS,
+  backingFlag,
+  backingOption,
+  bytesFlag,
+  bytesOption,
+  modeFlag,
+  numberValue,
+  overlapFlag,
+  overlapOption,
+  switchOption,
+  switchValue,
+  textValue,
+  vcpusFlag,
+  vcpusOption,
+} from './option-values';
 export { defineWorkload, parseCommandLine, usageText } from './command-line';
 export type { CommandFlag, CommandSyntax, RawOptions, RefusedFlag, SwitchFlag, ValueFlag, WorkloadSyntax } from './command-line';
-export { MAX_TEST_MEMORY_BYTES, MAX_VCPUS } from './option-values';
+export { resolveSelftest, selftestOption } from './generation';
+export type { Generation, Selftest } from './generation';
+export { guestModeOption, resolveGuestMode } from './guest-mode';
+export { MODE_NUMBERS } from './mode-numbers';
+export { ARM64_GUEST, X86_GUEST } from './guest-image';
+export { GuestTableBuilder } from './guest-tables';
+export type { TableAllocator } from './guest-tables';
+export { backingFrames, guestUnitFrames, layOutGuest, pagesAtLevel } from './guest-layout';
+export type { GuestLayout, GuestLayoutSpec } from './guest-layout';
 export { DirtyLogPerf, dirtyLogPerfDefinition } from './dirty-log-perf';
 export { ExecutePerf, executePerfDefinition } from './execute-perf';
 export { KvmPageTable, kvmPageTableDefinition } from './kvm-page-table';

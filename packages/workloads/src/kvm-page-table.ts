@@ -87,7 +87,7 @@ export class KvmPageTable implements Workload {
   plan(request: WorkloadRequest): WorkloadPlan {
     const { options: values, machine } = request;
     const { generation, isNewer } = resolveSelftest(NAME, values, request.kernel);
-    const mode = resolveGuestMode(NAME, textValue(values, 'guest_mode'), generation, machine);
+    const mode = resolveGuestMode(NAME, textValue(values, 'guest_mode'), generation, request);
     const backing = request.backing(textValue(values, 'backing'));
     const large = backingFrames(machine, backing);
     const sizes = { large, npages: regionPages(numberValue(values, 'bytes'), Math.max(large, guestUnitFrames(mode)), machine.pageSizeBytes) };

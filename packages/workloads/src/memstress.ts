@@ -7,11 +7,11 @@
  *
  * Models: Linux 6.1 tools/testing/selftests/kvm/lib/perf_test_util.c; 6.12 lib/memstress.c.
  */
-import { AccessKind, type BackingUse, type VcpuProgram, type WorkloadRequest } from '@mmulab/api';
+import { AccessKind, type BackingUse, type GuestMode, type VcpuProgram, type WorkloadRequest } from '@mmulab/api';
 import { memoryTooLarge, sizeUnaligned, slotsUneven } from './errors';
 import type { Selftest } from './generation';
 import { guestUnitFrames, layOutGuest, type GuestLayout } from './guest-layout';
-import { resolveGuestMode, type GuestMode } from './guest-mode';
+import { resolveGuestMode } from './guest-mode';
 import { guestPages } from './guest-pages';
 import { MAX_TEST_MEMORY_BYTES, checkPinning, numberValue, switchValue, textValue } from './option-values';
 
@@ -67,7 +67,7 @@ export interface MemstressOptions {
  */
 export function planMemstress(workload: string, request: WorkloadRequest, { selftest, slots = 1, use }: MemstressOptions): Memstress {
   const { options, machine } = request;
-  const mode = resolveGuestMode(workload, textValue(options, 'guest_mode'), selftest.generation, machine);
+  const mode = resolveGuestMode(workload, textValue(options, 'guest_mode'), selftest.generation, request);
   const vcpus = numberValue(options, 'vcpus');
   checkPinning(workload, options, vcpus);
   const bytes = numberValue(options, 'bytes');

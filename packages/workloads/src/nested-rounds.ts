@@ -47,7 +47,7 @@ export class NestedRounds implements Workload {
   plan(request: WorkloadRequest): WorkloadPlan {
     const { options: values, machine } = request;
     if (machine.arch !== 'x86') throw notOnArch(NAME, machine.arch, 'x86');
-    const mode = resolveGuestMode(NAME, '', '6.1', machine);
+    const mode = resolveGuestMode(NAME, '', '6.1', request);
     const bytes = numberValue(values, 'bytes');
     if (bytes % mode.pageSizeBytes !== 0) throw sizeUnaligned(NAME, 'bytes', bytes, mode.pageSizeBytes);
     const [npages, baseGfn] = [bytes / mode.pageSizeBytes, BASE_BYTES / mode.pageSizeBytes];

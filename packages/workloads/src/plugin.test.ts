@@ -1,6 +1,7 @@
 import { WorkloadContribution, type OptionSpec, type Workload } from '@mmulab/api';
 import { Container } from 'inversify';
 import { INTEL, backing } from './fixtures/plan-of';
+import { X86_GUEST } from './guest-image';
 import workloads from './plugin';
 
 function contributions(): readonly WorkloadContribution[] {
@@ -54,7 +55,7 @@ describe.each(contributions().map(contribution => [contribution.definition.name,
       const options = Object.fromEntries(definition.options.map(spec => [spec.name, spec.default]));
       const container = new Container();
       container.bind<Workload>(implementation).toSelf();
-      const plan = container.get<Workload>(implementation).plan({ options, machine: INTEL, backing });
+      const plan = container.get<Workload>(implementation).plan({ options, machine: INTEL, backing, guest: () => X86_GUEST });
       expect(plan.phases.at(-1)?.name).toBe('destroy_vm');
       const names = plan.phases.map(phase => phase.name);
       expect(new Set(names).size).toBe(names.length);

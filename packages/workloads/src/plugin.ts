@@ -1,8 +1,8 @@
 /**
- * The workloads, as a plugin.
+ * The workloads, and the guests they run in, as a plugin.
  */
 import 'reflect-metadata';
-import { contributeWorkload } from '@mmulab/api';
+import { contributeGuest, contributeWorkload } from '@mmulab/api';
 import { ContainerModule } from 'inversify';
 import { AccessRounds, accessRoundsDefinition } from './access-rounds';
 import { AccessTracking, accessTrackingDefinition } from './access-tracking';
@@ -11,11 +11,14 @@ import { CrChurn, crChurnDefinition } from './cr-churn';
 import { DemandPaging, demandPagingDefinition } from './demand-paging';
 import { DirtyLogPerf, dirtyLogPerfDefinition } from './dirty-log-perf';
 import { ExecutePerf, executePerfDefinition } from './execute-perf';
+import { ARM64_GUEST, X86_GUEST } from './guest-image';
 import { KvmPageTable, kvmPageTableDefinition } from './kvm-page-table';
 import { NestedRounds, nestedRoundsDefinition } from './nested-rounds';
 
-/** Registers all workloads of the package. */
+/** Registers all workloads and guests of the package. */
 export default new ContainerModule(load => {
+  contributeGuest(load, X86_GUEST);
+  contributeGuest(load, ARM64_GUEST);
   contributeWorkload(load, dirtyLogPerfDefinition, DirtyLogPerf);
   contributeWorkload(load, executePerfDefinition, ExecutePerf);
   contributeWorkload(load, kvmPageTableDefinition, KvmPageTable);

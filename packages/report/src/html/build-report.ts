@@ -134,6 +134,7 @@ function runData(result: RunResult, sets: string[][], withPhases: boolean): RunD
     config: result.config,
     seed: result.seed,
     notes: result.notes,
+    ...(result.failure === undefined ? {} : { failure: result.failure }),
     tableBytesReal: result.memory.tableBytesReal,
     counterSet,
     phases: (withPhases ? result.phases : []).map(({ phase, counters, time }) => ({

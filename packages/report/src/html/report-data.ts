@@ -2,7 +2,7 @@
  * What a report page is given: results with their zeros left out, the words around them, and what each counter means. Written into the page as JSON by Node, read back in
  * the browser, which draws with the same functions as the terminal.
  */
-import { RESULT_SCHEMA, type CounterValues, type PhaseTime, type RunResult } from '@mmulab/api';
+import { RESULT_SCHEMA, type CounterValues, type PhaseTime, type RunFailure, type RunResult } from '@mmulab/api';
 import type { Setting } from '../settings';
 
 export const REPORT_SCHEMA = 'mmulab.report.v1';
@@ -35,6 +35,7 @@ export interface RunData {
   readonly config: RunResult['config'];
   readonly seed: number;
   readonly notes: readonly string[];
+  readonly failure?: RunFailure;
   readonly tableBytesReal: number;
   /** Index into `counterSets`. */
   readonly counterSet: number;
@@ -106,6 +107,7 @@ export function unpackRun(run: RunData, counterSets: ReportData['counterSets']):
     config: run.config,
     seed: run.seed,
     notes: run.notes,
+    ...(run.failure === undefined ? {} : { failure: run.failure }),
     phases: run.phases.map(({ phase, counters, time }) => ({
       phase,
       counters: unpackCounters(counters, names),

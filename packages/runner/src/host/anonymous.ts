@@ -6,8 +6,7 @@
  *
  * Models: Linux 6.1 mm/memory.c, do_anonymous_page() and wp_page_copy().
  */
-import type { HostBacking, HostFault, HostNotification, HostState } from '@mmulab/api';
-import { hostFault } from './host-fault';
+import { hostFault, type HostBacking, type HostFault, type HostNotification, type HostState } from '@mmulab/api';
 
 /** States of a page of anonymous memory; anonymous_thp goes on from here. */
 export const AnonymousState = { None: 0, Zero: 1, Own: 2 } as const;

@@ -6,8 +6,7 @@
  *
  * Models: Linux 6.1 mm/hugetlb.c, hugetlb_no_page() and hugetlb_wp().
  */
-import { PAGE_SIZE_BYTES, formatSize, type HostBacking, type Level } from '@mmulab/api';
-import { hostFault } from './host-fault';
+import { hostFault, PAGE_SIZE_BYTES, formatSize, type HostBacking, type Level } from '@mmulab/api';
 
 const PrivateState = { None: 0, ReadOnly: 1, ReadWrite: 2 } as const;
 const SharedState = { None: 0, Own: 1 } as const;

@@ -7,9 +7,8 @@
  *
  * Models: Linux mm/memory.c do_read_fault(), do_cow_fault(), wp_page_copy().
  */
-import type { HostBacking } from '@mmulab/api';
+import { hostFault, type HostBacking } from '@mmulab/api';
 import { AnonymousState, COPY_ON_WRITE } from './anonymous';
-import { hostFault } from './host-fault';
 
 const { Zero: Cached, Own } = AnonymousState;
 

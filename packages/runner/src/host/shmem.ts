@@ -6,8 +6,7 @@
  *
  * Models: Linux 6.1 mm/shmem.c, shmem_fault().
  */
-import type { HostBacking } from '@mmulab/api';
-import { hostFault } from './host-fault';
+import { hostFault, type HostBacking } from '@mmulab/api';
 
 const OWN = 1;
 const toOwn = hostFault(OWN, 1, true);

@@ -11,9 +11,8 @@
  * Models: Linux mm/huge_memory.c, do_huge_pmd_anonymous_page(), do_huge_pmd_wp_page(), do_huge_zero_wp_pmd() (6.13); mm/memory.c zap_pte_range(),
  * mm/pt_reclaim.c.
  */
-import type { DroppedPages, HostBacking, HostFault, HostNotification } from '@mmulab/api';
+import { hostFault, type DroppedPages, type HostBacking, type HostFault, type HostNotification } from '@mmulab/api';
 import { AnonymousState, COPY_ON_WRITE, anonymous, anonymousFaults, anonymousStates } from './anonymous';
-import { hostFault } from './host-fault';
 
 /** States of a page under transparent huge pages: those of small pages first; in the last one nothing is there but the table of small pages. */
 export const ThpState = { ...AnonymousState, HugeZero: 3, Huge: 4, NoneSmall: 5 } as const;

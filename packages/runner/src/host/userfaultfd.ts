@@ -7,8 +7,7 @@
  * Models: Linux mm/userfaultfd.c mfill_atomic(), mm/huge_memory.c do_huge_pmd_anonymous_page() (userfaultfd_missing); tools/testing/selftests/kvm
  * demand_paging_test.c handle_uffd_page_request().
  */
-import type { HostBacking, HostFault } from '@mmulab/api';
-import { hostFault } from './host-fault';
+import { hostFault, type HostBacking, type HostFault } from '@mmulab/api';
 
 /** A backing as a userfaultfd in missing mode lets it be. */
 export function copiedIn(backing: HostBacking): HostBacking {

@@ -28,6 +28,11 @@ export class ObservedScheduler extends Scheduler {
   /** When the present step began, and when the last vCPU ended it. */
   private startPs = 0;
   private endPs = 0;
+  /** vCPUs in the guest, and those in a stage. */
+  private readonly isIn: Uint8Array;
+  private readonly isStaged: Uint8Array;
+  /** When the last stage ended. */
+  private lastPs = 0;
 
   constructor({ backend, counters, generators, jitter, vcpus, timeline, flushes }: ObservedParts) {
     super(backend, counters, generators, jitter, vcpus);
@@ -35,13 +40,19 @@ export class ObservedScheduler extends Scheduler {
     this.flushes = flushes;
     this.isFaulting = new Uint8Array(vcpus);
     this.askedPs = new Float64Array(vcpus);
+    this.isIn = new Uint8Array(vcpus);
+    this.isStaged = new Uint8Array(vcpus);
   }
 
   /** Runs programs from a time on. @returns when the last vCPU is done */
   runFrom(programs: readonly VcpuProgram[], timePs: number): number {
     this.startPs = timePs;
     this.endPs = timePs;
-    programs.forEach((_, vcpu) => this.timeline.guestBegins(vcpu, timePs));
+    this.lastPs = timePs;
+    programs.forEach((_, vcpu) => {
+      this.isIn[vcpu] = 1;
+      this.timeline.guestBegins(vcpu, timePs);
+    });
     this.run(programs);
     return this.endPs;
   }
@@ -55,9 +66,21 @@ export class ObservedScheduler extends Scheduler {
   }
 
   protected override ended(vcpu: number, time: number): void {
+    super.ended(vcpu, time);
     const timePs = this.startPs + time;
     this.endPs = Math.max(this.endPs, timePs);
+    this.isIn[vcpu] = 0;
     this.timeline.guestEnds(vcpu, timePs);
+  }
+
+  /** A KVM_RUN has failed: whatever has begun ends now. @returns when that is */
+  abandon(): number {
+    this.isIn.forEach((isIn, vcpu) => {
+      if (this.isStaged[vcpu] === 1) this.timeline.stageEnds(vcpu, this.lastPs);
+      if (this.isFaulting[vcpu] === 1) this.timeline.faultEnds(vcpu, this.lastPs);
+      if (isIn === 1) this.timeline.guestEnds(vcpu, this.lastPs);
+    });
+    return this.lastPs;
   }
 
   protected override startStage(vcpu: number, stage: number, time: number, held: number): void {
@@ -73,15 +96,18 @@ export class ObservedScheduler extends Scheduler {
   protected override schedule(vcpu: number, stage: number, time: number): void {
     const askedPs = this.askedPs[vcpu] ?? time;
     if (time > askedPs) this.timeline.waited(vcpu, this.startPs + askedPs, this.startPs + time);
+    this.isStaged[vcpu] = 1;
     this.timeline.stageBegins(vcpu, stage, this.startPs + time);
     super.schedule(vcpu, stage, time);
   }
 
   protected override advance(vcpu: number, time: number): number {
     const timePs = this.startPs + time;
+    this.lastPs = Math.max(this.lastPs, timePs);
     this.flushes.begin(vcpu);
     const next = super.advance(vcpu, time);
     this.flushes.tell(vcpu, timePs);
+    this.isStaged[vcpu] = 0;
     this.timeline.stageEnds(vcpu, timePs);
     if (next === ACCESS_DONE) {
       this.isFaulting[vcpu] = 0;

@@ -37,7 +37,7 @@ const lockModes = { none: LockMode.None, read: LockMode.Read, write: LockMode.Wr
 const MAX_STAGES_PER_ACCESS = 10_000_000;
 
 /** The part of a backend that accesses are interleaved through. */
-export type ScheduledBackend = Pick<MmuBackend, 'stages' | 'enter' | 'begin' | 'advance' | 'control'>;
+export type ScheduledBackend = Pick<MmuBackend, 'stages' | 'enter' | 'leave' | 'begin' | 'advance' | 'control'>;
 
 export class Scheduler {
   /** The program of each vCPU, while it runs. */
@@ -48,6 +48,8 @@ export class Scheduler {
   private readonly stagesTaken: Int32Array;
   private readonly durations: Float64Array;
   private readonly modes: Uint8Array;
+  /** vCPUs stay in the guest when their programs end. */
+  private stays = false;
 
   /** @param vcpus number of vCPUs of the VM */
   constructor(
@@ -67,16 +69,18 @@ export class Scheduler {
   }
 
   /**
-   * Runs one program per vCPU to its end; a vCPU enters the guest first.
+   * Runs one program per vCPU to its end; a vCPU enters the guest first, and leaves it last.
+   * @param stays vCPUs stay in the guest: rounds follow
    * @throws SCHEDULER_STAGE, SCHEDULER_LIVELOCK: bugs of the backend
    */
-  run(programs: readonly VcpuProgram[]): void {
-    this.start(programs);
+  run(programs: readonly VcpuProgram[], stays = false): void {
+    this.start(programs, stays);
     while (this.next() >= 0);
   }
 
   /** As `run`, one event after the other: `next` takes each. */
-  start(programs: readonly VcpuProgram[]): void {
+  start(programs: readonly VcpuProgram[], stays = false): void {
+    this.stays = stays;
     programs.forEach((program, vcpu) => {
       this.cursors[vcpu] = new ProgramCursor(program, vcpu, this.generators);
       this.stages[vcpu] = NOT_ENTERED;
@@ -102,6 +106,7 @@ export class Scheduler {
    */
   runRound(programs: readonly VcpuProgram[], seed: number): void {
     this.jitter.restart(seed);
+    this.stays = true;
     programs.forEach((program, vcpu) => {
       this.cursors[vcpu] = new ProgramCursor(program, vcpu, this.generators);
       this.stages[vcpu] = READY;
@@ -144,6 +149,7 @@ export class Scheduler {
         }
         time += HIT_PS;
       } else if (atom === Atom.Exit) {
+        backend.leave?.(vcpu);
         this.enter(vcpu, time, time + EXIT_PS);
         time += EXIT_PS;
       } else if (atom === Atom.Control) {
@@ -167,8 +173,8 @@ export class Scheduler {
   }
 
   /** The vCPU's program is over. */
-  protected ended(_vcpu: number, _time: number): void {
-    // Nothing but an onlooker's business.
+  protected ended(vcpu: number, _time: number): void {
+    if (!this.stays) this.backend.leave?.(vcpu);
   }
 
   /** Runs the vCPU's pending stage, which ends now. @returns the next one */

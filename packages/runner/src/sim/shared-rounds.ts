@@ -53,9 +53,13 @@ export class SharedPass {
 
   /** Performs the rounds, then the rest of the programs. */
   perform(backend: MmuBackend, counters: RunCounters, scheduler: Scheduler, seed: number): void {
-    scheduler.run(this.after.map(() => []));
+    scheduler.run(
+      this.after.map(() => []),
+      true,
+    );
     backend.runShared?.(new Rounds(this.parts, counters, scheduler, seed));
     scheduler.runRound(this.after, seed);
+    this.after.forEach((_, vcpu) => backend.leave?.(vcpu));
   }
 }
 

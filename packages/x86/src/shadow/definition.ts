@@ -5,6 +5,7 @@ import type { BackendDefinition, FlagOption, OptionSpec } from '@mmulab/api';
 import { backendPair } from '../errors';
 import { x86Events } from '../events';
 import { x86HostOptions, x86Options } from '../options';
+import { x86Operations, x86Registers } from '../registers';
 import { x86Profiles, x86Switches } from '../switches';
 import { checkPhysBits, x86Machine } from '../machine';
 
@@ -26,6 +27,8 @@ export const shadowDefinition: BackendDefinition = {
   options: shadowOptions,
   hostOptions: x86HostOptions,
   events: x86Events,
+  registers: x86Registers,
+  operations: x86Operations,
   countsMemslots: false,
   check: (options, host) => {
     const npt = String(options['npt']);

@@ -15,6 +15,7 @@ import type {
   ControlWrite,
   Counters,
   GuestTables,
+  HostAnswer,
   HostOp,
   MmuBackend,
   OptionValues,
@@ -190,9 +191,9 @@ export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
     if (!isStored && !this.path.refused) store();
   }
 
-  host(op: HostOp): void {
+  host(op: HostOp, answer?: HostAnswer): void {
     this.counters.select(-1);
-    this.hostOps.perform(op);
+    this.hostOps.perform(op, answer);
   }
 
   invalidate(_slot: Memslot, start: number, end: number, change?: () => void): void {

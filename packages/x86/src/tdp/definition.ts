@@ -6,6 +6,7 @@ import { backendPair } from '../errors';
 import { x86Events } from '../events';
 import { checkPhysBits, x86Machine } from '../machine';
 import { x86HostOptions, x86Options } from '../options';
+import { x86Operations, x86Registers } from '../registers';
 import { x86Profiles, x86Switches } from '../switches';
 
 /** Definition for the plugin. */
@@ -18,6 +19,8 @@ export const tdpDefinition: BackendDefinition = {
   options: x86Options,
   hostOptions: x86HostOptions,
   events: x86Events,
+  registers: x86Registers,
+  operations: x86Operations,
   countsMemslots: false,
   check: (options, host) => {
     const npt = String(options['npt']);

@@ -14,6 +14,7 @@ import type {
   BackendMemory,
   ControlWrite,
   Counters,
+  HostAnswer,
   HostOp,
   MmuBackend,
   OptionValues,
@@ -202,9 +203,9 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
     this.roots.serve(vcpu);
   }
 
-  host(op: HostOp): void {
+  host(op: HostOp, answer?: HostAnswer): void {
     this.counters.select(-1);
-    this.hostOps.perform(op);
+    this.hostOps.perform(op, answer);
     this.contexts.rootsChanged();
   }
 

@@ -5,6 +5,7 @@ import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import { compareRuns } from '../../compare';
 import type { RunResult } from '@mmulab/api';
+import { failureLines } from '../../failure';
 import { hasTimes, publishedSpec } from '../chart-spec';
 import { unpackRun, type GroupData, type ReportData, type StoryData } from '../report-data';
 import { Chart } from './chart';
@@ -107,11 +108,17 @@ function Group({ group, runs, place, id }: GroupProps): JSX.Element {
 function GroupBody({ group, runs, isTitled, id }: Omit<GroupProps, 'place'> & { readonly isTitled: boolean }): JSX.Element {
   const comparison = useMemo(() => (runs.length < 2 ? undefined : compareRuns(runs)), [runs]);
   const notes = [...new Set(runs.flatMap(run => run.notes))];
+  const failures = [...new Set(runs.flatMap(failureLines))];
   return (
     <>
       <div class="setup">
         {!isTitled && group.shared !== '' && <p>{group.shared}</p>}
         {group.settings.length > 0 && <SettingsTable group={group} />}
+        {failures.map(failure => (
+          <p class="failed" role="alert">
+            {failure}
+          </p>
+        ))}
         {notes.length > 0 && (
           <details>
             <summary>
