@@ -15,10 +15,6 @@ class Lab implements GuestWalks, StagedPath {
     return level === 2 ? -1 : level === 0 ? vfn : 100 + level;
   }
 
-  access(): void {
-    throw new Error('nothing is accessed at once');
-  }
-
   start(vcpu: number, gfn: number, kind: number, guestTable: number): number {
     this.starts.push(`vcpu ${vcpu}: ${gfn} kind ${kind}${guestTable === 1 ? ' table' : ''}`);
     return gfn === 101 ? ACCESS_DONE : 5;

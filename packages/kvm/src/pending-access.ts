@@ -5,14 +5,13 @@
  * stage by stage. Between two stages other vCPUs act, so what is left of an access is kept here: how far down the walk is, and the stage that is due. Hot path.
  */
 import { ACCESS_DONE as DONE_CODE, type AccessKind } from '@mmulab/api';
-import type { AccessPath } from './access-program';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const ACCESS_DONE: number = DONE_CODE;
 
 /** Performs one access stage by stage. */
-export interface StagedPath extends AccessPath {
-  /** The hardware's walk for a new access. @param guestTable as for `access`; @returns ACCESS_DONE, or the first stage of its fault */
+export interface StagedPath {
+  /** The hardware's walk for a new access. @param guestTable 1 when it touches a page of the guest's tables; @returns ACCESS_DONE, or the first stage of its fault */
   start(vcpu: number, gfn: number, kind: number, guestTable: number): number;
   /** Runs one stage. @returns the next one, or ACCESS_DONE */
   stage(vcpu: number, stage: number): number;

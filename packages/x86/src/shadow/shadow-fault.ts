@@ -8,13 +8,14 @@
  * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_mmu_page_fault(), direct_page_fault(), fast_page_fault(), page_fault_handle_page_track(); paging_tmpl.h
  * FNAME(page_fault)(). Hot path.
  */
-import { ACCESS_DONE, AccessKind, PAGES_PER_LEVEL } from '@mmulab/api';
+import { ACCESS_DONE, AccessKind } from '@mmulab/api';
 import type { GuestTables, StageDef } from '@mmulab/api';
 import { livelock } from '../errors';
 import { Ev } from '../events';
 import { Access, isDirect } from '../roots/role';
 import { Spte } from '../spte';
 import { isFastEligible } from '../fast-fault';
+import { HostPage, HostPages } from '../host-pages';
 import { RetPf } from '../ret-pf';
 import type { X86Vm } from '../x86-vm';
 import { GuestWalk } from './guest-walk';
@@ -67,8 +68,9 @@ export class ShadowFaultPath {
   private readonly denied: Uint8Array;
   private readonly guestTable: Uint8Array;
   private readonly seq: Float64Array;
-  private readonly hostWritable: Uint8Array;
-  private readonly hostFailed: Uint8Array;
+  private readonly hostPages: HostPages;
+  /** Bits of HostPage. */
+  private readonly host: Uint8Array;
 
   constructor(
     vcpus: number,
@@ -82,8 +84,8 @@ export class ShadowFaultPath {
     this.denied = new Uint8Array(vcpus);
     this.guestTable = new Uint8Array(vcpus);
     this.seq = new Float64Array(vcpus);
-    this.hostWritable = new Uint8Array(vcpus);
-    this.hostFailed = new Uint8Array(vcpus);
+    this.hostPages = new HostPages(mmu.slots, vm);
+    this.host = new Uint8Array(vcpus);
   }
 
   /** One access with all its faults. @param frame virtual under shadow paging, else physical; @param guestTable 1 for the hardware's own to a guest table */
@@ -234,23 +236,7 @@ export class ShadowFaultPath {
       return this.emulateWrite(gfn);
     }
     this.seq[vcpu] = slots.invalidations.ended;
-    this.hostFailed[vcpu] = 0;
-    this.hostWritable[vcpu] = 0;
-    const slot = slots.find(gfn);
-    if (slot === undefined) return Stage.Map;
-    const fault = slots.hostFault(slot, gfn, write);
-    if (!fault.ok) {
-      this.hostFailed[vcpu] = 1;
-      return Stage.Map;
-    }
-    for (const notification of fault.notifications) {
-      const span = PAGES_PER_LEVEL[notification.level];
-      const base = gfn - (gfn % span);
-      this.vm.invalidate(slot, Math.max(base, slot.spec.baseGfn), Math.min(base + span, slot.end));
-      slots.setHostState(slot, gfn, notification.level, notification.state);
-    }
-    if (slots.hostStates.get(gfn) !== fault.state) slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
-    this.hostWritable[vcpu] = fault.writable && !slot.spec.readonly ? 1 : 0;
+    this.host[vcpu] = this.hostPages.resolve(slots.find(gfn), gfn, write);
     return Stage.Map;
   }
 
@@ -273,8 +259,8 @@ export class ShadowFaultPath {
     fault.gfn = gfn;
     fault.write = kind === Write;
     fault.slot = mmu.slots.find(gfn);
-    fault.mmio = fault.slot === undefined || this.hostFailed[vcpu] === 1;
-    fault.hostWritable = this.hostWritable[vcpu] === 1;
+    fault.mmio = fault.slot === undefined || this.host[vcpu] === HostPage.Failed;
+    fault.hostWritable = this.host[vcpu] === HostPage.Writable;
     fault.hugePageDisallowed = kind === 2 && mmu.policy.nxHugePages;
     fault.access = Access.All;
     fault.maxLevel = 3;

@@ -12,12 +12,12 @@
  * kvm_mmu_hugepage_adjust(), fast_page_fault(). Hot path.
  */
 import { ACCESS_DONE as DONE_CODE, AccessKind, EntryKind } from '@mmulab/api';
-import type { Counters, HostFault, StageDef } from '@mmulab/api';
-import { AskedMap, PageAnswer, PageOutcomes } from '@mmulab/pgtable';
-import type { PageCache } from '@mmulab/pgtable';
+import type { Counters, StageDef } from '@mmulab/api';
 import { livelock } from '../errors';
 import { Ev } from '../events';
 import { isFastEligible } from '../fast-fault';
+import { HostPage } from '../host-pages';
+import type { HostPages } from '../host-pages';
 import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { VmJournal } from '../vm-journal';
 import type { ShadowedFrames } from '../x86-vm';
@@ -29,8 +29,7 @@ import type { TdpMmu, TdpRoot } from './tdp-mmu';
 // Bound here: a name that another package re-exports is a call of a getter.
 const ACCESS_DONE: number = DONE_CODE;
 const { Leaf } = EntryKind;
-const { Write } = AccessKind;
-const { Done: DONE, Unknown: UNKNOWN } = PageAnswer;
+const { Write, Exec } = AccessKind;
 const { Invalid: INVALID, Fixed: FIXED } = RetPf;
 const { Hit: HIT, NotPresent: NOT_PRESENT, Denied: DENIED } = HwWalk;
 const {
@@ -44,9 +43,6 @@ const {
   fastPageFault: FAST_PAGE_FAULT,
   fastPageFaultFixed: FAST_FIXED,
 } = Ev;
-
-/** What resolving the host page came to, when not simply to a read-only page. */
-const HostPage = { Writable: 1, Failed: 2 } as const;
 
 /** Stages by number. */
 export const Stage = { Exit: 0, FastFault: 1, HostPage: 2, Walk: 3, Map: 4, Resume: 5 } as const;
@@ -62,9 +58,6 @@ export const tdpStages: readonly StageDef[] = [
 ];
 
 const MAX_FAULTS_PER_ACCESS = 64;
-/** Three kinds of access, to a slot that is not logged and to one that is. */
-const MEMOS_PER_SLOT = 6;
-
 /** The state of each vCPU's fault, and the stages. */
 export class TdpFaultPath {
   /** Set while a nested guest's pages shadow tables of L1. */
@@ -80,22 +73,16 @@ export class TdpFaultPath {
   private readonly seenLevel: Uint8Array;
   private readonly seenKind: Uint8Array;
   private readonly seenAttr: Uint8Array;
-  private readonly pages: PageCache | undefined;
-  /** What accesses to single pages do: by slot, kind of access, and whether the slot is logged. */
-  private readonly pageOutcomes: (PageOutcomes | undefined)[] = [];
-  /** Whether the host page was resolved since this was last reset. */
-  private hostAsked = false;
-
   constructor(
     vcpus: number,
     private readonly mmu: TdpMmu,
     private readonly slots: Memslots,
+    private readonly hostPages: HostPages,
     private readonly counters: Counters,
     private readonly journal: VmJournal,
     private readonly vm: TdpFaultVm,
     private readonly policy: FaultPolicy,
   ) {
-    this.pages = mmu.pages;
     this.gfn = new Float64Array(vcpus);
     this.kind = new Uint8Array(vcpus);
     this.denied = new Uint8Array(vcpus);
@@ -109,67 +96,28 @@ export class TdpFaultPath {
 
   /** One access with all its faults: the stages back to back. @param guestTable 1 when the hardware touches a guest page-table page */
   access(vcpu: number, gfn: number, kind: number, guestTable: number): void {
-    const pages = this.pages;
-    if (guestTable === 0 && pages !== undefined && this.vm.isCalm(vcpu) && !this.journal.isRecording) {
-      const slot = this.slots.find(gfn);
-      if (slot !== undefined && (slot.isSmall || slot.logged)) {
-        const outcomes = this.outcomesOf(slot, kind);
-        const known = pages.replay(outcomes, this.vm.root(vcpu).id, gfn, vcpu);
-        if (known === DONE) return;
-        if (known === UNKNOWN) {
-          this.learn(pages, outcomes, vcpu, slot, gfn, kind);
-          return;
-        }
-      }
-    }
-    this.step(vcpu, gfn, kind, guestTable);
-  }
-
-  /** Memory of accesses of a kind, while the slot is logged or while it is not. */
-  private outcomesOf(slot: Memslot, kind: number): PageOutcomes {
-    const at = slot.index * MEMOS_PER_SLOT + kind + (slot.logged ? MEMOS_PER_SLOT / 2 : 0);
-    const { pageOutcomes } = this;
-    while (pageOutcomes.length <= at) pageOutcomes.push(undefined);
-    return pageOutcomes[at] ?? (pageOutcomes[at] = new PageOutcomes());
-  }
-
-  private step(vcpu: number, gfn: number, kind: number, guestTable: number): void {
-    const walk = this.mmu.hardwareWalk(this.vm.root(vcpu), gfn, kind);
-    if (walk !== HIT) this.fault(vcpu, gfn, kind, guestTable, walk);
-  }
-
-  /**
-   * Runs an access and remembers what it did. Beside entry, host page and dirty bit it may depend on nothing but the slot: on its limits for huge pages only
-   * where the host has some and the slot is not logged, and such pages are not asked for here.
-   */
-  private learn(pages: PageCache, outcomes: PageOutcomes, vcpu: number, slot: Memslot, gfn: number, kind: number): void {
-    const root = this.vm.root(vcpu);
-    const seq = this.slots.invalidations.ended;
-    const host = this.slots.hostStates.get(gfn);
-    pages.observe(root.id, gfn);
-    this.hostAsked = false;
-    this.journal.open(gfn);
-    this.step(vcpu, gfn, kind, 0);
-    const plain = this.journal.closePlain() && !this.slots.invalidations.mustRetry(seq) && (slot.isSmall || this.slots.hostStates.get(gfn) === host);
-    pages.remember(outcomes, root.id, gfn, (this.hostAsked ? AskedMap.First : 0) | (slot.logged ? AskedMap.Second : 0), plain);
-  }
-
-  private fault(vcpu: number, gfn: number, kind: number, guestTable: number, firstWalk: number): void {
-    let walk = firstWalk;
     let faults = 0;
-    while (walk !== HIT) {
+    for (let walk = this.walkFor(vcpu, gfn, kind); walk !== HIT; walk = this.walkFor(vcpu, gfn, kind)) {
       if (walk !== NOT_PRESENT && walk !== DENIED) return this.endWalk(walk, gfn);
       if (++faults > MAX_FAULTS_PER_ACCESS) throw livelock(gfn, 1, this.describe(vcpu, gfn, kind));
-      const root = this.vm.root(vcpu);
       const slot = this.slots.find(gfn);
-      if (!(this.leave(kind, walk === DENIED, guestTable) && this.fixFast(root, slot, gfn, kind))) {
-        const seq = this.slots.invalidations.ended;
-        const host = slot === undefined ? 0 : this.resolveHost(slot, gfn, kind);
-        if (!this.slots.invalidations.mustRetry(seq) && this.mapPage(root, slot, gfn, kind, host) === ACCESS_DONE) return;
-      }
+      const isFixed = this.leave(kind, walk === DENIED, guestTable) && this.fixFast(this.vm.root(vcpu), slot, gfn, kind);
+      if (!isFixed && this.mapFresh(vcpu, slot, gfn, kind) === ACCESS_DONE) return;
       this.vm.reenter(vcpu);
-      walk = this.mmu.hardwareWalk(this.vm.root(vcpu), gfn, kind);
     }
+  }
+
+  /** The hardware's walk. @returns a HwWalk */
+  private walkFor(vcpu: number, gfn: number, kind: number): number {
+    return this.mmu.hardwareWalk(this.vm.root(vcpu), gfn, kind);
+  }
+
+  /** Resolves the host page and maps it, unless a notifier has been there meanwhile. @returns Stage.Resume or ACCESS_DONE */
+  private mapFresh(vcpu: number, slot: Memslot | undefined, gfn: number, kind: number): number {
+    const root = this.vm.root(vcpu);
+    const seq = this.slots.invalidations.ended;
+    const host = this.hostPages.resolve(slot, gfn, kind === Write);
+    return this.slots.invalidations.mustRetry(seq) ? Stage.Resume : this.mapPage(root, slot, gfn, kind, host);
   }
 
   /** Starts an access that may interleave with others. @returns ACCESS_DONE, or the first stage of its fault */
@@ -202,7 +150,7 @@ export class TdpFaultPath {
   /** The guest executes the access (again). */
   private execute(vcpu: number): number {
     const gfn = this.gfn[vcpu];
-    const walk = this.mmu.hardwareWalk(this.vm.root(vcpu), gfn, this.kind[vcpu]);
+    const walk = this.walkFor(vcpu, gfn, this.kind[vcpu]);
     if (walk === HIT) return ACCESS_DONE;
     if (walk !== NOT_PRESENT && walk !== DENIED) {
       this.endWalk(walk, gfn);
@@ -239,7 +187,7 @@ export class TdpFaultPath {
     now[PAGE_FAULT] = now[PAGE_FAULT] + 1;
     now[PF_TAKEN] = now[PF_TAKEN] + 1;
     if (kind === Write) now[PAGE_FAULT_WRITE] = now[PAGE_FAULT_WRITE] + 1;
-    else if (kind === 2) this.add(Ev.pageFaultFetch);
+    else if (kind === Exec) this.add(Ev.pageFaultFetch);
     if (denied) now[PAGE_FAULT_PRESENT] = now[PAGE_FAULT_PRESENT] + 1;
     if (guestTable === 1) this.add(Ev.pageFaultGuestTable);
     if (!this.policy.fastPageFault || !isFastEligible(this.policy, kind, denied)) return false;
@@ -274,29 +222,9 @@ export class TdpFaultPath {
   /** Samples the notifier sequence and resolves the host page. */
   private hostPage(vcpu: number): number {
     const gfn = this.gfn[vcpu];
-    const slot = this.slots.find(gfn);
     this.seq[vcpu] = this.slots.invalidations.ended;
-    this.host[vcpu] = slot === undefined ? 0 : this.resolveHost(slot, gfn, this.kind[vcpu]);
+    this.host[vcpu] = this.hostPages.resolve(this.slots.find(gfn), gfn, this.kind[vcpu] === Write);
     return Stage.Walk;
-  }
-
-  /** The host faults on a page, with the notifier calls that entails. @returns bits of HostPage */
-  private resolveHost(slot: Memslot, gfn: number, kind: number): number {
-    this.hostAsked = true;
-    const fault = this.slots.hostFault(slot, gfn, kind === Write);
-    if (!fault.ok) return HostPage.Failed;
-    if (fault.notifications.length !== 0) this.notify(slot, gfn, fault);
-    if (this.slots.hostStates.get(gfn) !== fault.state) this.slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
-    return fault.writable && !slot.spec.readonly ? HostPage.Writable : 0;
-  }
-
-  private notify(slot: Memslot, gfn: number, fault: HostFault): void {
-    for (const notification of fault.notifications) {
-      const span = this.mmu.geometry.pagesAt(notification.level);
-      const base = gfn - (gfn % span);
-      this.vm.invalidate(slot, Math.max(base, slot.spec.baseGfn), Math.min(base + span, slot.end));
-      this.slots.setHostState(slot, gfn, notification.level, notification.state);
-    }
   }
 
   /** Reads the entry the map stage will exchange. */
@@ -352,8 +280,7 @@ export class TdpFaultPath {
   /** Asks the host once more what stands behind the faulting frame. */
   resolveAgain(vcpu: number): void {
     const gfn = this.gfn[vcpu];
-    const slot = this.slots.find(gfn);
-    this.host[vcpu] = slot === undefined ? 0 : this.resolveHost(slot, gfn, this.kind[vcpu]);
+    this.host[vcpu] = this.hostPages.resolve(this.slots.find(gfn), gfn, this.kind[vcpu] === Write);
   }
 
   /** Under mmu_lock: drops a stale fault, or makes the next change. @returns Stage.Map while there may be another, else as `map` */
@@ -403,7 +330,7 @@ export class TdpFaultPath {
     op.mmio = slot === undefined || host === HostPage.Failed;
     op.hostWritable = host === HostPage.Writable;
     op.logged = slot !== undefined && slot.logged;
-    op.hugePageDisallowed = kind === 2 && this.policy.nxHugePages;
+    op.hugePageDisallowed = kind === Exec && this.policy.nxHugePages;
     op.reqLevel = slot === undefined || slot.logged ? 1 : this.maxMappingLevel(slot, gfn);
     return op.hugePageDisallowed ? 1 : op.reqLevel;
   }

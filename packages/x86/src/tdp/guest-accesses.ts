@@ -15,6 +15,7 @@ import type { VcpuStates } from '../vcpu-state';
 import type { VmJournal } from '../vm-journal';
 import type { TdpFaultPath } from './fault';
 import type { TdpFaultVm } from './fault-vm';
+import type { KnownAccesses } from './known-accesses';
 import type { TdpMmu } from './tdp-mmu';
 import type { VcpuContext, VcpuContexts } from './vcpu-contexts';
 
@@ -43,6 +44,7 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
     private readonly slots: Memslots,
     private readonly mmu: TdpMmu,
     private readonly path: TdpFaultPath,
+    private readonly known: KnownAccesses,
     private readonly journal: VmJournal,
     private readonly counters: Counters,
     private readonly vm: TdpFaultVm,
@@ -107,7 +109,7 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
     if (layout === undefined || seen === undefined) throw this.contexts.wrongMode(vcpu);
     const block = (vfn * INVERSE_BLOCK) | 0;
     if (block !== context.block || seen.epoch !== context.blockEpoch) this.enterBlock(vcpu, context, layout, seen, vfn, block);
-    this.path.access(vcpu, vfn + context.shift, kind, 0);
+    this.known.access(vcpu, vfn + context.shift, kind, 0);
   }
 
   /** Finds where a 2 MiB block of guest addresses lies, after the hardware has walked to it. It is kept where it lies in one piece. */
@@ -136,7 +138,7 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
   /** The hardware walks through one guest table page. */
   private touchTable(vcpu: number, level: number, index: number): void {
     const frame = this.contexts.seen(vcpu).firstTouch(level, index);
-    if (frame >= 0) this.path.access(vcpu, frame, this.tableAccess, 1);
+    if (frame >= 0) this.known.access(vcpu, frame, this.tableAccess, 1);
   }
 
   private runSingly(vcpu: number, run: AccessRun, first: number, count: number): void {
@@ -169,7 +171,7 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
     const { gfn, count, stride, kind, writeEvery } = pattern;
     const key = this.keys.of(`access/${kind}/${stride}/${writeEvery}/${slot.index}/${slot.logged}/${this.vm.pmlActive}/${guestTable}`);
     const alone = this.mmu.roots.length === 1 && !this.vm.hasNested;
-    const program = new AccessProgram(key, this.journal, vcpu, pattern, slot, this.slots, this.path, this.mmu.spte, guestTable, alone);
+    const program = new AccessProgram(key, this.journal, vcpu, pattern, slot, this.slots, this.known, this.mmu.spte, guestTable, alone);
     this.mmu.run(program, this.contexts.root(vcpu), gfn, gfn + (count - 1) * stride + 1);
   }
 

@@ -14,6 +14,7 @@ import type { TdpFaultPath } from './fault';
 import { HwWalk } from './map-rule';
 import { Spte } from '../spte';
 import { SpteReader, describeSpte } from '../spte-reader';
+import type { KnownAccesses } from './known-accesses';
 import type { TdpMmu, TdpRoot } from './tdp-mmu';
 
 /** What the port needs of the VM around it. */
@@ -46,6 +47,7 @@ export class TdpReplay implements ReplayPort {
     private readonly mmu: TdpMmu,
     private readonly slots: Memslots,
     private readonly path: TdpFaultPath,
+    private readonly accesses: KnownAccesses,
     private readonly vm: ReplayedVm,
     ept: boolean,
     adBits: boolean,
@@ -98,7 +100,7 @@ export class TdpReplay implements ReplayPort {
 
   access(vcpu: number, gfn: number, kind: AccessKind, guestTable: boolean): void {
     this.vm.act(vcpu);
-    this.path.access(vcpu, gfn, kind, guestTable ? 1 : 0);
+    this.accesses.access(vcpu, gfn, kind, guestTable ? 1 : 0);
   }
 
   setHostPages(gfn: number, npages: number, page: SeenHostPage): void {

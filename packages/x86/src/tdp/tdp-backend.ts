@@ -33,6 +33,7 @@ import { frameMapsKey } from '../content-hash';
 import { Ev } from '../events';
 import { makeMemslots } from '../x86-memslots';
 import { X86LogTables } from '../log-tables';
+import { HostPages } from '../host-pages';
 import { NxLists } from '../nx-lists';
 import { NxRecovery } from '../nx-recovery';
 import { readPolicy } from '../policy';
@@ -59,6 +60,7 @@ import { GuestAccesses } from './guest-accesses';
 import { TdpInspection } from './inspection';
 import { TdpReplay } from './replay';
 import type { ReplayedVm } from './replay';
+import { KnownAccesses } from './known-accesses';
 import { TdpMmu } from './tdp-mmu';
 import type { TdpRoot } from './tdp-mmu';
 import { TdpRoots } from './tdp-roots';
@@ -79,6 +81,7 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
   private journal!: VmJournal;
   private mmu!: TdpMmu;
   private path!: TdpFaultPath;
+  private known!: KnownAccesses;
   private hostOps!: HostOps;
   recovery!: NxRecovery;
   private nxLists!: NxLists;
@@ -112,7 +115,9 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
     this.journal = new VmJournal(this.vcpus, this.nxLists.tables);
     const spte = new SpteAttrs(policy.adBits, policy.nxHugePages);
     this.mmu = new TdpMmu(this.engines, spte, this.slots, this.counters, this.journal, policy, policy.levels);
-    this.path = new TdpFaultPath(vm.vcpus, this.mmu, this.slots, this.counters, this.journal, this, policy);
+    const hostPages = new HostPages(this.slots, this);
+    this.path = new TdpFaultPath(vm.vcpus, this.mmu, this.slots, hostPages, this.counters, this.journal, this, policy);
+    this.known = new KnownAccesses(this.mmu.pages, this.slots, hostPages, this.journal, this, this.path);
     this.createRoots(vm);
     const layouts = guestSpaces(vm).map(space => new GuestLayout(space));
     this.contexts = new VcpuContexts(layouts, this.cpus, this.roots, this.tdpRoots);
@@ -123,6 +128,7 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
       this.slots,
       this.mmu,
       this.path,
+      this.known,
       this.journal,
       this.counters,
       this,
@@ -165,7 +171,7 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
   }
 
   replayPort(): ReplayPort {
-    return new TdpReplay(this.vm.vcpus, this.mmu, this.slots, this.path, this, this.policy.ept, this.policy.adBits);
+    return new TdpReplay(this.vm.vcpus, this.mmu, this.slots, this.path, this.known, this, this.policy.ept, this.policy.adBits);
   }
 
   act(vcpu: number): void {
