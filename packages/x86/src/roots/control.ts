@@ -10,6 +10,8 @@
 import type { ControlWrite, Counters } from '@mmulab/api';
 import { badNestedTransition } from '../errors';
 import { Ev } from '../events';
+import { cr4Debts, cr4Owes } from './cr4-debts';
+import type { Cr4Debts } from './cr4-debts';
 import { Cr0, Cr4, Efer } from './guest-state';
 import type { GuestCpu } from './guest-state';
 import { CR0_ROLE_BITS, cr4RoleBits, eferRoleBits } from './role';
@@ -36,6 +38,7 @@ function pcidOfPgd(pgd: number): number {
 export class ControlRegisters {
   private readonly cr4Role: number;
   private readonly eferRole: number;
+  private readonly cr4Debts: Cr4Debts;
 
   constructor(
     private readonly cpus: readonly GuestCpu[],
@@ -46,6 +49,7 @@ export class ControlRegisters {
   ) {
     this.cr4Role = cr4RoleBits(policy.resetOnPge);
     this.eferRole = eferRoleBits(policy.lmeInRole);
+    this.cr4Debts = cr4Debts(policy);
   }
 
   /** One write. The caller lets the vCPU enter again. */
@@ -106,7 +110,6 @@ export class ControlRegisters {
   private cr4(vcpu: number, cpu: GuestCpu, next: number): void {
     if (next < 0) return this.refuse(vcpu);
     const changed = cpu.cr4 ^ next;
-    const set = changed & next;
     cpu.cr4 = next;
     // Left to the guest with EPT: nobody sees the change.
     if (this.policy.vmx && this.policy.tdp && changed === Cr4.Pge) return;
@@ -116,16 +119,8 @@ export class ControlRegisters {
     if ((changed & Cr4.Pge) !== 0 && this.policy.tdp && !this.policy.vmx) this.count(Ev.tlbFlushHw);
     const isReset = (changed & this.cr4Role) !== 0 || (this.policy.resetOnPge && (changed & ~next & Cr4.Pcide) !== 0);
     if (isReset) this.roots.resetContext(vcpu);
-    if (this.policy.explicitFlush) {
-      if ((set & Cr4.Pcide) !== 0 && !this.policy.tdp) this.roots.unload(vcpu);
-      if ((changed & Cr4.Pge) !== 0 || (changed & ~next & Cr4.Pcide) !== 0) this.roots.request(vcpu, Request.FlushGuest);
-      else if ((changed & Cr4.Pae) !== 0 || (set & Cr4.Smep) !== 0) this.roots.request(vcpu, Request.FlushCurrent);
-      return;
-    }
-    if ((changed & Cr4.Pcide) !== 0 && !isReset) this.roots.request(vcpu, Request.Reload);
-    else if ((changed & Cr4.Pge) !== 0 && !isReset) this.roots.request(vcpu, Request.FlushGuest);
-    // The posted series flushes where unloading the roots no longer does.
-    if (this.policy.lookup && (set & Cr4.Smep) !== 0) this.roots.request(vcpu, Request.FlushGuest);
+    if (this.policy.explicitFlush && !this.policy.tdp && (changed & next & Cr4.Pcide) !== 0) this.roots.unload(vcpu);
+    this.roots.request(vcpu, cr4Owes(this.cr4Debts, changed, next, isReset));
   }
 
   private efer(vcpu: number, cpu: GuestCpu, next: number): void {
