@@ -9,7 +9,10 @@
  */
 import { INVALID_ROOT } from './root-cache';
 import type { RootCache } from './root-cache';
-import type { RootPages } from './root-pages';
+import type { RootPages, ShadowRootPages } from './root-pages';
+
+/** What a switch asks of roots. */
+export type SwitchedRoots = Pick<RootPages, 'put' | 'usable'> & { readonly shadow?: Pick<ShadowRootPages, 'hasPage'> };
 
 /** Outcome of a switch. */
 export type PgdSwitch = 'hit' | 'miss';
@@ -20,12 +23,12 @@ export type PgdSwitch = 'hit' | 'miss';
  * @param wideEnough shadow and guest levels before the change were both at least four
  * @returns `miss` leaves no current root: one is built at the next entry
  */
-export function switchPgd(cache: RootCache, pages: RootPages, pgd: number, role: number, anyLevel: boolean, wideEnough: boolean): PgdSwitch {
+export function switchPgd(cache: RootCache, pages: SwitchedRoots, pgd: number, role: number, anyLevel: boolean, wideEnough: boolean): PgdSwitch {
   if (!anyLevel && !wideEnough) {
     pages.put(cache.takeCurrent());
     return 'miss';
   }
-  if (cache.current !== INVALID_ROOT && !pages.hasPage(cache.current)) pages.put(cache.takeCurrent());
+  if (cache.current !== INVALID_ROOT && pages.shadow?.hasPage(cache.current) === false) pages.put(cache.takeCurrent());
   if (cache.current === INVALID_ROOT) return cache.findWithoutCurrent(pages, pgd, role) ? 'hit' : 'miss';
   if (cache.findKeepingCurrent(pages, pgd, role)) return 'hit';
   pages.put(cache.takeCurrent());

@@ -1,45 +1,20 @@
 import fc from 'fast-check';
 import { switchPgd } from './new-pgd';
+import type { SwitchedRoots } from './new-pgd';
 import { INVALID_ROOT, RootCache, type RootMatcher } from './root-cache';
-import type { RootPages } from './root-pages';
 
 /** Roots are numbers that encode their key; 900 and above have no page of their own. */
 const matcher: RootMatcher = { usable: (root, pgd, wantedPgd, wantedRole) => root < 900 && pgd === wantedPgd && root % 10 === wantedRole };
 
 /** Pages that only record what is freed. */
-class Freed implements RootPages {
+class Freed implements SwitchedRoots {
   readonly freed: number[] = [];
   readonly usable = matcher.usable.bind(matcher);
 
-  load(): number {
-    return INVALID_ROOT;
-  }
+  readonly shadow = { hasPage: (root: number): boolean => root < 900 };
+
   put(root: number): void {
     if (root !== INVALID_ROOT) this.freed.push(root);
-  }
-  commit(): void {
-    // Nothing is collected.
-  }
-  hasPage(root: number): boolean {
-    return root < 900;
-  }
-  paeRootsOf(): number {
-    return 0;
-  }
-  isObsolete(): boolean {
-    return false;
-  }
-  sync(): void {
-    // Nothing shadows.
-  }
-  isUnsync(): boolean {
-    return false;
-  }
-  reused(): void {
-    // Nothing counts writes.
-  }
-  invlpg(): void {
-    // No translations.
   }
 }
 

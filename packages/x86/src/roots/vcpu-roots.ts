@@ -136,7 +136,7 @@ export class VcpuRoots {
   unload(vcpu: number): void {
     this.freeAll(this.main[vcpu].cache, this.mainPages);
     if (this.nestedPages !== undefined) this.freeAll(this.nested[vcpu].cache, this.nestedPages);
-    if (this.mainPages.paeRootsOf(vcpu) !== 0) throw lingeringPaeRoot(vcpu);
+    if ((this.mainPages.shadow?.paeRootsOf(vcpu) ?? 0) !== 0) throw lingeringPaeRoot(vcpu);
   }
 
   /** What a role change does: unload and init; or, with look-up, init and a switch to the present top table. */
@@ -174,14 +174,14 @@ export class VcpuRoots {
       const root = cache.previous[i];
       if (root !== INVALID_ROOT && which(cache.previousPgd[i], root)) pages.put(cache.takePrevious(i));
     }
-    pages.commit();
+    pages.shadow?.commit();
   }
 
   /** Frees the current root. */
   freeCurrent(vcpu: number): void {
     const pages = this.activePages(vcpu);
     pages.put(this.active(vcpu).cache.takeCurrent());
-    pages.commit();
+    pages.shadow?.commit();
   }
 
   /** The guest invalidates a translation: in the current root and in every previous one `which` picks. */
@@ -189,10 +189,10 @@ export class VcpuRoots {
     const { cache } = this.active(vcpu);
     const pages = this.activePages(vcpu);
     this.count(Ev.invlpg);
-    if (cache.current !== INVALID_ROOT && which(cache.currentPgd)) pages.invlpg(cache.current, vfn);
+    if (cache.current !== INVALID_ROOT && which(cache.currentPgd)) pages.shadow?.invlpg(cache.current, vfn);
     for (let i = 0; i < PREVIOUS_ROOTS; i++) {
       const root = cache.previous[i];
-      if (root !== INVALID_ROOT && which(cache.previousPgd[i])) pages.invlpg(root, vfn);
+      if (root !== INVALID_ROOT && which(cache.previousPgd[i])) pages.shadow?.invlpg(root, vfn);
     }
   }
 
@@ -251,13 +251,13 @@ export class VcpuRoots {
     if (this.policy.tdp) return;
     this.syncRoots(vcpu);
     const pages = this.activePages(vcpu);
-    this.freePrevious(vcpu, (_pgd, root) => pages.isUnsync(root));
+    this.freePrevious(vcpu, (_pgd, root) => pages.shadow?.isUnsync(root) === true);
   }
 
   private syncRoots(vcpu: number): void {
     this.count(Ev.mmuSyncRoots);
     const root = this.root(vcpu);
-    if (root !== INVALID_ROOT) this.activePages(vcpu).sync(root);
+    if (root !== INVALID_ROOT) this.activePages(vcpu).shadow?.sync(root);
   }
 
   private load(vcpu: number, mmu: Mmu): void {
@@ -267,7 +267,7 @@ export class VcpuRoots {
     mmu.cache.currentPgd = pgd;
     this.count(Ev.mmuLoad);
     this.count(Ev.mmuSyncRoots);
-    pages.sync(mmu.cache.current);
+    pages.shadow?.sync(mmu.cache.current);
     this.count(Ev.tlbFlushHw);
   }
 
@@ -277,7 +277,7 @@ export class VcpuRoots {
     const pgd = mmu === this.nested[vcpu] ? this.source.nestedPgd : this.source.pgd(vcpu);
     this.count(Ev.mmuNewPgd);
     const result = switchPgd(mmu.cache, pages, pgd, mmu.rootRole, this.policy.anyLevel, wideEnough);
-    pages.commit();
+    pages.shadow?.commit();
     if (result === 'miss') {
       this.count(Ev.rootCacheMiss);
       return result;
@@ -297,7 +297,7 @@ export class VcpuRoots {
     if (cache.isEmpty) return;
     for (let i = 0; i < PREVIOUS_ROOTS; i++) pages.put(cache.takePrevious(i));
     pages.put(cache.takeCurrent());
-    pages.commit();
+    pages.shadow?.commit();
   }
 
   private freeObsoleteOf(cache: RootCache, pages: RootPages): void {
@@ -306,7 +306,7 @@ export class VcpuRoots {
       if (root !== INVALID_ROOT && pages.isObsolete(root)) pages.put(cache.takePrevious(i));
     }
     if (cache.current !== INVALID_ROOT && pages.isObsolete(cache.current)) pages.put(cache.takeCurrent());
-    pages.commit();
+    pages.shadow?.commit();
   }
 
   private active(vcpu: number): Mmu {

@@ -8,7 +8,7 @@
  */
 import type { GuestTables } from '@mmulab/api';
 import { INVALID_ROOT } from '../roots/root-cache';
-import type { RootPages } from '../roots/root-pages';
+import type { RootPages, ShadowRootPages } from '../roots/root-pages';
 import { Role, isDirect, roleLevel } from '../roots/role';
 import { Gpte } from './guest-memory';
 import type { PageLookup } from './page-lookup';
@@ -29,7 +29,8 @@ interface PaeRoot {
 }
 
 /** Roots of one VM's legacy MMU. */
-export class ShadowRoots implements RootPages {
+export class ShadowRoots implements RootPages, ShadowRootPages {
+  readonly shadow = this;
   private readonly pae: PaeRoot[] = [];
   /** PAE roots alive, by vCPU. */
   private readonly held: number[] = [];

@@ -49,41 +49,17 @@ export class TdpRoots implements RootPages {
     else if (this.lifetime === 'async-zap') this.zapByWorker(root);
   }
 
-  commit(): void {
-    // Trees are zapped root by root; nothing is collected.
-  }
-
   usable(id: number, _pgd: number, _wantedPgd: number, wantedRole: number): boolean {
     const root = this.get(id);
     return root.valid && root.role === wantedRole && (root.role & Role.Direct) !== 0;
-  }
-
-  hasPage(): boolean {
-    return true;
-  }
-
-  paeRootsOf(): number {
-    return 0;
   }
 
   isObsolete(id: number): boolean {
     return !this.get(id).valid;
   }
 
-  sync(): void {
-    // Direct tables shadow nothing.
-  }
-
-  isUnsync(): boolean {
-    return false;
-  }
-
   reused(): void {
     this.changed();
-  }
-
-  invlpg(): void {
-    // The guest's translations are the hardware's affair under two-dimensional paging.
   }
 
   /** Invalidates every root and zaps what lies below; vCPUs give up their references when they enter next. */
