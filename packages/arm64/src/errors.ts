@@ -61,6 +61,11 @@ export function badIpaLimit(bits: number): MmulabError {
   return new MmulabError('HOST_IPA_LIMIT', `host.ipa_limit: ${bits}: expected 0 (that of the CPU) or one of 32, 36, 40, 42, 44, 48, 52`);
 }
 
+/** MMU_NOT_CREATED: the backend is used before its VM is created. */
+export function notCreated(): InvariantError {
+  return new InvariantError('MMU_NOT_CREATED', 'the backend is used before its VM is created', 0, 0, '');
+}
+
 /** OPTION_MMU_LOCK: switches that exclude each other. */
 export function badCombination(what: string, why: string): MmulabError {
   return new MmulabError('OPTION_COMBINATION', `backend.options: ${what}: ${why}`);

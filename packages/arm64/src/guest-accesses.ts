@@ -1,0 +1,125 @@
+/**
+ * Accesses of vCPUs: single ones, runs of them, and those that interleave.
+ *
+ * Runs are cut at memslot borders, their table pages are touched before the data that needs them, and the data is lifted by the engine. What concerns a memslot other than
+ * 0 is counted in that slot's scope. Hot path: `touch`, `begin`, `advance`.
+ */
+import type { AccessKind, AccessRun, Counters } from '@mmulab/api';
+import { AccessProgram, accessKind, eachPiece, pendingAccessesClass } from '@mmulab/kvm';
+import type { Memslot, Memslots, PendingAccesses, PieceRunner, ProgramKeys } from '@mmulab/kvm';
+import { Way } from './guest-table-walks';
+import type { GuestTableWalks } from './guest-table-walks';
+import type { MemoryCaches } from './memcache';
+import { RunJournal } from './run-journal';
+import type { Stage2Tables } from './stage2-tables';
+import type { UserMemAbort } from './user-mem-abort';
+
+/** Runs shorter than this are not worth lifting. */
+const MIN_LIFTED = 8;
+
+const Pending = pendingAccessesClass();
+
+/** Accesses of all vCPUs of one VM. */
+export class GuestAccesses implements PieceRunner {
+  private readonly pending: PendingAccesses;
+  private readonly journal: RunJournal;
+
+  constructor(
+    vcpus: number,
+    private readonly walks: GuestTableWalks,
+    private readonly path: UserMemAbort,
+    private readonly tables: Stage2Tables,
+    private readonly slots: Memslots,
+    private readonly caches: MemoryCaches,
+    private readonly counters: Counters,
+    private readonly keys: ProgramKeys,
+  ) {
+    this.pending = new Pending(vcpus, walks, path);
+    this.journal = new RunJournal(caches, tables.mm);
+  }
+
+  /** One access, all its faults included. */
+  touch(vcpu: number, vfn: number, kind: AccessKind): void {
+    this.walks.touch(vcpu, vfn, this.path);
+    this.path.access(vcpu, this.walks.layout.gfnOf(vfn), kind, 0);
+  }
+
+  /** Begins an access that may interleave. @returns the first stage due, or ACCESS_DONE */
+  begin(vcpu: number, vfn: number, kind: AccessKind): number {
+    return this.pending.begin(vcpu, vfn, kind);
+  }
+
+  /** Runs the stage due. @returns the next one, or ACCESS_DONE */
+  advance(vcpu: number): number {
+    this.path.select(vcpu);
+    return this.pending.advance(vcpu);
+  }
+
+  run(vcpu: number, run: AccessRun): void {
+    eachPiece(vcpu, run, this.walks.layout, this.slots, this);
+  }
+
+  outside(vcpu: number, run: AccessRun, first: number): void {
+    this.runSingly(vcpu, run, first, 1);
+  }
+
+  /** A run within one memslot. @returns how many of the accesses were made */
+  piece(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): number {
+    const vfn = run.vfn + first * run.stride;
+    if (count < MIN_LIFTED) return this.runSingly(vcpu, run, first, count);
+    if (this.walks.areSeen(vfn, vfn + (count - 1) * run.stride)) {
+      this.runLifted(vcpu, run, first, count, gfn, slot);
+      return count;
+    }
+    this.walks.touch(vcpu, vfn, this.path);
+    const here = this.accessesBeforeTables(vcpu, run, first, count);
+    if (here < MIN_LIFTED) return this.runSingly(vcpu, run, first, here);
+    this.runLifted(vcpu, run, first, here, gfn, slot);
+    return here;
+  }
+
+  /**
+   * How many accesses of a run may be made before one of its guest table pages has to be read in its turn. Faults on table pages that take no page from the memory cache
+   * change places with those on data; they are taken here. One that takes pages, and the last one, which may find the cache low, keep their places.
+   */
+  private accessesBeforeTables(vcpu: number, run: AccessRun, first: number, count: number): number {
+    const { walks } = this;
+    const vfnOf = (index: number): number => run.vfn + (first + index) * run.stride;
+    const early: number[] = [];
+    let last = count;
+    for (let index = walks.untilNextTable(vfnOf(0), run.stride); index < count; index += walks.untilNextTable(vfnOf(index), run.stride)) {
+      const way = walks.wayTo(vfnOf(index));
+      switch (way) {
+        case Way.Seen:
+          continue;
+        case Way.Mapped:
+          early.push(vfnOf(index));
+          continue;
+        case Way.Missing:
+        case Way.NeedsTables:
+          if (last < count) early.push(vfnOf(last));
+          last = index;
+      }
+      if (way === Way.NeedsTables) break;
+    }
+    for (const vfn of early) walks.touch(vcpu, vfn, this.path);
+    return last;
+  }
+
+  /** @returns `count` */
+  private runSingly(vcpu: number, run: AccessRun, first: number, count: number): number {
+    for (let i = first; i < first + count; i++) this.touch(vcpu, run.vfn + i * run.stride, accessKind(run, i));
+    return count;
+  }
+
+  private runLifted(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
+    const key = this.keys.of(`access/${run.kind}/${run.stride}/${run.writeEvery}/${slot.index}/${slot.logged}`);
+    const pattern = { gfn, count, stride: run.stride, kind: run.kind, writeEvery: run.writeEvery, firstIndex: first };
+    this.caches.vcpu = vcpu;
+    this.tables.mm.scope = slot.spec.id;
+    this.counters.select(vcpu, slot.spec.id);
+    const program = new AccessProgram(key, this.journal, vcpu, pattern, slot, this.slots, this.path, this.tables.attrs);
+    this.tables.run(program, gfn, gfn + (count - 1) * run.stride + 1);
+    this.caches.count();
+  }
+}
