@@ -4,10 +4,11 @@
  * Names with sizes exist for the leaf sizes of all three granules; a run counts those of its own. Levels are in the architecture's numbering.
  */
 import type { EventDef } from '@mmulab/api';
+import { CommonEvents, counted, eventIndices } from '@mmulab/kvm';
 
-const event = (name: string, doc: string): EventDef => ({ name, unit: 'events', gauge: false, doc });
-const bytes = (name: string, doc: string): EventDef => ({ name, unit: 'bytes', gauge: false, doc });
-const tables = (name: string, doc: string): EventDef => ({ name, unit: 'tables', gauge: false, doc });
+const event = counted('events');
+const bytes = counted('bytes');
+const tables = counted('tables');
 
 /** Leaf sizes by granule in bytes, from the page up. */
 export const LEAF_SIZES: Readonly<Record<number, readonly string[]>> = {
@@ -69,7 +70,7 @@ export const stage2Events: readonly EventDef[] = [
   event('tlbi.ipa_local', 'Of these: local to the CPU.'),
   event('tlbi.vmid', 'TLB invalidations of the whole VMID.'),
   event('tlbi.range', 'TLB invalidations of a range, one per piece of up to 8 GiB (with 4 KiB granules).'),
-  event('remote_tlb_flush_requests', 'Requests to flush the TLBs of the VM (KVM statistic; not bumped where a slot is flushed as a range).'),
+  CommonEvents.remoteTlbFlushRequests,
   tables('table.alloc', 'Table pages taken from a memory cache; those of the start level never.'),
   tables('table.free', 'Table pages whose reference count reached 0, when that happens.'),
   event('memcache.topup', 'Memory caches of vCPUs filled up because they held too little for a fault.'),
@@ -80,22 +81,18 @@ export const stage2Events: readonly EventDef[] = [
   event('mm_ops.dcache_clean_inval_poc', 'Calls of the callback dcache_clean_inval_poc, with FWB too, where it does nothing.'),
   event('mm_ops.icache_inval_pou', 'Calls of the callback icache_inval_pou.'),
   event('mm_ops.free_unlinked_table', 'Calls of the callback free_unlinked_table: subtrees whose pages are freed after a grace period.'),
-  event('mark_page_dirty', 'Calls that mark a page dirty, whether or not the slot is logged.'),
-  event('dirty_bitmap.set', 'Bits of dirty bitmaps that went from clear to set.'),
+  CommonEvents.markPageDirty,
+  CommonEvents.dirtyBitmapSet,
   event('notifier.invalidate', 'MMU notifier: pairs of invalidate start and end.'),
   event('change_pte', 'MMU notifier change_pte: maps of a copied page (before 6.10); their leaves and maintenance count here alone.'),
   event('change_pte.failed', 'Of these: found no table to write to and had no memory cache.'),
   event('change_pte.dcache_clean_inval_poc', 'Data-cache maintenance of change_pte.'),
   bytes('change_pte.dcache_clean_inval_poc.bytes', 'Bytes of it.'),
-  event('exit', 'Guest exits the MMU caused.'),
+  CommonEvents.exit,
 ];
 
 /** Index of an event by its name, checked at load time. */
-export function eventIndex(name: string): number {
-  const index = stage2Events.findIndex(candidate => candidate.name === name);
-  if (index < 0) throw new Error(`no event ${name}`);
-  return index;
-}
+export const eventIndex = eventIndices(stage2Events);
 
 /** Indices of the events by what they count. `translation` and `permission` are followed by those for read, write, exec. */
 export const Ev = {
@@ -140,7 +137,7 @@ export const Ev = {
   tlbiIpaLocal: eventIndex('tlbi.ipa_local'),
   tlbiVmid: eventIndex('tlbi.vmid'),
   tlbiRange: eventIndex('tlbi.range'),
-  remoteTlbFlushRequests: eventIndex('remote_tlb_flush_requests'),
+  remoteTlbFlushRequests: eventIndex(CommonEvents.remoteTlbFlushRequests.name),
   tableAlloc: eventIndex('table.alloc'),
   tableFree: eventIndex('table.free'),
   memcacheTopup: eventIndex('memcache.topup'),
@@ -151,14 +148,14 @@ export const Ev = {
   dcacheCallback: eventIndex('mm_ops.dcache_clean_inval_poc'),
   icacheCallback: eventIndex('mm_ops.icache_inval_pou'),
   freeUnlinkedTable: eventIndex('mm_ops.free_unlinked_table'),
-  markPageDirty: eventIndex('mark_page_dirty'),
-  dirtyBitmapSet: eventIndex('dirty_bitmap.set'),
+  markPageDirty: eventIndex(CommonEvents.markPageDirty.name),
+  dirtyBitmapSet: eventIndex(CommonEvents.dirtyBitmapSet.name),
   notifierInvalidate: eventIndex('notifier.invalidate'),
   changePte: eventIndex('change_pte'),
   changePteFailed: eventIndex('change_pte.failed'),
   changePteDcache: eventIndex('change_pte.dcache_clean_inval_poc'),
   changePteDcacheBytes: eventIndex('change_pte.dcache_clean_inval_poc.bytes'),
-  exit: eventIndex('exit'),
+  exit: eventIndex(CommonEvents.exit.name),
 } as const;
 
 /** Events whose names carry a leaf size, by level counted from 1 (index 0 unused; 1 unused where only blocks count). */

@@ -23,6 +23,7 @@ export type { PieceRunner } from './access-runs';
 export { pendingAccessesClass } from './pending-access';
 export type { GuestWalks, PendingAccesses, StagedPath } from './pending-access';
 export { ProgramKeys } from './program-keys';
+export { CommonEvents, counted, eventIndices } from './events';
 export { describeEntry } from './entry-words';
 export type { BitName, EntryNames } from './entry-words';
 export { guestUnmapped } from './errors';

@@ -2,8 +2,10 @@
  * Events of both x86 backends. Kernel statistics keep their kernel names.
  */
 import type { EventDef } from '@mmulab/api';
+import { CommonEvents, counted, eventIndices } from '@mmulab/kvm';
 
-const event = (name: string, doc: string): EventDef => ({ name, unit: 'events', gauge: false, doc });
+const event = counted('events');
+const tables = counted('tables');
 const gauge = (name: string, doc: string): EventDef => ({ name, unit: 'pages', gauge: true, doc });
 
 /** All events, in the order of their indices. */
@@ -23,7 +25,7 @@ export const x86Events: readonly EventDef[] = [
     gauge: true,
     doc: 'Tables that exist only because huge pages must not be executable, and are listed for recovery.',
   },
-  event('remote_tlb_flush_requests', 'Requests to flush the TLBs of all vCPUs.'),
+  CommonEvents.remoteTlbFlushRequests,
   event('tlb_flush', 'TLB flush requests served at a vCPU entry; several that gathered count once.'),
   event('tlb_flush.hw', 'Hardware TLB flushes: one per served request and one per MMU load.'),
   event('mmu_shadow_zapped', 'Shadow pages zapped (KVM statistic of the legacy MMU).'),
@@ -42,9 +44,9 @@ export const x86Events: readonly EventDef[] = [
   event('fast_page_fault', 'Attempts of the lockless path.'),
   event('fast_page_fault.fixed', 'Attempts that fixed the entry.'),
   event('fast_page_fault.spurious', 'Attempts that found the access allowed.'),
-  { name: 'table.alloc', unit: 'tables', gauge: false, doc: 'Second-stage tables allocated, roots included (5.10: only tables linked).' },
-  { name: 'table.zap', unit: 'tables', gauge: false, doc: 'Tables below a root removed.' },
-  { name: 'table.free', unit: 'tables', gauge: false, doc: 'Tables given back unused: the loser of a race.' },
+  tables('table.alloc', 'Second-stage tables allocated, roots included (5.10: only tables linked).'),
+  tables('table.zap', 'Tables below a root removed.'),
+  tables('table.free', 'Tables given back unused: the loser of a race.'),
   event('spte.install.4k', 'Entries from non-present to a 4 KiB leaf.'),
   event('spte.install.2m', 'Entries from non-present to a 2 MiB leaf.'),
   event('spte.install.1g', 'Entries from non-present to a 1 GiB leaf.'),
@@ -70,22 +72,16 @@ export const x86Events: readonly EventDef[] = [
   event('root_or_table.hash_hit', 'Shadow pages looked up and found.'),
   event('root.cache_hit', 'Roots found among the current and the three previous ones.'),
   event('root.cache_miss', 'Lookups among them that failed.'),
-  event('mark_page_dirty', 'Calls that mark a page dirty, whether or not the bit was clear or the slot is logged.'),
-  event('dirty_bitmap.set', 'Bits of dirty bitmaps that went from clear to set.'),
+  CommonEvents.markPageDirty,
+  CommonEvents.dirtyBitmapSet,
   event('pml.entry', 'Entries the hardware wrote to a page-modification log.'),
   event('pml.full', 'Exits because a page-modification log was full.'),
   event('pf_guest', 'Page faults handed on to the guest (KVM statistic): its own tables refuse the access.'),
   event('inject.gp', 'General-protection faults injected: register writes the hardware refuses.'),
-  event('exit', 'Guest exits the MMU caused.'),
+  CommonEvents.exit,
 ];
 
-/** Index of an event by its name, checked at load time. */
-function indexOf(name: string): number {
-  const index = x86Events.findIndex(event => event.name === name);
-  if (index < 0) throw new Error(`no event ${name}`);
-  return index;
-}
-
+const indexOf = eventIndices(x86Events);
 const byLevel = (prefix: string): readonly number[] => [-1, indexOf(`${prefix}.4k`), indexOf(`${prefix}.2m`), indexOf(`${prefix}.1g`)];
 
 /** Indices of the events by what they count. Arrays are indexed by level (1 to 3). */
@@ -98,7 +94,7 @@ export const Ev = {
   pfMmioSpteCreated: indexOf('pf_mmio_spte_created'),
   pages: [-1, indexOf('pages_4k'), indexOf('pages_2m'), indexOf('pages_1g')] as readonly number[],
   nxLpageSplits: indexOf('nx_lpage_splits'),
-  remoteTlbFlushRequests: indexOf('remote_tlb_flush_requests'),
+  remoteTlbFlushRequests: indexOf(CommonEvents.remoteTlbFlushRequests.name),
   tlbFlush: indexOf('tlb_flush'),
   tlbFlushHw: indexOf('tlb_flush.hw'),
   pageFault: indexOf('page_fault'),
@@ -137,11 +133,11 @@ export const Ev = {
   hashHit: indexOf('root_or_table.hash_hit'),
   rootCacheHit: indexOf('root.cache_hit'),
   rootCacheMiss: indexOf('root.cache_miss'),
-  markPageDirty: indexOf('mark_page_dirty'),
-  dirtyBitmapSet: indexOf('dirty_bitmap.set'),
+  markPageDirty: indexOf(CommonEvents.markPageDirty.name),
+  dirtyBitmapSet: indexOf(CommonEvents.dirtyBitmapSet.name),
   pmlEntry: indexOf('pml.entry'),
   pmlFull: indexOf('pml.full'),
   pfGuest: indexOf('pf_guest'),
   injectGp: indexOf('inject.gp'),
-  exit: indexOf('exit'),
+  exit: indexOf(CommonEvents.exit.name),
 } as const;
