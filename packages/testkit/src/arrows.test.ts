@@ -123,6 +123,37 @@ function sourcesOf(name: string): string[] {
   return files.map(file => relative(root, join(src, file)).split(sep).join('/')).sort();
 }
 
+/** Files beside or below each other that a file imports, types too. */
+function filesImported(file: string): string[] {
+  return ts.preProcessFile(read(file), true, true).importedFiles.flatMap(({ fileName }) => {
+    const target = posix.join(posix.dirname(file), fileName);
+    return fileName.startsWith('.') ? [`${target}.ts`, `${target}.tsx`] : [];
+  });
+}
+
+/** What is left of a graph once everything is taken away, again and again, that points to nothing or that nothing points to: the circles, and ways between them. */
+function circlesOf(imports: ReadonlyMap<string, readonly string[]>): string[] {
+  let left = [...imports.keys()];
+  for (let before = -1; before !== left.length;) {
+    before = left.length;
+    const present = new Set(left);
+    const wanted = new Set(left.flatMap(file => imports.get(file) ?? []));
+    left = left.filter(file => wanted.has(file) && imports.get(file)?.some(other => present.has(other)) === true);
+  }
+  return left;
+}
+
+describe('the files', () => {
+  it.each(packages)('of packages/%s import each other in no circle, types included', name => {
+    expect(circlesOf(new Map(sourcesOf(name).map(file => [file, filesImported(file)])))).toEqual([]);
+  });
+
+  it('would be named if they did: 2 of 4', () => {
+    const imports = { 'a.ts': ['b.ts'], 'b.ts': ['c.ts'], 'c.ts': ['b.ts', 'd.ts'], 'd.ts': [] };
+    expect(circlesOf(new Map(Object.entries(imports)))).toEqual(['b.ts', 'c.ts']);
+  });
+});
+
 describe('the arrows between packages', () => {
   it('have a row for every package', () => {
     expect(packages.filter(name => !(name in arrows))).toEqual([]);
