@@ -5,14 +5,14 @@
  * 0 is counted in that slot's scope. Hot path: `touch`, `begin`, `advance`.
  */
 import type { AccessKind, AccessRun, Counters } from '@mmulab/api';
-import { AccessProgram, accessKind, eachPiece, pendingAccessesClass } from '@mmulab/kvm';
+import { AccessProgram, SideState, accessKind, eachPiece, pendingAccessesClass } from '@mmulab/kvm';
 import type { Memslot, Memslots, PendingAccesses, PieceRunner, ProgramKeys } from '@mmulab/kvm';
 import { Way } from './guest-table-walks';
 import type { GuestTableWalks } from './guest-table-walks';
 import type { MemoryCaches } from './memcache';
-import { RunJournal } from './run-journal';
 import type { Stage2Tables } from './stage2-tables';
 import type { UserMemAbort } from './user-mem-abort';
+import { WaitingTables } from './waiting-tables';
 
 /** Runs shorter than this are not worth lifting. */
 const MIN_LIFTED = 8;
@@ -22,7 +22,7 @@ const Pending = pendingAccessesClass();
 /** Accesses of all vCPUs of one VM. */
 export class GuestAccesses implements PieceRunner {
   private readonly pending: PendingAccesses;
-  private readonly journal: RunJournal;
+  private readonly sideState: SideState;
 
   constructor(
     vcpus: number,
@@ -35,7 +35,7 @@ export class GuestAccesses implements PieceRunner {
     private readonly keys: ProgramKeys,
   ) {
     this.pending = new Pending(vcpus, walks, path);
-    this.journal = new RunJournal(caches, tables.mm);
+    this.sideState = new SideState([caches, new WaitingTables(tables.mm)]);
   }
 
   /** One access, all its faults included. */
@@ -118,7 +118,7 @@ export class GuestAccesses implements PieceRunner {
     this.caches.vcpu = vcpu;
     this.tables.mm.scope = slot.spec.id;
     this.counters.select(vcpu, slot.spec.id);
-    const program = new AccessProgram(key, this.journal, vcpu, pattern, slot, this.slots, this.path, this.tables.attrs);
+    const program = new AccessProgram(key, this.sideState, vcpu, pattern, slot, this.slots, this.path, this.tables.attrs);
     this.tables.run(program, gfn, gfn + (count - 1) * run.stride + 1);
     this.caches.count();
   }

@@ -22,6 +22,7 @@ export { accessKind, eachPiece } from './access-runs';
 export type { PieceRunner } from './access-runs';
 export { pendingAccessesClass } from './pending-access';
 export type { GuestWalks, PendingAccesses, StagedPath } from './pending-access';
+export { SideState } from './side-state';
 export { ProgramKeys } from './program-keys';
 export { CommonEvents, counted, eventIndices } from './events';
 export { describeEntry } from './entry-words';
