@@ -40,7 +40,7 @@ export interface RangeOptions<Op> {
 
 /** Page tables of one kind over one arena. Roots are indices. */
 export interface Engine {
-  /** Single pages' outcomes, in engines that have one. It knows the first two frame maps. */
+  /** Accesses to single pages by memory of what they do, in engines that have one. */
   readonly pageCache?: PageCache | undefined;
   createRoot(): number;
   /** Gives a root's storage back. Counts nothing: see `clearRoot`. */

@@ -7,7 +7,7 @@
 import { AttrTable } from './attr-table';
 import type { Geometry } from './geometry';
 import type { FrameMap } from './frame-map';
-import { INDEX_MASK, KIND_MASK, LEAF_TABLE, UNIFORM, wordAttr, uniformWord } from './word';
+import { KIND_MASK, LEAF_TABLE, UNIFORM, wordAttr, uniformWord } from './word';
 import { TableTree } from './table-tree';
 
 /** One value of 0 to 255 per frame. */
@@ -99,10 +99,10 @@ export class FrameTree implements FrameMap {
     const top = this.geometry.pagesAt(this.geometry.levels);
     const end = gfn + npages;
     for (let base = gfn - (gfn % top); base < end; base += top) this.copyBlock(from, this.geometry.levels, base, gfn, end, copies);
-    for (const copy of copies.values()) this.tree.leaves.release(copy);
+    for (const copy of copies.values()) this.tree.releaseWord(copy);
   }
 
-  /** @param copies records of this map by the record of `from` they copy: equal blocks share one */
+  /** @param copies leaf tables of this map by the one of `from` they copy: equal blocks share one */
   private copyBlock(from: FrameTree, level: number, base: number, start: number, end: number, copies: Map<number, number>): void {
     const span = this.geometry.pagesAt(level);
     if (base >= end || base + span <= start) return;
@@ -118,7 +118,7 @@ export class FrameTree implements FrameMap {
         return;
       }
       if (kind === LEAF_TABLE) {
-        this.tree.setWordAt(this.root, level, base, LEAF_TABLE | this.copyRecord(from, word & INDEX_MASK, copies));
+        this.tree.setWordAt(this.root, level, base, this.copyTable(from, word, copies));
         return;
       }
     }
@@ -127,14 +127,14 @@ export class FrameTree implements FrameMap {
     for (let at = first; at < Math.min(end, base + span); at += part) this.copyBlock(from, level - 1, at, start, end, copies);
   }
 
-  /** A reference to this map's copy of another map's record. */
-  private copyRecord(from: FrameTree, record: number, copies: Map<number, number>): number {
-    let copy = copies.get(record);
+  /** A reference to this map's copy of the leaf table another map's word owns. */
+  private copyTable(from: FrameTree, word: number, copies: Map<number, number>): number {
+    let copy = copies.get(word);
     if (copy === undefined) {
-      copy = this.tree.leaves.copyOf(from.tree.leaves, record);
-      copies.set(record, copy);
+      copy = this.tree.copyTable(from.tree, word);
+      copies.set(word, copy);
     }
-    this.tree.leaves.share(copy);
+    this.tree.shareWord(copy);
     return copy;
   }
 }

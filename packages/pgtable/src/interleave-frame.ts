@@ -5,11 +5,13 @@
  * it), one step of the protocol the verdict named, or the effects the verdict asked for. A compare-exchange compares the entry with the one read; where they
  * differ the protocol is lost: what was taken for it goes back, and the walk goes on as its operation says.
  */
-import { Action, Change, Effect, EntryKind, Step, verdictAttr, verdictTableAttr } from '@mmulab/api';
+import { Action, Change, Effect, EntryKind, Step } from '@mmulab/api';
 import type { Protocol } from '@mmulab/api';
 import { badStep } from './errors';
-import { callOut, isFlushStep, isPrivateStep, stepName } from './interleave-steps';
+import { isCallStep, isFlushStep, isPrivateStep, stepName } from './interleave-steps';
+import { callOut } from './mm-ops';
 import type { EntryVisitor, SharedTables, SharedWalk } from './interleave-tables';
+import { actionOf, attrOf, effectsOf, tableAttrOf } from './verdict';
 
 /** Program counter of a frame whose next step reads an entry. */
 const READ = -1;
@@ -108,13 +110,13 @@ export abstract class WalkFrame implements SharedWalk {
   /** Whether the protocol under way has a flush or invalidation before it. */
   get owesFlushStep(): boolean {
     if (this.pc === READ) return false;
-    if (((this.verdict >> 18) & Effect.FlushNow) !== 0) return true;
+    if ((effectsOf(this.verdict) & Effect.FlushNow) !== 0) return true;
     return this.protocol.steps.some((step, i) => i >= this.pc && isFlushStep(step));
   }
 
   /** Whether a flush is due when the operation ends, from the moment its first protocol is under way. */
   get owesFlushLater(): boolean {
-    const effects = this.pc === READ ? this.effects : this.effects | (this.verdict >> 18);
+    const effects = this.pc === READ ? this.effects : this.effects | effectsOf(this.verdict);
     return (effects & Effect.FlushLater) !== 0;
   }
 
@@ -153,12 +155,12 @@ export abstract class WalkFrame implements SharedWalk {
   /** Takes a verdict on the entry at the cursor: its protocol, or its effects alone, come next. @returns false when nothing is to be done */
   protected take(verdict: number): boolean {
     const { tree, parts } = this.tables;
-    const action = verdict & 63;
+    const action = actionOf(verdict);
     this.verdict = verdict;
     if (action < Action.FirstProtocol) {
       this.protocol = NO_PROTOCOL;
       if (!this.hasEffects()) {
-        this.effects |= (verdict >> 18) & 63 & ~Effect.Count;
+        this.effects |= effectsOf(verdict) & ~Effect.Count;
         return false;
       }
     } else {
@@ -208,7 +210,7 @@ export abstract class WalkFrame implements SharedWalk {
 
   private complete(): void {
     if (this.hasPending) throw badStep(this.protocol.name, 'ends with a table taken and not linked', this.gfn, this.level);
-    this.effects |= (this.verdict >> 18) & 63 & ~Effect.Count;
+    this.effects |= effectsOf(this.verdict) & ~Effect.Count;
     this.protocolDone();
   }
 
@@ -247,7 +249,7 @@ export abstract class WalkFrame implements SharedWalk {
         this.hasPending = true;
         return true;
       case Step.FillTable:
-        this.filled = verdictAttr(this.verdict);
+        this.filled = attrOf(this.verdict);
         if (!this.hasPending) tables.fillLinked(this, this.filled);
         this.hasUnfilled = false;
         return true;
@@ -260,17 +262,17 @@ export abstract class WalkFrame implements SharedWalk {
         return true;
       case Step.CasLeaf:
         if (!this.isUnchanged()) return false;
-        this.storeLeaf(verdictAttr(this.verdict));
+        this.storeLeaf(attrOf(this.verdict));
         return true;
       case Step.WriteLeaf:
-        this.storeLeaf(verdictAttr(this.verdict));
+        this.storeLeaf(attrOf(this.verdict));
         return true;
       case Step.WriteEmpty:
         this.storeLeaf(0);
         return true;
       case Step.CasQuiet:
         if (!this.isUnchanged()) return false;
-        tables.storeAttr(this, verdictAttr(this.verdict));
+        tables.storeAttr(this, attrOf(this.verdict));
         return true;
       case Step.CasFreeze:
         if (!this.isUnchanged()) return false;
@@ -285,7 +287,8 @@ export abstract class WalkFrame implements SharedWalk {
         this.freeUnlinked(step === Step.DeferFree);
         return true;
       default:
-        if (!callOut(step, mmOps, this.gfn, this.level)) throw badStep(this.protocol.name, `no such step: ${step}`, this.gfn, this.level);
+        if (!isCallStep(step)) throw badStep(this.protocol.name, `no such step: ${step}`, this.gfn, this.level);
+        callOut(mmOps, step, this.gfn, this.level);
         return true;
     }
   }
@@ -293,7 +296,7 @@ export abstract class WalkFrame implements SharedWalk {
   private linkTable(): void {
     const { tables, protocol } = this;
     if (!this.hasPending) throw badStep(protocol.name, 'links a table it has not taken', this.gfn, this.level);
-    const tableAttr = verdictTableAttr(this.verdict);
+    const tableAttr = tableAttrOf(this.verdict);
     tables.storeTable(this, this.filled, tableAttr);
     this.hasPending = false;
     this.tell(EntryKind.Table, tableAttr);
@@ -322,12 +325,12 @@ export abstract class WalkFrame implements SharedWalk {
   }
 
   private hasEffects(): boolean {
-    return ((this.verdict >> 18) & (Effect.FlushNow | Effect.Track | Effect.MarkDirty | Effect.Count)) !== 0;
+    return (effectsOf(this.verdict) & (Effect.FlushNow | Effect.Track | Effect.MarkDirty | Effect.Count)) !== 0;
   }
 
   private applyEffects(): void {
     const { book, mmOps } = this.tables.parts;
-    const effects = (this.verdict >> 18) & 63;
+    const effects = effectsOf(this.verdict);
     if ((effects & Effect.FlushNow) !== 0) mmOps.flushRemoteTlbs?.(this.gfn, this.level, 1);
     // A table that has been removed again since it was linked must not be listed.
     if ((effects & Effect.Track) !== 0 && !this.isReplaced) book.track?.(this.gfn, this.level, 1);

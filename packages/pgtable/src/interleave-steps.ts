@@ -2,7 +2,7 @@
  * What the stepwise walks know of single protocol steps: their names, which of them nobody else can see, which are calls into the surrounding world.
  */
 import { Step } from '@mmulab/api';
-import type { MmOps } from './mm-ops';
+import { callOf } from './mm-ops';
 
 const NAMES = Object.keys(Step);
 
@@ -21,28 +21,7 @@ export function isFlushStep(step: Step): boolean {
   return step === Step.Flush || step === Step.Tlbi;
 }
 
-/** Does a step that is a call into the surrounding world. @returns false when it is none */
-export function callOut(step: Step, mmOps: MmOps, gfn: number, level: number): boolean {
-  switch (step) {
-    case Step.Flush:
-      mmOps.flushRemoteTlbs?.(gfn, level, 1);
-      return true;
-    case Step.Tlbi:
-      mmOps.tlbi?.(gfn, level, 1);
-      return true;
-    case Step.DcacheClean:
-      mmOps.dcacheCleanInvalPoc?.(gfn, level, 1);
-      return true;
-    case Step.IcacheInval:
-      mmOps.icacheInvalPou?.(gfn, level, 1);
-      return true;
-    case Step.GetPage:
-      mmOps.getPage?.(gfn, level, 1);
-      return true;
-    case Step.PutPage:
-      mmOps.putPage?.(gfn, level, 1);
-      return true;
-    default:
-      return false;
-  }
+/** Whether a step is a call into the surrounding world and nothing else. */
+export function isCallStep(step: Step): boolean {
+  return callOf(step) !== undefined;
 }

@@ -11,7 +11,7 @@
 import { EntryKind } from '@mmulab/api';
 import type { EngineParts } from './engine';
 import { freedInUse, readFreed, tableGone, wroteRemoved } from './errors';
-import { INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, EMPTY_WORD, leafWord } from './word';
+import { EMPTY_WORD, leafWord } from './word';
 import { TableTree } from './table-tree';
 
 /** What shared tables are made from. */
@@ -167,9 +167,8 @@ export class SharedTables {
 
   /** Tables linked below all roots. */
   linkedTables(): number {
-    const { levels, rootTables } = this.parts.geometry;
     let count = 0;
-    for (const root of this.roots) for (let i = 0; i < rootTables; i++) count += this.tree.words.tablesInNode(root + i, levels);
+    for (const root of this.roots) count += this.tree.tablesBelow(root);
     return count;
   }
 
@@ -253,18 +252,16 @@ export class SharedTables {
   /** Stores the content of a word of one root, which stays as it is, in another root. */
   private copy(word: number, root: number, level: number, gfn: number): void {
     const { tree } = this;
-    const kind = word & KIND_MASK;
-    if (kind === LEAF_TABLE) tree.leaves.share(word & INDEX_MASK);
-    if (kind !== NODE) {
+    tree.shareWord(word);
+    if (!tree.ownsEntries(word)) {
       tree.setWordAt(root, level, gfn, word);
       return;
     }
-    const node = word & INDEX_MASK;
     const { entries } = this.parts.geometry;
     tree.locate(root, gfn, level);
-    tree.writeTable(0, tree.nodes.tableAttr[node]);
+    tree.writeTable(0, tree.tableAttrOf(word));
     for (let i = 0; i < entries; i++) {
-      const child = tree.nodes.words[node * entries + i];
+      const child = tree.entryWord(word, level, i);
       if (child !== EMPTY_WORD) this.copy(child, root, level - 1, gfn + i * this.parts.geometry.pagesAt(level - 1));
     }
   }
@@ -295,7 +292,7 @@ export class SharedTables {
   private limboTables(): number {
     let count = 0;
     for (const { root, level, gfn, stage, tables } of this.limbo) {
-      if (stage === LimboStage.Unlinked) count += this.tree.words.tablesOf(this.tree.wordAt(root, level, gfn), level);
+      if (stage === LimboStage.Unlinked) count += this.tree.tablesOf(this.tree.wordAt(root, level, gfn), level);
       else count += tables;
     }
     return count;

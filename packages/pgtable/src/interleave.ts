@@ -7,11 +7,12 @@
  *
  * Models: Linux arch/x86/kvm/mmu/tdp_iter.c tdp_iter_next(); the retry of a lost exchange as the callers in tdp_mmu.c do it.
  */
-import { Action, Change, Effect, EntryKind, verdictAttr } from '@mmulab/api';
+import { Action, Change, Effect, EntryKind } from '@mmulab/api';
 import type { Rule } from '@mmulab/api';
 import type { RangeOptions } from './engine';
 import { WalkFrame } from './interleave-frame';
 import type { SharedTables } from './interleave-tables';
+import { actionOf, attrOf, effectsOf, outcomeOf } from './verdict';
 
 /** A walk whose exchange was lost starts again from the root instead of ending. */
 export const WALK_AGAIN = -1;
@@ -69,7 +70,7 @@ export class PageWalk<Op> extends WalkFrame {
     tree.start = this.target;
     tree.end = this.target + 1;
     const verdict = this.rule.visit(tree, this.op);
-    if ((verdict & 63) === Action.LowerGoal) {
+    if (actionOf(verdict) === Action.LowerGoal) {
       this.goal--;
       if (tree.kind === EntryKind.Table) this.descend(this.target);
     } else if (!this.take(verdict)) {
@@ -80,9 +81,9 @@ export class PageWalk<Op> extends WalkFrame {
 
   protected protocolDone(): void {
     const { verdict } = this;
-    const isChange = (verdict & 63) >= Action.FirstProtocol;
-    this.leafAttr = isChange ? verdictAttr(verdict) : this.attr;
-    if (!isChange || ((verdict >> 18) & Effect.Final) !== 0) this.endWith(verdict);
+    const isChange = actionOf(verdict) >= Action.FirstProtocol;
+    this.leafAttr = isChange ? attrOf(verdict) : this.attr;
+    if (!isChange || (effectsOf(verdict) & Effect.Final) !== 0) this.endWith(verdict);
     else this.forget();
   }
 
@@ -96,7 +97,7 @@ export class PageWalk<Op> extends WalkFrame {
   }
 
   private endWith(verdict: number): void {
-    this.outcome = verdict >> 24;
+    this.outcome = outcomeOf(verdict);
     this.finish();
   }
 }
@@ -144,7 +145,7 @@ export class RangeWalk<Op> extends WalkFrame {
     tree.start = Math.max(this.start, this.gfn);
     tree.end = Math.min(this.end, this.gfn + this.tables.parts.geometry.pagesAt(this.level));
     const verdict = this.rule.visit(tree, this.op);
-    const action = verdict & 63;
+    const action = actionOf(verdict);
     if (action >= Action.FirstProtocol) this.take(verdict);
     else if (action === Action.Descend && isTable && this.level > minLevel) this.goBelow();
     else this.goOn();

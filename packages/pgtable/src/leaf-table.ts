@@ -141,61 +141,48 @@ export class LeafTables {
    * entry does not have. @returns STORED, STORED_EQUAL when all entries are now equal, or NOT_STORED
    */
   trySet(record: number, index: number, attr: number): number {
-    const { words, heads } = this;
-    const at = record << 1;
-    const head = heads[at];
-    if ((head & NOT_PLAIN) !== 0) return NOT_STORED;
+    const head = this.heads[record << 1];
     const zeroAttr = head & 255;
     const oneAttr = (head >> 8) & 255;
-    const wordAt = Math.imul(record, this.stride) + (index >> 5);
-    const bit = 1 << (index & 31);
-    const bits = words[wordAt];
-    const isOne = (bits & bit) !== 0;
-    if (zeroAttr === oneAttr || attr !== (isOne ? zeroAttr : oneAttr)) return NOT_STORED;
-    words[wordAt] = bits ^ bit;
-    const ones = heads[at + 1] + (isOne ? -1 : 1);
-    heads[at + 1] = ones;
-    return ones === 0 || ones === this.entries ? STORED_EQUAL : STORED;
+    if ((head & NOT_PLAIN) !== 0 || zeroAttr === oneAttr || attr !== (this.isOne(record, index) ? zeroAttr : oneAttr)) return NOT_STORED;
+    return this.flip(record, index) ? STORED_EQUAL : STORED;
   }
 
   /** Stores an attribute into an owned record. @returns true when all entries are now equal */
   set(record: number, index: number, attr: number): boolean {
-    const at = record << 1;
+    const head = this.heads[record << 1];
+    if ((head & DENSE) !== 0) return this.setDense(this.heads[(record << 1) + 1], index, attr);
+    const isOne = this.isOne(record, index);
+    const ones = this.heads[(record << 1) + 1];
+    const others = isOne ? this.entries - ones : ones;
+    if (attr === (isOne ? (head >> 8) & 255 : head & 255)) return others === 0;
+    if (attr === (isOne ? head & 255 : (head >> 8) & 255)) return this.flip(record, index);
+    if (others === 0) return this.recolour(record, !isOne, attr).flip(record, index);
+    if (others === this.entries - 1) return this.recolour(record, isOne, attr).entries === 1;
+    return this.setDense(this.makeDense(record), index, attr);
+  }
+
+  /** Whether an entry of a two-attribute table has the second one. */
+  private isOne(record: number, index: number): boolean {
+    return (this.words[Math.imul(record, this.stride) + (index >> 5)] & (1 << (index & 31))) !== 0;
+  }
+
+  /** Gives an entry the table's other attribute. @returns true when all entries are now equal */
+  private flip(record: number, index: number): boolean {
     const { words, heads } = this;
-    const head = heads[at];
-    if ((head & DENSE) !== 0) return this.setDense(heads[at + 1], index, attr);
     const wordAt = Math.imul(record, this.stride) + (index >> 5);
-    const bit = 1 << (index & 31);
-    const isOne = (words[wordAt] & bit) !== 0;
-    const zeroAttr = head & 255;
-    const oneAttr = (head >> 8) & 255;
-    let ones = heads[at + 1];
-    if (attr === (isOne ? oneAttr : zeroAttr)) return ones === 0 || ones === this.entries;
-    if (isOne) {
-      if (attr !== zeroAttr) {
-        if (ones === 1) {
-          heads[at] = (head & ~0xff00) | (attr << 8);
-          return this.entries === 1;
-        }
-        if (ones !== this.entries) return this.setDense(this.makeDense(record), index, attr);
-        heads[at] = (head & ~0xff) | attr;
-      }
-      words[wordAt] = words[wordAt] & ~bit;
-      ones--;
-    } else {
-      if (attr !== oneAttr || ones === 0) {
-        if (ones === this.entries - 1) {
-          heads[at] = (head & ~0xff) | attr;
-          return false;
-        }
-        if (ones !== 0) return this.setDense(this.makeDense(record), index, attr);
-        heads[at] = (head & ~0xff00) | (attr << 8);
-      }
-      words[wordAt] = words[wordAt] | bit;
-      ones++;
-    }
-    heads[at + 1] = ones;
+    const bits = words[wordAt] ^ (1 << (index & 31));
+    words[wordAt] = bits;
+    const ones = heads[(record << 1) + 1] + (((bits >>> (index & 31)) & 1) === 1 ? 1 : -1);
+    heads[(record << 1) + 1] = ones;
     return ones === 0 || ones === this.entries;
+  }
+
+  /** Changes one of a table's two attributes, for every entry that has it. */
+  private recolour(record: number, second: boolean, attr: number): this {
+    const head = this.heads[record << 1];
+    this.heads[record << 1] = second ? (head & ~0xff00) | (attr << 8) : (head & ~0xff) | attr;
+    return this;
   }
 
   /** One of the two attributes of a two-attribute table; -1 when the table is dense. */

@@ -15,7 +15,6 @@ import { BlockCache } from './block-cache';
 import type { BlockResult } from './block-cache';
 import type { FrameTree } from './frame-tree';
 import type { RunProgram } from './run-program';
-import { INDEX_MASK, KIND_MASK, LEAF_TABLE, UNIFORM, wordAttr } from './word';
 import { COVERED } from './table-tree';
 import type { TableTree } from './table-tree';
 
@@ -72,14 +71,9 @@ export class RunLifter {
   private isStable(program: RunProgram, word: number): boolean {
     const { tree } = this;
     if (word === COVERED) return tree.kind === EntryKind.Leaf && program.isStable(tree.attr);
-    const kind = word & KIND_MASK;
-    if (kind === UNIFORM) return tree.words.isLeafAttr(wordAttr(word)) && program.isStable(wordAttr(word));
-    if (kind !== LEAF_TABLE) return false;
-    const first = tree.leaves.firstAttr(word & INDEX_MASK);
-    const second = tree.leaves.secondAttr(word & INDEX_MASK);
-    return (
-      first > 0 && second > 0 && tree.words.isLeafAttr(first) && tree.words.isLeafAttr(second) && program.isStable(first) && program.isStable(second)
-    );
+    const first = tree.pageAttrOf(word, true);
+    const second = tree.pageAttrOf(word, false);
+    return first > 0 && second > 0 && program.isStable(first) && (second === first || program.isStable(second));
   }
 
   private visitParts(program: RunProgram, root: number, level: number, base: number, start: number, end: number): void {
@@ -152,7 +146,7 @@ export class RunLifter {
   }
 
   private store(tree: TableTree, root: number, level: number, base: number, word: number): void {
-    if ((word & KIND_MASK) === LEAF_TABLE) tree.leaves.share(word & INDEX_MASK);
+    tree.shareWord(word);
     tree.setWordAt(root, level, base, word);
   }
 
@@ -172,17 +166,11 @@ export class RunLifter {
   }
 
   private addReferences(words: Int32Array): void {
-    for (let i = 0; i < words.length; i++) {
-      const word = words[i];
-      if ((word & KIND_MASK) === LEAF_TABLE) this.storage(i).leaves.share(word & INDEX_MASK);
-    }
+    for (let i = 0; i < words.length; i++) this.storage(i).shareWord(words[i]);
   }
 
   private dropReferences(words: Int32Array): void {
-    for (let i = 0; i < words.length; i++) {
-      const word = words[i];
-      if ((word & KIND_MASK) === LEAF_TABLE) this.storage(i).leaves.release(word & INDEX_MASK);
-    }
+    for (let i = 0; i < words.length; i++) this.storage(i).releaseWord(words[i]);
   }
 
   private storage(index: number): TableTree {

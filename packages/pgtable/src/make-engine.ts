@@ -7,64 +7,47 @@
  *
  * `makeEngine` returns a fresh class per backend, so that each backend's rules get their own inline caches. Hot path.
  */
-import { Action, Effect, EntryKind, Step } from '@mmulab/api';
-import type { Entry, Protocol, Rule } from '@mmulab/api';
+import { Action, Effect, EntryKind } from '@mmulab/api';
+import type { Entry, Rule } from '@mmulab/api';
 import type { Engine, EngineClass, EngineParts, RangeOptions } from './engine';
 import type { Geometry } from './geometry';
 import { RunLifter } from './lift';
 import type { Bookkeeper } from './mm-ops';
 import { PageCache } from './page-cache';
 import type { FrameTree } from './frame-tree';
-import { ProtocolRunner } from './protocol-runner';
+import { ProtocolRunner, Short } from './protocol-runner';
 import { RangeWalker } from './range-walk';
 import type { RunProgram } from './run-program';
 import { EMPTY_WORD } from './word';
 import { TableTree } from './table-tree';
+import { actionOf, attrOf, effectsOf, outcomeOf } from './verdict';
 
 const { Empty, Table } = EntryKind;
 const { LowerGoal, FirstProtocol } = Action;
 const { Final } = Effect;
 
-/** Protocols of one step that most faults end with are told by a number, so that no list is gone through. */
-const STEPS = 0;
-const LEAF_ONLY = 1;
-const QUIET_ONLY = 2;
-
-/** The short form of a protocol, by action. */
-function shortForms(protocols: readonly Protocol[]): Uint8Array {
-  const forms = new Uint8Array(FirstProtocol + protocols.length);
-  protocols.forEach(({ steps: [first, ...others] }, i) => {
-    if (others.length > 0) return;
-    if (first === Step.CasQuiet) forms[FirstProtocol + i] = QUIET_ONLY;
-    else if (first === Step.CasLeaf || first === Step.WriteLeaf) forms[FirstProtocol + i] = LEAF_ONLY;
-  });
-  return forms;
-}
+const { Steps: SHORT_STEPS, Leaf: SHORT_LEAF } = Short;
 
 /** Makes an engine class of the caller's own. */
 export function makeEngine(): EngineClass {
   return class TableEngine implements Engine {
     private readonly tree: TableTree;
     private readonly geometry: Geometry;
-    private readonly protocols: readonly Protocol[];
     private readonly book: Bookkeeper;
     private readonly runner: ProtocolRunner;
     private readonly walker: RangeWalker;
-    private readonly forms: Uint8Array;
     private readonly lifter: RunLifter;
-    readonly pageCache: PageCache | undefined;
+    readonly pageCache: PageCache;
 
     constructor(parts: EngineParts) {
       this.tree = new TableTree(parts.geometry, parts.attrs);
       this.geometry = parts.geometry;
-      this.protocols = parts.protocols;
-      this.forms = shortForms(parts.protocols);
       this.book = parts.book;
-      this.runner = new ProtocolRunner(this.tree, parts.attrs, parts.book, parts.mmOps);
-      this.walker = new RangeWalker(this.tree, parts.attrs, parts.protocols, this.runner);
-      const [first, second] = parts.frameMaps as readonly FrameTree[];
-      this.pageCache = first === undefined || second === undefined ? undefined : new PageCache(this.tree, first, second, parts.counters);
-      this.lifter = new RunLifter(this.tree, parts.frameMaps as readonly FrameTree[], parts.counters);
+      this.runner = new ProtocolRunner(this.tree, parts.attrs, parts.protocols, parts.book, parts.mmOps);
+      this.walker = new RangeWalker(this.tree, parts.attrs, this.runner);
+      const frameMaps = parts.frameMaps as readonly FrameTree[];
+      this.pageCache = new PageCache(this.tree, frameMaps, parts.counters);
+      this.lifter = new RunLifter(this.tree, frameMaps, parts.counters);
     }
 
     createRoot(): number {
@@ -86,9 +69,7 @@ export function makeEngine(): EngineClass {
     }
 
     tableCount(root: number): number {
-      let count = this.geometry.rootTables;
-      for (let table = 0; table < this.geometry.rootTables; table++) count += this.tree.words.tablesInNode(root + table, this.geometry.levels);
-      return count;
+      return this.geometry.rootTables + this.tree.tablesBelow(root);
     }
 
     run(program: RunProgram, root: number, start: number, end: number): void {
@@ -103,16 +84,16 @@ export function makeEngine(): EngineClass {
         tree.start = gfn;
         tree.end = gfn + 1;
         const verdict = rule.visit(tree, op);
-        const action = verdict & 63;
+        const action = actionOf(verdict);
         if (action >= FirstProtocol) {
           this.carryOut(action, verdict, gfn);
-          if (((verdict >> 18) & Final) !== 0) return verdict >> 24;
+          if ((effectsOf(verdict) & Final) !== 0) return outcomeOf(verdict);
         } else if (action === LowerGoal) {
           tree.goal--;
         } else {
-          const effects = (verdict >> 18) & 63;
+          const effects = effectsOf(verdict);
           if (effects !== 0) this.runner.applyEffects(effects, gfn, tree.level, 1);
-          return verdict >> 24;
+          return outcomeOf(verdict);
         }
       }
     }
@@ -122,40 +103,34 @@ export function makeEngine(): EngineClass {
     }
 
     clearRoot(root: number): void {
-      const g = this.geometry;
-      for (let table = 0; table < g.rootTables; table++) {
-        const node = root + table;
-        for (let i = 0; i < g.entries; i++) {
-          const pos = node * g.entries + i;
-          const word = this.tree.nodes.words[pos];
-          if (word === EMPTY_WORD) continue;
-          const base = (table * g.entries + i) * g.pagesAt(g.levels);
-          this.tree.place(g.levels, word, base);
-          const { kind, attr, tableAttr } = this.tree;
-          if (kind === Table) this.runner.removeSubtree(word, g.levels, base, 1);
-          this.book.changed(base, g.levels, kind, kind === Table ? tableAttr : attr, Empty, 0, 1);
-          this.tree.nodes.set(pos, EMPTY_WORD);
-          this.tree.releaseWord(word);
-        }
+      const { tree, geometry } = this;
+      const { levels } = geometry;
+      for (let i = 0; i < geometry.entries * geometry.rootTables; i++) {
+        const gfn = i * geometry.pagesAt(levels);
+        tree.placeAt(tree.posOf(root, i), levels, gfn);
+        const { kind, attr, tableAttr } = tree;
+        if (kind === Empty) continue;
+        if (kind === Table) this.runner.removeSubtree(tree.cursorWord(), levels, gfn, 1);
+        this.book.changed(gfn, levels, kind, kind === Table ? tableAttr : attr, Empty, 0, 1);
+        tree.replace(tree.posOf(root, i), EMPTY_WORD);
       }
     }
 
     /** Carries a protocol out at the tree's cursor, its steps back to back: nobody comes between, so no exchange is lost. */
     private carryOut(action: number, verdict: number, gfn: number): void {
-      const tree = this.tree;
-      const level = tree.level;
-      const form = this.forms[action];
-      const kind = tree.kind;
-      if (form === STEPS || kind === Table) {
-        tree.writeWord(this.runner.run(this.protocols[action - FirstProtocol], verdict, tree.cursorWord(), level, gfn, 1));
+      const { tree, runner } = this;
+      const { level, kind } = tree;
+      const form = runner.forms[action];
+      if (form === SHORT_STEPS || kind === Table) {
+        tree.writeWord(runner.run(action, verdict, tree.cursorWord(), level, gfn, 1));
         return;
       }
       const old = tree.attr;
-      const attr = (verdict >> 6) & 255;
+      const attr = attrOf(verdict);
       tree.writeAttr(attr);
-      if (form === LEAF_ONLY) this.book.changed(gfn, level, kind, old, tree.kind, attr, 1);
-      const effects = (verdict >> 18) & 63;
-      if (effects !== 0) this.runner.applyEffects(effects, gfn, level, 1);
+      if (form === SHORT_LEAF) this.book.changed(gfn, level, kind, old, tree.kind, attr, 1);
+      const effects = effectsOf(verdict);
+      if (effects !== 0) runner.applyEffects(effects, gfn, level, 1);
     }
   };
 }

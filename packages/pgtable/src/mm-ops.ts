@@ -43,20 +43,33 @@ export interface Bookkeeper {
   lost?(gfn: number, level: number, change: Change): void;
 }
 
+/** One of the callbacks. */
+export type MmCall = (gfn: number, level: number, count: number) => void;
+
+const CALLS: Readonly<Partial<Record<Step, keyof MmOps>>> = {
+  [Step.AllocTable]: 'zallocPage',
+  [Step.Flush]: 'flushRemoteTlbs',
+  [Step.Tlbi]: 'tlbi',
+  [Step.DcacheClean]: 'dcacheCleanInvalPoc',
+  [Step.IcacheInval]: 'icacheInvalPou',
+  [Step.GetPage]: 'getPage',
+  [Step.PutPage]: 'putPage',
+  [Step.FreeSubtree]: 'freePage',
+  [Step.DeferFree]: 'deferFree',
+};
+
+/** The callback a protocol step makes; undefined for steps that are no calls. */
+export function callOf(step: Step): keyof MmOps | undefined {
+  return CALLS[step];
+}
+
 /**
- * The callback a step calls, once. Freezing an entry and detaching what it pointed to show nowhere as long as nobody comes between. The table engine, which calls
- * for many entries at once, has its own.
+ * Makes the call a step is, once. Freezing an entry and detaching what it pointed to are none: they show nowhere as long as nobody comes between. The table engine,
+ * which calls for many entries at once, has its calls compiled.
  */
 export function callOut(mmOps: MmOps, step: Step, gfn: number, level: number): void {
-  if (step === Step.AllocTable) mmOps.zallocPage?.(gfn, level, 1);
-  else if (step === Step.Flush) mmOps.flushRemoteTlbs?.(gfn, level, 1);
-  else if (step === Step.Tlbi) mmOps.tlbi?.(gfn, level, 1);
-  else if (step === Step.DcacheClean) mmOps.dcacheCleanInvalPoc?.(gfn, level, 1);
-  else if (step === Step.IcacheInval) mmOps.icacheInvalPou?.(gfn, level, 1);
-  else if (step === Step.GetPage) mmOps.getPage?.(gfn, level, 1);
-  else if (step === Step.PutPage) mmOps.putPage?.(gfn, level, 1);
-  else if (step === Step.FreeSubtree) mmOps.freePage?.(gfn, level, 1);
-  else if (step === Step.DeferFree) mmOps.deferFree?.(gfn, level, 1);
+  const call = CALLS[step];
+  if (call !== undefined) mmOps[call]?.(gfn, level, 1);
 }
 
 /** Brings a verdict's own effects about at one entry. @param effects `Effect` bits; @returns those that outlive the visit */

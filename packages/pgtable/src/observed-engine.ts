@@ -4,13 +4,14 @@
  * Nothing is lifted: a program visits its pages one after the other, a range is walked entry by entry. Rules, protocols and callbacks mean what they mean on the table
  * engine, and so the counts are the same. What is more here is the order: where a table goes, its own entry is told first and then what it held.
  */
-import { Action, Effect, EntryKind, Step, verdictAttr, verdictTableAttr } from '@mmulab/api';
+import { Action, Effect, EntryKind, Step } from '@mmulab/api';
 import type { Entry, Rule, TransitionObserver } from '@mmulab/api';
 import type { Engine, EngineParts, EngineFactory, RangeOptions } from './engine';
 import { callOut, carryEffects } from './mm-ops';
 import type { RunProgram } from './run-program';
 import { ObservedTables } from './observed-tables';
 import { FrameTree } from './frame-tree';
+import { actionOf, attrOf, effectsOf, outcomeOf, tableAttrOf } from './verdict';
 
 const { Empty, Leaf, Table, Special } = EntryKind;
 const { Descend, LowerGoal, FirstProtocol } = Action;
@@ -70,16 +71,16 @@ class ObservedEngine implements Engine {
       at.start = gfn;
       at.end = gfn + 1;
       const verdict = rule.visit(at, op);
-      const action = verdict & 63;
+      const action = actionOf(verdict);
       if (action >= FirstProtocol) {
         this.cause = rule.name;
         this.carryOut(verdict, gfn);
-        if (((verdict >> 18) & Effect.Final) !== 0) return verdict >> 24;
+        if ((effectsOf(verdict) & Effect.Final) !== 0) return outcomeOf(verdict);
       } else if (action === LowerGoal) {
         aim--;
       } else {
         this.effects(verdict, gfn, at.level);
-        return verdict >> 24;
+        return outcomeOf(verdict);
       }
     }
   }
@@ -119,7 +120,7 @@ class ObservedEngine implements Engine {
       const wasTable = at.kind === Table;
       if (wasTable ? options.tables : at.kind === Leaf || options.specials) {
         const verdict = rule.visit(at, op);
-        const action = verdict & 63;
+        const action = actionOf(verdict);
         if (action >= FirstProtocol) {
           this.cause = rule.name;
           effects |= this.carryOut(verdict, gfn);
@@ -133,7 +134,7 @@ class ObservedEngine implements Engine {
       if (options.post !== true) continue;
       this.place(pos, level, gfn, start, end, options.minLevel);
       const verdict = rule.visit(at, op);
-      if ((verdict & 63) < FirstProtocol) {
+      if (actionOf(verdict) < FirstProtocol) {
         this.keep(verdict, gfn, level);
         continue;
       }
@@ -156,29 +157,29 @@ class ObservedEngine implements Engine {
     const at = this.tables;
     const { level } = at;
     const wasTable = at.kind === Table;
-    const protocol = this.parts.protocols[(verdict & 63) - FirstProtocol];
+    const protocol = this.parts.protocols[actionOf(verdict) - FirstProtocol];
     let fill = 0;
     let number = 0;
-    this.observer.began?.(protocol, level, at.gfn, at.kind, this.bits[verdictAttr(verdict)]);
+    this.observer.began?.(protocol, level, at.gfn, at.kind, this.bits[attrOf(verdict)]);
     for (const step of protocol.steps) {
       this.observer.step?.(number++);
       switch (step) {
         case Step.FillTable:
-          fill = verdictAttr(verdict);
+          fill = attrOf(verdict);
           break;
         case Step.CasTable:
         case Step.WriteTable:
-          this.setTable(verdictTableAttr(verdict), fill, gfn);
+          this.setTable(tableAttrOf(verdict), fill, gfn);
           break;
         case Step.CasLeaf:
         case Step.WriteLeaf:
-          this.setAttr(verdictAttr(verdict), gfn);
+          this.setAttr(attrOf(verdict), gfn);
           break;
         case Step.WriteEmpty:
           this.setAttr(0, gfn);
           break;
         case Step.CasQuiet:
-          this.setQuietly(verdictAttr(verdict));
+          this.setQuietly(attrOf(verdict));
           break;
         case Step.FreeSubtree:
         case Step.DeferFree:
@@ -269,12 +270,12 @@ class ObservedEngine implements Engine {
   }
 
   private effects(verdict: number, gfn: number, level: number): number {
-    return carryEffects(this.parts.mmOps, this.parts.book, (verdict >> 18) & 63, gfn, level);
+    return carryEffects(this.parts.mmOps, this.parts.book, effectsOf(verdict), gfn, level);
   }
 
   /** A visit of a range walk that changes nothing: of the effects, it is counted. */
   private keep(verdict: number, gfn: number, level: number): void {
-    if (((verdict >> 18) & Effect.Count) !== 0) this.parts.book.visited?.(gfn, level, 1);
+    if ((effectsOf(verdict) & Effect.Count) !== 0) this.parts.book.visited?.(gfn, level, 1);
   }
 }
 

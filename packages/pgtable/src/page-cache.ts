@@ -1,191 +1,174 @@
 /**
- * What an access does to one page, remembered.
+ * Accesses to single pages, by memory of what they do.
  *
- * Most accesses of a run page by page find a page in one of a few situations: what its entry holds, and what a frame map (host pages, or the dirty bitmap) says
- * of it. What a situation leads to (new entry, new value of the frame map, events) is found by running the step engine once, and brought about again
- * wherever the situation is met. The cache is asked only for entries of owned tables of two attributes that stay such: whatever makes, folds or shares a
- * table, and whatever depends on both frame maps at once, is left to the step engine.
- *
- * The caller answers for the rest: that the outcome depends on nothing else but the constants the outcomes stand for, and that nothing was done but
- * what is remembered here. Hot path.
+ * Most accesses of a run page by page find a page in one of a few situations: what its entry holds, and what a frame map (host pages, or the dirty bitmap)
+ * says of it. What a situation leads to (new entry, new value of the map, events) is found by letting the program perform the access once, and brought about
+ * again wherever the situation is met. This is done for entries of owned tables of two attributes that stay such: whatever makes, folds or shares a table,
+ * and whatever depends on two maps at once, is left to the step engine. Hot path.
  */
 import type { Counters } from '@mmulab/api';
-import { NOT_PLAIN as NOT_PLAIN_BITS } from './leaf-table';
+import type { FrameMap } from './frame-map';
 import type { FrameTree } from './frame-tree';
+import { NOT_PLAIN as NOT_PLAIN_BITS } from './leaf-table';
+import { MAP_VALUES, MAX_OUTCOMES, MORE, NEW_ENTRY, NEW_VALUE, Say, type PageOutcomes } from './page-outcomes';
+import { PageWindow, type Version } from './page-window';
 import type { TableTree } from './table-tree';
 
-/** How asking the cache ended: not asked, because the page is not in an owned plain table; brought about; not known yet. */
-export const PageAnswer = { Elsewhere: 0, Done: 1, Unknown: 2 } as const;
-
-/** Which frame maps an outcome depends on, as bits. */
-export const AskedMap = { First: 2, Second: 4 } as const;
-
-// Bound here, so that they are constants of this module's code.
-const { Elsewhere: ELSEWHERE, Done: DONE, Unknown: UNKNOWN } = PageAnswer;
-const { First: FIRST, Second: SECOND } = AskedMap;
+/** How asking ended: the page is not in an owned plain table, or more than it has a say; brought about; not known yet. */
+const ELSEWHERE = 0;
+const DONE = 1;
+const UNKNOWN = 2;
+const { Unknown: UNSAID, Nobody: NOBODY, Map: MAP, Many: MANY } = Say;
 const NOT_PLAIN: number = NOT_PLAIN_BITS;
-const KNOWN = 1;
-const NEVER = -1;
-/** Values of a frame map that are remembered lie below this one. */
-const PLANE_VALUES = 64;
-const MAX_OUTCOMES = 64;
-const MAX_EVENTS = 32;
-const NEW_ENTRY = 1 << 16;
-const NEW_VALUE = 1 << 17;
-
-/** Outcomes of one kind of access under one set of constants, by situation. */
-export class PageOutcomes {
-  /** By attribute of the entry: 0 not known, else KNOWN and the frame maps asked. */
-  readonly asked = new Uint8Array(256);
-  /** Outcome by attribute and, from bit 8 on, value of the frame map; 0 not known, NEVER not to be remembered. */
-  readonly bySituation = new Int8Array(256 * PLANE_VALUES);
-  /** By outcome: attribute of the entry after it (bits 0-7), value of the frame map (8-15), and which of them are new. */
-  readonly results = new Int32Array(MAX_OUTCOMES);
-  /** Events of outcome n: from n * MAX_EVENTS to `eventsEnd`, each as often as it happened. */
-  readonly events = new Int32Array(MAX_OUTCOMES * MAX_EVENTS);
-  readonly eventsEnd = new Int32Array(MAX_OUTCOMES);
-  size = 1;
-  /** Counts held back: how often each outcome was met, by vCPU number * MAX_OUTCOMES + outcome. */
-  held = new Float64Array(0);
-}
 
 /** Asks and fills the outcomes of one engine's pages. */
 export class PageCache {
+  /** What windows hold for. The trees count it up; so does whoever opens windows, when what was looked at before changes. */
+  readonly version: Version;
   // Shape of the tables, as small integers of this object's own.
   private readonly split: number;
   private readonly inverseSplit: number;
   private readonly mask: number;
-  private readonly stride: number;
-  private readonly firstTree: TableTree;
-  private readonly secondTree: TableTree;
-  private readonly firstRoot: number;
-  private readonly secondRoot: number;
+  private readonly entries: number;
   // The situation a new outcome is found for.
   private attr = 0;
-  private firstValue = 0;
-  private secondValue = 0;
+  private readonly values: Int32Array;
+  /** Of accesses that have none of their own. */
+  private readonly window: PageWindow;
   private before = new Float64Array(0);
   /** Outcomes that hold counts back; none where counters do not call for them. */
   private readonly holding: PageOutcomes[] = [];
   private readonly mayHold: boolean;
   private isHolding = false;
 
-  /** @param first and `second`: the frame maps an outcome may depend on */
+  /** @param maps those an outcome may depend on */
   constructor(
     private readonly tree: TableTree,
-    private readonly first: FrameTree,
-    private readonly second: FrameTree,
+    private readonly maps: readonly FrameTree[],
     private readonly counters: Counters,
   ) {
-    const { split, inverseSplit, mask } = tree.geometry;
-    this.split = split;
-    this.inverseSplit = inverseSplit;
-    this.mask = mask;
-    this.stride = tree.leaves.stride;
-    this.firstTree = first.tree;
-    this.secondTree = second.tree;
-    this.firstRoot = first.root;
-    this.secondRoot = second.root;
+    this.split = tree.geometry.split;
+    this.inverseSplit = tree.geometry.inverseSplit;
+    this.mask = tree.geometry.mask;
+    this.entries = tree.geometry.entries;
+    this.values = new Int32Array(maps.length);
+    this.window = new PageWindow(maps.length);
+    this.version = maps.length > 0 ? maps[0].tree.version : tree.version;
+    for (const shared of [tree, ...maps.map(map => map.tree)]) shared.version = this.version;
     this.mayHold = counters.holdBack !== undefined;
     counters.holdBack?.(() => this.flushCounts());
   }
 
-  /** Counts what was held back. Called before counters are read, and before anything else counts by difference. */
-  flushCounts(): void {
-    if (!this.isHolding) return;
-    this.isHolding = false;
-    const { counters } = this;
-    const { now } = counters;
-    for (const outcomes of this.holding) {
-      const { held } = outcomes;
-      for (let at = 0; at < held.length; at++) {
-        const times = held[at];
-        if (times === 0) continue;
-        held[at] = 0;
-        counters.select(Math.floor(at / MAX_OUTCOMES));
-        this.count(outcomes, at % MAX_OUTCOMES, times);
-      }
-    }
-    counters.now = now;
+  /** The bit by which programs say that a frame map had a say. */
+  bitOf(map: FrameMap): number {
+    return 1 << this.maps.indexOf(map as FrameTree);
   }
 
   /**
-   * Brings about what an access to a page does, if it is known.
+   * Performs an access, by memory where its outcome is known.
+   * @param outcomes of accesses like this one
    * @param vcpu whose counters are selected
-   * @returns a PageAnswer
+   * @returns false when it is not for memory: nothing was done
    */
-  replay(outcomes: PageOutcomes, root: number, gfn: number, vcpu: number): number {
+  access(outcomes: PageOutcomes, root: number, gfn: number, vcpu: number): boolean {
+    const known = this.replay(outcomes, root, gfn, vcpu);
+    if (known === UNKNOWN) this.learn(outcomes, root, gfn, vcpu);
+    return known !== ELSEWHERE;
+  }
+
+  /** A window for a vCPU; it shows nothing yet. */
+  makeWindow(vcpu: number): PageWindow {
+    const window = new PageWindow(this.maps.length);
+    window.vcpu = vcpu;
+    return window;
+  }
+
+  /**
+   * Shows the block around a page. Where counters want each count at once there are no windows: whose counters are selected is not looked at.
+   * @returns false when there is nothing to show
+   */
+  open(window: PageWindow, root: number, gfn: number): boolean {
     const high = (gfn * this.inverseSplit) | 0;
     const low = (gfn - high * this.split) | 0;
-    const { tree, mask, stride } = this;
-    const record = tree.recentLeafTable(root, high, low);
-    if (record < 0) return ELSEWHERE;
-    const { heads, words } = tree.leaves;
-    const at = record << 1;
-    const head = heads[at];
+    if (!this.mayHold || !this.tree.viewPlain(window.entries, root, high, low)) return false;
+    window.high = high;
+    window.low = low;
+    window.found = 0;
+    window.version = this.version.now;
+    return true;
+  }
+
+  /** Performs an access to page `index` of a window's block, if the window still holds and the outcome is known. @returns false when nothing was done */
+  touch(window: PageWindow, kind: number, index: number): boolean {
+    const outcomes = window.outcomes[kind];
+    return window.version === this.version.now && outcomes !== undefined && this.bring(window, outcomes, index) === DONE;
+  }
+
+  /** Brings about what an access to a page does, if it is known. */
+  private replay(outcomes: PageOutcomes, root: number, gfn: number, vcpu: number): number {
+    const { window } = this;
+    const high = (gfn * this.inverseSplit) | 0;
+    const low = (gfn - high * this.split) | 0;
+    if (!this.tree.viewPlain(window.entries, root, high, low)) return ELSEWHERE;
+    window.vcpu = vcpu;
+    window.high = high;
+    window.low = low;
+    window.found = 0;
+    return this.bring(window, outcomes, low & this.mask);
+  }
+
+  /**
+   * Brings about what an access does to a page of a window's block. Written out, so that it is too long to be inlined and all it calls is: nearly all of an
+   * access's time goes by here.
+   */
+  private bring(window: PageWindow, outcomes: PageOutcomes, index: number): number {
+    const { heads, words, headAt } = window.entries;
+    const head = heads[headAt];
     if ((head & NOT_PLAIN) !== 0) return ELSEWHERE;
-    const index = low & mask;
     const bit = 1 << (index & 31);
     const offset = index >> 5;
-    const bitsAt = Math.imul(record, stride) + offset;
-    const bits = words[bitsAt];
+    const wordAt = window.entries.wordsAt + offset;
+    const bits = words[wordAt];
     const attr = (bits & bit) === 0 ? head & 255 : (head >> 8) & 255;
-    const asked = outcomes.asked[attr];
-    if (asked <= KNOWN) return asked === 0 ? UNKNOWN : this.replayAlone(outcomes, attr, at, bitsAt, bit, vcpu);
-    if (asked === (KNOWN | FIRST | SECOND)) return ELSEWHERE;
-    const isFirst = (asked & FIRST) !== 0;
-    const frames = isFirst ? this.firstTree : this.secondTree;
-    const planeRecord = frames.recentLeafTable(isFirst ? this.firstRoot : this.secondRoot, high, low);
-    if (planeRecord < 0) return ELSEWHERE;
-    const planeHeads = frames.leaves.heads;
-    const planeWords = frames.leaves.words;
-    const planeAt = planeRecord << 1;
-    const planeHead = planeHeads[planeAt];
-    if ((planeHead & NOT_PLAIN) !== 0) return ELSEWHERE;
-    const planeBitsAt = Math.imul(planeRecord, stride) + offset;
-    const planeBits = planeWords[planeBitsAt];
-    const value = (planeBits & bit) === 0 ? planeHead & 255 : (planeHead >> 8) & 255;
-    if (value >= PLANE_VALUES) return ELSEWHERE;
-    const outcome = outcomes.bySituation[attr | (value << 8)];
+    const say = outcomes.say[attr];
+    if (say === UNSAID || say === MANY) return say === MANY ? ELSEWHERE : UNKNOWN;
+    // Where no map has a say, the entry itself is looked at in its place, and found unchanged.
+    const table = say === NOBODY ? window.entries : window.values[say - MAP];
+    if (say !== NOBODY && !this.isThere(window, say - MAP)) return ELSEWHERE;
+    const valueHead = table.heads[table.headAt];
+    if ((valueHead & NOT_PLAIN) !== 0) return ELSEWHERE;
+    const valueWords = table.words;
+    const valueAt = table.wordsAt + offset;
+    const valueBits = valueWords[valueAt];
+    const value = say === NOBODY ? 0 : (valueBits & bit) === 0 ? valueHead & 255 : (valueHead >> 8) & 255;
+    const outcome = value < MAP_VALUES ? outcomes.bySituation[attr | (value << 8)] : -1;
     if (outcome <= 0) return outcome === 0 ? UNKNOWN : ELSEWHERE;
     const result = outcomes.results[outcome];
-    if ((result & NEW_ENTRY) !== 0 && !this.canFlip(heads, at, (bits & bit) !== 0, result & 255)) return ELSEWHERE;
-    if ((result & NEW_VALUE) !== 0) {
-      if (!this.canFlip(planeHeads, planeAt, (planeBits & bit) !== 0, (result >> 8) & 255)) return ELSEWHERE;
-      planeWords[planeBitsAt] = planeBits ^ bit;
-      planeHeads[planeAt + 1] = planeHeads[planeAt + 1] + ((planeBits & bit) === 0 ? 1 : -1);
-      frames.loseCursor();
+    const ones = (result & NEW_ENTRY) === 0 ? 0 : onesAfter(head, heads[headAt + 1], bits & bit, result & 255, this.entries);
+    const valueOnes =
+      (result & NEW_VALUE) === 0 ? 0 : onesAfter(valueHead, table.heads[table.headAt + 1], valueBits & bit, (result >> 8) & 255, this.entries);
+    if (ones < 0 || valueOnes < 0) return ELSEWHERE;
+    if (valueOnes > 0) {
+      valueWords[valueAt] = valueBits ^ bit;
+      table.heads[table.headAt + 1] = valueOnes;
+      this.maps[say - MAP].tree.loseCursor();
     }
-    if ((result & NEW_ENTRY) !== 0) {
-      words[bitsAt] = bits ^ bit;
-      heads[at + 1] = heads[at + 1] + ((bits & bit) === 0 ? 1 : -1);
-      tree.loseCursor();
-    }
-    this.note(outcomes, outcome, vcpu);
-    return DONE;
-  }
-
-  /** The same where no frame map has a say. */
-  private replayAlone(outcomes: PageOutcomes, attr: number, at: number, bitsAt: number, bit: number, vcpu: number): number {
-    const outcome = outcomes.bySituation[attr];
-    if (outcome <= 0) return outcome === 0 ? UNKNOWN : ELSEWHERE;
-    const result = outcomes.results[outcome];
-    if ((result & NEW_ENTRY) !== 0) {
-      const { heads, words } = this.tree.leaves;
-      const bits = words[bitsAt];
-      if (!this.canFlip(heads, at, (bits & bit) !== 0, result & 255)) return ELSEWHERE;
-      words[bitsAt] = bits ^ bit;
-      heads[at + 1] = heads[at + 1] + ((bits & bit) === 0 ? 1 : -1);
+    if (ones > 0) {
+      words[wordAt] = bits ^ bit;
+      heads[headAt + 1] = ones;
       this.tree.loseCursor();
     }
-    this.note(outcomes, outcome, vcpu);
+    this.note(outcomes, outcome, window.vcpu);
     return DONE;
   }
 
-  /** Whether an entry of a plain table takes `attr` by its bit alone, and the table's entries are not all equal then. */
-  private canFlip(heads: Int32Array, at: number, isOne: boolean, attr: number): boolean {
-    const head = heads[at];
-    return isOne ? attr === (head & 255) && heads[at + 1] !== 1 : attr === ((head >> 8) & 255) && heads[at + 1] !== this.mask;
+  /** Whether a map has a table of its own where a window is. */
+  private isThere(window: PageWindow, map: number): boolean {
+    if (((window.found >> map) & 1) === 1) return true;
+    const { tree, root } = this.maps[map];
+    if (!tree.viewPlain(window.values[map], root, window.high, window.low)) return false;
+    window.found |= 1 << map;
+    return true;
   }
 
   /** Counts an outcome, or holds it back. */
@@ -199,7 +182,7 @@ export class PageCache {
       this.makeRoom(outcomes, vcpu);
       this.note(outcomes, outcome, vcpu);
     } else {
-      this.count(outcomes, outcome, 1);
+      outcomes.countInto(this.counters.now, outcome, 1);
     }
   }
 
@@ -210,62 +193,82 @@ export class PageCache {
     outcomes.held = held;
   }
 
-  private count(outcomes: PageOutcomes, outcome: number, times: number): void {
-    const now = this.counters.now;
-    const events = outcomes.events;
-    const end = outcomes.eventsEnd[outcome];
-    for (let i = outcome * MAX_EVENTS; i < end; i++) {
-      const event = events[i];
-      now[event] = now[event] + times;
+  /** Counts what was held back. Called before counters are read, and before anything else counts by difference. */
+  private flushCounts(): void {
+    if (!this.isHolding) return;
+    this.isHolding = false;
+    const { counters } = this;
+    const { now } = counters;
+    for (const outcomes of this.holding) {
+      const { held } = outcomes;
+      for (let at = 0; at < held.length; at++) {
+        const times = held[at];
+        if (times === 0) continue;
+        held[at] = 0;
+        counters.select(Math.floor(at / MAX_OUTCOMES));
+        outcomes.countInto(counters.now, at % MAX_OUTCOMES, times);
+      }
     }
+    counters.now = now;
   }
 
-  /** Looks at a page's situation before the step engine runs the access. */
-  observe(root: number, gfn: number): void {
-    this.tree.locate(root, gfn, 1);
-    this.attr = this.tree.attr;
-    this.firstValue = this.first.get(gfn);
-    this.secondValue = this.second.get(gfn);
+  /** Has an access performed and remembers what became of the page. */
+  private learn(outcomes: PageOutcomes, root: number, gfn: number, vcpu: number): void {
     const { now } = this.counters;
+    this.observe(root, gfn);
     if (this.before.length !== now.length) this.before = new Float64Array(now.length);
     this.before.set(now);
+    const asked = outcomes.program.perform(vcpu, gfn, outcomes.kind);
+    this.remember(outcomes, root, gfn, asked);
   }
 
-  /**
-   * Remembers what the step engine has made of the situation observed before.
-   * @param asked bits of AskedMap: the frame maps that had a say
-   * @param plain whether nothing was done but what entry, frame maps and counters show, to this page alone
-   */
-  remember(outcomes: PageOutcomes, root: number, gfn: number, asked: number, plain: boolean): void {
-    const { attr, firstValue, secondValue, tree } = this;
-    if (outcomes.asked[attr] === 0) outcomes.asked[attr] = KNOWN | asked;
-    const value = (asked & FIRST) !== 0 ? firstValue : (asked & SECOND) !== 0 ? secondValue : 0;
-    if (outcomes.asked[attr] !== (KNOWN | asked) || asked === (FIRST | SECOND) || value >= PLANE_VALUES) return;
-    const key = attr | (value << 8);
+  private observe(root: number, gfn: number): void {
+    this.tree.locate(root, gfn, 1);
+    this.attr = this.tree.attr;
+    for (let i = 0; i < this.maps.length; i++) this.values[i] = this.maps[i].get(gfn);
+  }
+
+  /** @param told what the program answered */
+  private remember(outcomes: PageOutcomes, root: number, gfn: number, told: number): void {
+    const { attr, values, tree } = this;
+    const say = sayOf(told & ~MORE);
+    if (outcomes.say[attr] === Say.Unknown) outcomes.say[attr] = say;
+    const map = say - MAP;
+    const value = map < 0 ? 0 : values[map];
+    if (outcomes.say[attr] !== say || say === MANY || value >= MAP_VALUES) return;
     tree.locate(root, gfn, 1);
-    const first = this.first.get(gfn);
-    const second = this.second.get(gfn);
-    const others = ((asked & FIRST) !== 0 || first === firstValue) && ((asked & SECOND) !== 0 || second === secondValue);
-    if (!plain || !others || tree.level !== 1 || outcomes.size === MAX_OUTCOMES || !this.storeEvents(outcomes, outcomes.size)) {
-      outcomes.bySituation[key] = NEVER;
-      return;
-    }
-    const outcome = outcomes.size++;
-    const newValue = (asked & FIRST) !== 0 ? first : (asked & SECOND) !== 0 ? second : 0;
-    outcomes.results[outcome] = tree.attr | (newValue << 8) | (tree.attr !== attr ? NEW_ENTRY : 0) | (newValue !== value ? NEW_VALUE : 0);
-    outcomes.bySituation[key] = outcome;
+    const isPlain = (told & MORE) === 0 && tree.level === 1 && this.areOthersUnchanged(gfn, map) && outcomes.size < MAX_OUTCOMES;
+    const isStored = isPlain && outcomes.storeEvents(this.before, this.counters.now);
+    outcomes.bySituation[attr | (value << 8)] = isStored ? this.store(outcomes, gfn, map, value) : -1;
   }
 
-  /** Stores what was counted since the situation was observed. @returns false when that is no short list of events */
-  private storeEvents(outcomes: PageOutcomes, outcome: number): boolean {
-    const { now } = this.counters;
-    let end = outcome * MAX_EVENTS;
-    for (let event = 0; event < now.length; event++) {
-      const amount = now[event] - this.before[event];
-      if (amount < 0 || end + amount > (outcome + 1) * MAX_EVENTS) return false;
-      for (let i = 0; i < amount; i++) outcomes.events[end++] = event;
-    }
-    outcomes.eventsEnd[outcome] = end;
+  /** Whether every map but the one that had a say has the value it had. */
+  private areOthersUnchanged(gfn: number, asked: number): boolean {
+    for (let i = 0; i < this.maps.length; i++) if (i !== asked && this.maps[i].get(gfn) !== this.values[i]) return false;
     return true;
   }
+
+  private store(outcomes: PageOutcomes, gfn: number, map: number, value: number): number {
+    const { attr } = this.tree;
+    const after = map < 0 ? 0 : this.maps[map].get(gfn);
+    outcomes.results[outcomes.size] = attr | (after << 8) | (attr !== this.attr ? NEW_ENTRY : 0) | (after !== value ? NEW_VALUE : 0);
+    return outcomes.size++;
+  }
+}
+
+/**
+ * How many entries of a plain table have its second attribute once an entry has taken `attr`, which it has not, by its bit alone; -1 where that does not do, or
+ * the entries would all be equal.
+ * @param ones how many have it now, @param bit not 0 when the entry is one of them
+ */
+function onesAfter(head: number, ones: number, bit: number, attr: number, entries: number): number {
+  if (attr !== (bit !== 0 ? head & 255 : (head >> 8) & 255)) return -1;
+  const after = bit !== 0 ? ones - 1 : ones + 1;
+  return after === entries ? -1 : after === 0 ? -1 : after;
+}
+
+/** @param bits of the maps that had a say */
+function sayOf(bits: number): number {
+  if (bits === 0) return NOBODY;
+  return (bits & (bits - 1)) === 0 ? MAP + 31 - Math.clz32(bits) : MANY;
 }

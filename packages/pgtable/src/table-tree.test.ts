@@ -47,7 +47,7 @@ describe('a table tree', () => {
     expect([tree.level, tree.kind]).toEqual([2, EntryKind.Empty]);
   });
 
-  it('falls back to one uniform slot when the entries of its tables are equal again', () => {
+  it('falls back to one uniform word when the entries of its tables are equal again', () => {
     const { tree, root, leaf, other } = treeOf(geometry);
     tree.locate(root, 0, 1);
     tree.writeTable(0, 0);
@@ -62,7 +62,7 @@ describe('a table tree', () => {
     tree.locate(root, 9, 1);
     tree.writeAttr(leaf);
     expect(tree.wordAt(root, 3, 0)).toBe(uniformWord(1, leaf, 0));
-    expect(tree.words.tablesInNode(root, 3)).toBe(5);
+    expect(tree.tablesBelow(root)).toBe(5);
   });
 
   it('does not fold tables of different attributes', () => {
@@ -118,8 +118,8 @@ describe('a table tree', () => {
       return root;
     };
     tree.freeRoot(fill());
-    const bytes = tree.nodes.bytes + tree.leaves.bytes;
+    const bytes = tree.bytes;
     for (let i = 0; i < 20; i++) tree.freeRoot(fill());
-    expect(tree.nodes.bytes + tree.leaves.bytes).toBe(bytes);
+    expect(tree.bytes).toBe(bytes);
   });
 });

@@ -28,6 +28,8 @@ export class TableTree extends WordTree implements Entry {
   goal = 1;
   start = 0;
   end = 0;
+  /** Its word: owned or uniform, or that of the entry it stands for inside a virtual subtree. */
+  private viewWord = 0;
 
   /** First frame the entry maps. */
   get gfn(): number {
@@ -57,73 +59,72 @@ export class TableTree extends WordTree implements Entry {
     const pos = cache[cached + 2] + (low >> this.bits);
     const word = this.nodes.words[pos];
     if ((word & KIND_MASK) !== LEAF_TABLE) return false;
-    this.at = gfn;
-    this.root = root;
-    this.inPlace = true;
-    this.low = low;
-    this.high = high;
-    this.pos = pos;
-    this.wordLevel = 2;
-    this.level = 1;
-    this.tableAttr = 0;
-    const attr = this.leaves.get(word & INDEX_MASK, low & this.mask);
-    this.attr = attr;
-    this.kind = this.kindOf(attr);
+    this.aim(root, gfn, high, low);
+    this.landSmall(pos, word);
     return true;
   }
 
   private find(root: number, gfn: number, goal: number): void {
-    const g = this.geometry;
     const high = (gfn * this.inverseSplit) | 0;
-    const low = (gfn - high * this.split) | 0;
+    this.aim(root, gfn, high, (gfn - high * this.split) | 0);
+    const cached = (high & CACHE_MASK) << 2;
+    let level = 2;
+    let pos: number;
+    if (goal <= 2 && this.cache[cached] === high && this.cache[cached + 1] === root) {
+      pos = this.cache[cached + 2] + (this.low >> this.bits);
+    } else {
+      level = this.geometry.levels;
+      pos = root * this.geometry.entries + Math.floor(gfn / this.geometry.pagesAt(level));
+    }
+    let word = this.nodes.words[pos];
+    while ((word & KIND_MASK) === NODE && level > goal) {
+      level--;
+      if (level === 2) this.remember(word & INDEX_MASK);
+      pos = this.childPos(word & INDEX_MASK, level);
+      word = this.nodes.words[pos];
+    }
+    if ((word & KIND_MASK) === LEAF_TABLE && goal < 2) this.landSmall(pos, word);
+    else this.land(pos, level, goal);
+  }
+
+  /** What is looked for. */
+  private aim(root: number, gfn: number, high: number, low: number): void {
     this.at = gfn;
     this.root = root;
     this.inPlace = true;
     this.low = low;
     this.high = high;
-    let level: number;
-    let pos: number;
-    const cache = this.cache;
-    const cached = (high & CACHE_MASK) << 2;
-    if (goal <= 2 && cache[cached] === high && cache[cached + 1] === root) {
-      level = 2;
-      pos = cache[cached + 2] + (low >> g.bits);
-    } else {
-      level = g.levels;
-      pos = root * g.entries + Math.floor(gfn / g.pagesAt(level));
-    }
-    const words = this.nodes.words;
-    for (;;) {
-      const word = words[pos];
-      const wordKind = word & KIND_MASK;
-      if (wordKind === NODE) {
-        if (level <= goal) break;
-        const node = word & INDEX_MASK;
-        level--;
-        if (level === 2) {
-          cache[cached] = high;
-          cache[cached + 1] = root;
-          cache[cached + 2] = node * g.entries;
-          this.isCacheEmpty = false;
-          pos = node * g.entries + (low >> g.bits);
-        } else {
-          pos = node * g.entries + ((high >> (g.bits * (level - 3))) & g.mask);
-        }
-        continue;
-      }
-      if (wordKind === LEAF_TABLE && goal < 2) {
-        const attr = this.leaves.get(word & INDEX_MASK, low & g.mask);
-        this.pos = pos;
-        this.wordLevel = 2;
-        this.level = 1;
-        this.tableAttr = 0;
-        this.attr = attr;
-        this.kind = this.kindOf(attr);
-        return;
-      }
-      break;
-    }
-    this.land(pos, level, goal);
+  }
+
+  /** Keeps the node that holds the level-2 entries around the frame looked for. */
+  private remember(node: number): void {
+    const cached = (this.high & CACHE_MASK) << 2;
+    this.cache[cached] = this.high;
+    this.cache[cached + 1] = this.root;
+    this.cache[cached + 2] = node * this.geometry.entries;
+    this.isCacheEmpty = false;
+  }
+
+  /** Puts the cursor on a level-1 entry of the owned table at a position. */
+  private landSmall(pos: number, word: number): void {
+    const attr = this.leaves.get(word & INDEX_MASK, this.low & this.mask);
+    this.pos = pos;
+    this.wordLevel = 2;
+    this.level = 1;
+    this.tableAttr = 0;
+    this.attr = attr;
+    this.kind = this.kindOf(attr);
+  }
+
+  /** Puts the cursor on what a word says: itself, or inside a virtual subtree the entry at the goal, or the leaf or hole above that. */
+  private land(pos: number, level: number, goal: number): void {
+    const word = this.nodes.words[pos];
+    const isInside = goal < level && (word & KIND_MASK) === UNIFORM && wordMapLevel(word) < level;
+    const mapLevel = isInside ? wordMapLevel(word) : level;
+    this.pos = pos;
+    this.wordLevel = level;
+    this.level = isInside && mapLevel < goal ? goal : mapLevel;
+    this.setView(isInside && mapLevel >= goal ? leafWord(mapLevel, wordAttr(word)) : word, this.level);
   }
 
   /** Puts the cursor on an entry without a place in a tree: range walks visit one entry for many equal ones. */
@@ -136,11 +137,11 @@ export class TableTree extends WordTree implements Entry {
 
   /** Whether the cursor's table (kind Table) has entries, and how many: see Entry. */
   childCount(): number {
-    return this.words.childCountOf(this.viewWord, this.level);
+    return this.childCountOf(this.viewWord, this.level);
   }
 
   firstLeafBelow(): number {
-    return this.words.firstLeafOf(this.viewWord, this.level);
+    return this.firstLeafOf(this.viewWord, this.level);
   }
 
   /** Stores a leaf or special attribute, or empty (0), at the cursor. A table that was there gives its storage back. */
@@ -274,26 +275,6 @@ export class TableTree extends WordTree implements Entry {
       this.tableAttr = wordTableAttr(word);
     }
   }
-  private viewWord = 0;
-
-  private land(pos: number, level: number, goal: number): void {
-    const word = this.nodes.words[pos];
-    this.pos = pos;
-    this.wordLevel = level;
-    if ((word & KIND_MASK) === UNIFORM && goal < level) {
-      const mapLevel = wordMapLevel(word);
-      if (mapLevel < level) {
-        // Inside a virtual subtree: the entry at the goal, or the leaf or hole above it.
-        const entryLevel = mapLevel > goal ? mapLevel : goal;
-        this.level = entryLevel;
-        this.setView(entryLevel === mapLevel ? leafWord(mapLevel, wordAttr(word)) : word, entryLevel);
-        return;
-      }
-    }
-    this.level = level;
-    this.setView(word, level);
-  }
-
   /**
    * The word of the block of `level` at `gfn` (aligned), or COVERED when a leaf or a hole of a higher level lies over it. Where the block is inside a
    * virtual subtree, the word it would have.

@@ -5,8 +5,6 @@
 import { InvariantError } from '@mmulab/api';
 import type { AttrTable } from './attr-table';
 import type { Geometry } from './geometry';
-import type { LeafTables } from './leaf-table';
-import type { NodeArena } from './node-arena';
 import {
   EMPTY_WORD,
   INDEX_MASK,
@@ -21,17 +19,16 @@ import {
   wordTableAttr,
   uniformWord,
 } from './word';
+import { Version, type PlainTable } from './page-window';
 import { WordStore } from './word-store';
 
 /** Level-2 tables a tree remembers by their place: enough for a machine of some TiB whose vCPUs take turns. */
 export const CACHE_SIZE = 4096;
 
-/** Slots of the trees over one arena. */
-export class WordTree {
-  /** The arenas, and what words over them stand for. */
-  readonly words: WordStore;
-  readonly nodes: NodeArena;
-  readonly leaves: LeafTables;
+/** Words of the trees over one arena. */
+export class WordTree extends WordStore {
+  /** Counted up whenever an owned leaf table may have taken the place of another one. */
+  version = new Version();
   /** A frame of the entry the cursor is on: the one `locate` was asked for. */
   at = 0;
   /** Position of the word the cursor's entry is in: its own, or the uniform word or leaf table it lies in. */
@@ -53,17 +50,12 @@ export class WordTree {
   protected readonly split: number;
   protected readonly inverseSplit: number;
 
-  constructor(
-    readonly geometry: Geometry,
-    protected readonly attrs: AttrTable,
-  ) {
+  constructor(geometry: Geometry, attrs: AttrTable) {
+    super(geometry, attrs);
     this.bits = geometry.bits;
     this.mask = geometry.mask;
     this.split = geometry.split;
     this.inverseSplit = geometry.inverseSplit;
-    this.words = new WordStore(geometry, attrs);
-    this.nodes = this.words.nodes;
-    this.leaves = this.words.leaves;
   }
 
   /** A new root whose entries are all `word`. */
@@ -76,25 +68,39 @@ export class WordTree {
     const first = root * this.geometry.entries;
     for (let pos = first; pos < first + this.geometry.entries * this.geometry.rootTables; pos++) this.releaseWord(this.nodes.words[pos]);
     for (let i = 0; i < this.geometry.rootTables; i++) this.nodes.free(root + i);
+    this.version.bump();
     this.forgetCache();
     this.inPlace = false;
   }
 
   /**
-   * The record of the owned leaf table a frame lies in, if the table's parent was found lately; else -1. Leaves the cursor alone.
+   * Shows the owned leaf table a frame lies in, if its parent was found lately. Leaves the cursor alone.
    * @param high and low: the frame number, split by the geometry
+   * @returns false when it is not known, or there is none
    */
-  recentLeafTable(root: number, high: number, low: number): number {
+  viewPlain(view: PlainTable, root: number, high: number, low: number): boolean {
     const at = (high & (CACHE_SIZE - 1)) << 2;
     const cache = this.cache;
-    if (cache[at] !== high || cache[at + 1] !== root) return -1;
+    if (cache[at] !== high || cache[at + 1] !== root) return false;
     const word = this.nodes.words[cache[at + 2] + (low >> this.bits)];
-    return (word & KIND_MASK) === LEAF_TABLE ? word & INDEX_MASK : -1;
+    if ((word & KIND_MASK) !== LEAF_TABLE) return false;
+    view.open(this.leaves, word & INDEX_MASK);
+    return true;
   }
 
   /** The leaf table below the cursor was written past the tree. */
   loseCursor(): void {
     this.inPlace = false;
+  }
+
+  /** Position of an entry of an owned node; of a root's, too, whose nodes follow each other. */
+  posOf(node: number, index: number): number {
+    return node * this.geometry.entries + index;
+  }
+
+  /** The word at a position. */
+  wordOf(pos: number): number {
+    return this.nodes.words[pos];
   }
 
   /** Replaces a word; what the old word owned is given back. A word that owns a node brings it along. */
@@ -137,7 +143,7 @@ export class WordTree {
 
   /** Gives back all storage a word owns. */
   releaseWord(word: number): void {
-    if (this.words.release(word)) this.forgetCache();
+    if (this.release(word)) this.forgetCache();
   }
 
   /** Makes the cursor's entry addressable: expands the uniform word it lies in down to `level`. */
@@ -170,6 +176,7 @@ export class WordTree {
 
   protected expandLeaf(pos: number): void {
     const word = this.nodes.words[pos];
+    this.version.bump();
     this.nodes.set(pos, LEAF_TABLE | this.leaves.alloc(wordAttr(word), wordTableAttr(word)));
   }
 
@@ -181,6 +188,7 @@ export class WordTree {
 
   /** Stores a word and folds its table, and those above, while their entries are equal. */
   protected store(pos: number, word: number): void {
+    this.version.bump();
     if (this.nodes.set(pos, word)) this.fold(Math.floor(pos / this.geometry.entries), word);
   }
 

@@ -4,20 +4,20 @@
  * What an access does hangs on the entry, the host page and the dirty bit of its frame, and on the slot: then it is made once for each kind of page and remembered. On
  * a slot's limits for huge pages it hangs only where the host has some and the slot is not logged; such accesses are made every time. Hot path.
  */
-import { AskedMap, PageAnswer, PageOutcomes } from '@mmulab/pgtable';
-import type { PageCache } from '@mmulab/pgtable';
+import { ENTRIES_PER_TABLE } from '@mmulab/api';
+import { MORE, PageOutcomes } from '@mmulab/pgtable';
+import type { PageCache, PageProgram, PageWindow } from '@mmulab/pgtable';
 import type { AccessPath, Memslot, Memslots } from '@mmulab/kvm';
 import type { HostPages } from '../host-pages';
 import type { VmJournal } from '../vm-journal';
 import type { TdpFaultPath } from './fault';
 import type { TdpFaultVm } from './fault-vm';
 
-const { Done: DONE, Unknown: UNKNOWN } = PageAnswer;
 /** Three kinds of access, to a slot that is not logged and to one that is. */
 const OUTCOMES_PER_SLOT = 6;
 
 /** Accesses of one VM's vCPUs. */
-export class KnownAccesses implements AccessPath {
+export class KnownAccesses implements AccessPath, PageProgram {
   /** What accesses do: by slot, kind of access, and whether the slot is logged. */
   private readonly outcomes: (PageOutcomes | undefined)[] = [];
 
@@ -36,16 +36,42 @@ export class KnownAccesses implements AccessPath {
     const { pages } = this;
     if (guestTable === 0 && pages !== undefined && this.vm.isCalm(vcpu) && !this.journal.isRecording) {
       const slot = this.slots.find(gfn);
-      if (slot !== undefined && (slot.isSmall || slot.logged)) {
-        const outcomes = this.outcomesOf(slot, kind);
-        const known = pages.replay(outcomes, this.vm.root(vcpu).id, gfn, vcpu);
-        if (known === DONE) return;
-        if (known === UNKNOWN) {
-          this.learn(pages, outcomes, vcpu, slot, gfn, kind);
-          return;
-        }
-      }
+      const isAsked = slot !== undefined && (slot.isSmall || slot.logged);
+      if (isAsked && pages.access(this.outcomesOf(slot, kind), this.vm.root(vcpu).id, gfn, vcpu)) return;
     }
+    this.step(vcpu, gfn, kind, guestTable);
+  }
+
+  /** Shows the block around a page in a vCPU's window, if accesses to it may go by memory. @returns whether they may */
+  openWindow(window: PageWindow, vcpu: number, gfn: number, kind: number): boolean {
+    const { pages } = this;
+    const slot = this.slots.find(gfn);
+    const base = gfn - (gfn % ENTRIES_PER_TABLE);
+    if (pages === undefined || slot === undefined || base < slot.spec.baseGfn || base + ENTRIES_PER_TABLE > slot.end) return false;
+    if (!(slot.isSmall || slot.logged) || !this.vm.isCalm(vcpu)) return false;
+    if (window.version !== pages.version.now) window.outcomes.fill(undefined);
+    window.outcomes[kind] = this.outcomesOf(slot, kind);
+    return pages.open(window, this.vm.root(vcpu).id, gfn);
+  }
+
+  /** Runs an access for the engine to remember. */
+  perform(vcpu: number, gfn: number, kind: number): number {
+    const { pages, slots, hostPages, journal } = this;
+    const slot = slots.find(gfn);
+    const seq = slots.invalidations.ended;
+    const host = slots.hostStates.get(gfn);
+    hostPages.asked = false;
+    journal.open(gfn);
+    this.step(vcpu, gfn, kind, 0);
+    const isPlain = journal.closePlain() && !slots.invalidations.mustRetry(seq) && (slot?.isSmall === true || slots.hostStates.get(gfn) === host);
+    const hostBit = hostPages.asked && pages !== undefined ? pages.bitOf(slots.hostStates) : 0;
+    const dirtyBit = slot?.logged === true && pages !== undefined ? pages.bitOf(slots.dirtyBits) : 0;
+    return hostBit | dirtyBit | (isPlain ? 0 : MORE);
+  }
+
+  /** An access through the stages: it may change anything. */
+  private step(vcpu: number, gfn: number, kind: number, guestTable: number): void {
+    this.pages?.version.bump();
     this.path.access(vcpu, gfn, kind, guestTable);
   }
 
@@ -53,20 +79,6 @@ export class KnownAccesses implements AccessPath {
     const at = slot.index * OUTCOMES_PER_SLOT + kind + (slot.logged ? OUTCOMES_PER_SLOT / 2 : 0);
     const { outcomes } = this;
     while (outcomes.length <= at) outcomes.push(undefined);
-    return outcomes[at] ?? (outcomes[at] = new PageOutcomes());
-  }
-
-  /** Makes an access and remembers what it did. */
-  private learn(pages: PageCache, outcomes: PageOutcomes, vcpu: number, slot: Memslot, gfn: number, kind: number): void {
-    const { slots, hostPages, journal } = this;
-    const root = this.vm.root(vcpu);
-    const seq = slots.invalidations.ended;
-    const host = slots.hostStates.get(gfn);
-    pages.observe(root.id, gfn);
-    hostPages.asked = false;
-    journal.open(gfn);
-    this.path.access(vcpu, gfn, kind, 0);
-    const plain = journal.closePlain() && !slots.invalidations.mustRetry(seq) && (slot.isSmall || slots.hostStates.get(gfn) === host);
-    pages.remember(outcomes, root.id, gfn, (hostPages.asked ? AskedMap.First : 0) | (slot.logged ? AskedMap.Second : 0), plain);
+    return outcomes[at] ?? (outcomes[at] = new PageOutcomes(this, kind));
   }
 }
