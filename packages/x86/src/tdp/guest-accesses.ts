@@ -11,6 +11,7 @@ import { ACCESS_DONE as DONE_CODE, type AccessKind, ENTRIES_PER_TABLE, EntryKind
 import type { AccessRun, Counters } from '@mmulab/api';
 import { AccessProgram, accessKind, eachPiece, pendingAccessesClass } from '@mmulab/kvm';
 import type { AccessPattern, GuestLayout, GuestWalks, Memslot, Memslots, PendingAccesses, PieceRunner, ProgramKeys, SeenTables } from '@mmulab/kvm';
+import type { PageCache, PageWindow } from '@mmulab/pgtable';
 import type { VcpuStates } from '../vcpu-state';
 import type { VmJournal } from '../vm-journal';
 import type { TdpFaultPath } from './fault';
@@ -36,6 +37,9 @@ const Pending = pendingAccessesClass();
 /** Accesses of all vCPUs of one VM. */
 export class GuestAccesses implements PieceRunner, GuestWalks {
   private readonly pending: PendingAccesses;
+  private readonly pages: PageCache | undefined;
+  /** What each vCPU sees of the block it is in, where accesses go by memory. */
+  private readonly windows: readonly PageWindow[];
 
   /** @param tableAccess what the hardware's walk does to guest table pages */
   constructor(
@@ -52,6 +56,9 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
     readonly tableAccess: AccessKind,
   ) {
     this.pending = new Pending(vcpus.count, this, path);
+    const { pages } = mmu;
+    this.pages = pages;
+    this.windows = pages === undefined ? [] : Array.from({ length: vcpus.count }, (_, vcpu) => pages.makeWindow(vcpu));
   }
 
   /** A run of accesses, all their faults included. */
@@ -74,6 +81,18 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
   touch(vcpu: number, vfn: number, kind: number): void {
     this.access(vcpu, vfn, kind);
     if (this.vm.pmlActive) this.vcpus.countFulls(vcpu, this.counters.now);
+    else if (this.pages !== undefined) this.openWindow(this.windows[vcpu], vcpu, vfn, kind);
+  }
+
+  /**
+   * An access to the block the vCPU was in, by memory of what such accesses do: nothing but the page, its host page and its dirty bit changes, so nobody needs to be
+   * selected. @returns false when nothing was done
+   */
+  touchAgain(vcpu: number, vfn: number, kind: number): boolean {
+    const { pages } = this;
+    if (pages === undefined) return false;
+    const window = this.windows[vcpu];
+    return window.block === ((vfn * INVERSE_BLOCK) | 0) && pages.touch(window, kind, vfn & (BLOCK_PAGES - 1));
   }
 
   /** Begins one access that may interleave. @returns the stage due, or ACCESS_DONE */
@@ -110,6 +129,19 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
     const block = (vfn * INVERSE_BLOCK) | 0;
     if (block !== context.block || seen.epoch !== context.blockEpoch) this.enterBlock(vcpu, context, layout, seen, vfn, block);
     this.known.access(vcpu, vfn + context.shift, kind, 0);
+  }
+
+  /** Opens the vCPU's window on a block it is in for the second time in a row: where it does not stay, finding what a window shows costs more than it saves. */
+  private openWindow(window: PageWindow, vcpu: number, vfn: number, kind: number): void {
+    const block = (vfn * INVERSE_BLOCK) | 0;
+    if (window.block !== block) {
+      window.block = block;
+      window.version = -1;
+      return;
+    }
+    const context = this.contexts.get(vcpu);
+    const isKnown = context.block === block && context.blockEpoch === context.seen?.epoch && context.shift % BLOCK_PAGES === 0;
+    if (!isKnown || !this.known.openWindow(window, vcpu, vfn + context.shift, kind)) window.block = -1;
   }
 
   /** Finds where a 2 MiB block of guest addresses lies, after the hardware has walked to it. It is kept where it lies in one piece. */

@@ -25,7 +25,7 @@ import type {
 } from '@mmulab/api';
 import { DirtyLog, GuestLayout, HostOps, ProgramKeys } from '@mmulab/kvm';
 import type { Aging, HostTables, Memslot, Memslots } from '@mmulab/kvm';
-import { EngineFactory, Geometry, observedEngines, tableEngines } from '@mmulab/pgtable';
+import { EngineFactory, Geometry, Version, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { BothMmus } from '../both-mmus';
 import { nestedSplitNeedsCache } from '../errors';
@@ -90,6 +90,8 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
   private roots!: VcpuRoots;
   private registers!: ControlRegisters;
   private contexts!: VcpuContexts;
+  /** Counted up by whatever may change what windows show (GuestAccesses.touchAgain): all that is asked of the VM but accesses known by heart. */
+  private version = new Version();
   private accesses!: GuestAccesses;
 
   constructor(
@@ -115,12 +117,13 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
     this.journal = new VmJournal(this.vcpus, this.nxLists.tables);
     const spte = new SpteAttrs(policy.adBits, policy.nxHugePages);
     this.mmu = new TdpMmu(this.engines, spte, this.slots, this.counters, this.journal, policy, policy.levels);
+    this.version = this.mmu.pages?.version ?? this.version;
     const hostPages = new HostPages(this.slots, this);
     this.path = new TdpFaultPath(vm.vcpus, this.mmu, this.slots, hostPages, this.counters, this.journal, this, policy);
     this.known = new KnownAccesses(this.mmu.pages, this.slots, hostPages, this.journal, this, this.path);
     this.createRoots(vm);
     const layouts = guestSpaces(vm).map(space => new GuestLayout(space));
-    this.contexts = new VcpuContexts(layouts, this.cpus, this.roots, this.tdpRoots);
+    this.contexts = new VcpuContexts(layouts, this.cpus, this.roots, this.tdpRoots, this.version);
     const keys = new ProgramKeys();
     this.accesses = new GuestAccesses(
       this.vcpus,
@@ -188,8 +191,11 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
   }
 
   touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
-    this.select(vcpu);
-    this.accessesOf(vcpu).touch(vcpu, vfn, kind);
+    if (this.accesses.touchAgain(vcpu, vfn, kind)) return;
+    this.speakFor(vcpu);
+    const accesses = this.accessesOf(vcpu);
+    if (accesses !== this.accesses) this.version.bump();
+    accesses.touch(vcpu, vfn, kind);
   }
 
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
@@ -210,6 +216,7 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
   }
 
   host(op: HostOp, answer?: HostAnswer): void {
+    this.version.bump();
     this.counters.select(-1);
     this.hostOps.perform(op, answer);
     this.contexts.rootsChanged();
@@ -354,7 +361,14 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
     return this.nested !== undefined && this.cpus[vcpu].guestMode ? this.nested.accesses : this.accesses;
   }
 
+  /** A vCPU acts, and may change anything. */
   private select(vcpu: number): void {
+    this.version.bump();
+    this.speakFor(vcpu);
+  }
+
+  /** What happens from here on is a vCPU's doing. */
+  private speakFor(vcpu: number): void {
     this.counters.select(vcpu);
     this.journal.vcpu = vcpu;
     this.contexts.act(vcpu);

@@ -7,6 +7,7 @@
 import { badPagingMode } from '../errors';
 import { SeenTables } from '@mmulab/kvm';
 import type { GuestLayout } from '@mmulab/kvm';
+import type { Version } from '@mmulab/pgtable';
 import type { GuestCpu } from '../roots/guest-state';
 import { INVALID_ROOT } from '../roots/root-cache';
 import type { VcpuRoots } from '../roots/vcpu-roots';
@@ -37,12 +38,16 @@ export class VcpuContexts {
   /** Per address space: the guest table pages that need no touch. Forgotten whenever a mapping of one may have gone or lost rights. */
   private readonly tableSeen: readonly SeenTables[];
 
-  /** @param layouts one per address space, then one for a guest without paging */
+  /**
+   * @param layouts one per address space, then one for a guest without paging
+   * @param version counted up whenever what a context says may have changed
+   */
   constructor(
     private readonly layouts: readonly GuestLayout[],
     private readonly cpus: readonly GuestCpu[],
     private readonly roots: VcpuRoots,
     private readonly tdpRoots: TdpRoots,
+    private readonly version: Version,
   ) {
     this.contexts = cpus.map(() => new VcpuContext());
     this.tableSeen = layouts.map(layout => new SeenTables(layout));
@@ -87,6 +92,7 @@ export class VcpuContexts {
   /** Registers have changed: contexts are found again. */
   registersChanged(): void {
     this.epoch++;
+    this.version.bump();
   }
 
   /** Roots have changed, or what they map. */
@@ -97,6 +103,7 @@ export class VcpuContexts {
 
   /** A mapping of a guest table page may have gone. */
   forgetTables(): void {
+    this.version.bump();
     for (const seen of this.tableSeen) seen.forget();
   }
 
