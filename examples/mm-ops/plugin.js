@@ -7,6 +7,7 @@
  *   npx mmulab run --plugin ./examples/mm-ops --backend arm64-stage2 -- kvm_page_table_test -b 16M -s anonymous_hugetlb_2mb
  */
 'use strict';
+const { contributePatch } = require('@mmulab/api');
 const { Stage2MmOps } = require('@mmulab/arm64');
 const { ContainerModule } = require('inversify');
 
@@ -32,5 +33,8 @@ process.on('exit', () => {
 });
 
 module.exports.default = new ContainerModule(load => {
-  load.bind(Stage2MmOps).toConstantValue(mmOps);
+  // A patch that changes no count: it is there for every run of the backend.
+  contributePatch(load, { name: 'mm-ops', doc: 'Says what mm_ops were asked for.', of: 'arm64-stage2', always: true }, run => {
+    run.bind(Stage2MmOps).toConstantValue(mmOps);
+  });
 });

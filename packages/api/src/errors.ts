@@ -22,6 +22,15 @@ export class MmulabError extends Error {
   }
 }
 
+const CLASSES: readonly unknown[] = ['usage', 'failed', 'internal'] satisfies ErrorClass[];
+
+/** Whether somebody raised an error on purpose: told by its shape, since a plugin may have a copy of this package of its own. */
+export function isMmulabError(error: unknown): error is MmulabError {
+  if (!(error instanceof Error)) return false;
+  const { code, errorClass, message } = error as Partial<MmulabError> & Error;
+  return typeof code === 'string' && CLASSES.includes(errorClass) && message.startsWith(code);
+}
+
 /** Where and how a KVM_RUN failed. */
 export interface RunFailurePlace {
   /** Name of the error the kernel returns: `EEXIST`. Absent: the call does not return (the vCPU faults for ever). */

@@ -72,7 +72,7 @@ export {
 export type { ContributionLoad } from './plugin';
 export { PatchContribution, contributePatch } from './patch';
 export type { PatchDefinition, PatchLoad } from './patch';
-export { ReporterContribution, contributeReporter } from './report';
+export { BUILT_IN_FORMATS, ReporterContribution, contributeReporter } from './report';
 export type { Cell, Column, CsvRows, Report, ReportView, Reporter, Sheet, Tone, TonedCell } from './report';
 export { TimeModelContribution, TimeModelFiles, contributeTimeModel } from './cost';
 export type { AccessCounts, PhaseWork, RunWork, TimeModel } from './cost';
@@ -82,5 +82,5 @@ export { RECORDS_SCHEMA, TOTAL_PHASE } from './records';
 export type { KernelRecord, RecordDifference, RecordFile, RecordGroup, RecordPhase, VerifyReport } from './records';
 export type { PredictedCell, Score } from './prediction';
 export type { AnalysedTable } from './analysis';
-export { InvariantError, KvmRunFailure, MmulabError, nearestName, suggestName } from './errors';
+export { InvariantError, KvmRunFailure, MmulabError, isMmulabError, nearestName, suggestName } from './errors';
 export type { ErrorClass, RunFailurePlace } from './errors';

@@ -81,6 +81,9 @@ export interface Reporter {
   render(report: Report, view: ReportView): string | Iterable<string> | undefined;
 }
 
+/** Names of the formats that are there without any plugin. */
+export const BUILT_IN_FORMATS: readonly string[] = ['table', 'json', 'csv', 'markdown', 'selftest'];
+
 /** Multi-injection token of output formats. */
 export const ReporterContribution = Symbol.for('mmulab.ReporterContribution');
 

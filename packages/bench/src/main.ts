@@ -4,7 +4,7 @@
  *   node lib/main.js [--repetitions N] [--no-native]
  */
 import { parseArgs } from 'node:util';
-import { MmulabError } from '@mmulab/api';
+import { MmulabError, isMmulabError } from '@mmulab/api';
 import { WARMING, compare, measureRanges } from './bench';
 import { NativeBaseline } from './native';
 import { comparisonReport, rangeReport } from './report';
@@ -40,6 +40,6 @@ function main(): void {
 try {
   main();
 } catch (error) {
-  console.error(error instanceof MmulabError ? error.message : error);
-  process.exitCode = error instanceof MmulabError && error.errorClass === 'usage' ? 2 : 1;
+  console.error(isMmulabError(error) ? error.message : error);
+  process.exitCode = isMmulabError(error) && error.errorClass === 'usage' ? 2 : 1;
 }

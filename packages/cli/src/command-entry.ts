@@ -47,7 +47,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('record', 'print a script that counts on your own host, or make a record of what it wrote', true),
   entry('predict', 'predict published tables of times, cell by cell', true),
   entry('calibrate', 'fit a cost model to published or own tables of times', true),
-  entry('list', 'list backends, workloads, profiles, events, models or plugins', true),
+  entry('list', 'list backends, workloads, profiles, events, models, patches or plugins', true),
   entry('explain', 'say what an option, counter, profile, workload or backing is', true),
   entry('init', 'write a config to start from', false),
   entry('import', 'print the config, or the record, that a file in another format means', true),

@@ -6,7 +6,7 @@ import { watchUnfinishedFiles } from '@mmulab/runner';
 import { parentPort, workerData } from 'node:worker_threads';
 import { findCommand, splitArguments } from './arguments';
 import { isDirect, writeDirectly } from './direct-output';
-import { runAnyCommand } from './program';
+import { reportError, runAnyCommand } from './program';
 import type { Progress, Terminal } from './terminal';
 import type { InterruptSignal, ThreadMessage, ThreadOrder } from './thread-messages';
 
@@ -42,11 +42,18 @@ const terminal: Terminal = {
 
 watchUnfinishedFiles((path, isThere) => say({ kind: 'unfinished', path, isThere }));
 
+// What is thrown while nobody waits for it, in a timer or a promise, comes out here; a plugin's is said to be its own.
+process.on('uncaughtException', error => {
+  say({ kind: 'exit', code: reportError(error, argv, terminal) });
+  setImmediate(() => process.exit());
+});
+
 const interrupt = new AbortController();
 parentPort?.on('message', (signal: InterruptSignal) => interrupt.abort(signal));
 void runAnyCommand(argv, terminal, interrupt.signal).then(code => {
   say({ kind: 'exit', code });
-  parentPort?.close();
+  // Not closed: what a plugin throws later is still to be said.
+  parentPort?.unref();
   // A connection to a server that is away would hold the thread.
   if (findCommand(splitArguments(argv).own)?.waits === true) setImmediate(() => process.exit());
 });

@@ -6,6 +6,7 @@ import type { RunResult } from '@mmulab/api';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { record, scratchDirectory, scratchFile } from './fixtures/recorder';
+import { reportError } from './program';
 
 const SMALL = ['dirty_log_perf_test', '-v', '1', '-b', '4M', '-s', 'anonymous', '-g'];
 const MATRIX = `
@@ -397,8 +398,9 @@ describe('init and validate', () => {
 
 describe('a bug', () => {
   it('ends with 3 and says what to report', () => {
-    const { code, err } = record('run', '--plugin', faulty, '--', 'broken');
-    expect(code).toBe(3);
+    let err = '';
+    const terminal = { columns: 80, color: false, out: () => undefined, err: (text: string) => (err += text), progress: () => undefined };
+    expect(reportError(new TypeError('no such thing'), ['run', '--plugin', 'faulty', '--', 'broken'], terminal)).toBe(3);
     expect(err).toMatch(/^mmulab: INTERNAL: no such thing$/m);
     expect(err).toMatch(/^ {2}mmulab \d+\.\d+\.\d+, Node v/m);
     expect(err).toMatch(/^ {2}arguments: run --plugin .*faulty -- broken$/m);

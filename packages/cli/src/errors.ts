@@ -1,14 +1,14 @@
 /**
  * The errors of this package, sorted by code, and the exit code each class of error ends with.
  */
-import { MmulabError, suggestName, type ErrorClass } from '@mmulab/api';
+import { MmulabError, suggestName, type ErrorClass, isMmulabError } from '@mmulab/api';
 import { ExitCode } from './exit-code';
 
 const EXIT_CODES: Readonly<Record<ErrorClass, number>> = { failed: ExitCode.Failed, usage: ExitCode.Usage, internal: ExitCode.Internal };
 
 /** The exit code of an error; one that nobody raised on purpose is a bug. */
 export function exitCodeOf(error: unknown): number {
-  return error instanceof MmulabError ? EXIT_CODES[error.errorClass] : ExitCode.Internal;
+  return isMmulabError(error) ? EXIT_CODES[error.errorClass] : ExitCode.Internal;
 }
 
 /** `--set` and `--vary` take `key=value`. */

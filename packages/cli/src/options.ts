@@ -67,7 +67,7 @@ const collect =
 /** Adds `--format`, `--all`, `--quiet` and `--no-color`. */
 export function addOutputOptions(command: Command): Command {
   return command
-    .option('--format <name>', 'table, json, csv, markdown or selftest', 'table')
+    .option('--format <name>', 'table, json, csv, markdown or selftest, or a format that a plugin brings', 'table')
     .option('--all', 'zero counters too, and what is the same in all runs')
     .option('--quiet', 'no notes and no progress')
     .option('--no-color', 'no colours');

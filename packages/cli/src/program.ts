@@ -2,7 +2,7 @@
  * From arguments to an exit code: finds the command, lets commander read its options, runs it, and turns whatever goes wrong into a message and
  * a code.
  */
-import { MmulabError, nearestName } from '@mmulab/api';
+import { type MmulabError, nearestName, isMmulabError } from '@mmulab/api';
 import { plainLine, plainText } from '@mmulab/report';
 import { Command, CommanderError } from 'commander';
 import { basename } from 'node:path';
@@ -56,10 +56,14 @@ export async function runAnyCommand(argv: readonly string[], terminal: Terminal,
   }
 }
 
-function reportError(error: unknown, argv: readonly string[], terminal: Terminal): number {
+/**
+ * Says what went wrong, and whose fault it is.
+ * @returns the exit code
+ */
+export function reportError(error: unknown, argv: readonly string[], terminal: Terminal): number {
   terminal.progress(undefined);
   if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.Ok;
-  const known = error instanceof CommanderError ? usage(problemOf(error, argv)) : fromSystem(error);
+  const known = error instanceof CommanderError ? usage(problemOf(error, argv)) : fromPlugin(fromSystem(error));
   const code = exitCodeOf(known);
   complain(terminal, code === ExitCode.Internal ? internalErrorReport(argv, known) : `mmulab: ${shortened(messageOf(known))}\n`);
   return code;
@@ -81,14 +85,22 @@ function complain(terminal: Terminal, text: string): void {
   try {
     terminal.err(text);
   } catch (error) {
-    if (!(error instanceof MmulabError)) throw error;
+    if (!isMmulabError(error)) throw error;
   }
+}
+
+/** What a plugin of somebody else threw, wherever it was asked, is no bug of mmulab either. */
+function fromPlugin(error: unknown): unknown {
+  if (exitCodeOf(error) !== ExitCode.Internal) return error;
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- hardly ever needed
+  const { faultOf } = require('@mmulab/runner') as typeof Runner;
+  return faultOf(error);
 }
 
 /** What the system refused is no bug of mmulab, wherever it was asked. */
 function fromSystem(error: unknown): unknown {
   const { code, syscall, path } = error as Partial<NodeJS.ErrnoException>;
-  if (error instanceof MmulabError || typeof syscall !== 'string' || typeof code !== 'string') return error;
+  if (isMmulabError(error) || typeof syscall !== 'string' || typeof code !== 'string') return error;
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- hardly ever needed
   const { problemOf: systemProblem } = require('@mmulab/runner') as typeof Runner;
   return syscall === 'uv_cwd' ? noDirectory() : systemRefuses(path ?? syscall, systemProblem(error));
@@ -115,7 +127,7 @@ function problemOf({ code, message }: CommanderError, argv: readonly string[]): 
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof MmulabError ? error.message : String(error);
+  return isMmulabError(error) ? error.message : String(error);
 }
 
 /** A program that is ready to read its arguments; none when there was nothing to read. */

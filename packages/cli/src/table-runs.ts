@@ -3,7 +3,7 @@
  * with two vCPUs, whatever the table says: equal private programs count the same, so that one of them stands for all; cells that differ in the number of vCPUs
  * alone share a run.
  */
-import { MmulabError, type PhaseWork } from '@mmulab/api';
+import { type PhaseWork, isMmulabError } from '@mmulab/api';
 import {
   applySetting,
   commandLineConfig,
@@ -94,7 +94,7 @@ function perform(meaning: Meaning, { registry, seed }: TableOptions): readonly P
     const [run] = inPlace(meaning.command.join(' '), () => resolveRuns(raw, registry));
     if (run !== undefined) runResolved(run, registry, { vcpuCounters: false, onWork: work => (phases = work) });
   } catch (error) {
-    if (error instanceof MmulabError && error.errorClass === 'usage') return error.message;
+    if (isMmulabError(error) && error.errorClass === 'usage') return error.message;
     throw error;
   }
   return phases;

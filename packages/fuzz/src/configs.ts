@@ -64,7 +64,7 @@ export function configCases(words: Vocabulary): Arbitrary<FuzzCase> {
     const withParts = isMap(config) ? { ...lines, ...brought, ...config } : config;
     files[file] = edit(write(withParts, form), changes);
     for (const name of plugins ?? []) {
-      files[`${name}/package.json`] = `{ "name": "${name}", "mmulab": { "plugin": "index.js" } }\n`;
+      files[`${name}/package.json`] = `{ "name": "${name}", "mmulab": { "plugin": "index.js", "api": 1 } }\n`;
       files[`${name}/index.js`] = PLUGINS[name];
     }
     const light = isSmall([...Object.values(files), ...own].join('\n').replace(/[,=:"'[\]{}]/g, ' '));

@@ -25,6 +25,7 @@ export {
   listEvents,
   modelsReport,
   overviewReport,
+  patchesReport,
   pluginsReport,
   profilesReport,
   workloadsReport,

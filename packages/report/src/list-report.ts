@@ -1,7 +1,7 @@
 /**
  * What there is, as reports: backends, workloads, profiles, counters, cost models, plugins. Each item is an object in JSON and a line in a table.
  */
-import type { BackendDefinition, EventDef, WorkloadDefinition } from '@mmulab/api';
+import type { BackendDefinition, EventDef, PatchDefinition, WorkloadDefinition } from '@mmulab/api';
 import type { CsvRows, Report } from '@mmulab/api';
 import type { Sheet } from './sheet';
 
@@ -105,6 +105,13 @@ export function modelsReport(models: readonly { readonly name: string; readonly 
     ['name', 'doc'],
     notes,
   );
+}
+
+/** Patches with the backends they change. */
+export function patchesReport(patches: readonly PatchDefinition[]): Report {
+  const items = patches.map(({ name, of, doc, always }) => ({ name, of: [of].flat(), doc, always: always === true }));
+  const notes = patches.length === 0 ? ['No plugin brings a patch.'] : ['mmulab compare --vary patch=none,NAME -- TEST shows before and after.'];
+  return listReport('Patches', items, ['name', 'of', 'doc'], notes);
 }
 
 /** Plugins with what they bring and where they lie. */

@@ -26,18 +26,22 @@ export const REPORTERS: readonly Reporter[] = [
   },
 ];
 
-/** The format of a name. Throws `REPORT_UNKNOWN_FORMAT`, with the nearest name, when there is none. */
-export function reporterFor(name: string): Reporter {
-  const reporter = REPORTERS.find(candidate => candidate.name === name);
+/**
+ * The format of a name. Throws `REPORT_UNKNOWN_FORMAT`, with the nearest name, when there is none.
+ * @param others formats of plugins
+ */
+export function reporterFor(name: string, others: readonly Reporter[] = []): Reporter {
+  const all = [...REPORTERS, ...others];
+  const reporter = all.find(candidate => candidate.name === name);
   if (reporter !== undefined) return reporter;
   throw unknownFormat(
     name,
-    REPORTERS.map(candidate => candidate.name),
+    all.map(candidate => candidate.name),
   );
 }
 
 /** Writes a report in a format, as one text. Throws as `renderParts` does. */
-export function renderReport(report: Report, format: string, view: ReportView): string {
+export function renderReport(report: Report, format: string | Reporter, view: ReportView): string {
   return [...renderParts(report, format, view)].join('');
 }
 
@@ -45,12 +49,13 @@ export function renderReport(report: Report, format: string, view: ReportView): 
  * Writes a report in a format, piece by piece: the whole may be longer than a string can be.
  * Throws `REPORT_UNKNOWN_FORMAT`, or `REPORT_NO_SUCH_FORM` when the report cannot be written so; nothing once there is a piece.
  */
-export function renderParts(report: Report, format: string, view: ReportView): Iterable<string> {
-  const text = reporterFor(format).render(report, view);
+export function renderParts(report: Report, format: string | Reporter, view: ReportView): Iterable<string> {
+  const wanted = typeof format === 'string' ? reporterFor(format) : format;
+  const text = wanted.render(report, view);
   if (text !== undefined) return typeof text === 'string' ? [text] : text;
   const possible = REPORTERS.filter(reporter => reporter.render(report, view) !== undefined);
   throw noSuchForm(
-    format,
+    wanted.name,
     report.what,
     possible.map(reporter => reporter.name),
   );

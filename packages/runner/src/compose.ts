@@ -1,6 +1,7 @@
 /**
- * Puts one run together: a fresh inversify container per run, in which the classes of the backend and the workload find what their
- * constructors name, services that plugins bind for them included. The container is asked once and then forgotten.
+ * Puts one run together: two fresh inversify containers per run. The core's holds what the runner gives (options, host, counters, where a trace goes); below it lies the
+ * plugins', with the modules of those the run needs and its patches, in which the classes of the backend and the workload find what their constructors name. The
+ * containers are asked once and then forgotten.
  */
 import 'reflect-metadata';
 import {
@@ -11,11 +12,16 @@ import {
   TraceExport,
   TransitionObserver,
   Workload,
+  isMmulabError,
   type BackendDefinition,
   type OptionValues,
 } from '@mmulab/api';
-import { Container } from 'inversify';
+import { Container, type Newable, type ServiceIdentifier } from 'inversify';
 import type { ResolvedRun } from './config/types';
+import { pluginBuild, pluginCoreToken } from './errors';
+import { faultOf } from './plugin-fault';
+import { applyModule, loadModule, type NamedModule } from './plugin-module';
+import { checkBuiltBackend, checkBuiltWorkload } from './plugin-shape';
 import type { Registry } from './registry';
 import { RunCounters } from './sim/counters';
 
@@ -45,32 +51,113 @@ export interface Onlookers {
   readonly observer?: TransitionObserver | undefined;
 }
 
-/** Builds backend, workload and counters of a run. */
+/** Tokens that the runner binds, and no plugin. */
+const CORE_TOKENS: readonly symbol[] = [BackendOptions, HostOptions, CountersToken, TraceExport, TransitionObserver, MmuBackend, Workload];
+const CORE = '@mmulab/runner';
+
+/**
+ * Builds backend, workload and counters of a run.
+ * @throws PLUGIN_BUILD, PLUGIN_CORE_TOKEN, PLUGIN_SHAPE, PLUGIN_FAILED
+ */
 export function compose(run: ResolvedRun, registry: Registry, { trace, observer }: Onlookers = {}): Composition {
-  const workload = registry.workloadContribution(run.workload.name);
-  const { container, ...parts } = prepare(run, Number(run.workload.options['vcpus'] ?? 1), registry);
-  if (trace !== undefined) container.bind<TraceExport>(TraceExport).toConstantValue(trace);
-  if (observer !== undefined) container.bind<TransitionObserver>(TransitionObserver).toConstantValue(observer);
-  container.bind<Workload>(Workload).to(workload.implementation);
-  return { ...parts, backend: container.get<MmuBackend>(MmuBackend), workload: container.get<Workload>(Workload) };
+  const { implementation } = registry.workloadContribution(run.workload.name);
+  const plugin = registry.pluginOfWorkload(run.workload.name);
+  const { containers, ...parts } = prepare(run, Number(run.workload.options['vcpus'] ?? 1), registry, plugin);
+  if (trace !== undefined) containers.core.bind<TraceExport>(TraceExport).toConstantValue(trace);
+  if (observer !== undefined) containers.core.bind<TransitionObserver>(TransitionObserver).toConstantValue(observer);
+  const { backend } = containers.build(parts.definition.name, registry);
+  const workload = containers.get<Workload>(Workload, implementation, plugin?.name ?? '', `workload ${run.workload.name}`);
+  checkBuiltWorkload(plugin?.name ?? '', run.workload.name, workload);
+  return { ...parts, backend, workload };
 }
 
-/** Builds a backend alone. @param observer told of everything that happens to its tables */
+/** Builds a backend alone. @param observer told of everything that happens to its tables @throws as `compose` */
 export function composeBackend(machine: Machine, vcpus: number, registry: Registry, observer?: TransitionObserver): BackendComposition {
-  const { container, ...parts } = prepare(machine, vcpus, registry);
-  if (observer !== undefined) container.bind<TransitionObserver>(TransitionObserver).toConstantValue(observer);
-  return { ...parts, backend: container.get<MmuBackend>(MmuBackend) };
+  const { containers, ...parts } = prepare(machine, vcpus, registry, undefined);
+  if (observer !== undefined) containers.core.bind<TransitionObserver>(TransitionObserver).toConstantValue(observer);
+  return { ...parts, ...containers.build(parts.definition.name, registry) };
 }
 
-/** A container in which a backend may be asked for. */
-function prepare(machine: Machine, vcpus: number, registry: Registry): Omit<BackendComposition, 'backend'> & { readonly container: Container } {
-  const { definition, implementation } = registry.backendContribution(machine.backend.name);
+/** Containers in which a backend may be asked for. */
+function prepare(
+  machine: Machine,
+  vcpus: number,
+  registry: Registry,
+  workload: NamedModule | undefined,
+): Omit<BackendComposition, 'backend'> & { readonly containers: RunContainers } {
+  const { name, patch } = machine.backend;
+  const { definition } = registry.backendContribution(name);
   const counters = new RunCounters(definition.events, vcpus);
-  const container = new Container({ defaultScope: 'Singleton' });
-  container.loadSync(...registry.modules());
-  container.bind<OptionValues>(BackendOptions).toConstantValue(machine.backend.options);
-  container.bind<OptionValues>(HostOptions).toConstantValue(machine.host);
-  container.bind<RunCounters>(CountersToken).toConstantValue(counters);
-  container.bind<MmuBackend>(MmuBackend).to(implementation);
-  return { definition, counters, container };
+  const containers = new RunContainers();
+  const { core } = containers;
+  core.bind<OptionValues>(BackendOptions).toConstantValue(machine.backend.options);
+  core.bind<OptionValues>(HostOptions).toConstantValue(machine.host);
+  core.bind<RunCounters>(CountersToken).toConstantValue(counters);
+  const modules = new Set([registry.pluginOfBackend(name), workload]);
+  for (const module of modules) if (module !== undefined) containers.load(module);
+  for (const one of registry.patchesOf(name, patchNames(patch)))
+    containers.guard(one.plugin, () => applyModule(containers.plugins, one.plugin, `patch ${one.definition.name}`, load => one.apply(load)));
+  return { definition, counters, containers };
+}
+
+/** Names in a value of `backend.patch`: `none`, or names with a plus between them. */
+export function patchNames(patch: string | undefined): readonly string[] {
+  return patch === undefined || patch === 'none' || patch === '' ? [] : patch.split('+').map(name => name.trim());
+}
+
+/** The core's container, and that of the plugins below it. */
+class RunContainers {
+  readonly core = new Container({ defaultScope: 'Singleton' });
+  readonly plugins = new Container({ parent: this.core, defaultScope: 'Singleton' });
+
+  load(module: NamedModule): void {
+    this.guard(module.name, () => loadModule(this.plugins, module));
+  }
+
+  /** Lets a plugin bind something. @throws PLUGIN_CORE_TOKEN */
+  guard(plugin: string, bind: () => void): void {
+    bind();
+    const taken = CORE_TOKENS.find(token => this.plugins.isCurrentBound(token));
+    if (taken !== undefined) throw pluginCoreToken(plugin, taken.description ?? String(taken), CORE);
+  }
+
+  build(name: string, registry: Registry): { readonly backend: MmuBackend } {
+    const plugin = registry.pluginOfBackend(name)?.name ?? '';
+    const { implementation } = registry.backendContribution(name);
+    const backend = this.get<MmuBackend>(MmuBackend, implementation, plugin, `backend ${name}`);
+    checkBuiltBackend(plugin, name, backend);
+    return { backend };
+  }
+
+  /** Builds a class with what its constructor names. @throws PLUGIN_BUILD; and what a constructor throws as PLUGIN_FAILED */
+  get<T>(token: ServiceIdentifier<T>, implementation: Newable<T>, plugin: string, what: string): T {
+    checkConstructor(plugin, what, implementation);
+    try {
+      this.plugins.bind<T>(token).to(implementation);
+      return this.plugins.get<T>(token);
+    } catch (error) {
+      if (isMmulabError(error)) throw error;
+      if (error instanceof Error && error.constructor.name.startsWith('Inversify'))
+        throw pluginBuild(plugin, what, (error.message.split('\n\n')[0] ?? '').replace(/\s*\n\s*/g, ' '));
+      throw faultOf(error, [plugin]);
+    }
+  }
+}
+
+/** Where inversify keeps what decorators say of a class. */
+const METADATA = '@inversifyjs/core/classMetadataReflectKey';
+
+/** A subclass without a constructor of its own gets no arguments unless it says so: then everything its base injects would be undefined. */
+function checkConstructor(plugin: string, what: string, implementation: Newable<unknown>): void {
+  if (Reflect.getOwnMetadata(METADATA, implementation) !== undefined || implementation.length > 0) return;
+  for (let base: unknown = Object.getPrototypeOf(implementation); typeof base === 'function' && base !== Function.prototype;) {
+    const { constructorArguments = [] } = (Reflect.getOwnMetadata(METADATA, base) ?? {}) as { readonly constructorArguments?: readonly unknown[] };
+    if (constructorArguments.length > 0)
+      throw pluginBuild(
+        plugin,
+        what,
+        `its class extends ${base.name}, whose constructor is injected; expected @injectFromBase({ extendConstructorArguments: true }) on it`,
+      );
+    base = Object.getPrototypeOf(base);
+  }
 }

@@ -1,7 +1,7 @@
 /**
  * Everything the runner refuses, sorted by code, one message written once. `path` is the place in the config (`backend.options.cmo`).
  */
-import { MmulabError, formatSize } from '@mmulab/api';
+import { MmulabError, formatSize, isMmulabError } from '@mmulab/api';
 
 const usage = (code: string, message: string): MmulabError => new MmulabError(code, message);
 
@@ -10,7 +10,7 @@ export function inPlace<T>(place: string, act: () => T): T {
   try {
     return act();
   } catch (error) {
-    if (!(error instanceof MmulabError) || error.errorClass !== 'usage' || error.message.includes(place)) throw error;
+    if (!isMmulabError(error) || error.errorClass !== 'usage' || error.message.includes(place)) throw error;
     throw new MmulabError(error.code, `${place}: ${error.message.slice(`${error.code}: `.length)}`);
   }
 }
@@ -133,6 +133,9 @@ export const zipLengths = (lengths: Readonly<Record<string, number>>): MmulabErr
   return usage('CONFIG_ZIP_LENGTHS', `zip: the lists must be equally long: ${list.join(', ')}`);
 };
 
+export const unknownPatch = (path: string, name: string, backend: string, suggestion: string): MmulabError =>
+  usage('CONFIG_UNKNOWN_PATCH', `${path}: ${showKey(name)}: no patch of ${backend} has this name${suggestion}`);
+
 export const unknownName = (name: string, suggestion: string): MmulabError =>
   usage('EXPLAIN_UNKNOWN_NAME', `${showKey(name)}: no option, counter, profile, workload, backing or backend of this name${suggestion}`);
 
@@ -154,8 +157,28 @@ export const backingNotRepresentable = (name: string, pageSize: string, sizes: r
 export const unknownBacking = (name: string, suggestion: string): MmulabError =>
   usage('HOST_UNKNOWN_BACKING', `${name}: not a kind of host memory${suggestion}`);
 
-export const pluginExport = (plugin: string, file: string): MmulabError =>
-  usage('PLUGIN_BAD_EXPORT', `${plugin}: ${file} has no inversify ContainerModule as its default export`);
+/** Written for another version of the contract, or for none. */
+export const pluginApi = (plugin: string, file: string, value: unknown, version: number): MmulabError =>
+  usage('PLUGIN_API', `${plugin}: ${file}: mmulab.api is ${showValue(value)}; expected "mmulab": { "plugin": "<file>", "api": ${version} }`);
+
+/** @param hint what to write instead */
+export const pluginExport = (plugin: string, file: string, hint: string): MmulabError =>
+  usage('PLUGIN_BAD_EXPORT', `${plugin}: ${file} has no inversify ContainerModule as its default export; expected ${hint}`);
+
+/** A class of a plugin cannot be built. */
+export const pluginBuild = (plugin: string, what: string, problem: string): MmulabError =>
+  usage('PLUGIN_BUILD', `${plugin}: ${what} cannot be built: ${problem}`);
+
+/** A plugin binds what is the runner's. */
+export const pluginCoreToken = (plugin: string, token: string, owner: string): MmulabError =>
+  usage('PLUGIN_CORE_TOKEN', `${plugin}: binds ${token}, which is bound by ${owner}; expected a token of its own`);
+
+export const pluginEmpty = (plugin: string, file: string): MmulabError =>
+  usage('PLUGIN_EMPTY', `${plugin}: ${file}: its module contributes nothing; expected a call of contributeBackend or another contribute function`);
+
+/** Code of a plugin threw while it ran. */
+export const pluginFailed = (plugin: string, where: string, problem: string): MmulabError =>
+  usage('PLUGIN_FAILED', `${plugin}: failed while running${where}: ${problem}`);
 
 export const pluginLoad = (plugin: string, file: string, problem: string): MmulabError =>
   usage('PLUGIN_LOAD', `${plugin}: ${file} does not load: ${problem}`);
@@ -167,7 +190,7 @@ export const pluginNotFound = (plugin: string, tried: readonly string[]): Mmulab
   usage('PLUGIN_NOT_FOUND', `${plugin}: no such plugin (looked for ${tried.join(', ')})`);
 
 export const notAPlugin = (plugin: string, file: string): MmulabError =>
-  usage('PLUGIN_NO_ENTRY', `${plugin}: ${file} has no "mmulab": { "plugin": "<file>" }`);
+  usage('PLUGIN_NO_ENTRY', `${plugin}: ${file} has no "mmulab": { "plugin": "<file>", "api": 1 }`);
 
 export const pluginShape = (plugin: string, what: string, value: unknown, expected: string): MmulabError =>
   usage('PLUGIN_SHAPE', `${plugin}: ${what} is ${showValue(value)}; expected ${expected}`);

@@ -4,6 +4,7 @@
 export { inPlace } from './errors';
 export { InstalledRegistry as Registry } from './installed-registry';
 export type { PluginSummary } from './registry';
+export { faultOf } from './plugin-fault';
 export { backingHost } from './host/backings';
 export type { BackingHost, ListedBacking } from './host/backings';
 export { hostMemoryValues } from './host/releases';

@@ -7,7 +7,7 @@
  */
 import { accessSync, constants, fstatSync, lstatSync, readlinkSync, realpathSync, statSync, type Stats } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { MmulabError } from '@mmulab/api';
+import { isMmulabError } from '@mmulab/api';
 import { fileExists, fileUnwritable } from './errors';
 
 /** Where output goes in the end. */
@@ -58,7 +58,7 @@ export function guarded<T>(path: string, act: () => T): T {
   try {
     return act();
   } catch (error) {
-    throw error instanceof MmulabError ? error : fileUnwritable(path, problemOf(error));
+    throw isMmulabError(error) ? error : fileUnwritable(path, problemOf(error));
   }
 }
 

@@ -2,14 +2,18 @@
  * Finds plugin packages and loads them with `require`.
  *
  * A plugin is named by a path (`./my-plugin`), a package (`@mmulab/x86`), or a short name: `foo` is mmulab-plugin-foo if there is one, and
- * else the package foo. Its package.json says under `"mmulab": { "plugin": "lib/plugin.js" }` which file to load.
+ * else the package foo. Its package.json says under `"mmulab": { "plugin": "lib/plugin.js", "api": 1 }` which file to load, and for which version of the contract it
+ * is written.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { isAbsolute, join, resolve } from 'node:path';
+import { Script } from 'node:vm';
+import { API_VERSION } from '@mmulab/api';
 import type { ContainerModule } from 'inversify';
-import { notAPlugin, pluginExport, pluginLoad, pluginNotFound } from './errors';
+import { notAPlugin, pluginApi, pluginExport, pluginLoad, pluginNotFound } from './errors';
 import { isMap } from './plain-map';
+import { rememberPlugin } from './plugin-fault';
 
 /** A plugin as loaded, its contributions not yet asked for. */
 export interface LoadedPlugin {
@@ -22,7 +26,7 @@ export interface LoadedPlugin {
 
 interface Manifest {
   readonly name?: string;
-  readonly mmulab?: { readonly plugin?: string };
+  readonly mmulab?: { readonly plugin?: string; readonly api?: unknown };
 }
 
 const SHORT_NAME_PREFIX = 'mmulab-plugin-';
@@ -39,7 +43,11 @@ export function loadPlugin(plugin: string, from: string): LoadedPlugin {
   const manifest = readManifest(plugin, manifestFile);
   const entry: unknown = manifest.mmulab?.plugin;
   if (typeof entry !== 'string') throw notAPlugin(plugin, manifestFile);
-  return { name: manifest.name ?? plugin, path, module: loadModule(plugin, join(path, entry)) };
+  const name = manifest.name ?? plugin;
+  const { api } = manifest.mmulab ?? {};
+  if (api !== API_VERSION) throw pluginApi(name, manifestFile, api, API_VERSION);
+  rememberPlugin(name, realpathSync(path));
+  return { name, path, module: loadModule(name, join(path, entry)) };
 }
 
 function findPackage(plugin: string, from: string): string {
@@ -78,16 +86,46 @@ function readManifest(plugin: string, file: string): Manifest {
   return { ...(typeof name === 'string' ? { name } : {}), ...(isMap(mmulab) ? { mmulab } : {}) };
 }
 
+const HINT = 'export default new ContainerModule(load => …)';
+
 function loadModule(plugin: string, file: string): ContainerModule {
-  let exports: { readonly default?: unknown };
+  let exports: unknown;
   try {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- plugins are named at run time
-    exports = require(file) as typeof exports;
+    exports = require(file);
   } catch (error) {
-    throw pluginLoad(plugin, file, error instanceof Error ? error.message : String(error));
+    throw pluginLoad(plugin, file, problemOf(error, file));
   }
-  if (!isContainerModule(exports.default)) throw pluginExport(plugin, file);
-  return exports.default;
+  const found = typeof exports === 'object' && exports !== null ? (exports as { readonly default?: unknown }).default : undefined;
+  if (isContainerModule(found)) return found;
+  if (isContainerModule(exports))
+    throw pluginExport(plugin, file, `exports.default = new ContainerModule(…) instead of module.exports = …, or ${HINT}`);
+  if (found instanceof Promise) throw pluginExport(plugin, file, `the module itself instead of a promise of it: ${HINT}`);
+  if (typeof found === 'function') throw pluginExport(plugin, file, `${HINT} instead of a function`);
+  throw pluginExport(plugin, file, HINT);
+}
+
+/** What the loading of a file failed with: of a syntax error, where. */
+function problemOf(error: unknown, file: string): string {
+  if (!(error instanceof Error)) return String(error);
+  const place = error.name === 'SyntaxError' ? (placeIn(error) ?? placeOf(file)) : undefined;
+  const problem = error.message.split('\n')[0] ?? '';
+  return place === undefined ? problem : `${place}: ${error.name}: ${problem}`;
+}
+
+/** `FILE:LINE`, with which the stack of a syntax error begins. */
+function placeIn({ stack = '' }: Error): string | undefined {
+  return /^(\S.*:\d+)\n/.exec(stack)?.[1];
+}
+
+/** Where the file itself does not parse, if it is that file. */
+function placeOf(file: string): string | undefined {
+  try {
+    new Script(readFileSync(file, 'utf8'), { filename: file });
+    return undefined;
+  } catch (error) {
+    return placeIn(error as Error);
+  }
 }
 
 /** By its shape: a plugin may have an inversify of its own. */

@@ -37,12 +37,16 @@ describe('a registry with one plugin', () => {
   });
 });
 
+/** A module with nothing but a format in it. */
+const format = (name: string): string =>
+  `exports.default = { id: 1, load: ({ bind }) => void bind(Symbol.for('mmulab.ReporterContribution')).toConstantValue({ name: '${name}', doc: '', render() {} }) };`;
+
 describe('plugins', () => {
   const installed = writeFiles({
-    'node_modules/mmulab-plugin-short/package.json': '{ "name": "mmulab-plugin-short", "mmulab": { "plugin": "p.js" } }',
-    'node_modules/mmulab-plugin-short/p.js': 'exports.default = { id: 1, load() {} };',
-    'node_modules/@scope/pack/package.json': '{ "name": "@scope/pack", "exports": {}, "mmulab": { "plugin": "p.js" } }',
-    'node_modules/@scope/pack/p.js': 'exports.default = { id: 2, load() {} };',
+    'node_modules/mmulab-plugin-short/package.json': '{ "name": "mmulab-plugin-short", "mmulab": { "plugin": "p.js", "api": 1 } }',
+    'node_modules/mmulab-plugin-short/p.js': format('short'),
+    'node_modules/@scope/pack/package.json': '{ "name": "@scope/pack", "exports": {}, "mmulab": { "plugin": "p.js", "api": 1 } }',
+    'node_modules/@scope/pack/p.js': format('pack'),
     'node_modules/garbled/package.json': '{ "name": ',
   });
 
@@ -70,7 +74,7 @@ describe('plugins', () => {
   const bringing = (kind: keyof typeof tokens, value: string): string => {
     const bind = `({ bind }) => { bind(Symbol.for('${tokens[kind]}')).toConstantValue(${value}); }`;
     const plugin = `const { ContainerModule } = require(${JSON.stringify(require.resolve('inversify'))});\nexports.default = new ContainerModule(${bind});\n`;
-    return writeFiles({ 'p/package.json': '{ "name": "p", "mmulab": { "plugin": "p.js" } }', 'p/p.js': plugin });
+    return writeFiles({ 'p/package.json': '{ "name": "p", "mmulab": { "plugin": "p.js", "api": 1 } }', 'p/p.js': plugin });
   };
   it.each<[keyof typeof tokens, string, string]>([
     ['backend', 'null', 'PLUGIN_SHAPE'],

@@ -1,14 +1,16 @@
 /**
  * What the loaded plugins bring, by name.
  *
- * Every plugin is loaded into a container of its own, so that a name that two of them bring can be laid at their doors. Kinds of host
- * memory are there without any plugin.
+ * Every plugin is loaded into a container of its own, so that a name that two of them bring can be laid at their doors, and what it brings is checked before anything
+ * uses it. Kinds of host memory are there without any plugin.
  */
 import 'reflect-metadata';
 import {
+  BUILT_IN_FORMATS,
   BackendContribution,
   BackingContribution,
   GuestContribution,
+  PatchContribution,
   ReporterContribution,
   TimeModelContribution,
   TimeModelFiles,
@@ -17,14 +19,17 @@ import {
   type BackendDefinition,
   type GuestDefinition,
   type HostBacking,
+  type PatchDefinition,
   type Reporter,
   type TimeModel,
   type WorkloadDefinition,
 } from '@mmulab/api';
-import { Container, type ContainerModule } from 'inversify';
-import { pluginLoad, pluginNameTaken, unknownBackend, unknownGuest, unknownModel, unknownWorkload } from './errors';
+import { Container } from 'inversify';
+import { checkBacking } from './backing-shape';
+import { pluginEmpty, pluginNameTaken, pluginShape, unknownBackend, unknownGuest, unknownModel, unknownPatch, unknownWorkload } from './errors';
 import { builtInBackingNames, builtInBackings, findBacking, listBackings, type BackingHost, type ListedBacking } from './host/backings';
-import { checkContributions } from './plugin-shape';
+import { loadModule } from './plugin-module';
+import { checkBackend, checkGuest, checkPatch, checkReporter, checkWorkload } from './plugin-shape';
 import type { LoadedPlugin } from './plugin-loader';
 
 /** A plugin and what it contributes, `backend x86-tdp`. */
@@ -32,6 +37,11 @@ export interface PluginSummary {
   readonly name: string;
   readonly path: string;
   readonly brings: readonly string[];
+}
+
+/** A patch, and the plugin that brings it. */
+export interface AppliedPatch extends PatchContribution {
+  readonly plugin: string;
 }
 
 /** Contributions of one kind, in the order of the plugins. */
@@ -54,6 +64,11 @@ class Contributions<T> {
     return [...this.byName.keys()];
   }
 
+  /** The plugin that brings a name. */
+  pluginOf(name: string): string | undefined {
+    return this.byName.get(name)?.plugin;
+  }
+
   values(): readonly T[] {
     return [...this.byName.values()].map(entry => entry.value);
   }
@@ -71,17 +86,19 @@ export class Registry {
   private readonly modelsByName = new Contributions<TimeModel>('model');
   private readonly guestsByArch = new Contributions<GuestDefinition>('guest');
   private readonly reportersByName = new Contributions<Reporter>('reporter');
+  private readonly patchesByName = new Contributions<PatchContribution>('patch');
   private modelFiles: TimeModelFiles | undefined = undefined;
   private readonly loaded = new Map<string, LoadedPlugin>();
 
   /**
    * Registers plugins: loaded ones, or ones that are bundled with the program.
    * @param plugins one that is there twice is registered once
-   * @throws PLUGIN_NAME_TAKEN when two plugins bring the same name, PLUGIN_LOAD, PLUGIN_SHAPE
+   * @throws PLUGIN_NAME_TAKEN when two plugins bring the same name, PLUGIN_LOAD, PLUGIN_SHAPE, PLUGIN_EMPTY
    */
   static of(plugins: Iterable<LoadedPlugin>): Registry {
     const registry = new Registry();
     for (const plugin of plugins) registry.add(plugin);
+    registry.checkPatches();
     return registry;
   }
 
@@ -105,13 +122,54 @@ export class Registry {
   }
 
   plugins(): readonly PluginSummary[] {
-    const kinds = [this.backendsByName, this.workloadsByName, this.guestsByArch, this.backingsByName, this.modelsByName, this.reportersByName];
+    const kinds = [
+      this.backendsByName,
+      this.workloadsByName,
+      this.guestsByArch,
+      this.backingsByName,
+      this.modelsByName,
+      this.reportersByName,
+      this.patchesByName,
+    ];
     return [...this.loaded.values()].map(({ name, path }) => ({ name, path, brings: kinds.flatMap(kind => kind.broughtBy(name)) }));
   }
 
-  /** The plugins' modules: what else they bind than contributions is there for the classes of a run. */
-  modules(): readonly ContainerModule[] {
-    return [...this.loaded.values()].map(({ module }) => module);
+  /** The plugin that brings a backend, with its module: what else that binds than contributions is there for the classes of a run. */
+  pluginOfBackend(name: string): LoadedPlugin | undefined {
+    return this.loaded.get(this.backendsByName.pluginOf(name) ?? '');
+  }
+
+  /** The plugin that brings a workload. */
+  pluginOfWorkload(name: string): LoadedPlugin | undefined {
+    return this.loaded.get(this.workloadsByName.pluginOf(name) ?? '');
+  }
+
+  /** Patches of all backends. */
+  patches(): readonly PatchDefinition[] {
+    return this.patchesByName.values().map(({ definition }) => definition);
+  }
+
+  /** Patches of a run of a backend: those that are always there, then the named ones, in order. @throws CONFIG_UNKNOWN_PATCH */
+  patchesOf(backend: string, named: readonly string[]): readonly AppliedPatch[] {
+    const own = this.patchesByName.values().filter(({ definition }) => [definition.of].flat().includes(backend));
+    const chosen = named.map(name => own.find(({ definition }) => definition.name === name) ?? this.noPatch(backend, name, own));
+    const always = own.filter(patch => patch.definition.always === true && !chosen.includes(patch));
+    return [...always, ...chosen].map(patch => ({ ...patch, plugin: this.patchesByName.pluginOf(patch.definition.name) ?? '' }));
+  }
+
+  private noPatch(backend: string, name: string, own: readonly PatchContribution[]): never {
+    const names = own.map(({ definition }) => definition.name);
+    throw unknownPatch('backend.patch', name, backend, suggestName(name, ['none', ...names]));
+  }
+
+  /** Backends that patches name are there, whichever plugin came first. */
+  private checkPatches(): void {
+    const names = this.backendsByName.names();
+    for (const { name, of } of this.patches()) {
+      const other = [of].flat().find(backend => !names.includes(backend));
+      if (other !== undefined)
+        throw pluginShape(this.patchesByName.pluginOf(name) ?? '', `patch ${name}: of`, other, `an installed backend${suggestName(other, names)}`);
+    }
   }
 
   /** @throws CONFIG_UNKNOWN_BACKEND */
@@ -182,27 +240,33 @@ export class Registry {
     const reporters = container.getAll<Reporter>(ReporterContribution, options);
     const models = container.getAll<TimeModel>(TimeModelContribution, options);
     const files = container.getAll<TimeModelFiles>(TimeModelFiles, options);
-    checkContributions(plugin.name, { backends, workloads, backings });
+    const patches = container.getAll<PatchContribution>(PatchContribution, options);
+    for (const one of backends) checkBackend(plugin.name, one);
+    for (const one of workloads) checkWorkload(plugin.name, one);
+    for (const one of guests) checkGuest(plugin.name, one);
+    for (const one of backings) checkBacking(plugin.name, one);
+    for (const one of reporters) checkReporter(plugin.name, one);
+    for (const one of patches) checkPatch(plugin.name, one);
+    if ([backends, workloads, guests, backings, reporters, patches, models, files].every(list => list.length === 0))
+      throw pluginEmpty(plugin.name, plugin.path);
     for (const one of backends) this.backendsByName.add(one.definition.name, one, plugin.name);
     for (const one of workloads) this.workloadsByName.add(one.definition.name, one, plugin.name);
     for (const one of backings) this.addBacking(one, plugin.name);
     for (const one of guests) this.guestsByArch.add(one.arch, one, plugin.name);
-    for (const one of reporters) this.reportersByName.add(one.name, one, plugin.name);
+    for (const one of reporters) this.addReporter(one, plugin.name);
+    for (const one of patches) this.patchesByName.add(one.definition.name, one, plugin.name);
     for (const one of models) this.modelsByName.add(one.name, one, plugin.name);
     this.modelFiles ??= files[0];
     this.loaded.set(plugin.name, plugin);
   }
 
+  private addReporter(reporter: Reporter, plugin: string): void {
+    if (BUILT_IN_FORMATS.includes(reporter.name)) throw pluginNameTaken('reporter', reporter.name, '@mmulab/report', plugin);
+    this.reportersByName.add(reporter.name, reporter, plugin);
+  }
+
   private addBacking(backing: HostBacking, plugin: string): void {
     if (builtInBackingNames().includes(backing.name)) throw pluginNameTaken('backing', backing.name, '@mmulab/runner', plugin);
     this.backingsByName.add(backing.name, backing, plugin);
-  }
-}
-
-function loadModule(container: Container, { name, path, module }: LoadedPlugin): void {
-  try {
-    container.loadSync(module);
-  } catch (error) {
-    throw pluginLoad(name, path, error instanceof Error ? error.message : String(error));
   }
 }

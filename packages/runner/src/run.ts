@@ -33,6 +33,7 @@ import { backingHost } from './host/backings';
 import { copiedIn } from './host/userfaultfd';
 import { PhaseResults } from './phase-results';
 import { checkNeeds } from './plan-needs';
+import { guarded } from './plugin-fault';
 import { checkPlan } from './plugin-shape';
 import { peakMemoryBytes } from './process-figures';
 import type { Registry } from './registry';
@@ -67,17 +68,28 @@ export interface RunHooks {
  * @throws typed errors of the backend, the workload and the thresholds
  */
 export function planRun(run: ResolvedRun, registry: Registry): WorkloadPlan {
-  const composition = compose(run, registry);
-  const plan = planOf(composition, run, registry);
-  composition.backend.create(plan.vm);
-  return plan;
+  return guarded(pluginsOf(run, registry), () => {
+    const composition = compose(run, registry);
+    const plan = planOf(composition, run, registry);
+    composition.backend.create(plan.vm);
+    return plan;
+  });
+}
+
+/** The plugins whose classes are at work in a run. */
+function pluginsOf(run: ResolvedRun, registry: Registry): readonly string[] {
+  return [registry.pluginOfBackend(run.backend.name), registry.pluginOfWorkload(run.workload.name)].flatMap(plugin => plugin?.name ?? []);
 }
 
 /**
  * Performs one run.
- * @throws typed errors of the workload's plan; InvariantError when the simulation contradicts itself
+ * @throws typed errors of the workload's plan; PLUGIN_FAILED for what plugins of other people throw; InvariantError when the simulation contradicts itself
  */
 export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHooks = {}): RunResult {
+  return guarded(pluginsOf(run, registry), () => performResolved(run, registry, hooks));
+}
+
+function performResolved(run: ResolvedRun, registry: Registry, hooks: RunHooks): RunResult {
   const startedMs = performance.now();
   const composition = compose(run, registry, hooks);
   const plan = planOf(composition, run, registry);

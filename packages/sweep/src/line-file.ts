@@ -1,7 +1,7 @@
 /**
  * Files of lines that only grow. A line is there whole or not at all: one that was torn off, by a crash or a full disk, is cut away.
  */
-import { MmulabError } from '@mmulab/api';
+import { isMmulabError } from '@mmulab/api';
 import { closeSync, existsSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { problemOf, unwritable } from './errors';
 
@@ -28,7 +28,7 @@ export class LineFile {
       ftruncateSync(file, sizeBytes);
       return new LineFile(path, file, sizeBytes);
     } catch (error) {
-      throw error instanceof MmulabError ? error : unwritable(path, problemOf(error));
+      throw isMmulabError(error) ? error : unwritable(path, problemOf(error));
     }
   }
 

@@ -122,7 +122,7 @@ describe('a run that dies', () => {
   it.each([
     ['exit', 'SWEEP_RUN_DIED', /code 7/],
     ['kill', 'SWEEP_RUN_DIED', /SIGKILL/],
-    ['throw', 'INTERNAL', /no such thing/],
+    ['throw', 'PLUGIN_FAILED', /no such thing/],
     ['refuse', 'MORTAL_REFUSED', /^not this one$/],
   ])('by %s is listed with its error; the 11 others are done', async (fate, code, message) => {
     const directory = scratch();

@@ -5,7 +5,7 @@
  * which finds its result in the store.
  */
 import { checkThresholds, type ResolvedRun, type ThresholdFailure } from '@mmulab/runner';
-import { MmulabError, type RunResult } from '@mmulab/api';
+import { type RunResult, isMmulabError } from '@mmulab/api';
 import { malformedResult, problemOf } from './errors';
 import { readKept, sweepLine, type SweepPlace } from './kept-result';
 import type { ResultStore } from './result-store';
@@ -227,7 +227,7 @@ function withoutKept({ code, message, attempts }: RunFailure): Pick<RunFailure, 
 
 /** What is wrong with one run; a bug is the end of the sweep. */
 function usageFailure(error: unknown): { readonly code: string; readonly message: string } {
-  if (!(error instanceof MmulabError) || error.errorClass === 'internal') throw error;
+  if (!isMmulabError(error) || error.errorClass === 'internal') throw error;
   return { code: error.code, message: error.message.slice(`${error.code}: `.length) };
 }
 

@@ -1,7 +1,7 @@
 /**
  * A worker: a process that performs one run after the other for the process that started it, and ends with it.
  */
-import { MmulabError } from '@mmulab/api';
+import { isMmulabError } from '@mmulab/api';
 import { Registry, runResolved } from '@mmulab/runner';
 import { problemOf } from './errors';
 import { keptText } from './kept-result';
@@ -30,7 +30,7 @@ function perform({ id, run, perVcpu }: Extract<WorkerOrder, { kind: 'run' }>): v
 
 /** The code stands in front of the message of a typed error. */
 function failureOf(error: unknown): { readonly code: string; readonly message: string } {
-  if (!(error instanceof MmulabError)) return { code: 'INTERNAL', message: problemOf(error) };
+  if (!isMmulabError(error)) return { code: 'INTERNAL', message: problemOf(error) };
   return { code: error.code, message: error.message.slice(`${error.code}: `.length) };
 }
 

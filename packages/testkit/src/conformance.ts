@@ -7,7 +7,7 @@
  * of the test; MMULAB_SEED sets another one. A failure prints the shortest sequence that still fails.
  */
 import { deepStrictEqual, ok } from 'node:assert';
-import { MmulabError, parseRelease } from '@mmulab/api';
+import { parseRelease, isMmulabError } from '@mmulab/api';
 import type { BackendDefinition, ControlWrite, OptionSpec, OptionValue, OptionValues } from '@mmulab/api';
 import { Registry } from '@mmulab/runner';
 import type * as FastCheck from 'fast-check';
@@ -151,7 +151,7 @@ function checkTyped(definition: BackendDefinition, { options, host }: { readonly
   try {
     definition.check(options, host);
   } catch (error) {
-    ok(error instanceof MmulabError && error.errorClass === 'usage', `check throws ${String(error)}`);
+    ok(isMmulabError(error) && error.errorClass === 'usage', `check throws ${String(error)}`);
   }
 }
 

@@ -1,11 +1,12 @@
 /**
  * `mmulab analyse`: pivot tables, break-even maps and growth from the results of a sweep.
  */
-import { analysisReport, renderReport, reporterFor } from '@mmulab/report';
+import { analysisReport, renderReport } from '@mmulab/report';
 import { STATISTIC_NAMES, breakEven, growth, overview, pivot, type Analysis, type AnalysisRequest } from '@mmulab/sweep';
 import type { Command } from 'commander';
 import type { CommandContext } from '../command-entry';
 import { usage } from '../errors';
+import { formatOf } from '../format';
 import { addOutputOptions, readPair, viewOf, type OutputOptions, type Setting } from '../options';
 
 interface Options extends OutputOptions {
@@ -36,8 +37,8 @@ export function configure(command: Command, context: CommandContext): void {
   addOutputOptions(command)
     .addHelpText('after', '\nWithout --value: what varies, and which counters differ.\n')
     .action((results: string, options: Options) => {
-      reporterFor(options.format);
-      context.terminal.out(renderReport(analysisReport(analyse(results, options)), options.format, viewOf(context.terminal, options)));
+      const format = formatOf(options);
+      context.terminal.out(renderReport(analysisReport(analyse(results, options)), format, viewOf(context.terminal, options)));
     });
 }
 

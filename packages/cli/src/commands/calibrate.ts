@@ -1,13 +1,14 @@
 /**
  * `mmulab calibrate`: fits cost models to tables of times.
  */
-import { predictionReport, renderParts, reporterFor, type PredictionDocument } from '@mmulab/report';
+import { predictionReport, renderParts, type PredictionDocument } from '@mmulab/report';
 import { writeOutputFile } from '@mmulab/runner';
 import { calibrate as fit, calibratedText, judge, mechanismsOf, readSelection, withoutMechanism, type Fit, type Model } from '@mmulab/time';
 import type { Command } from 'commander';
 import { loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { outForOneModel } from '../errors';
+import { formatOf } from '../format';
 import { addOutputOptions, addPluginOption, viewOf } from '../options';
 import { ownPricing, parametersOf, predictedCell, Pricer, refusedCell, type PricedCell } from '../priced-tables';
 import { print } from '../print';
@@ -31,7 +32,7 @@ export function configure(command: Command, context: CommandContext): void {
 }
 
 async function calibrate(files: readonly string[], options: Options, { terminal }: CommandContext): Promise<void> {
-  reporterFor(options.format);
+  const format = formatOf(options);
   const isSelected = readSelection(options.fit);
   const chosen: Chosen = ({ runnable, request }) => isSelected(runnable.cell) && runnable.publishedS > 0 && request.work.phase !== '';
   const registry = loadRegistry(options.plugin);
@@ -56,7 +57,7 @@ async function calibrate(files: readonly string[], options: Options, { terminal 
   for (const [model, { atBorder }] of fits)
     for (const name of atBorder) terminal.err(`note: ${model.name}: ${name} ended on a border of its range\n`);
   writeModel(options.out, fits, origin);
-  print(terminal, renderParts(predictionReport(document), options.format, viewOf(terminal, options)));
+  print(terminal, renderParts(predictionReport(document), format, viewOf(terminal, options)));
 }
 
 function fitModel(model: Model, priced: readonly PricedCell[], chosen: Chosen): Promise<Fit> {

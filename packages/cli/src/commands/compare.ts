@@ -1,11 +1,12 @@
 /**
  * `mmulab compare`: puts runs or saved results side by side.
  */
-import { readPivot, renderParts, reporterFor, selectParts } from '@mmulab/report';
+import { readPivot, renderParts, selectParts } from '@mmulab/report';
 import type { Command } from 'commander';
 import type { CommandContext } from '../command-entry';
 import { comparedReport, performComparison, prepareComparison, type ComparisonOptions } from '../comparing';
 import { ExitCode } from '../exit-code';
+import { formatOf } from '../format';
 import { typedAgain, writingPage } from '../html';
 import {
   addHtmlOption,
@@ -40,7 +41,7 @@ export function configure(command: Command, context: CommandContext): void {
 
 function compare(files: readonly string[], options: Options, context: CommandContext): void {
   const { terminal, commandLine } = context;
-  reporterFor(options.format);
+  const format = formatOf(options, files);
   if (commandLine !== undefined && isHelpWanted(commandLine)) {
     terminal.out(testUsage(commandLine, options.plugin));
     return;
@@ -57,6 +58,6 @@ function compare(files: readonly string[], options: Options, context: CommandCon
     }),
   );
   const view = { ...viewOf(terminal, options), unfolded: options.counters !== undefined };
-  print(terminal, renderParts(comparedReport(results, options, prepared.catalog), options.format, view));
+  print(terminal, renderParts(comparedReport(results, options, prepared.catalog), format, view));
   if (!meetsThresholds) context.exitWith(ExitCode.Failed);
 }

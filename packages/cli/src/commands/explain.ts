@@ -6,6 +6,7 @@ import { explainName } from '@mmulab/runner';
 import type { Command } from 'commander';
 import { loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
+import { formatOf } from '../format';
 import { addOutputOptions, addPluginOption, viewOf, type OutputOptions, type PluginOptions } from '../options';
 import { print } from '../print';
 
@@ -14,8 +15,9 @@ export function configure(command: Command, context: CommandContext): void {
   command.argument('<name...>', 'an option, counter, profile, workload, backing or backend');
   addPluginOption(addOutputOptions(command)).action((names: string[], options: OutputOptions & PluginOptions) => {
     const { terminal } = context;
+    const format = formatOf(options);
     const registry = loadRegistry(options.plugin);
     const meanings = names.flatMap(name => explainName(name, registry));
-    print(terminal, renderParts(explanationReport(meanings), options.format, viewOf(terminal, options)));
+    print(terminal, renderParts(explanationReport(meanings), format, viewOf(terminal, options)));
   });
 }

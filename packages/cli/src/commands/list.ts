@@ -7,6 +7,7 @@ import {
   eventsReport,
   modelsReport,
   overviewReport,
+  patchesReport,
   pluginsReport,
   profilesReport,
   renderParts,
@@ -18,6 +19,7 @@ import type { Command } from 'commander';
 import { loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { unknownList } from '../errors';
+import { formatOf } from '../format';
 import { addOutputOptions, addPluginOption, viewOf, type OutputOptions, type PluginOptions } from '../options';
 import { print } from '../print';
 
@@ -31,6 +33,7 @@ const LISTS: Readonly<Record<string, (registry: Registry, backend: string | unde
   backings: registry => backingsReport(registry.listBackings()),
   events: (registry, backend) => eventsReport(chosen(registry, backend)),
   models: registry => modelsReport(registry.models()),
+  patches: registry => patchesReport(registry.patches()),
   plugins: registry => pluginsReport(registry.plugins()),
 };
 
@@ -44,9 +47,10 @@ export function configure(command: Command, context: CommandContext): void {
 }
 
 function list(what: string | undefined, options: Options, terminal: CommandContext['terminal']): void {
+  const format = formatOf(options);
   const registry = loadRegistry(options.plugin);
   const report = what === undefined ? overview(registry, options.backend) : single(what, registry, options.backend);
-  print(terminal, renderParts(report, options.format, viewOf(terminal, options)));
+  print(terminal, renderParts(report, format, viewOf(terminal, options)));
 }
 
 function single(what: string, registry: Registry, backend: string | undefined): Report {

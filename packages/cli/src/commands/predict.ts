@@ -2,12 +2,13 @@
  * `mmulab predict`: predicts the cells of published tables.
  */
 import type { PredictedCell } from '@mmulab/api';
-import { predictionReport, renderParts, reporterFor } from '@mmulab/report';
+import { predictionReport, renderParts } from '@mmulab/report';
 import { judge } from '@mmulab/time';
 import type { Command } from 'commander';
 import type { CommandContext } from '../command-entry';
 import { loadRegistry } from '../built-in';
 import { badChoice } from '../errors';
+import { formatOf } from '../format';
 import { addOutputOptions, addPluginOption, viewOf } from '../options';
 import { isFittedOn, ownPricing, parametersOf, predictedCell, Pricer, refusedCell, type PricedCell } from '../priced-tables';
 import { print } from '../print';
@@ -25,7 +26,7 @@ export function configure(command: Command, context: CommandContext): void {
 }
 
 function predict(files: readonly string[], options: Options, { terminal }: CommandContext): void {
-  reporterFor(options.format);
+  const format = formatOf(options);
   if (!FACTORS.includes(options.factorFrom)) throw badChoice('--factor-from', options.factorFrom, FACTORS);
   const registry = loadRegistry(options.plugin);
   const pricer = new Pricer({ registry, model: options.model, host: options.host, solver: options.solver });
@@ -40,7 +41,7 @@ function predict(files: readonly string[], options: Options, { terminal }: Comma
   });
   const models = new Map(prepared.flatMap(({ priced }) => (typeof priced === 'string' ? [] : [[priced.model.name, priced.model]])));
   const parameters = [...models.values()].flatMap(model => parametersOf(model, ownPricing(model)));
-  print(terminal, renderParts(predictionReport({ cells, ...judge(cells), parameters }), options.format, viewOf(terminal, options)));
+  print(terminal, renderParts(predictionReport({ cells, ...judge(cells), parameters }), format, viewOf(terminal, options)));
 }
 
 /** The first cell of a table gives the factor of its model. */

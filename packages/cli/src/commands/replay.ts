@@ -1,7 +1,7 @@
 /**
  * `mmulab replay`: a trace of a real VM, replayed under a policy or held against the model.
  */
-import { compareResults, comparisonReport, renderReport, replayReport, reporterFor, selectParts, traceCheckReport } from '@mmulab/report';
+import { compareResults, comparisonReport, renderReport, replayReport, selectParts, traceCheckReport } from '@mmulab/report';
 import type { RunResult } from '@mmulab/api';
 import type { Registry } from '@mmulab/runner';
 import { checkTrace, readSlot, replayTrace, type MemoryOptions } from '@mmulab/traces';
@@ -9,6 +9,7 @@ import type { Command } from 'commander';
 import { catalogOf, loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { ExitCode } from '../exit-code';
+import { formatOf } from '../format';
 import { addOutputOptions, addPluginOption, addRunSettings, viewOf, type OutputOptions, type PluginOptions, type RunSettings } from '../options';
 import { checkSummary, linesSummary } from '../trace-summary';
 import { machinesFor, onlyMachine } from '../traced-machine';
@@ -37,7 +38,7 @@ export function configure(command: Command, context: CommandContext): void {
 const append = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
 function replay(trace: string, options: Options, context: CommandContext): void {
-  reporterFor(options.format);
+  formatOf(options);
   const registry = loadRegistry(options.plugin);
   const memory = memoryOf(options, registry);
   if (options.check === true) check(trace, options, registry, memory, context);
@@ -52,7 +53,7 @@ function compare(trace: string, options: Options, registry: Registry, memory: Me
     compareResults(options.all === true ? [recorded, ...results] : telling(recorded, results)),
     catalogOf([registry]),
   );
-  terminal.out(renderReport(replayReport(comparison, recorded, results, linesSummary(lines, doubts)), options.format, viewOf(terminal, options)));
+  terminal.out(renderReport(replayReport(comparison, recorded, results, linesSummary(lines, doubts)), formatOf(options), viewOf(terminal, options)));
 }
 
 /** Results without the counters that the trace does not have and that are the same, or nothing, under every policy. */
@@ -69,7 +70,7 @@ function check(trace: string, options: Options, registry: Registry, memory: Memo
   const { terminal } = context;
   const outcome = checkTrace(trace, signs => onlyMachine(machinesFor(signs, options, registry)), registry, memory);
   if (options.quiet !== true) for (const note of outcome.machine.notes) terminal.err(`note: ${note}\n`);
-  terminal.out(renderReport(traceCheckReport(checkSummary(trace, outcome)), options.format, viewOf(terminal, options)));
+  terminal.out(renderReport(traceCheckReport(checkSummary(trace, outcome)), formatOf(options), viewOf(terminal, options)));
   if (outcome.tally.differences > 0) context.exitWith(ExitCode.Failed);
 }
 

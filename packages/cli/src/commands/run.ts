@@ -1,13 +1,14 @@
 /**
  * `mmulab run`: runs configs, .test files or a command line, and prints what was counted.
  */
-import { compareResults, comparisonReport, renderParts, reporterFor, resultsReport, selectParts, type Catalog, type View } from '@mmulab/report';
-import type { RunResult } from '@mmulab/api';
+import { compareResults, comparisonReport, renderParts, resultsReport, selectParts, type Catalog, type View } from '@mmulab/report';
+import { BUILT_IN_FORMATS, type Reporter, type RunResult } from '@mmulab/api';
 import type { Command } from 'commander';
 import { catalogOf } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { ExitCode } from '../exit-code';
 import { checkExport, writingExport } from '../export';
+import { formatOf } from '../format';
 import {
   addExportOption,
   addHtmlOption,
@@ -66,7 +67,7 @@ export function configure(command: Command, context: CommandContext): void {
 
 function run(files: readonly string[], options: Options, context: CommandContext): void {
   const { terminal, commandLine } = context;
-  reporterFor(options.format);
+  const format = formatOf(options, files);
   if (commandLine !== undefined && isHelpWanted(commandLine)) {
     terminal.out(testUsage(commandLine, options.plugin));
     return;
@@ -97,7 +98,7 @@ function run(files: readonly string[], options: Options, context: CommandContext
     },
     performed => ({ stories: [{ results: performed.shown, command: typedAgain(context.argv) }], catalog }),
   );
-  print(terminal, resultsText(shown, catalog, options.format, view));
+  print(terminal, resultsText(shown, catalog, format, view));
   if (directory !== undefined && options.quiet !== true) terminal.err(`wrote ${named(directory.written, options.out)}\n`);
   if (!meetsThresholds) context.exitWith(ExitCode.Failed);
 }
@@ -116,12 +117,12 @@ function perform(prepared: readonly PreparedRun[], terminal: Terminal, options: 
 
 /** Whether the counters of every vCPU are written somewhere. */
 function showsVcpus({ format, all, out }: Options): boolean {
-  return out !== undefined || format === 'json' || (format === 'csv' && all === true);
+  return out !== undefined || format === 'json' || !BUILT_IN_FORMATS.includes(format) || (format === 'csv' && all === true);
 }
 
-function* resultsText(results: readonly RunResult[], catalog: Catalog, format: string, view: View): Iterable<string> {
+function* resultsText(results: readonly RunResult[], catalog: Catalog, format: Reporter, view: View): Iterable<string> {
   yield* renderParts(resultsReport(results, catalog), format, view);
-  if (results.length < 2 || results.length > MAX_SIDE_BY_SIDE || !FOR_READERS.includes(format)) return;
+  if (results.length < 2 || results.length > MAX_SIDE_BY_SIDE || !FOR_READERS.includes(format.name)) return;
   yield '\n';
   yield* renderParts(comparisonReport(compareResults(results), catalog), format, view);
 }

@@ -1,12 +1,13 @@
 /**
  * `mmulab verify`: runs records of real kernels and compares every counter.
  */
-import { renderParts, reporterFor, verificationReport } from '@mmulab/report';
+import { renderParts, verificationReport } from '@mmulab/report';
 import { verifyRecords } from '@mmulab/runner';
 import type { Command } from 'commander';
 import { loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { ExitCode } from '../exit-code';
+import { formatOf } from '../format';
 import { addOutputOptions, addPluginOption, viewOf, type OutputOptions, type PluginOptions } from '../options';
 import { print } from '../print';
 import { shippedRecords } from '../shipped-records';
@@ -25,7 +26,7 @@ export function configure(command: Command, context: CommandContext): void {
 
 function verify(files: readonly string[], options: Options, context: CommandContext): void {
   const { terminal } = context;
-  reporterFor(options.format);
+  const format = formatOf(options);
   const report = verifyRecords(files.length === 0 ? shippedRecords() : files, loadRegistry(options.plugin), {
     backend: options.backend,
     onRecord: ({ record }, index, records) => {
@@ -33,6 +34,6 @@ function verify(files: readonly string[], options: Options, context: CommandCont
     },
   });
   terminal.progress(undefined);
-  print(terminal, renderParts(verificationReport(report, report.groups), options.format, viewOf(terminal, options)));
+  print(terminal, renderParts(verificationReport(report, report.groups), format, viewOf(terminal, options)));
   if (report.differences.length > 0) context.exitWith(ExitCode.Failed);
 }

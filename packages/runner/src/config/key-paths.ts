@@ -14,6 +14,7 @@ import type { RawConfig } from './types';
 const SHORT_KEYS: Readonly<Record<string, string>> = {
   backend: 'backend.name',
   kernel: 'backend.kernel',
+  patch: 'backend.patch',
   vcpus: 'vm.vcpus',
   model: 'time.model',
   solver: 'time.solver',

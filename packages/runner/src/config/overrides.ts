@@ -1,7 +1,7 @@
 /**
  * Settings from outside laid over a config: they beat whatever it says, an axis of its matrix included.
  */
-import { MmulabError } from '@mmulab/api';
+import { isMmulabError } from '@mmulab/api';
 import { conflict, variedTwice } from '../errors';
 import type { Registry } from '../registry';
 import { settingPath, settingRank } from './key-paths';
@@ -86,7 +86,7 @@ function meaningOf(config: NormalConfig, key: string, registry: Registry): strin
   try {
     return settingPath(config, key, registry).join('.');
   } catch (error) {
-    if (!(error instanceof MmulabError)) throw error;
+    if (!isMmulabError(error)) throw error;
     return key;
   }
 }

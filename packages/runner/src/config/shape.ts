@@ -36,6 +36,7 @@ export const configShape = {
     name: text('Name of the backend.'),
     kernel: { type: ['string', 'number'], description: 'A kernel release; without it the newest profile of the backend.' },
     options: options('Policy switches and module parameters.'),
+    patch: text('Patches of plugins: none, the name of one, or several with a plus between them.'),
   }),
   host: options('The host machine.'),
   vm: closed('object', 'The virtual machine.', { vcpus: number('Number of vCPUs.') }),

@@ -13,6 +13,8 @@ export interface RawBackend {
   /** A kernel release. A number only when its spelling does not matter (6.2, not 6.10). */
   readonly kernel?: string | number | undefined;
   readonly options?: RawOptions | undefined;
+  /** Patches of plugins, by name: `none`, `a`, `a+b`. */
+  readonly patch?: string | undefined;
 }
 
 /** The workload of a config; a plain string is a command line of the test program. */
@@ -59,7 +61,7 @@ export interface ResolvedRun {
   readonly name: string;
   /** What tells this run from the others of its matrix, `huge_page_fault=zap, vcpus=2`; empty for a single run. */
   readonly variation: string;
-  readonly backend: { readonly name: string; readonly kernel: string; readonly options: OptionValues };
+  readonly backend: { readonly name: string; readonly kernel: string; readonly options: OptionValues; readonly patch?: string };
   readonly host: OptionValues;
   readonly workload: { readonly name: string; readonly options: OptionValues };
   readonly seed: number;

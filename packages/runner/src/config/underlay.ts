@@ -1,7 +1,7 @@
 /**
  * Settings from outside laid under a config: they count where it says nothing itself.
  */
-import { MmulabError } from '@mmulab/api';
+import { isMmulabError } from '@mmulab/api';
 import { isMap } from '../plain-map';
 import type { Registry } from '../registry';
 import { settingPath, settingRank, WORKLOAD_VCPUS } from './key-paths';
@@ -57,7 +57,7 @@ function isVaried(config: NormalConfig, path: readonly string[], registry: Regis
       return settingPath(config, key, registry).join('.') === path.join('.');
     } catch (error) {
       // The name means something in some runs of the matrix only.
-      if (error instanceof MmulabError) return key === path.at(-1);
+      if (isMmulabError(error)) return key === path.at(-1);
       throw error;
     }
   });

@@ -3,6 +3,7 @@
  */
 import { suggestName, type BackendDefinition, type OptionSpec, type WorkloadDefinition } from '@mmulab/api';
 import { conflict, missingInConfig, modelOfOtherBackend, noBackend, solverWithoutModel, unknownOption } from '../errors';
+import { patchNames } from '../compose';
 import type { Registry } from '../registry';
 import { hostMemoryValues } from '../host/releases';
 import { hostOptionSpecs } from './host-options';
@@ -98,7 +99,10 @@ function resolveMachine(config: NormalConfig, variation: string, registry: Regis
     'host',
   );
   definition.check(options, host);
-  return { variation, backend: { name: definition.name, kernel, options }, host, notes: note === undefined ? [] : [note] };
+  const { patch } = config.backend;
+  registry.patchesOf(definition.name, patchNames(patch));
+  const patched = patch === undefined ? {} : { patch };
+  return { variation, backend: { name: definition.name, kernel, options, ...patched }, host, notes: note === undefined ? [] : [note] };
 }
 
 function resolveRun(config: NormalConfig, variation: string, registry: Registry): ResolvedRun {

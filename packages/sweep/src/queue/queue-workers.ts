@@ -6,7 +6,7 @@
  */
 import type * as BullMq from 'bullmq';
 import type { Job, Worker } from 'bullmq';
-import { MmulabError } from '@mmulab/api';
+import { isMmulabError } from '@mmulab/api';
 import type { Registry } from '@mmulab/runner';
 import { hostname } from 'node:os';
 import { problemOf, queueMismatch } from '../errors';
@@ -127,7 +127,7 @@ export class QueueWorkers {
     try {
       order = orderOf(job.data, document, this.registry);
     } catch (error) {
-      const code = error instanceof MmulabError ? error.code : 'INTERNAL';
+      const code = isMmulabError(error) ? error.code : 'INTERNAL';
       throw fail({ code, message: problemOf(error).replace(`${code}: `, '') });
     }
     const outcome = await this.executor.perform(order);
