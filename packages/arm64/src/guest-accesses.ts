@@ -6,7 +6,7 @@
  */
 import type { AccessKind, AccessRun, Counters } from '@mmulab/api';
 import { AccessProgram, SideState, accessKind, eachPiece, pendingAccessesClass } from '@mmulab/kvm';
-import type { Memslot, Memslots, PendingAccesses, PieceRunner, ProgramKeys } from '@mmulab/kvm';
+import type { Memslot, Memslots, PendingAccesses, PieceRunner } from '@mmulab/kvm';
 import { Way } from './guest-table-walks';
 import type { GuestTableWalks } from './guest-table-walks';
 import type { MemoryCaches } from './memcache';
@@ -32,7 +32,6 @@ export class GuestAccesses implements PieceRunner {
     private readonly slots: Memslots,
     private readonly caches: MemoryCaches,
     private readonly counters: Counters,
-    private readonly keys: ProgramKeys,
   ) {
     this.pending = new Pending(vcpus, walks, path);
     this.sideState = new SideState([caches, new WaitingTables(tables.mm)]);
@@ -113,12 +112,11 @@ export class GuestAccesses implements PieceRunner {
   }
 
   private runLifted(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
-    const key = this.keys.of(`access/${run.kind}/${run.stride}/${run.writeEvery}/${slot.index}/${slot.logged}`);
     const pattern = { gfn, count, stride: run.stride, kind: run.kind, writeEvery: run.writeEvery, firstIndex: first };
     this.caches.vcpu = vcpu;
     this.tables.mm.scope = slot.spec.id;
     this.counters.select(vcpu, slot.spec.id);
-    const program = new AccessProgram(key, this.sideState, vcpu, pattern, slot, this.slots, this.path, this.tables.attrs);
+    const program = new AccessProgram('', this.sideState, vcpu, pattern, slot, this.slots, this.path, this.tables.attrs);
     this.tables.run(program, gfn, gfn + (count - 1) * run.stride + 1);
     this.caches.count();
   }

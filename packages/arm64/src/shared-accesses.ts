@@ -7,7 +7,7 @@
  * Models nothing of its own.
  */
 import type { Counters, SharedPart, SharedRounds } from '@mmulab/api';
-import type { Memslots, ProgramKeys } from '@mmulab/kvm';
+import type { Memslots } from '@mmulab/kvm';
 import { Way } from './guest-table-walks';
 import type { GuestTableWalks } from './guest-table-walks';
 import { SharedProgram, eachSharedStretch } from './shared-program';
@@ -22,17 +22,16 @@ export class SharedAccesses {
     private readonly tables: Stage2Tables,
     private readonly slots: Memslots,
     private readonly counters: Counters,
-    private readonly keys: ProgramKeys,
   ) {}
 
   run(rounds: SharedRounds): void {
-    const { walks, tables, slots, counters, keys } = this;
+    const { walks, tables, slots, counters } = this;
     walks.tablesOnly = true;
     let table = -1;
     for (const part of rounds.parts) table = this.readTables(rounds, part, table);
     walks.tablesOnly = false;
     eachSharedStretch(rounds.parts, walks.layout, slots, (stretches, slot) => {
-      const program = new SharedProgram(rounds, stretches, slot, slots, tables.attrs, tables.mm, keys);
+      const program = new SharedProgram(rounds, stretches, slot, slots, tables.attrs, tables.mm);
       counters.select(HOST);
       if (slot === undefined) program.block(program.first, program.end);
       else tables.run(program, program.first, program.end);

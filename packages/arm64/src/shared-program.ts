@@ -8,11 +8,11 @@
  * Models nothing of its own.
  */
 import type { SharedPart, SharedRounds } from '@mmulab/api';
-import type { Journal, RunProgram } from '@mmulab/pgtable';
+import { NOT_LIFTED } from '@mmulab/pgtable';
+import type { FrameMap, Journal, RunProgram } from '@mmulab/pgtable';
 import type { Stage2Attrs } from './descriptor';
 import type { GuestLayout } from '@mmulab/kvm';
-import { SlotMap } from '@mmulab/kvm';
-import type { Memslot, Memslots, ProgramKeys } from '@mmulab/kvm';
+import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { CountingMmOps } from './mm-ops';
 
 /** A stretch of shared accesses in guest frames, and the virtual frame its addresses came from. */
@@ -56,12 +56,11 @@ export function eachSharedStretch(
 
 /** Shared accesses within one memslot. */
 export class SharedProgram implements RunProgram, Journal {
-  readonly key: number;
+  readonly constants: string;
   readonly origin: number;
   readonly period = 1;
   readonly stride = 1;
-  /** Host pages and dirty bits. */
-  readonly frameMaps = SlotMap.Host | SlotMap.Dirty;
+  readonly frameMaps: readonly FrameMap[];
   readonly journal = this;
   /** Frames from the first access to behind the last. */
   readonly first: number;
@@ -77,7 +76,6 @@ export class SharedProgram implements RunProgram, Journal {
     private readonly slots: Memslots,
     private readonly attrs: Stage2Attrs,
     private readonly mm: CountingMmOps,
-    private readonly keys: ProgramKeys,
   ) {
     const [begin] = stretches;
     const last = stretches.at(-1);
@@ -86,7 +84,8 @@ export class SharedProgram implements RunProgram, Journal {
     this.end = last === undefined ? this.first : last.part.vfn + (last.part.count - 1) * last.part.stride + this.offset + 1;
     this.origin = this.first;
     this.kinds = [...new Set(stretches.flatMap(({ part }) => part.kinds))];
-    this.key = keys.of(`shared/${slot?.index ?? -1}/${String(slot?.logged)}/${begin?.part.kinds.length ?? 0}`);
+    this.constants = `shared/${slot?.index ?? -1}/${String(slot?.logged)}/${begin?.part.kinds.length ?? 0}`;
+    this.frameMaps = slots.pageMaps;
   }
 
   block(from: number, to: number): void {
@@ -100,13 +99,13 @@ export class SharedProgram implements RunProgram, Journal {
 
   context(gfn: number, level: number): number {
     const { slot } = this;
-    if (slot === undefined) return -1;
-    if (slot.hostReach > level && !this.slots.isHostStable(slot, gfn, level, true)) return -1;
+    if (slot === undefined) return NOT_LIFTED;
+    if (slot.hostReach > level && !this.slots.isHostStable(slot, gfn, level, true)) return NOT_LIFTED;
     return slot.maxLevel(gfn);
   }
 
   /** Accesses that fall into a block, relative to it. */
-  phase(base: number, level: number): number {
+  phase(base: number, level: number): string {
     const end = base + this.slots.geometry.pagesAt(level);
     const { stretches, offset } = this;
     if (lastOf(stretches[this.hint], offset) >= base && this.hint > 0 && lastOf(stretches[this.hint - 1], offset) >= base) this.hint = 0;
@@ -120,7 +119,7 @@ export class SharedProgram implements RunProgram, Journal {
       const behind = Math.min(part.count, Math.ceil((end - begin) / part.stride));
       if (first < behind) text += `/${begin + first * part.stride - base}+${behind - first}*${part.stride}:${part.kinds.join('')}`;
     }
-    return this.keys.of(text);
+    return text;
   }
 
   open(): void {

@@ -5,7 +5,7 @@
  */
 import { AccessKind, EntryKind } from '@mmulab/api';
 import type { Counters, GuestTables, StageDef, Translation, VmLayout } from '@mmulab/api';
-import { DirtyLog, GuestLayout, HostOps, Memslots, ProgramKeys } from '@mmulab/kvm';
+import { DirtyLog, GuestLayout, HostOps, Memslots } from '@mmulab/kvm';
 import type { EngineFactory } from '@mmulab/pgtable';
 import type { CasemateExport } from './casemate/export';
 import { Stage2Attrs } from './descriptor';
@@ -67,14 +67,13 @@ export class Stage2Vm {
     this.tables = this.makeTables();
     mmOps.zallocPagesExact?.(this.shape.geometry.rootTables);
     this.notifier = new MmuNotifier(this.tables, this.slots, counters, policy);
-    const keys = new ProgramKeys();
     const caches = new MemoryCaches(vcpus, counters, this.shape.minCachePages);
     const walks = new GuestTableWalks(new GuestLayout(spaces[0] ?? NO_SPACE), this.tables);
     this.path = this.makePath(caches, walks);
-    this.accesses = new GuestAccesses(vcpus, walks, this.path, this.tables, this.slots, caches, counters, keys);
-    this.shared = new SharedAccesses(walks, this.tables, this.slots, counters, keys);
+    this.accesses = new GuestAccesses(vcpus, walks, this.path, this.tables, this.slots, caches, counters);
+    this.shared = new SharedAccesses(walks, this.tables, this.slots, counters);
     this.hostTables = new Stage2HostTables(this.tables, this.slots, this.notifier, walks, counters, () => this.released());
-    const dirtyLog = new DirtyLog(new Stage2LogTables(this.tables, this.slots, policy), this.slots, keys);
+    const dirtyLog = new DirtyLog(new Stage2LogTables(this.tables, this.slots, policy), this.slots);
     this.hostOps = new HostOps(this.slots, dirtyLog, this.hostTables, { frameLimit: 2 ** physBits / policy.granuleBytes, spaces });
     for (const spec of memslots) this.hostOps.addMemslot(spec);
   }

@@ -1,17 +1,19 @@
 /**
  * A vCPU's run of data accesses as a program the engine may lift.
  *
- * Models nothing of its own: each page goes through the architecture's fault path. The key names every constant the outcome of a block depends on, the
+ * Models nothing of its own: each page goes through the architecture's fault path. The constants name all the outcome of a block depends on, the
  * context what depends on where in the slot the block lies. Hot path.
  */
 import { AccessKind } from '@mmulab/api';
 import type { HostFault } from '@mmulab/api';
-import type { Journal, RunProgram } from '@mmulab/pgtable';
+import { NOT_LIFTED as NOT_LIFTED_CONTEXT } from '@mmulab/pgtable';
+import type { FrameMap, Journal, RunProgram } from '@mmulab/pgtable';
 import type { Memslot } from './memslot';
-import { SlotMap, type Memslots } from './memslots';
+import type { Memslots } from './memslots';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const { Write } = AccessKind;
+const NOT_LIFTED: number = NOT_LIFTED_CONTEXT;
 
 /** Performs one access, all its faults included. */
 export interface AccessPath {
@@ -39,8 +41,8 @@ export interface AccessPattern {
 
 /** One run of one vCPU within one memslot. */
 export class AccessProgram implements RunProgram {
-  /** Host pages and dirty bits. */
-  readonly frameMaps = SlotMap.Host | SlotMap.Dirty;
+  readonly constants: string;
+  readonly frameMaps: readonly FrameMap[];
   readonly origin: number;
   readonly stride: number;
   readonly period: number;
@@ -48,11 +50,11 @@ export class AccessProgram implements RunProgram {
   private readonly others: boolean;
 
   /**
-   * @param key interned constants of the run
+   * @param more constants of the backend's that decide beside pattern and slot, as text
    * @param slot the slot all frames lie in
    */
   constructor(
-    readonly key: number,
+    more: string,
     readonly journal: Journal,
     private readonly vcpu: number,
     private readonly pattern: AccessPattern,
@@ -65,11 +67,14 @@ export class AccessProgram implements RunProgram {
     /** Whether the root run on is the only table a host notification can reach. */
     private readonly alone = true,
   ) {
-    this.stride = pattern.stride;
-    this.origin = pattern.gfn - pattern.firstIndex * pattern.stride;
-    this.period = pattern.stride * (pattern.writeEvery > 1 ? pattern.writeEvery : 1);
-    this.writes = pattern.writeEvery > 0 || pattern.kind === Write;
-    this.others = pattern.kind !== Write && pattern.writeEvery !== 1;
+    const { kind, stride, writeEvery } = pattern;
+    this.constants = `access/${kind}/${stride}/${writeEvery}/${slot.index}/${slot.logged}/${guestTable}/${more}`;
+    this.frameMaps = slots.pageMaps;
+    this.stride = stride;
+    this.origin = pattern.gfn - pattern.firstIndex * stride;
+    this.period = stride * (writeEvery > 1 ? writeEvery : 1);
+    this.writes = writeEvery > 0 || kind === Write;
+    this.others = kind !== Write && writeEvery !== 1;
   }
 
   block(from: number, to: number): void {
@@ -87,9 +92,9 @@ export class AccessProgram implements RunProgram {
   }
 
   context(gfn: number, level: number): number {
-    if (this.slot.hostReach > level && !this.slots.isHostStable(this.slot, gfn, level, this.writes)) return -1;
+    if (this.slot.hostReach > level && !this.slots.isHostStable(this.slot, gfn, level, this.writes)) return NOT_LIFTED;
     // A notification takes the pages out of all roots; what is remembered of a block speaks of one.
-    if (!this.alone && this.mayNotify(gfn, level)) return -1;
+    if (!this.alone && this.mayNotify(gfn, level)) return NOT_LIFTED;
     return this.slot.maxLevel(gfn);
   }
 

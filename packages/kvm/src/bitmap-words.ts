@@ -25,25 +25,26 @@ export class BitmapWords implements RunProgram, Journal {
   readonly period = 1;
   readonly stride = 1;
   readonly journal = this;
+  readonly frameMaps: readonly FrameMap[];
   /** Whether any bit was taken. */
   any = false;
   private readonly recordings: boolean[] = [];
 
   /**
-   * @param key equal for programs that do the same to equal words
+   * @param constants equal for programs that do the same to equal words
    * @param origin first page of the slot: where words begin
    * @param dirty the bitmap
    * @param read what user space read of it
-   * @param frameMaps the two as bits by their number in the engine
    */
   constructor(
-    readonly key: number,
+    readonly constants: string,
     readonly origin: number,
     private readonly dirty: FrameMap,
     private readonly read: FrameMap,
-    readonly frameMaps: number,
     private readonly taker: WordTaker,
-  ) {}
+  ) {
+    this.frameMaps = [dirty, read];
+  }
 
   block(from: number, to: number): void {
     const firstWord = Math.floor((from - this.origin) / WORD_PAGES);

@@ -10,8 +10,7 @@
 import type { FrameMap } from '@mmulab/pgtable';
 import { BitmapWords, type WordTaker } from './bitmap-words';
 import type { Memslot } from './memslot';
-import { SlotMap, type Memslots } from './memslots';
-import type { ProgramKeys } from './program-keys';
+import type { Memslots } from './memslots';
 
 /** What dirty logging asks of an architecture's page tables. */
 export interface LoggedTables {
@@ -55,7 +54,6 @@ export class DirtyLog {
   constructor(
     private readonly tables: LoggedTables,
     private readonly slots: Memslots,
-    private readonly keys: ProgramKeys,
   ) {}
 
   /** Enables manual protect. @param initiallySet bitmaps start full */
@@ -95,9 +93,8 @@ export class DirtyLog {
   private take(slot: Memslot, start: number, end: number): void {
     const { dirtyBits, readBits } = this.slots;
     const { initiallySet } = this;
-    const key = this.keys.of(`bitmap/${slot.index}/${initiallySet}`);
-    const frameMaps = SlotMap.Dirty | SlotMap.Read;
-    const words = new BitmapWords(key, slot.base, dirtyBits, readBits, frameMaps, this.tables.taker(slot, initiallySet));
+    const constants = `bitmap/${slot.index}/${initiallySet}`;
+    const words = new BitmapWords(constants, slot.base, dirtyBits, readBits, this.tables.taker(slot, initiallySet));
     this.tables.run(words, slot, start, end, initiallySet);
     if (words.any) this.tables.flush(slot);
   }

@@ -2,7 +2,7 @@
  * What every KVM shares (virt/kvm), as parts a backend composes. Reading order: memslots and the host memory behind them, the MMU notifier, dirty bitmaps.
  */
 export { Memslot } from './memslot';
-export { Memslots, SlotMap } from './memslots';
+export { Memslots } from './memslots';
 export type { MemslotsParts } from './memslots';
 export { dropPages } from './drop-pages';
 export type { FrameRange } from './drop-pages';
@@ -23,7 +23,6 @@ export type { PieceRunner } from './access-runs';
 export { pendingAccessesClass } from './pending-access';
 export type { GuestWalks, PendingAccesses, StagedPath } from './pending-access';
 export { SideState } from './side-state';
-export { ProgramKeys } from './program-keys';
 export { CommonEvents, counted, eventIndices } from './events';
 export { describeEntry } from './entry-words';
 export type { BitName, EntryNames } from './entry-words';

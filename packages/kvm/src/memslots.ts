@@ -24,9 +24,6 @@ export interface MemslotsParts {
   readonly dirtyBitmapSet: number;
 }
 
-/** The frame maps of `Memslots.frameMaps` as the bits by which programs name them. */
-export const SlotMap = { Host: 1, Dirty: 2, Read: 4 } as const;
-
 /** All memslots of a VM, with host memory and dirty bitmaps. */
 export class Memslots {
   readonly geometry: Geometry;
@@ -36,8 +33,10 @@ export class Memslots {
   readonly dirtyBits: FrameMap;
   /** The bitmaps user space read last (manual protect). */
   readonly readBits: FrameMap;
-  /** The three, as engines are given them: in the order of the bits of SlotPlane. */
+  /** The three, as engines are given them. */
   readonly frameMaps: readonly FrameMap[];
+  /** Those that accesses to pages read and change: host states and dirty bits. */
+  readonly pageMaps: readonly FrameMap[];
   /** MMU notifier calls. */
   readonly invalidations = new InvalidateSequence();
   private readonly counters: Counters;
@@ -58,7 +57,8 @@ export class Memslots {
     this.hostStates = engines.makeFrameMap(geometry);
     this.dirtyBits = engines.makeFrameMap(geometry);
     this.readBits = engines.makeFrameMap(geometry);
-    this.frameMaps = [this.hostStates, this.dirtyBits, this.readBits];
+    this.pageMaps = [this.hostStates, this.dirtyBits];
+    this.frameMaps = [...this.pageMaps, this.readBits];
   }
 
   /** All slots in order of their frames. */

@@ -3,6 +3,11 @@
  */
 import { InvariantError } from '@mmulab/api';
 
+/** LIFT_ACTOR: a block was run for one actor and left another one selected, so that what it counted is nobody's. */
+export function otherActor(constants: string, gfn: number, level: number): InvariantError {
+  return new InvariantError('LIFT_ACTOR', `the program "${constants}" ends a block with another actor selected`, gfn, level, '');
+}
+
 /** TABLE_FREED_IN_USE: a table was freed while a walk stood in it. */
 export function freedInUse(gfn: number, level: number, entry: string): InvariantError {
   return new InvariantError('TABLE_FREED_IN_USE', 'a table is freed while a walk stands in it', gfn, level, entry);

@@ -20,6 +20,7 @@ export type { Engine, EngineClass, EngineParts, RangeOptions } from './engine';
 export { makeEngine } from './make-engine';
 export { tableEngines } from './table-engines';
 export { observedEngines } from './observed-engine';
+export { NOT_LIFTED } from './run-program';
 export type { Journal, RunProgram } from './run-program';
 export { SharedTables } from './interleave-tables';
 export type { EntryVisitor, SharedTablesParts } from './interleave-tables';

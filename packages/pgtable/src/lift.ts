@@ -13,14 +13,19 @@ import { EntryKind } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
 import { BlockCache } from './block-cache';
 import type { BlockResult } from './block-cache';
+import { otherActor } from './errors';
+import type { FrameMap } from './frame-map';
 import type { FrameTree } from './frame-tree';
-import type { RunProgram } from './run-program';
+import { NOT_LIFTED, type RunProgram } from './run-program';
 import { COVERED } from './table-tree';
 import type { TableTree } from './table-tree';
 
 const MEMO_LIMIT = 20_000;
 /** Levels above this one are not remembered as blocks. */
 const TOP_MEMO_LEVEL = 3;
+
+// Places in a block's key; from WORDS on its words in the page table and in the frame maps.
+const [CONSTANTS, PHASE, LEVEL, CONTEXT, ABOVE, WORDS] = [0, 1, 2, 3, 4, 5];
 
 /** Lifter of one engine. */
 export class RunLifter {
@@ -29,6 +34,10 @@ export class RunLifter {
   private depth = 0;
   private lookups = 0;
   private hits = 0;
+  private readonly texts = new Map<string, number>();
+  // Of the program that runs: its constants as a number, and the frame maps it names.
+  private constants = 0;
+  private named = 0;
 
   /** @param frameMaps the ones the programs read or change, beside the table tree */
   constructor(
@@ -39,17 +48,42 @@ export class RunLifter {
 
   /** Runs a program over frames [start, end). */
   run(program: RunProgram, root: number, start: number, end: number): void {
+    const { constants, named } = this;
     this.lookups = 0;
     this.hits = 0;
+    this.constants = this.numberOf(program.constants);
+    this.named = this.bitsOf(program.frameMaps);
     const g = this.tree.geometry;
     const span = g.pagesAt(g.levels);
     for (let base = start - (start % span); base < end; base += span) this.visit(program, root, g.levels, base, start, end);
+    this.constants = constants;
+    this.named = named;
+  }
+
+  /** A text as a number: equal texts, equal numbers, in the order of their first use. */
+  private numberOf(text: string): number {
+    const known = this.texts.get(text);
+    if (known !== undefined) return known;
+    this.texts.set(text, this.texts.size);
+    return this.texts.size - 1;
+  }
+
+  /** Frame maps as bits by their number. */
+  private bitsOf(frameMaps: readonly FrameMap[]): number {
+    let bits = 0;
+    for (let i = 0; i < this.frameMaps.length; i++) if (frameMaps.includes(this.frameMaps[i])) bits |= 1 << i;
+    return bits;
+  }
+
+  private phaseOf(program: RunProgram, base: number, level: number): number {
+    if (program.phase !== undefined) return this.numberOf(program.phase(base, level));
+    return program.period === 1 ? 0 : (base - program.origin) % program.period;
   }
 
   /** Forgets everything remembered. */
   clear(): void {
     this.blocks?.drain((key, entry) => {
-      this.dropReferences(key.subarray(4));
+      this.dropReferences(key.subarray(WORDS));
       this.dropReferences(entry.words);
     });
   }
@@ -92,13 +126,14 @@ export class RunLifter {
   private tryCache(program: RunProgram, root: number, level: number, base: number): boolean {
     if (this.lookups > 512 && this.hits * 16 < this.lookups) return false;
     const context = program.context(base, level);
-    if (context < 0) return false;
-    const key = new Int32Array(5 + this.frameMaps.length);
-    if (!this.readWords(program, root, level, base, key, 4)) return false;
-    key[0] = program.key;
-    key[1] = program.phase?.(base, level) ?? (program.period === 1 ? 0 : (base - program.origin) % program.period);
-    key[2] = level;
-    key[3] = context * 16 + this.tree.tableAttrAbove(root, level, base);
+    if (context === NOT_LIFTED) return false;
+    const key = new Int32Array(WORDS + 1 + this.frameMaps.length);
+    if (!this.readWords(root, level, base, key, WORDS)) return false;
+    key[CONSTANTS] = this.constants;
+    key[PHASE] = this.phaseOf(program, base, level);
+    key[LEVEL] = level;
+    key[CONTEXT] = context;
+    key[ABOVE] = this.tree.tableAttrAbove(root, level, base);
     this.blocks ??= new BlockCache(key.length);
     const blocks = this.blocks;
     if (blocks.size >= MEMO_LIMIT) this.clear();
@@ -115,7 +150,8 @@ export class RunLifter {
 
   private runAndRemember(program: RunProgram, root: number, level: number, base: number, key: Int32Array, blocks: BlockCache): void {
     // The key's records must outlive the run, which may free them.
-    this.addReferences(key.subarray(4));
+    this.addReferences(key.subarray(WORDS));
+    const { now } = this.counters;
     const before = this.snapshot();
     program.journal?.open(base);
     this.depth++;
@@ -123,9 +159,9 @@ export class RunLifter {
     this.depth--;
     const effects = program.journal?.close();
     const words = new Int32Array(1 + this.frameMaps.length);
-    const above = key[3] % 16;
-    if (!this.readWords(program, root, level, base, words, 0) || this.tree.tableAttrAbove(root, level, base) !== above) {
-      this.dropReferences(key.subarray(4));
+    if (now !== this.counters.now) throw otherActor(program.constants, base, level);
+    if (!this.readWords(root, level, base, words, 0) || this.tree.tableAttrAbove(root, level, base) !== key[ABOVE]) {
+      this.dropReferences(key.subarray(WORDS));
       return;
     }
     this.addReferences(words);
@@ -135,10 +171,10 @@ export class RunLifter {
 
   private apply(program: RunProgram, root: number, level: number, base: number, key: Int32Array, entry: BlockResult): void {
     const { words, events, amounts } = entry;
-    if (words[0] !== key[4]) this.store(this.tree, root, level, base, words[0]);
+    if (words[0] !== key[WORDS]) this.store(this.tree, root, level, base, words[0]);
     for (let i = 0; i < this.frameMaps.length; i++) {
       const frames = this.frameMaps[i];
-      if (words[i + 1] !== key[5 + i]) this.store(frames.tree, frames.root, level, base, words[i + 1]);
+      if (words[i + 1] !== key[WORDS + 1 + i]) this.store(frames.tree, frames.root, level, base, words[i + 1]);
     }
     const now = this.counters.now;
     for (let i = 0; i < events.length; i++) now[events[i]] = now[events[i]] + amounts[i];
@@ -151,12 +187,12 @@ export class RunLifter {
   }
 
   /** Reads the block's comparable words into `out` from index `at` on. @returns false when a frame map has none */
-  private readWords(program: RunProgram, root: number, level: number, base: number, out: Int32Array, at: number): boolean {
+  private readWords(root: number, level: number, base: number, out: Int32Array, at: number): boolean {
     const word = this.tree.canonicalWordAt(root, level, base);
     if (word === -1) return false;
     out[at] = word;
     for (let i = 0; i < this.frameMaps.length; i++) {
-      if (((program.frameMaps >> i) & 1) === 0) continue;
+      if (((this.named >> i) & 1) === 0) continue;
       const frames = this.frameMaps[i];
       const value = frames.tree.canonicalWordAt(frames.root, level, base);
       if (value === -1) return false;

@@ -23,7 +23,7 @@ import type {
   Vfn,
   VmLayout,
 } from '@mmulab/api';
-import { DirtyLog, HostOps, ProgramKeys } from '@mmulab/kvm';
+import { DirtyLog, HostOps } from '@mmulab/kvm';
 import type { Aging, HostTables, Memslot, Memslots } from '@mmulab/kvm';
 import { EngineFactory, Geometry, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
@@ -118,7 +118,7 @@ export class ShadowBackend implements MmuBackend, ShadowFaultVm, HostTables {
     this.accesses = new ShadowAccesses(vm.vcpus, this.spaces, this.path);
     const { tables } = this.engine;
     const logTables = new X86LogTables(tables, { ...policy, pml: this.shadowPolicy.pml });
-    const dirtyLog = new DirtyLog(logTables, this.slots, new ProgramKeys());
+    const dirtyLog = new DirtyLog(logTables, this.slots);
     this.hostOps = new HostOps(this.slots, dirtyLog, this, { frameLimit: 2 ** (vm.physBits - 12), spaces: undefined });
     const recovered = { pages: tables, flush: (times: number): void => tables.flush(times) };
     this.recovery = new NxRecovery(this.nxLists, recovered, this.slots, counters, policy.nxRecovery);

@@ -10,7 +10,7 @@
 import { ACCESS_DONE as DONE_CODE, type AccessKind, ENTRIES_PER_TABLE, EntryKind } from '@mmulab/api';
 import type { AccessRun, Counters } from '@mmulab/api';
 import { AccessProgram, accessKind, eachPiece, pendingAccessesClass } from '@mmulab/kvm';
-import type { AccessPattern, GuestLayout, GuestWalks, Memslot, Memslots, PendingAccesses, PieceRunner, ProgramKeys, SeenTables } from '@mmulab/kvm';
+import type { AccessPattern, GuestLayout, GuestWalks, Memslot, Memslots, PendingAccesses, PieceRunner, SeenTables } from '@mmulab/kvm';
 import type { PageCache, PageWindow } from '@mmulab/pgtable';
 import type { VcpuStates } from '../vcpu-state';
 import type { VmJournal } from '../vm-journal';
@@ -52,7 +52,6 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
     private readonly journal: VmJournal,
     private readonly counters: Counters,
     private readonly vm: TdpFaultVm,
-    private readonly keys: ProgramKeys,
     readonly tableAccess: AccessKind,
   ) {
     this.pending = new Pending(vcpus.count, this, path);
@@ -200,10 +199,10 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
 
   /** Runs accesses to frames of one slot, lifted. @param guestTable 1 when they are the hardware's to guest table pages */
   private runPattern(vcpu: number, pattern: AccessPattern, slot: Memslot, guestTable: number): void {
-    const { gfn, count, stride, kind, writeEvery } = pattern;
-    const key = this.keys.of(`access/${kind}/${stride}/${writeEvery}/${slot.index}/${slot.logged}/${this.vm.pmlActive}/${guestTable}`);
+    const { gfn, count, stride } = pattern;
+    const more = this.vm.pmlActive ? 'pml' : '';
     const alone = this.mmu.roots.length === 1 && !this.vm.hasNested;
-    const program = new AccessProgram(key, this.journal, vcpu, pattern, slot, this.slots, this.known, this.mmu.spte, guestTable, alone);
+    const program = new AccessProgram(more, this.journal, vcpu, pattern, slot, this.slots, this.known, this.mmu.spte, guestTable, alone);
     this.mmu.run(program, this.contexts.root(vcpu), gfn, gfn + (count - 1) * stride + 1);
   }
 

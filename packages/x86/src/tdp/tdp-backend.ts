@@ -23,7 +23,7 @@ import type {
   Vfn,
   VmLayout,
 } from '@mmulab/api';
-import { DirtyLog, GuestLayout, HostOps, ProgramKeys } from '@mmulab/kvm';
+import { DirtyLog, GuestLayout, HostOps } from '@mmulab/kvm';
 import type { Aging, HostTables, Memslot, Memslots } from '@mmulab/kvm';
 import { EngineFactory, Geometry, Version, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
@@ -124,7 +124,6 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
     this.createRoots(vm);
     const layouts = guestSpaces(vm).map(space => new GuestLayout(space));
     this.contexts = new VcpuContexts(layouts, this.cpus, this.roots, this.tdpRoots, this.version);
-    const keys = new ProgramKeys();
     this.accesses = new GuestAccesses(
       this.vcpus,
       this.contexts,
@@ -135,14 +134,13 @@ export class TdpBackend implements MmuBackend, TdpFaultVm, HostTables, ReplayedV
       this.journal,
       this.counters,
       this,
-      keys,
       policy.tableAccess,
     );
     const { engine } = this.nested ?? {};
     const tables = engine === undefined ? this.mmu : new BothMmus(this.mmu, engine.tables, engine.mmu.pages);
     const recovered = { tables: this.mmu, pages: engine?.tables, flush: (times: number): void => tables.flush(times) };
     this.recovery = new NxRecovery(this.nxLists, recovered, this.slots, this.counters, policy.nxRecovery);
-    const dirtyLog = new DirtyLog(new X86LogTables(tables, policy), this.slots, keys);
+    const dirtyLog = new DirtyLog(new X86LogTables(tables, policy), this.slots);
     this.hostOps = new HostOps(this.slots, dirtyLog, this, { frameLimit: 2 ** (vm.physBits - 12), spaces: vm.spaces });
     for (const spec of vm.memslots) this.hostOps.addMemslot(spec);
   }
