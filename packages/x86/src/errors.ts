@@ -62,3 +62,8 @@ export function nestedSplitNeedsCache(): MmulabError {
 export function lingeringPaeRoot(vcpu: number): InvariantError {
   return new InvariantError('PAE_ROOT_LINGERS', `vCPU ${vcpu} has unloaded its roots, but a PAE root is left`, 0, 3, 'pae_root');
 }
+
+/** MMU_NOT_CREATED: the backend is used before its VM is created. */
+export function notCreated(): InvariantError {
+  return new InvariantError('MMU_NOT_CREATED', 'the backend is used before its VM is created', 0, 0, '');
+}

@@ -1,18 +1,15 @@
 /**
  * The parts of one VM's legacy MMU, put together: shadow pages, mapping, synchronisation, roots, host operations.
  */
-import type { Counters, GuestTables, VmLayout } from '@mmulab/api';
-import type { Memslots } from '@mmulab/kvm';
+import type { GuestTables } from '@mmulab/api';
 import { hasGptes } from '../roots/role';
-import type { NxList } from '../nx-lists';
-import type { VmJournal } from '../vm-journal';
+import type { VmParts } from '../vm-parts';
 import { GuestMemory } from './guest-memory';
 import { PageLookup } from './page-lookup';
 import { ShadowLeaves } from './shadow-leaves';
 import { ShadowMapper } from './shadow-mapper';
 import { ShadowMmu } from './shadow-mmu';
 import type { ShadowVm } from './shadow-mmu';
-import type { ShadowPolicy } from './shadow-policy';
 import { NO_PAGE } from './shadow-page';
 import { ShadowRoots } from './shadow-roots';
 import { RmapOps } from './rmap-ops';
@@ -29,8 +26,8 @@ export class LegacyMmu {
   readonly roots: ShadowRoots;
   readonly tables: RmapOps;
 
-  constructor(policy: ShadowPolicy, slots: Memslots, counters: Counters, journal: VmJournal, nxPages: NxList, layout: VmLayout, vm: ShadowVm) {
-    this.mmu = new ShadowMmu(policy, slots, counters, journal, nxPages, this.track, this.memory, vm);
+  constructor({ world, slots, journal, nxLists, layout }: VmParts, vm: ShadowVm) {
+    this.mmu = new ShadowMmu(world.shadowPolicy, slots, world.counters, journal, nxLists.pages, this.track, this.memory, vm);
     const leaves = new ShadowLeaves(this.mmu);
     this.sync = new ShadowSync(this.mmu, leaves);
     const lookup = new PageLookup(this.mmu, this.sync);

@@ -5,12 +5,10 @@
  *
  * Models: Linux arch/x86/kvm/mmu/mmu.c (guest_mmu under tdp_mmu=1: kvm_memslots_have_rmaps() paths), svm/nested.c.
  */
-import type { Counters, GuestTables, VmLayout } from '@mmulab/api';
-import type { Memslot, Memslots } from '@mmulab/kvm';
-import type { GuestCpu } from '../roots/guest-state';
+import type { GuestTables } from '@mmulab/api';
+import type { Memslot } from '@mmulab/kvm';
 import type { VcpuRoots } from '../roots/vcpu-roots';
-import type { NxList } from '../nx-lists';
-import type { VmJournal } from '../vm-journal';
+import type { VmParts } from '../vm-parts';
 import type { ShadowedFrames } from '../x86-vm';
 import type { WalkRules } from './guest-walk';
 import { tableWritten } from './pte-write';
@@ -19,7 +17,6 @@ import { ShadowAccesses } from './shadow-accesses';
 import { ShadowFaultPath } from './shadow-fault';
 import type { ShadowFaultVm } from './shadow-fault';
 import type { ShadowVm } from './shadow-mmu';
-import type { ShadowPolicy } from './shadow-policy';
 import { VcpuSpaces } from './vcpu-spaces';
 
 /** What nested guests need of the backend that runs L1. */
@@ -38,19 +35,16 @@ export class NestedGuests implements ShadowFaultVm, ShadowedFrames {
   private readonly spaces: VcpuSpaces;
 
   constructor(
-    vm: VmLayout,
+    parts: VmParts,
     private readonly nested: GuestTables,
-    cpus: readonly GuestCpu[],
-    policy: ShadowPolicy,
-    slots: Memslots,
-    counters: Counters,
-    journal: VmJournal,
-    nxPages: NxList,
     private readonly host: NestedHost,
   ) {
-    this.engine = new LegacyMmu(policy, slots, counters, journal, nxPages, vm, host);
-    this.spaces = new VcpuSpaces(vm, cpus, true, policy.tableAccess);
-    this.accesses = new ShadowAccesses(vm.vcpus, this.spaces, new ShadowFaultPath(vm.vcpus, this.engine.mmu, this.engine.map, this));
+    const { shadowPolicy, counters } = parts.world;
+    const { vcpus } = parts.layout;
+    this.engine = new LegacyMmu(parts, host);
+    this.spaces = new VcpuSpaces(parts.layout, parts.cpus, true, shadowPolicy.tableAccess);
+    const path = new ShadowFaultPath(vcpus, this.engine.mmu, this.engine.map, this);
+    this.accesses = new ShadowAccesses(parts.vcpus, this.spaces, path, counters);
   }
 
   maxLevel(gfn: number, level: number): number {

@@ -3,9 +3,11 @@
  *
  * Hot path.
  */
-import type { AccessRun } from '@mmulab/api';
+import { ACCESS_DONE } from '@mmulab/api';
+import type { AccessRun, Counters } from '@mmulab/api';
 import { accessKind, pendingAccessesClass } from '@mmulab/kvm';
 import type { PendingAccesses } from '@mmulab/kvm';
+import type { VcpuStates } from '../vcpu-state';
 import type { ShadowFaultPath } from './shadow-fault';
 import type { VcpuSpaces } from './vcpu-spaces';
 
@@ -16,20 +18,37 @@ export class ShadowAccesses {
   private readonly pending: PendingAccesses;
 
   constructor(
-    vcpus: number,
+    private readonly vcpus: VcpuStates,
     private readonly spaces: VcpuSpaces,
     private readonly path: ShadowFaultPath,
+    private readonly counters: Counters,
   ) {
-    this.pending = new Pending(vcpus, spaces, path);
+    this.pending = new Pending(vcpus.count, spaces, path);
   }
 
   /** A run of accesses, all their faults included. */
   run(vcpu: number, run: AccessRun): void {
-    for (let i = 0; i < run.count; i++) this.touch(vcpu, run.vfn + i * run.stride, accessKind(run, i));
+    for (let i = 0; i < run.count; i++) this.access(vcpu, run.vfn + i * run.stride, accessKind(run, i));
+    this.vcpus.countFulls(vcpu, this.counters.now);
   }
 
   /** One access, all its faults included. */
   touch(vcpu: number, vfn: number, kind: number): void {
+    this.access(vcpu, vfn, kind);
+    this.vcpus.countFulls(vcpu, this.counters.now);
+  }
+
+  /** Begins one access that may interleave. @returns the first stage due, or ACCESS_DONE */
+  begin(vcpu: number, vfn: number, kind: number): number {
+    return this.ended(vcpu, this.pending.begin(vcpu, vfn, kind));
+  }
+
+  /** Runs the stage due. @returns the next one, or ACCESS_DONE */
+  advance(vcpu: number): number {
+    return this.ended(vcpu, this.pending.advance(vcpu));
+  }
+
+  private access(vcpu: number, vfn: number, kind: number): void {
     const { spaces, path } = this;
     for (let level = spaces.levels(vcpu); level > 0; level--) {
       const frame = spaces.frameAt(vcpu, level, vfn);
@@ -38,13 +57,9 @@ export class ShadowAccesses {
     path.access(vcpu, spaces.frameAt(vcpu, 0, vfn), kind, 0);
   }
 
-  /** Begins one access that may interleave. @returns the first stage due, or ACCESS_DONE */
-  begin(vcpu: number, vfn: number, kind: number): number {
-    return this.pending.begin(vcpu, vfn, kind);
-  }
-
-  /** Runs the stage due. @returns the next one, or ACCESS_DONE */
-  advance(vcpu: number): number {
-    return this.pending.advance(vcpu);
+  /** @returns the stage due */
+  private ended(vcpu: number, stage: number): number {
+    if (stage === ACCESS_DONE) this.vcpus.countFulls(vcpu, this.counters.now);
+    return stage;
   }
 }

@@ -1,0 +1,237 @@
+/**
+ * One VM on the legacy MMU, put together: with shadow paging (npt=N) or direct tables (npt=Y, tdp_mmu=N).
+ *
+ * Under shadow paging the hardware walks our tables by virtual frame, and the guest's tables are read in software by each fault. With two-dimensional paging
+ * it walks the guest's tables itself, writing to their pages on its way, and our direct tables by physical frame; a nested guest's second-stage tables are
+ * then shadowed by pages of the same MMU.
+ *
+ * Models: Linux arch/x86/kvm (mmu/mmu.c, mmu/paging_tmpl.h, x86.c). Hot path: `run`, `touch`, `begin`, `advance`.
+ */
+import { AccessKind } from '@mmulab/api';
+import type {
+  AccessRun,
+  BackendInspection,
+  BackendMemory,
+  ControlWrite,
+  GuestTables,
+  HostAnswer,
+  HostOp,
+  Translation,
+  Vfn,
+  VmLayout,
+} from '@mmulab/api';
+import type { Aging, HostOps, HostTables, Memslot } from '@mmulab/kvm';
+import { nestedNeedsPaging } from '../errors';
+import { frameMapsKey } from '../content-hash';
+import { NxRecovery } from '../nx-recovery';
+import { INVALID_ROOT } from '../roots/root-cache';
+import { Spte, spteDescriptor } from '../spte';
+import { VcpuEntry, VmParts } from '../vm-parts';
+import type { X86World } from '../vm-parts';
+import type { BackedVm } from '../x86-backend';
+import { VcpuSpaces } from './vcpu-spaces';
+import { ShadowAccesses } from './shadow-accesses';
+import { ShadowFaultPath } from './shadow-fault';
+import type { ShadowFaultVm } from './shadow-fault';
+import { ShadowInspection } from './inspection';
+import { indexOf } from './shadow-page';
+import { LegacyMmu } from './legacy-mmu';
+import { childOf, isLeaf } from './shadow-spte';
+import { shadowContentKey } from './content-key';
+import type { WalkRules } from './guest-walk';
+
+/** One VM on the legacy MMU. */
+export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables {
+  pmlActive = false;
+  readonly recovery: NxRecovery;
+  private readonly parts: VmParts;
+  private readonly engine: LegacyMmu;
+  private readonly entry: VcpuEntry;
+  private readonly spaces: VcpuSpaces;
+  private readonly path: ShadowFaultPath;
+  private readonly accesses: ShadowAccesses;
+  private readonly hostOps: HostOps;
+
+  /** @throws GUEST_NESTED, VM_BAD_SLOT */
+  constructor(
+    private readonly world: X86World,
+    private readonly layout: VmLayout,
+  ) {
+    const { policy, rootPolicy, shadowPolicy, counters } = world;
+    if (layout.nested !== undefined && !rootPolicy.tdp) throw nestedNeedsPaging();
+    const parts = new VmParts(world, layout);
+    this.parts = parts;
+    this.engine = new LegacyMmu(parts, { writeProtectElsewhere: () => false, rootsObsolete: () => this.entry.roots.invalidateAll() });
+    this.entry = new VcpuEntry(parts, this.engine.roots, layout.nested === undefined ? undefined : this.engine.roots);
+    this.spaces = new VcpuSpaces(layout, parts.cpus, shadowPolicy.tdp, shadowPolicy.tableAccess);
+    this.path = new ShadowFaultPath(layout.vcpus, this.engine.mmu, this.engine.map, this);
+    this.accesses = new ShadowAccesses(parts.vcpus, this.spaces, this.path, counters);
+    const { tables } = this.engine;
+    const recovered = { pages: tables, flush: (times: number): void => tables.flush(times) };
+    this.recovery = new NxRecovery(parts.nxLists, recovered, parts.slots, counters, policy.nxRecovery);
+    this.hostOps = parts.hostOps(this, tables, { ...policy, pml: shadowPolicy.pml }, undefined);
+  }
+
+  enter(vcpu: number): void {
+    this.select(vcpu);
+    this.entry.enter(vcpu);
+  }
+
+  reenter(vcpu: number): void {
+    this.entry.roots.serve(vcpu);
+  }
+
+  run(vcpu: number, run: AccessRun): void {
+    this.select(vcpu);
+    this.accesses.run(vcpu, run);
+  }
+
+  touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
+    this.select(vcpu);
+    this.accesses.touch(vcpu, vfn, kind);
+  }
+
+  begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
+    this.select(vcpu);
+    return this.accesses.begin(vcpu, vfn, kind);
+  }
+
+  advance(vcpu: number): number {
+    this.select(vcpu);
+    return this.accesses.advance(vcpu);
+  }
+
+  control(vcpu: number, write: ControlWrite): void {
+    this.select(vcpu);
+    this.entry.write(vcpu, write);
+  }
+
+  /**
+   * The guest stores an entry of one of its own tables, through a virtual frame that maps the table page.
+   * @param vfn virtual frame by which the guest writes
+   * @param index entry within the table
+   * @param bits new bits (see guest-memory.ts), and the frame it points to
+   */
+  writeGuestEntry(vcpu: number, vfn: number, index: number, bits: number, gfn: number): void {
+    this.select(vcpu);
+    const frame = this.spaces.physical(vcpu, vfn);
+    const levels = this.spaces.current(vcpu).levels;
+    const page = this.engine.memory.page(frame, 1, levels);
+    const bytes = levels === 2 ? 4 : 8;
+    let isStored = false;
+    const store = (): void => {
+      isStored = true;
+      page.bits[index] = bits;
+      page.gfns[index] = gfn;
+      this.engine.memory.version++;
+    };
+    this.path.pendingWrite = { gfn: frame, offset: index * bytes, bytes, store };
+    this.path.refused = false;
+    this.accesses.touch(vcpu, vfn, AccessKind.Write);
+    this.path.pendingWrite = undefined;
+    // Not emulated: the guest's own store, if its tables let it through.
+    if (!isStored && !this.path.refused) store();
+  }
+
+  host(op: HostOp, answer?: HostAnswer): void {
+    this.world.counters.select(-1);
+    this.hostOps.perform(op, answer);
+  }
+
+  invalidate(_slot: Memslot, start: number, end: number, change?: () => void): void {
+    this.parts.slots.invalidations.begin();
+    if (this.engine.tables.unmap(start, end)) this.engine.mmu.flush();
+    change?.();
+    this.parts.slots.invalidations.end();
+  }
+
+  rootPage(vcpu: number, frame: number): number {
+    return this.engine.roots.pageFor(this.entry.roots.root(vcpu), frame);
+  }
+
+  walkedSpace(vcpu: number): GuestTables {
+    return this.entry.roots.isNested(vcpu) ? (this.layout.nested as GuestTables) : this.spaces.current(vcpu);
+  }
+
+  rules(vcpu: number): WalkRules {
+    return this.spaces.rules(vcpu);
+  }
+
+  translate(gfn: number): Translation | undefined {
+    const vcpu = this.parts.cpus.findIndex((_, candidate) => this.entry.roots.root(candidate) !== INVALID_ROOT);
+    if (vcpu < 0) return undefined;
+    const { pages, leaf } = this.engine.mmu;
+    const frame = this.world.shadowPolicy.tdp ? gfn : this.spaces.virtual(vcpu, gfn);
+    if (frame < 0) return undefined;
+    let page = this.rootPage(vcpu, frame);
+    for (;;) {
+      const level = pages.level(page);
+      const entry = pages.entry(page, indexOf(frame, level));
+      if (entry < 0) {
+        page = childOf(entry);
+        continue;
+      }
+      if (!isLeaf(entry)) return undefined;
+      return {
+        level,
+        readable: leaf.allows(entry, 0),
+        writable: leaf.allows(entry, 1),
+        executable: leaf.allows(entry, 2),
+        accessed: leaf.isYoung(entry),
+        dirty: (entry & (leaf.adBits ? Spte.Dirty : Spte.Writable)) !== 0,
+        descriptor: spteDescriptor(
+          entry,
+          level,
+          pages.entryGfn(page, indexOf(frame, level)),
+          this.world.shadowPolicy.tdp && this.world.policy.ept,
+          leaf.adBits,
+        ),
+      };
+    }
+  }
+
+  inspection(): BackendInspection {
+    const { tdp } = this.world.shadowPolicy;
+    return new ShadowInspection(this.engine, this.entry.roots, !tdp, tdp && this.world.policy.ept, this.engine.mmu.leaf.adBits);
+  }
+
+  stateKey(): string | undefined {
+    const pages = shadowContentKey(this.engine.mmu);
+    const frameMaps = frameMapsKey(this.parts.slots);
+    if (pages === undefined || frameMaps === undefined || !this.parts.nxLists.isEmpty) return undefined;
+    return `${this.entry.roots.key()} ${this.recovery.key} ${frameMaps} ${pages}`;
+  }
+
+  memory(): BackendMemory {
+    return { tableBytesReal: this.engine.tableBytes() };
+  }
+
+  logChanged(): void {
+    this.pmlActive = this.world.shadowPolicy.pml && this.parts.slots.isAnyLogged;
+  }
+
+  age(_slot: Memslot, start: number, end: number, { flush, pageByPage }: Aging): void {
+    // Leaves of one frame in several roots are aged by one call, so calls are made, not leaves counted.
+    const pages = flush && pageByPage ? 1 : end - start;
+    for (let gfn = start; gfn < end; gfn += pages) if (this.engine.tables.age(gfn, gfn + pages) && flush) this.engine.mmu.flush();
+  }
+
+  deleteMemslot(slot: Memslot): void {
+    this.parts.slots.remove(slot);
+    this.zapAll();
+  }
+
+  zapAll(): void {
+    this.engine.mmu.fastZap();
+  }
+
+  destroy(): void {
+    this.zapAll();
+    this.entry.unloadAll();
+  }
+
+  private select(vcpu: number): void {
+    this.world.counters.select(vcpu);
+    this.parts.journal.vcpu = vcpu;
+  }
+}

@@ -1,0 +1,314 @@
+/**
+ * One VM on the TDP MMU, put together.
+ *
+ * A vCPU enters (requests are served, a root is loaded when it has none), touches guest frames through the guest's own page tables (guest-accesses.ts) and faults
+ * along the stages of fault.ts. Host operations go over all roots. This class puts the parts together and hands each call to the one that knows.
+ *
+ * Models: Linux arch/x86/kvm (mmu/tdp_mmu.c, mmu/mmu.c, x86.c). Hot path: `touch`, `begin`, `advance`.
+ */
+import { EntryKind } from '@mmulab/api';
+import type {
+  AccessKind,
+  AccessRun,
+  BackendInspection,
+  BackendMemory,
+  ControlWrite,
+  HostAnswer,
+  HostOp,
+  ReplayPort,
+  Translation,
+  Vfn,
+  VmLayout,
+} from '@mmulab/api';
+import { GuestLayout } from '@mmulab/kvm';
+import type { Aging, HostOps, HostTables, Memslot } from '@mmulab/kvm';
+import { Version } from '@mmulab/pgtable';
+import { BothMmus } from '../both-mmus';
+import { nestedSplitNeedsCache } from '../errors';
+import { frameMapsKey } from '../content-hash';
+import { Ev } from '../events';
+import { HostPages } from '../host-pages';
+import { NxRecovery } from '../nx-recovery';
+import { guestSpaces } from '../roots/guest-spaces';
+import { INVALID_ROOT } from '../roots/root-cache';
+import { shadowContentKey } from '../shadow/content-key';
+import { NestedGuests } from '../shadow/nested-guest';
+import type { NestedHost } from '../shadow/nested-guest';
+import type { ShadowAccesses } from '../shadow/shadow-accesses';
+import { Spte, SpteAttrs } from '../spte';
+import { VcpuEntry, VmParts } from '../vm-parts';
+import type { X86World } from '../vm-parts';
+import type { BackedVm } from '../x86-backend';
+import { TdpFaultPath } from './fault';
+import type { TdpFaultVm } from './fault-vm';
+import { GuestAccesses } from './guest-accesses';
+import { TdpInspection } from './inspection';
+import { TdpReplay } from './replay';
+import type { ReplayedVm } from './replay';
+import { KnownAccesses } from './known-accesses';
+import { TdpMmu } from './tdp-mmu';
+import type { TdpRoot } from './tdp-mmu';
+import { TdpRoots } from './tdp-roots';
+import { VcpuContexts } from './vcpu-contexts';
+
+/** One VM on the TDP MMU. */
+export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm {
+  pmlActive = false;
+  readonly recovery: NxRecovery;
+  /** The nested guest, where the workload has one. */
+  private readonly nested: NestedGuests | undefined;
+  private readonly parts: VmParts;
+  private readonly mmu: TdpMmu;
+  private readonly path: TdpFaultPath;
+  private readonly known: KnownAccesses;
+  private readonly tdpRoots: TdpRoots;
+  private readonly entry: VcpuEntry;
+  private readonly contexts: VcpuContexts;
+  /** Counted up by whatever may change what windows show (GuestAccesses.touchAgain): all that is asked of the VM but accesses known by heart. */
+  private readonly version: Version;
+  private readonly accesses: GuestAccesses;
+  private readonly hostOps: HostOps;
+
+  /** @throws OPTION_NESTED_SPLIT, VM_BAD_SLOT */
+  constructor(
+    private readonly world: X86World,
+    layout: VmLayout,
+  ) {
+    const { policy, rootPolicy, counters, engines } = world;
+    const parts = new VmParts(world, layout);
+    const { slots, journal, cpus } = parts;
+    this.parts = parts;
+    this.mmu = new TdpMmu(engines, new SpteAttrs(policy.adBits, policy.nxHugePages), slots, counters, journal, policy, policy.levels);
+    this.version = this.mmu.pages?.version ?? new Version();
+    const hostPages = new HostPages(slots, this);
+    this.path = new TdpFaultPath(layout.vcpus, this.mmu, slots, hostPages, counters, journal, this, policy);
+    this.known = new KnownAccesses(this.mmu.pages, slots, hostPages, journal, this, this.path);
+    this.nested = this.makeNested(layout);
+    this.tdpRoots = new TdpRoots(this.mmu, rootPolicy.lifetime, counters, () => this.contexts.rootsChanged());
+    this.entry = new VcpuEntry(parts, this.tdpRoots, this.nested?.engine.roots);
+    const layouts = guestSpaces(layout).map(space => new GuestLayout(space));
+    this.contexts = new VcpuContexts(layouts, cpus, this.entry.roots, this.tdpRoots, this.version);
+    this.accesses = new GuestAccesses(
+      parts.vcpus,
+      this.contexts,
+      slots,
+      this.mmu,
+      this.path,
+      this.known,
+      journal,
+      counters,
+      this,
+      policy.tableAccess,
+    );
+    const { engine } = this.nested ?? {};
+    const tables = engine === undefined ? this.mmu : new BothMmus(this.mmu, engine.tables, engine.mmu.pages);
+    const recovered = { tables: this.mmu, pages: engine?.tables, flush: (times: number): void => tables.flush(times) };
+    this.recovery = new NxRecovery(parts.nxLists, recovered, slots, counters, policy.nxRecovery);
+    this.hostOps = parts.hostOps(this, tables, policy, layout.spaces);
+  }
+
+  enter(vcpu: number): void {
+    this.select(vcpu);
+    this.entry.enter(vcpu);
+  }
+
+  reenter(vcpu: number): void {
+    if (this.entry.roots.requests[vcpu] === 0 && this.parts.vcpus.flushPending[vcpu] === 0 && this.contexts.get(vcpu).root !== undefined) return;
+    this.entry.roots.serve(vcpu);
+  }
+
+  isCalm(vcpu: number): boolean {
+    return (
+      !this.pmlActive &&
+      this.path.shadowed === undefined &&
+      this.parts.vcpus.flushPending[vcpu] === 0 &&
+      this.parts.vcpus.pmlFill[vcpu] === 0 &&
+      this.entry.roots.requests[vcpu] === 0
+    );
+  }
+
+  get hasNested(): boolean {
+    return this.nested !== undefined;
+  }
+
+  replayPort(): ReplayPort {
+    const { policy } = this.world;
+    return new TdpReplay(this.parts.vcpus.count, this.mmu, this.parts.slots, this.path, this.known, this, policy.ept, policy.adBits);
+  }
+
+  act(vcpu: number): void {
+    this.select(vcpu);
+  }
+
+  root(vcpu: number): TdpRoot {
+    return this.contexts.root(vcpu);
+  }
+
+  run(vcpu: number, run: AccessRun): void {
+    this.select(vcpu);
+    this.accessesOf(vcpu).run(vcpu, run);
+  }
+
+  touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
+    if (this.accesses.touchAgain(vcpu, vfn, kind)) return;
+    this.speakFor(vcpu);
+    const accesses = this.accessesOf(vcpu);
+    if (accesses !== this.accesses) this.version.bump();
+    accesses.touch(vcpu, vfn, kind);
+  }
+
+  begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
+    this.select(vcpu);
+    return this.accessesOf(vcpu).begin(vcpu, vfn, kind);
+  }
+
+  advance(vcpu: number): number {
+    this.select(vcpu);
+    return this.accessesOf(vcpu).advance(vcpu);
+  }
+
+  control(vcpu: number, write: ControlWrite): void {
+    this.select(vcpu);
+    this.entry.write(vcpu, write, () => this.contexts.registersChanged());
+  }
+
+  host(op: HostOp, answer?: HostAnswer): void {
+    this.version.bump();
+    this.world.counters.select(-1);
+    this.hostOps.perform(op, answer);
+    this.contexts.rootsChanged();
+  }
+
+  invalidate(slot: Memslot, start: number, end: number, change?: () => void): void {
+    this.parts.slots.invalidations.begin();
+    const nestedGone = this.nested?.engine.tables.unmap(start, end) ?? false;
+    if (this.mmu.unmap(start, end) || nestedGone) this.mmu.flush(1);
+    change?.();
+    this.parts.slots.invalidations.end();
+    if (slot.holdsGuestTables) this.contexts.forgetTables();
+  }
+
+  translate(gfn: number): Translation | undefined {
+    const vcpu = this.parts.cpus.findIndex((_, candidate) => this.entry.roots.cache(candidate, 'main').current !== INVALID_ROOT);
+    if (vcpu < 0) return undefined;
+    const root = this.root(vcpu);
+    const entry = this.mmu.lookup(root, gfn);
+    if (entry.kind !== EntryKind.Leaf) return undefined;
+    const bits = this.mmu.spte.bits(entry.attr);
+    const tracked = (bits & Spte.AccessTracked) !== 0;
+    return {
+      level: entry.level,
+      readable: !tracked,
+      writable: (bits & Spte.Writable) !== 0,
+      executable: (bits & Spte.Executable) !== 0,
+      accessed: this.mmu.spte.isYoung(entry.attr),
+      dirty: this.mmu.spte.isDirty(entry.attr),
+      descriptor: this.mmu.spte.descriptor(entry.attr, entry.level, entry.gfn, this.world.policy.ept),
+    };
+  }
+
+  inspection(): BackendInspection {
+    const { mmu, tdpRoots, nested } = this;
+    const { ept, adBits } = this.world.policy;
+    return new TdpInspection({ mmu, roots: this.entry.roots, tdpRoots, ept, adBits, nested: nested?.engine });
+  }
+
+  stateKey(): string | undefined {
+    const tables = this.mmu.contentKey();
+    const pages = this.nested === undefined ? '' : shadowContentKey(this.nested.engine.mmu);
+    const frameMaps = frameMapsKey(this.parts.slots);
+    if (tables === undefined || pages === undefined || frameMaps === undefined || !this.parts.nxLists.isEmpty) return undefined;
+    return `${this.entry.roots.key()} ${this.recovery.key} ${frameMaps} ${tables} ${pages}`;
+  }
+
+  memory(): BackendMemory {
+    let tables = 0;
+    for (const root of this.mmu.roots) tables += this.mmu.tableCount(root);
+    return { tableBytesReal: tables * 4096 + (this.nested?.engine.tableBytes() ?? 0) };
+  }
+
+  logChanged(): void {
+    this.pmlActive = this.world.policy.pml && this.parts.slots.isAnyLogged;
+  }
+
+  age(_slot: Memslot, start: number, end: number, { flush, pageByPage }: Aging): void {
+    if (flush && pageByPage) return this.agePageByPage(start, end);
+    // Without a flush, page by page is the same as at once: each leaf is aged by the first call that meets it.
+    if (this.ageRange(start, end) && flush) this.mmu.flush(1);
+  }
+
+  deleteMemslot(slot: Memslot): void {
+    this.parts.slots.remove(slot);
+    this.zapAll();
+  }
+
+  private ageRange(start: number, end: number): boolean {
+    const nestedYoung = this.nested?.engine.tables.age(start, end) ?? false;
+    return this.mmu.age(start, end) || nestedYoung;
+  }
+
+  /** A call per page, and a flush per call that met a young leaf. With one table over the range that is a flush per leaf. */
+  private agePageByPage(start: number, end: number): void {
+    if (this.nested !== undefined || this.mmu.roots.length > 1) {
+      for (let gfn = start; gfn < end; gfn++) if (this.ageRange(gfn, gfn + 1)) this.mmu.flush(1);
+      return;
+    }
+    const now = this.world.counters.now;
+    const updates = (): number => now[Ev.update[1]] + now[Ev.update[2]] + now[Ev.update[3]];
+    const before = updates();
+    if (this.mmu.age(start, end)) this.mmu.flush(updates() - before);
+  }
+
+  /** Invalidates all roots: their trees are zapped at once, vCPUs drop them when they enter next. */
+  zapAll(): void {
+    this.nested?.engine.mmu.fastZap();
+    this.tdpRoots.invalidateAll();
+    this.entry.roots.invalidateAll();
+  }
+
+  destroy(): void {
+    this.nested?.engine.mmu.fastZap();
+    this.entry.unloadAll();
+    for (const root of [...this.mmu.roots]) this.mmu.destroyRoot(root);
+  }
+
+  /** The nested guest, where L1 has one. @throws OPTION_NESTED_SPLIT */
+  private makeNested(layout: VmLayout): NestedGuests | undefined {
+    if (layout.nested === undefined) return undefined;
+    const { policy, shadowPolicy } = this.world;
+    if (policy.eagerPageSplit && !shadowPolicy.eagerSplit) throw nestedSplitNeedsCache();
+    return new NestedGuests(this.parts, layout.nested, this.nestedHost());
+  }
+
+  /** What the nested guest's MMU needs of L1's. */
+  private nestedHost(): NestedHost {
+    return {
+      roots: () => this.entry.roots,
+      invalidate: (slot, start, end) => this.invalidate(slot, start, end),
+      rootsObsolete: () => this.entry.roots.invalidateAll(),
+      writeProtectElsewhere: gfn => {
+        this.contexts.forgetTables();
+        this.path.shadowed = this.nested;
+        return this.mmu.writeProtectFrame(gfn);
+      },
+    };
+  }
+
+  /** The accesses of the guest that the vCPU runs now: L1, or its nested guest. */
+  private accessesOf(vcpu: number): GuestAccesses | ShadowAccesses {
+    return this.nested !== undefined && this.parts.cpus[vcpu].guestMode ? this.nested.accesses : this.accesses;
+  }
+
+  /** A vCPU acts, and may change anything. */
+  private select(vcpu: number): void {
+    this.version.bump();
+    this.speakFor(vcpu);
+  }
+
+  /** What happens from here on is a vCPU's doing. */
+  private speakFor(vcpu: number): void {
+    this.world.counters.select(vcpu);
+    this.parts.journal.vcpu = vcpu;
+    this.contexts.act(vcpu);
+  }
+}
