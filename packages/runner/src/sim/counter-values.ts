@@ -15,6 +15,8 @@ const FNV_PRIME = 0x01000193;
 export class CounterValuePool {
   /** Vectors by their hash; those of one hash in a list. */
   private readonly known = new Map<number, Known[]>();
+  /** What was asked for last: phases ask for the vector of nothing again and again. */
+  private last: Known | undefined;
   /** All counters at zero. Copies of it have their fields in the order and the compact form of a literal. */
   private readonly template: CounterValues;
 
@@ -25,6 +27,12 @@ export class CounterValuePool {
 
   /** A vector as a result shows it: every event by name, zero included. Equal vectors give the same object; the vector is kept and must not change. */
   values(vector: Float64Array): CounterValues {
+    if (vector === this.last?.vector) return this.last.values;
+    this.last = { vector, values: this.find(vector) };
+    return this.last.values;
+  }
+
+  private find(vector: Float64Array): CounterValues {
     const hash = hashOf(vector);
     const alike = this.known.get(hash);
     const found = alike?.find(known => known.vector.every((value, i) => value === vector[i]));

@@ -26,6 +26,8 @@ export interface CounterSnapshot {
 class Scope {
   readonly vectors: (Float64Array | undefined)[] = [];
   readonly bases: (Float64Array | undefined)[] = [];
+  /** By actor + 1, 1 for what was selected at some time of the phase: nothing else has counted. */
+  readonly touched: number[] = [];
 
   constructor(private readonly nevents: number) {}
 
@@ -33,6 +35,7 @@ class Scope {
     const vector = new Float64Array(this.nevents);
     this.vectors[actor + 1] = vector;
     this.bases[actor + 1] = new Float64Array(this.nevents);
+    this.touched[actor + 1] = 1;
     return vector;
   }
 }
@@ -40,6 +43,15 @@ class Scope {
 export class RunCounters implements Counters {
   now: Float64Array;
   private readonly unscoped: Scope;
+  /** The scope and actor of `now`. */
+  private scope: Scope;
+  private actor = HOST_ACTOR;
+  /** What a memslot counts in a phase that does not touch it; what the one before counted, which most often is the same; and the sum under way. */
+  private readonly nothing: Float64Array;
+  private lastOfSlot: Float64Array;
+  private readonly sum: Float64Array;
+  /** Gauges stand at their values in phases that do not touch them, too. */
+  private readonly hasGauges: boolean;
   private readonly slots = new Map<number, Scope>();
   private readonly flushers: (() => void)[] = [];
   private readonly pool: CounterValuePool;
@@ -55,10 +67,18 @@ export class RunCounters implements Counters {
     this.unscoped = new Scope(events.length);
     this.pool = new CounterValuePool(events.map(event => event.name));
     this.now = this.unscoped.add(HOST_ACTOR);
+    this.scope = this.unscoped;
+    this.nothing = this.emptyVector();
+    this.lastOfSlot = this.nothing;
+    this.sum = this.emptyVector();
+    this.hasGauges = events.some(event => event.gauge);
   }
 
   select(actor: number, slot = 0): void {
     const scope = slot === 0 ? this.unscoped : this.slotScope(slot);
+    this.scope = scope;
+    this.actor = actor;
+    scope.touched[actor + 1] = 1;
     this.now = scope.vectors[actor + 1] ?? scope.add(actor);
   }
 
@@ -73,11 +93,8 @@ export class RunCounters implements Counters {
     const vcpus = Array.from({ length: this.vcpus }, () => this.emptyVector());
     const slots = new Map<number, Float64Array>();
     this.endScope(this.unscoped, all, vcpus, undefined);
-    for (const [slot, scope] of this.slots) {
-      const ofSlot = this.emptyVector();
-      this.endScope(scope, all, vcpus, ofSlot);
-      slots.set(slot, ofSlot);
-    }
+    for (const [slot, scope] of this.slots) slots.set(slot, this.endSlot(scope, all, vcpus));
+    this.scope.touched[this.actor + 1] = 1;
     return { all, vcpus, slots };
   }
 
@@ -150,12 +167,24 @@ export class RunCounters implements Counters {
     return scope;
   }
 
+  /** @returns what a memslot's scope counted; it must not be changed */
+  private endSlot(scope: Scope, all: Float64Array, vcpus: readonly Float64Array[]): Float64Array {
+    if (!this.hasGauges && !scope.touched.includes(1)) return this.nothing;
+    const { sum, lastOfSlot } = this;
+    sum.fill(0);
+    this.endScope(scope, all, vcpus, sum);
+    if (!sum.every((value, i) => value === lastOfSlot[i])) this.lastOfSlot = sum.slice();
+    return this.lastOfSlot;
+  }
+
   private endScope(scope: Scope, all: Float64Array, vcpus: readonly Float64Array[], ofSlot: Float64Array | undefined): void {
-    scope.vectors.forEach((vector, index) => {
-      const base = scope.bases[index];
-      if (vector === undefined || base === undefined) return;
+    const { vectors, bases, touched } = scope;
+    vectors.forEach((vector, index) => {
+      const base = bases[index];
+      if (vector === undefined || base === undefined || (touched[index] === 0 && !this.hasGauges)) return;
       this.addPhase(vector, base, [all, vcpus[index - 1], ofSlot]);
       base.set(vector);
+      touched[index] = 0;
     });
   }
 
