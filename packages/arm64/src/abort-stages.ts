@@ -2,12 +2,13 @@
  * The stages of an abort as the scheduler sees them: durations, and the lock held.
  *
  * Durations are nominal; only their ratios matter, for the order of events. Sources: the fit of the published tables (lock and walk 1.05 µs, broadcast TLBI
- * 2.46 µs, 7.68 ns per cache line cleaned, clearing 2 MiB 107 µs and 1 GiB 56.1 ms, exit and entry about 1.5 µs together, host fault 1 µs).
+ * 2.46 µs, 7.68 ns per cache line cleaned, exit and entry about 1.5 µs together, host fault 1 µs).
  *
  * mmu_lock is a spinlock up to 5.17; a rwlock taken for reading where pages are relaxed under dirty logging from 5.18 on; taken for reading by all
  * faults from 6.2 on. The notifier always excludes everybody.
  */
 import type { StageDef } from '@mmulab/api';
+import { hostStages } from '@mmulab/kvm';
 import { cleanNs } from './cmo';
 import { MmuLockMode } from './policy';
 import type { Stage2Policy } from './policy';
@@ -17,33 +18,33 @@ import { leafBytes } from './stage2-geometry';
 export const Stage = {
   /** Out of the guest: the abort is counted, the memory cache topped up, the notifier sequence sampled. */
   Exit: 0,
-  /** The host resolves the page. */
+  /** The host resolves the page; the stages behind it are those of `HostWork`. */
   HostPage: 1,
-  /** … after clearing a huge one. */
-  HostClear2: 2,
-  HostClear3: 3,
-  /** Copy-on-write or a host split: copy, notifier start, change_pte, notifier end. */
-  HostCopy: 4,
-  NotifyStart: 5,
-  ChangePte: 6,
-  NotifyEnd: 7,
+  HostAlloc: 2,
+  HostClear2: 3,
+  HostClear3: 4,
+  HostCopy: 5,
+  HostSplit: 6,
+  /** Copy-on-write or a host split: notifier start, change_pte, notifier end. */
+  NotifyStart: 7,
+  ChangePte: 8,
+  NotifyEnd: 9,
   /** Under mmu_lock: retry test, sizes, the way down. */
-  Map: 8,
+  Map: 10,
   /** Under mmu_lock for reading: rights added to one page (5.18 to 6.1). */
-  Relax: 9,
+  Relax: 11,
   /** Cache maintenance under the lock, by level of the leaf. */
-  Clean1: 10,
-  Clean2: 11,
-  Clean3: 12,
+  Clean1: 12,
+  Clean2: 13,
+  Clean3: 14,
   /** TLB invalidation under the lock. */
-  Tlbi: 13,
-  RelaxTlbi: 14,
-  Mkyoung: 15,
-  Resume: 16,
+  Tlbi: 15,
+  RelaxTlbi: 16,
+  Mkyoung: 17,
+  Resume: 18,
 } as const;
 
-const CLEAR_2M_NS = 107_000;
-const CLEAR_1G_NS = 56_100_000;
+const HOST_PAGE_NS = 1000;
 const BROADCAST_TLBI_NS = 2460;
 /** Not in the published tables: a local invalidation waits for nobody. */
 const LOCAL_TLBI_NS = 250;
@@ -56,10 +57,7 @@ export function abortStages(policy: Stage2Policy): readonly StageDef[] {
   const relaxTlbiNs = policy.relaxLocal ? LOCAL_TLBI_NS : BROADCAST_TLBI_NS;
   return [
     { name: 'exit', nominalNs: 600, lock: 'none' },
-    { name: 'host_page', nominalNs: 1000, lock: 'none' },
-    { name: 'host_clear.pmd', nominalNs: CLEAR_2M_NS, lock: 'none' },
-    { name: 'host_clear.pud', nominalNs: CLEAR_1G_NS, lock: 'none' },
-    { name: 'host_copy', nominalNs: 600, lock: 'none' },
+    ...hostStages(HOST_PAGE_NS),
     { name: 'notifier_start', nominalNs: 1050, lock: 'write' },
     { name: 'change_pte', nominalNs: 1050, lock: 'write' },
     { name: 'notifier_end', nominalNs: 200, lock: 'write' },

@@ -3,9 +3,6 @@
  *
  * Models: Linux arch/arm64/kvm/mmu.c, the locals of kvm_handle_guest_abort() and user_mem_abort(). Hot path.
  */
-import type { HostFault } from '@mmulab/api';
-
-const NO_FAULT: HostFault = { ok: false, state: 0, spanLevel: 1, writable: false, notifications: [] };
 
 /** Aborts of all vCPUs of a VM. */
 export class AbortState {
@@ -23,9 +20,6 @@ export class AbortState {
   readonly seq: Float64Array;
   /** 1 where the host lets the page be written. */
   readonly hostWritable: Uint8Array;
-  /** What the host does for the page, and which of its notifications is due. */
-  readonly hostFaults: HostFault[];
-  readonly notification: Uint8Array;
 
   constructor(vcpus: number) {
     this.gfn = new Float64Array(vcpus);
@@ -36,7 +30,5 @@ export class AbortState {
     this.scope = new Int32Array(vcpus);
     this.seq = new Float64Array(vcpus);
     this.hostWritable = new Uint8Array(vcpus);
-    this.hostFaults = new Array<HostFault>(vcpus).fill(NO_FAULT);
-    this.notification = new Uint8Array(vcpus);
   }
 }

@@ -47,7 +47,15 @@ function roundsOf(lab: Lab, parts: readonly SharedPart[]): SharedRounds {
   };
 }
 
-const part = (page: number, count: number, stride: number, kinds: readonly AccessKind[]): SharedPart => ({ vfn: BASE + page, count, stride, kinds });
+/** vCPUs that are listed, of which the first three run: with so many a round is dear, and is performed on a few equal blocks only. */
+const LISTED = 4096;
+
+const part = (page: number, count: number, stride: number, kinds: readonly AccessKind[]): SharedPart => ({
+  vfn: BASE + page,
+  count,
+  stride,
+  kinds: [...kinds, ...new Array<AccessKind>(LISTED - kinds.length).fill(kinds[0] ?? Read)],
+});
 
 function scenario(kernel: string, level: number, engines: EngineFactory): unknown {
   const lab = new Lab({ kernel, vcpus: VCPUS, npages: NPAGES, backing: plainBacking(level), engines });
@@ -77,12 +85,14 @@ describe('rounds of shared memory', () => {
     }
   });
 
-  it('perform few of many equal blocks', () => {
+  it('perform 4 of 12 equal blocks where each has 8 accesses of 4,096 vCPUs, and up to two more', () => {
     simulated = 0;
     scenario('6.1.176', 2, performing);
     const all = simulated;
+    const lab = new Lab({ kernel: '6.1.176', vcpus: VCPUS, npages: NPAGES, backing: plainBacking(2) });
     simulated = 0;
-    scenario('6.1.176', 2, tableEngines);
-    expect([all, simulated < all / 2]).toEqual([3 * (NPAGES / BLOCK), true]);
+    lab.mmu.runShared(roundsOf(lab, [part(0, NPAGES / 64, 64, [Write, Read, Write])]));
+    // The first block links tables above, which changes more than the block: such rounds are not kept.
+    expect([all, simulated >= 4 && simulated <= 6]).toEqual([3 * (NPAGES / BLOCK), true]);
   });
 });

@@ -2,8 +2,8 @@
  * Accesses of all vCPUs to the same memory, as a program the engine may lift: one round per block.
  *
  * The rounds themselves are simulated in virtual time by whoever drives the backend; this is how the engine repeats them. What happens in a round hangs on the block's
- * entries, host pages and dirty bits, and on which accesses fall into it; counters of all vCPUs are recorded and replayed by the driver, because the engine
- * knows one vector only.
+ * entries, host pages and dirty bits, on which accesses fall into it, and on chance; counters of all vCPUs are recorded and replayed by the driver, because the engine
+ * knows one vector only. Lest one throw decide all, a round is performed several times, on neighbouring blocks, before it is repeated: the more often the cheaper it is.
  *
  * Models nothing of its own.
  */
@@ -14,6 +14,11 @@ import type { Stage2Attrs } from './descriptor';
 import type { GuestLayout } from '@mmulab/kvm';
 import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { CountingMmOps } from './mm-ops';
+
+/** Accesses that the rounds of equal blocks may come to before they are repeated. */
+const VARIED_ACCESSES = 2 ** 17;
+/** Most rounds on equal blocks that are performed. */
+const MAX_VARIANTS = 256;
 
 /** A stretch of shared accesses in guest frames, and the virtual frame its addresses came from. */
 export interface SharedStretch {
@@ -104,22 +109,26 @@ export class SharedProgram implements RunProgram, Journal {
     return slot.maxLevel(gfn);
   }
 
-  /** Accesses that fall into a block, relative to it. */
+  /** Accesses that fall into a block, relative to it, and which throw of the dice it takes. */
   phase(base: number, level: number): string {
-    const end = base + this.slots.geometry.pagesAt(level);
+    const span = this.slots.geometry.pagesAt(level);
+    const end = base + span;
     const { stretches, offset } = this;
     if (lastOf(stretches[this.hint], offset) >= base && this.hint > 0 && lastOf(stretches[this.hint - 1], offset) >= base) this.hint = 0;
     while (this.hint < stretches.length - 1 && lastOf(stretches[this.hint], offset) < base) this.hint++;
     let text = 'phase';
+    let accesses = 0;
     for (let i = this.hint; i < stretches.length; i++) {
       const { part } = stretches[i];
       const begin = part.vfn + offset;
       if (begin >= end) break;
       const first = Math.max(0, Math.ceil((base - begin) / part.stride));
       const behind = Math.min(part.count, Math.ceil((end - begin) / part.stride));
-      if (first < behind) text += `/${begin + first * part.stride - base}+${behind - first}*${part.stride}:${part.kinds.join('')}`;
+      if (first >= behind) continue;
+      text += `/${begin + first * part.stride - base}+${behind - first}*${part.stride}:${part.kinds.join('')}`;
+      accesses += (behind - first) * part.kinds.length;
     }
-    return text;
+    return `${text}#${Math.floor(base / span) % variantsOf(accesses)}`;
   }
 
   open(): void {
@@ -137,4 +146,11 @@ export class SharedProgram implements RunProgram, Journal {
 
 function lastOf({ part }: SharedStretch, offset: number): number {
   return part.vfn + (part.count - 1) * part.stride + offset;
+}
+
+/** How many rounds of so many accesses are performed on equal blocks: a power of two, so that blocks of a higher level are alike again. */
+function variantsOf(accesses: number): number {
+  let variants = 1;
+  while (variants < MAX_VARIANTS && variants * 2 * accesses <= VARIED_ACCESSES) variants *= 2;
+  return variants;
 }

@@ -11,6 +11,7 @@
  */
 import { ACCESS_DONE, AccessKind } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
+import { HostFaults, HostPage, HostWork } from '@mmulab/kvm';
 import type { AccessPath, Memslot, Memslots } from '@mmulab/kvm';
 import { AbortMapper } from './abort-mapper';
 import { Stage } from './abort-stages';
@@ -27,7 +28,6 @@ import type { Stage2Tables } from './stage2-tables';
 
 /** More faults than an access of private memory takes. */
 const MAX_FAULTS_PER_ACCESS = 64;
-const PMD = 2;
 
 /** Told when guest page-table pages may have lost their mapping. */
 export type TablesUnmapped = () => void;
@@ -36,6 +36,7 @@ export type TablesUnmapped = () => void;
 export class UserMemAbort implements AccessPath {
   private readonly state: AbortState;
   private readonly mapper: AbortMapper;
+  private readonly hostFaults: HostFaults;
 
   constructor(
     vcpus: number,
@@ -48,6 +49,7 @@ export class UserMemAbort implements AccessPath {
     private readonly tablesUnmapped: TablesUnmapped,
   ) {
     this.state = new AbortState(vcpus);
+    this.hostFaults = new HostFaults(vcpus, slots, (_slot, start, end) => notifier.start(start, end));
     this.mapper = new AbortMapper(vcpus, this.state, tables, slots, caches, counters, policy);
   }
 
@@ -83,10 +85,12 @@ export class UserMemAbort implements AccessPath {
       case Stage.Exit:
         return this.exit(vcpu);
       case Stage.HostPage:
+      case Stage.HostAlloc:
       case Stage.HostClear2:
       case Stage.HostClear3:
-        return this.hostPage(vcpu, stage);
+        return this.hostFaults.isUnderWay(vcpu) ? Stage.NotifyStart : this.hostPage(vcpu, stage);
       case Stage.HostCopy:
+      case Stage.HostSplit:
         return Stage.NotifyStart;
       case Stage.NotifyStart:
         return this.notifyStart(vcpu);
@@ -147,6 +151,7 @@ export class UserMemAbort implements AccessPath {
     if (this.state.fault[vcpu] === Walk.AccessFlag) return Stage.Mkyoung;
     if (this.state.fault[vcpu] !== Walk.Permission || (slot.logged && kind === AccessKind.Write)) this.caches.topUp(vcpu);
     this.state.seq[vcpu] = this.slots.invalidations.ended;
+    this.hostFaults.ask(vcpu, this.state.gfn[vcpu]);
     return Stage.HostPage;
   }
 
@@ -166,28 +171,18 @@ export class UserMemAbort implements AccessPath {
     }
   }
 
-  /** The host resolves the page. @param stage HostPage, or HostClear once a huge page has been cleared */
+  /** The host resolves the page. @param stage HostPage, or the host's work that is done */
   private hostPage(vcpu: number, stage: number): number {
     const gfn = this.state.gfn[vcpu];
     const slot = this.slots.find(gfn);
     if (slot === undefined) return Stage.Resume;
-    const fault = this.slots.hostFault(slot, gfn, this.state.kind[vcpu] === AccessKind.Write);
-    if (!fault.ok) {
+    const page = this.hostFaults.settle(vcpu, slot, gfn, this.state.kind[vcpu] === AccessKind.Write, stage - Stage.HostPage);
+    if (page >= 0) return Stage.HostPage + page;
+    if (page === ~HostPage.Failed) {
       this.add(Ev.dropped);
       return ACCESS_DONE;
     }
-    if (fault.notifications.length > 0) {
-      this.state.hostFaults[vcpu] = fault;
-      this.state.notification[vcpu] = 0;
-      return Stage.HostCopy;
-    }
-    if (this.slots.hostStates.get(gfn) !== fault.state) {
-      if (stage === Stage.HostPage && fault.spanLevel > 1 && (fault.writable || slot.spec.backing.hugetlb)) {
-        return fault.spanLevel === PMD ? Stage.HostClear2 : Stage.HostClear3;
-      }
-      this.slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
-    }
-    this.state.hostWritable[vcpu] = fault.writable && !slot.spec.readonly ? 1 : 0;
+    this.state.hostWritable[vcpu] = page === ~HostPage.Writable ? 1 : 0;
     return this.relaxesUnderReadLock(vcpu, slot) ? Stage.Relax : Stage.Map;
   }
 
@@ -200,24 +195,18 @@ export class UserMemAbort implements AccessPath {
   private notifyStart(vcpu: number): number {
     const gfn = this.state.gfn[vcpu];
     const slot = this.slots.find(gfn);
-    const notification = this.state.hostFaults[vcpu]?.notifications[this.state.notification[vcpu]];
-    if (slot === undefined || notification === undefined) return Stage.NotifyEnd;
-    const span = this.slots.geometry.pagesAt(notification.level);
-    const base = gfn - (gfn % span);
-    this.notifier.start(Math.max(base, slot.spec.baseGfn), Math.min(base + span, slot.end));
+    if (slot === undefined) return Stage.NotifyEnd;
     if (slot.holdsGuestTables) this.tablesUnmapped();
-    // Another fault may have been faster: then the host finds its entry changed and leaves it.
-    const expected = this.slots.hostFault(slot, gfn, true).notifications[0];
-    if (expected?.level !== notification.level || expected.state !== notification.state) return Stage.NotifyEnd;
-    this.slots.setHostState(slot, gfn, notification.level, notification.state);
-    return notification.changePte && this.policy.changePte ? Stage.ChangePte : Stage.NotifyEnd;
+    return this.hostFaults.start(vcpu, slot, gfn) && this.policy.changePte ? Stage.ChangePte : Stage.NotifyEnd;
   }
 
   private notifyEnd(vcpu: number): number {
     this.notifier.end();
-    const index = this.state.notification[vcpu] + 1;
-    this.state.notification[vcpu] = index;
-    if (index < (this.state.hostFaults[vcpu]?.notifications.length ?? 0)) return Stage.HostCopy;
+    const gfn = this.state.gfn[vcpu];
+    const slot = this.slots.find(gfn);
+    const work = slot === undefined ? HostWork.None : this.hostFaults.end(vcpu, slot);
+    if (work !== HostWork.None) return Stage.HostPage + work;
+    this.hostFaults.ask(vcpu, gfn);
     return this.hostPage(vcpu, Stage.HostPage);
   }
 

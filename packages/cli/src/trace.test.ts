@@ -187,6 +187,7 @@ describe('a timeline that cannot be written', () => {
       ['--trace', 'x.json', scratchFile('m.yaml', 'vary: { kernel: ["6.1", "6.2"] }\nworkload: access_rounds -b 1M -p w\n')],
       'CLI_TRACE_RUNS',
     ],
+    ['vCPUs in turns', ['--trace', 'x.json', '--set', 'vcpu_scheduling=sliced', '--', 'access_rounds', '-b', '4M', '-p', 'w'], 'TIMELINE_SLICED'],
     ['a run too large: 1 TiB page by page', ['--trace', 'x.json', '--', 'access_rounds', '-b', '1T', '-p', 'w'], 'TIMELINE_TOO_LARGE'],
     ['a place in no directory', ['--trace', '/nowhere/at/all/x.json', ...small], 'FILE_UNWRITABLE'],
   ])('of %s is refused before anything runs', (_what, argv, code) => {

@@ -134,9 +134,14 @@ export class Memslots {
 
   /** What a host fault on a frame would do; pure. */
   hostFault(slot: Memslot, gfn: number, write: boolean): HostFault {
+    return this.hostFaultFrom(slot, gfn, this.hostStates.get(gfn), write);
+  }
+
+  /** What a host fault on a frame would do that found its page in a state; pure. */
+  hostFaultFrom(slot: Memslot, gfn: number, state: number, write: boolean): HostFault {
     const { backing } = slot.spec;
     const table = backing.edgeFaults !== undefined && slot.maxLevel(gfn) < backing.pageLevel ? backing.edgeFaults : backing.faults;
-    return table[this.hostStates.get(gfn) * 2 + (write ? 1 : 0)];
+    return table[state * 2 + (write ? 1 : 0)];
   }
 
   /** Facts about the host page at a frame. */

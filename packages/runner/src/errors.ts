@@ -235,6 +235,10 @@ export const schedulerLivelock = (vcpu: number, stages: number): MmulabError =>
 export const schedulerStage = (vcpu: number, stage: number, stages: number): MmulabError =>
   new MmulabError('SCHEDULER_STAGE', `vCPU ${vcpu}: the backend answered stage ${stage} of ${stages}`, 'internal');
 
+/** A timeline shows vCPUs side by side. */
+export const slicedTimeline = (): MmulabError =>
+  usage('TIMELINE_SLICED', 'host.vcpu_scheduling: sliced, and --trace tells of vCPUs side by side; expected parallel, or no --trace');
+
 /** A timeline goes through every access one by one. */
 export const tooLargeForTimeline = (accesses: number, most: number): MmulabError =>
   usage(

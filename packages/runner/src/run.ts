@@ -39,9 +39,9 @@ import { peakMemoryBytes } from './process-figures';
 import type { Registry } from './registry';
 import { HOST_ACTOR, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
-import { Jitter } from './sim/jitter';
 import { WorkLog } from './sim/work-log';
-import { Scheduler } from './sim/scheduler';
+import { interleaver } from './sim/interleaver';
+import type { Interleaver } from './sim/scheduler';
 import { SteadyCycle } from './sim/steady-cycle';
 import { SharedPass, ROUNDS_NOTE } from './sim/shared-rounds';
 
@@ -94,7 +94,7 @@ function performResolved(run: ResolvedRun, registry: Registry, hooks: RunHooks):
   const composition = compose(run, registry, hooks);
   const plan = planOf(composition, run, registry);
   const log = run.time === undefined && hooks.onWork === undefined ? undefined : new WorkLog(composition.counters);
-  const { notes, phases, failure, ...performed } = new RunInProgress(composition, plan, run.seed, log).perform(hooks);
+  const { notes, phases, failure, ...performed } = new RunInProgress(composition, plan, run, log).perform(hooks);
   if (log !== undefined) hooks.onWork?.(log.phases);
   const { name, variation, seed } = run;
   return {
@@ -172,21 +172,21 @@ export class RunInProgress {
   private readonly backend: MmuBackend;
   private readonly counters: RunCounters;
   private readonly generators: Generators;
-  private readonly jitter: Jitter;
-  private scheduler: Scheduler | undefined = undefined;
+  private scheduler: Interleaver | undefined = undefined;
+  /** Guest steps done so far. */
+  private passes = 0;
   /** Whether shared accesses were performed in rounds. */
   private inRounds = false;
 
   constructor(
     composition: Composition,
     private readonly plan: WorkloadPlan,
-    private readonly seed: number,
+    private readonly run: ResolvedRun,
     private readonly log: WorkLog | undefined,
   ) {
     this.backend = composition.backend;
     this.counters = composition.counters;
     this.generators = new Generators(plan.vm.vcpus);
-    this.jitter = new Jitter(seed);
   }
 
   perform(hooks: RunHooks): Performed {
@@ -229,8 +229,9 @@ export class RunInProgress {
       return;
     }
     this.log?.count(step.programs);
+    const pass = this.passes++;
     if (step.shared && step.programs.length > 1) {
-      this.performShared(step.programs);
+      this.performShared(step.programs, pass);
     } else {
       step.programs.forEach((program, vcpu) => {
         this.backend.enter(vcpu);
@@ -241,15 +242,16 @@ export class RunInProgress {
   }
 
   /** Interleaved throughout, or, where that would take long and the backend can, in rounds. */
-  performShared(programs: readonly VcpuProgram[]): void {
-    this.scheduler ??= new Scheduler(this.backend, this.counters, this.generators, this.jitter, this.plan.vm.vcpus);
-    const pass = this.backend.runShared === undefined ? undefined : SharedPass.of(programs);
+  performShared(programs: readonly VcpuProgram[], number: number): void {
+    const { backend, counters } = this;
+    this.scheduler ??= interleaver({ backend, counters, generators: this.generators, vcpus: this.plan.vm.vcpus }, this.run);
+    const pass = backend.runShared === undefined ? undefined : SharedPass.of(programs);
     if (pass === undefined) {
-      this.scheduler.run(programs);
+      this.scheduler.run(programs, number);
       return;
     }
     this.inRounds = true;
-    pass.perform(this.backend, this.counters, this.scheduler, this.seed);
+    pass.perform(backend, counters, this.scheduler, number);
   }
 
   /**

@@ -26,9 +26,9 @@ import type { Registry } from './registry';
 import { planOf, RunInProgress } from './run';
 import { HOST_ACTOR, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
-import { Jitter } from './sim/jitter';
+import { interleaver } from './sim/interleaver';
 import { Atom, ProgramCursor } from './sim/program-cursor';
-import { Scheduler, type ScheduledBackend } from './sim/scheduler';
+import type { Interleaver, ScheduledBackend } from './sim/scheduler';
 
 /** Accesses of a run up to which it is stepped access by access: fewer than send shared memory into rounds (shared-rounds.ts). */
 export const MAX_STEPPED_ACCESSES = 2 ** 19 - 1;
@@ -67,7 +67,9 @@ export class SteppedRun {
   private readonly whole: RunInProgress;
   private readonly generators: Generators;
   private readonly recorded: RecordedBackend;
-  private readonly scheduler: Scheduler;
+  private readonly scheduler: Interleaver;
+  /** Guest steps done so far. */
+  private passes = 0;
   private readonly walk: Iterator<PerformedStep, undefined>;
 
   /**
@@ -85,10 +87,10 @@ export class SteppedRun {
     this.counters = counters;
     const { vcpus } = this.plan.vm;
     this.results = new PhaseResults(counters, true);
-    this.whole = new RunInProgress(composition, this.plan, run.seed, undefined);
+    this.whole = new RunInProgress(composition, this.plan, run, undefined);
     this.generators = new Generators(vcpus);
     this.recorded = new RecordedBackend(backend, vcpus);
-    this.scheduler = new Scheduler(this.recorded, counters, this.generators, new Jitter(run.seed), vcpus);
+    this.scheduler = interleaver({ backend: this.recorded, counters, generators: this.generators, vcpus }, run);
     backend.create(this.plan.vm);
     this.walk = this.phases();
   }
@@ -120,10 +122,13 @@ export class SteppedRun {
       this.counters.select(HOST_ACTOR);
       this.backend.host(step.op);
       yield [HOST_ACTOR, [{ act: 'host', op: step.op }]];
-    } else if (step.shared && step.programs.length > 1) {
-      if (this.byAccess) yield* this.interleaved(step.programs);
+      return;
+    }
+    const pass = this.passes++;
+    if (step.shared && step.programs.length > 1) {
+      if (this.byAccess) yield* this.interleaved(step.programs, pass);
       else {
-        this.whole.performShared(step.programs);
+        this.whole.performShared(step.programs, pass);
         yield [HOST_ACTOR, [{ act: 'program' }]];
       }
     } else {
@@ -161,8 +166,8 @@ export class SteppedRun {
     this.recorded.acts.push({ act: 'access', vfn, kind, stages, done: true });
   }
 
-  private *interleaved(programs: readonly VcpuProgram[]): Generator<readonly [number, readonly StepAct[]]> {
-    this.scheduler.start(programs);
+  private *interleaved(programs: readonly VcpuProgram[], pass: number): Generator<readonly [number, readonly StepAct[]]> {
+    this.scheduler.start(programs, pass);
     for (let vcpu = this.scheduler.next(); vcpu >= 0; vcpu = this.scheduler.next()) {
       const acts = this.recorded.take();
       if (acts.length > 0) yield [vcpu, acts];

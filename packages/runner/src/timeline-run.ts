@@ -8,16 +8,16 @@
 import type { EventDef, MmuBackend, PhaseStep, RunResult, RunTimeline, WorkloadPlan } from '@mmulab/api';
 import { compose } from './compose';
 import type { ResolvedRun } from './config/types';
-import { tooLargeForTimeline } from './errors';
+import { slicedTimeline, tooLargeForTimeline } from './errors';
 import { accessesOf } from './plan-accesses';
 import type { Registry } from './registry';
 import { failureOf, planOf } from './run';
 import { HOST_ACTOR, type RunCounters } from './sim/counters';
 import { FlushCounts } from './sim/flush-counts';
 import { Generators } from './sim/generator';
-import { Jitter } from './sim/jitter';
 import { NOMINAL_COSTS_NS } from './sim/nominal-costs';
 import { ObservedScheduler } from './sim/observed-scheduler';
+import { isSliced } from './sim/vcpu-scheduling';
 
 const PS_PER_NS = 1000;
 const PS_PER_MS = 1e9;
@@ -33,8 +33,9 @@ export interface TimelineOutcome {
   readonly countsApart: readonly string[];
 }
 
-/** Checks, before anything runs, that a run is small enough to be told access by access. @throws TIMELINE_TOO_LARGE */
+/** Checks, before anything runs, that a run is small enough to be told access by access. @throws TIMELINE_TOO_LARGE, TIMELINE_SLICED */
 export function checkTimeline(run: ResolvedRun, registry: Registry): void {
+  if (isSliced(run.host)) throw slicedTimeline();
   const accesses = accessesOf(planOf(compose(run, registry), run, registry), MAX_TIMELINE_ACCESSES);
   if (accesses > MAX_TIMELINE_ACCESSES) throw tooLargeForTimeline(accesses, MAX_TIMELINE_ACCESSES);
 }
@@ -60,6 +61,8 @@ class ObservedRun {
   /** Indices of what the duration of a host operation is made of. */
   private readonly work: readonly number[];
   private timePs = 0;
+  /** Guest steps done so far. */
+  private passes = 0;
 
   constructor(
     private readonly backend: MmuBackend,
@@ -78,7 +81,7 @@ class ObservedRun {
       backend,
       counters,
       generators,
-      jitter: new Jitter(resolved.seed),
+      seed: resolved.seed,
       vcpus,
       timeline,
       flushes: this.flushes,
@@ -116,7 +119,7 @@ class ObservedRun {
   }
 
   private performStep(step: PhaseStep): void {
-    if (step.kind === 'guest') this.timePs = this.scheduler.runFrom(step.programs, this.timePs);
+    if (step.kind === 'guest') this.timePs = this.scheduler.runFrom(step.programs, this.passes++, this.timePs);
     else this.performHost(step);
     this.tellLevels();
   }

@@ -81,6 +81,11 @@ describe('the laws of measured counts', () => {
       checkRun(runTest(kernel, 'kvm_page_table_test -s anonymous_hugetlb_2mb -b 4M -v 3', 1, { cpu: 'max' }), kernel < '5.14', true);
   });
 
+  it('hold with vCPUs in turns', () => {
+    for (const kernel of KERNELS)
+      checkRun(runTest(kernel, 'kvm_page_table_test -s anonymous_thp -b 4M -v 5', 1, { vcpu_scheduling: 'sliced' }), kernel < '5.14', false);
+  });
+
   it('5: rights are relaxed with one invalidation each, local from 6.5 on, one for a lost race too in 6.12', () => {
     for (const kernel of KERNELS) {
       const counts = phaseOf(runTest(kernel, 'kvm_page_table_test -s shmem -b 2M -v 4'), 'update_mappings');
@@ -122,6 +127,43 @@ describe('several vCPUs on the same memory', () => {
     const update = phaseOf(parallel, 'update_mappings');
     expect(of(update, 'table.alloc') - of(update, 'table.free')).toBe(4);
     expect(of(update, 'table.alloc')).toBeGreaterThan(4);
+  });
+});
+
+describe('vCPUs in turns, 4 of them on 4 blocks', () => {
+  const faults = (kernel: string, scheduling: string): number =>
+    of(
+      phaseOf(runTest(kernel, 'kvm_page_table_test -s anonymous_hugetlb_2mb -b 8M -v 4', 1, { vcpu_scheduling: scheduling }), 'update_mappings'),
+      'guest_abort',
+    );
+
+  it('6.1: one fault per page and one more per slice, where 4 vCPUs side by side take 4', () => {
+    const LEAVES = 4 * 257;
+    expect(faults('6.1.176', 'sliced')).toBeLessThan(1.03 * LEAVES);
+    expect(faults('6.1.176', 'parallel')).toBeGreaterThan(3.6 * LEAVES);
+  });
+
+  it('5.10: the spinlock goes round, one fault each', () => {
+    expect(faults('5.10.223', 'sliced')).toBeGreaterThan(3.6 * 4 * 257);
+  });
+});
+
+describe('races by the seed', () => {
+  it('come to the same within 5 % for 20 vCPUs that create 128 MiB of small pages, at twice V faults per page and more', () => {
+    const perPage = [1, 2, 3, 4].map(
+      seed => of(phaseOf(runTest('5.14', 'kvm_page_table_test -s anonymous -b 128M -v 20', seed), 'create_mappings'), 'guest_abort') / 2 ** 15,
+    );
+    expect(Math.max(...perPage) / Math.min(...perPage)).toBeLessThan(1.05);
+    expect(Math.min(...perPage)).toBeGreaterThan(40);
+  });
+
+  it('clean two to three times as much before 5.14 as after, where 40 vCPUs create transparent huge pages', () => {
+    const cleaned = ['5.13', '5.14'].map(kernel => {
+      const counts = phaseOf(runTest(kernel, 'kvm_page_table_test -s anonymous_thp -b 512M -v 40'), 'create_mappings');
+      return of(counts, 'dcache_clean_inval_poc.bytes', 'dcache_clean_inval_poc.unmap.bytes');
+    });
+    expect((cleaned[0] ?? 0) / (cleaned[1] ?? 1)).toBeGreaterThan(2);
+    expect((cleaned[0] ?? 0) / (cleaned[1] ?? 1)).toBeLessThan(3.5);
   });
 });
 

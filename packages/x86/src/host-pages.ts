@@ -1,14 +1,12 @@
 /**
- * The host page behind a frame, as both MMUs' faults resolve it: with the MMU notifier's calls that the host's own fault makes on its way.
+ * The host page behind a frame, as a fault that no other interleaves with resolves it: with the MMU notifier's calls that the host's own fault makes on its way.
  *
  * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_faultin_pfn(); virt/kvm/kvm_main.c hva_to_pfn(). Hot path.
  */
 import type { HostFault } from '@mmulab/api';
+import { HostPage } from '@mmulab/kvm';
 import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { X86Vm } from './x86-vm';
-
-/** What resolving the host page came to, when not simply to a read-only page. */
-export const HostPage = { Writable: 1, Failed: 2 } as const;
 
 /** Host pages of one VM. */
 export class HostPages {
@@ -20,15 +18,15 @@ export class HostPages {
     private readonly vm: Pick<X86Vm, 'invalidate'>,
   ) {}
 
-  /** The host faults on a page, with the notifier calls that entails. @returns bits of HostPage; 0 outside all slots, and for a page that is read-only */
+  /** The host faults on a page, with the notifier calls that entails. @returns a `HostPage`; that of a read-only page outside all slots */
   resolve(slot: Memslot | undefined, gfn: number, write: boolean): number {
-    if (slot === undefined) return 0;
+    if (slot === undefined) return HostPage.ReadOnly;
     this.asked = true;
     const fault = this.slots.hostFault(slot, gfn, write);
     if (!fault.ok) return HostPage.Failed;
     if (fault.notifications.length !== 0) this.notify(slot, gfn, fault);
     if (this.slots.hostStates.get(gfn) !== fault.state) this.slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
-    return fault.writable && !slot.spec.readonly ? HostPage.Writable : 0;
+    return fault.writable && !slot.spec.readonly ? HostPage.Writable : HostPage.ReadOnly;
   }
 
   private notify(slot: Memslot, gfn: number, fault: HostFault): void {

@@ -3,6 +3,7 @@
  */
 import type { BackendDefinition, OptionSpec } from '@mmulab/api';
 import { hostMemoryOptions } from '../host/releases';
+import { vcpuSchedulingOption } from '../sim/vcpu-scheduling';
 
 const MAX_CPUS = 65536;
 
@@ -15,6 +16,7 @@ const commonHostOptions: readonly OptionSpec[] = [
     doc: 'Transparent huge pages. The tests ask for them or refuse them, so only never makes a difference: anonymous_thp then has small pages.',
   },
   ...hostMemoryOptions,
+  vcpuSchedulingOption,
   { kind: 'number', name: 'sockets', default: 1, min: 1, max: 1024, integer: true, doc: 'CPU sockets of the host; counts do not depend on it.' },
   {
     kind: 'number',

@@ -32,6 +32,7 @@ describe('a config with a workload alone', () => {
         hugetlb_dontneed: 'Y',
         page_table_reclaim: 'N',
         threads: 1,
+        vcpu_scheduling: 'parallel',
       },
       workload: {
         name: 'toy_test',

@@ -1,39 +1,69 @@
 /**
- * The scheduler's randomness: durations vary by an eighth either way, by the seed of the run. Hot path.
+ * The scheduler's randomness: one stream per vCPU, all of them from the seed of the run. Hot path.
+ *
+ * Durations have a long tail, as those of kernel code have (a missed cache, an interrupt): half of the nominal time is certain, the other half exponential. With durations
+ * of narrow spread vCPUs would move in lock step, and whoever was first once would be first for ever. What one vCPU draws depends on no other's draws.
  *
  * The generator is splitmix32 (a Weyl sequence and a mixing function), which has no bad seeds.
  */
 const WEYL = 0x9e3779b9;
 
+/** Quantiles of the distribution: a draw takes one of them. Multiples of 1/1024, so that every machine has the same. */
+const QUANTILES = 4096;
+const QUANTILE_SHIFT = 20;
+const SCALE = 1024;
+const factors = Float64Array.from({ length: QUANTILES }, (_, i) => Math.round((SCALE / 2) * (1 - Math.log((i + 0.5) / QUANTILES))) / SCALE);
+
+/** The mixing function. @returns a whole number from −2^31 to 2^31 − 1 */
+function mixed(state: number): number {
+  let z = state;
+  z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
+  z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
+  return z ^ (z >>> 15);
+}
+
+/**
+ * A seed for a part of a run.
+ * @param seed of the whole
+ * @param parts numbers that tell the part from others: whole, from 0 to 2^53 − 1
+ */
+export function seedOf(seed: number, ...parts: readonly number[]): number {
+  return parts.reduce((from, part) => mixed(mixed((from + WEYL) ^ Math.floor(part / 2 ** 32)) ^ part), seed | 0);
+}
+
 export class Jitter {
-  private state: number;
+  private readonly states: Int32Array;
 
-  /** @param seed whole number from 0 to 2^32 − 1 */
-  constructor(seed: number) {
-    this.state = seed | 0;
+  /**
+   * @param seed whole number from 0 to 2^32 − 1
+   * @param vcpus number of streams
+   */
+  constructor(seed: number, vcpus: number) {
+    this.states = new Int32Array(vcpus);
+    this.restart(seed);
   }
 
-  /** Starts again from a seed. */
+  /** Starts all streams again from a seed. */
   restart(seed: number): void {
-    this.state = seed | 0;
+    const { states } = this;
+    for (let vcpu = 0; vcpu < states.length; vcpu++) states[vcpu] = seedOf(seed, vcpu);
   }
 
-  /** A whole number from 0 to 2^32 − 1. */
-  next(): number {
-    this.state = (this.state + WEYL) | 0;
-    let z = this.state;
-    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
-    z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-    return (z ^ (z >>> 15)) >>> 0;
+  /** A vCPU's next number: whole, from 0 to 2^32 − 1. */
+  next(vcpu: number): number {
+    const { states } = this;
+    const state = (states[vcpu] + WEYL) | 0;
+    states[vcpu] = state;
+    return mixed(state) >>> 0;
   }
 
-  /** A duration between 7/8 and 9/8 of `ps`, whole picoseconds. */
-  around(ps: number): number {
-    return Math.floor((ps * (896 + (this.next() >>> 24))) / 1024);
+  /** A duration of at least `ps` / 2 that is `ps` in the mean, whole picoseconds. */
+  duration(vcpu: number, ps: number): number {
+    return Math.floor(ps * factors[this.next(vcpu) >>> QUANTILE_SHIFT]);
   }
 
   /** A duration from 0 to `ps`, whole picoseconds. */
-  upTo(ps: number): number {
-    return Math.floor((ps * this.next()) / 2 ** 32);
+  upTo(vcpu: number, ps: number): number {
+    return Math.floor((ps * this.next(vcpu)) / 2 ** 32);
   }
 }

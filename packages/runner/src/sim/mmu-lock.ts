@@ -38,6 +38,13 @@ export class MmuLock {
     return false;
   }
 
+  /** Takes the lock if it is free, whoever waits. @returns whether the vCPU has it */
+  tryAcquire(write: boolean): boolean {
+    const isFree = this.admits(write);
+    if (isFree) this.take(write);
+    return isFree;
+  }
+
   /** Gives up the lock. @returns how many vCPUs get in, listed in `granted` */
   release(write: boolean): number {
     if (write) this.isWriteLocked = false;

@@ -16,4 +16,6 @@ export const NOMINAL_COSTS_NS = {
   hostEvent: 30,
   /** vCPU threads are woken one after the other: they start within this time. */
   startSpread: 20_000,
+  /** A turn of a vCPU where one CPU runs all of them. */
+  slice: 200_000,
 } as const;

@@ -4,7 +4,6 @@
 import { ACCESS_DONE, type ControlWrite, type Counters, type MmuBackend, type RunTimeline, type VcpuProgram } from '@mmulab/api';
 import type { FlushCounts } from './flush-counts';
 import type { Generators } from './generator';
-import type { Jitter } from './jitter';
 import { Scheduler } from './scheduler';
 
 /** What an observed run is made of. */
@@ -12,7 +11,7 @@ export interface ObservedParts {
   readonly backend: MmuBackend;
   readonly counters: Counters;
   readonly generators: Generators;
-  readonly jitter: Jitter;
+  readonly seed: number;
   readonly vcpus: number;
   readonly timeline: RunTimeline;
   readonly flushes: FlushCounts;
@@ -34,8 +33,8 @@ export class ObservedScheduler extends Scheduler {
   /** When the last stage ended. */
   private lastPs = 0;
 
-  constructor({ backend, counters, generators, jitter, vcpus, timeline, flushes }: ObservedParts) {
-    super(backend, counters, generators, jitter, vcpus);
+  constructor({ backend, counters, generators, seed, vcpus, timeline, flushes }: ObservedParts) {
+    super(backend, counters, generators, seed, vcpus);
     this.timeline = timeline;
     this.flushes = flushes;
     this.isFaulting = new Uint8Array(vcpus);
@@ -44,8 +43,8 @@ export class ObservedScheduler extends Scheduler {
     this.isStaged = new Uint8Array(vcpus);
   }
 
-  /** Runs programs from a time on. @returns when the last vCPU is done */
-  runFrom(programs: readonly VcpuProgram[], timePs: number): number {
+  /** Runs the programs of a pass from a time on. @returns when the last vCPU is done */
+  runFrom(programs: readonly VcpuProgram[], pass: number, timePs: number): number {
     this.startPs = timePs;
     this.endPs = timePs;
     this.lastPs = timePs;
@@ -53,7 +52,7 @@ export class ObservedScheduler extends Scheduler {
       this.isIn[vcpu] = 1;
       this.timeline.guestBegins(vcpu, timePs);
     });
-    this.run(programs);
+    this.run(programs, pass);
     return this.endPs;
   }
 

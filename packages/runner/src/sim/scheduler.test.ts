@@ -1,8 +1,8 @@
 import { ACCESS_DONE, AccessKind, type Counters, type MmuBackend, type StageDef, type VcpuProgram, type VcpuStep } from '@mmulab/api';
 import { codeOf } from '../fixtures/registry';
 import { Generators } from './generator';
-import { Jitter } from './jitter';
 import { Scheduler } from './scheduler';
+import { SlicedScheduler } from './sliced-scheduler';
 
 /** A backend whose accesses all take the same stages, and which writes down who did what. */
 class Recorder {
@@ -48,10 +48,12 @@ const counters: Counters = { now: new Float64Array(), select: (actor, slot = 0) 
 const access = (vfn: number, count = 1): VcpuStep => ({ op: 'access', run: { vfn, count, stride: 1, kind: AccessKind.Read, writeEvery: 0 } });
 const stage = (name: string, lock: StageDef['lock'] = 'none', nominalNs = 1000): StageDef => ({ name, nominalNs, lock });
 
-function record(stages: readonly StageDef[], path: readonly number[], programs: readonly VcpuProgram[], seed = 1): Recorder {
+type Kind = typeof Scheduler | typeof SlicedScheduler;
+
+function record(stages: readonly StageDef[], path: readonly number[], programs: readonly VcpuProgram[], seed = 1, Kind: Kind = Scheduler): Recorder {
   const recorder = new Recorder(stages, path);
   const backend = recorder as unknown as MmuBackend;
-  new Scheduler(backend, counters, new Generators(programs.length), new Jitter(seed), programs.length).run(programs);
+  new Kind(backend, counters, new Generators(programs.length), seed, programs.length).run(programs, 0);
   return recorder;
 }
 
@@ -112,14 +114,24 @@ describe('the scheduler', () => {
   });
 });
 
-describe('the jitter', () => {
-  it('stays within an eighth of the duration', () => {
-    const jitter = new Jitter(0);
-    for (let i = 0; i < 1000; i++) {
-      const ps = jitter.around(1_000_000);
-      expect(ps).toBeGreaterThanOrEqual(875_000);
-      expect(ps).toBeLessThan(1_125_000);
-      expect(jitter.upTo(10)).toBeLessThan(10);
-    }
+describe('vCPUs in turns', () => {
+  const turns = (log: readonly string[]): number => log.filter((line, i) => i > 0 && line.split(' ')[0] !== log[i - 1]?.split(' ')[0]).length;
+
+  it('run for some 200 stages of 1 us before the next one does, where side by side they change places at two of three', () => {
+    const [together, inTurn] = [Scheduler, SlicedScheduler].map(kind => record([stage('walk')], [0], many(3, 1000), 1, kind).log);
+    expect(turns(together ?? [])).toBeGreaterThan(2000);
+    expect(turns(inTurn ?? [])).toBeLessThan(30);
+    expect(inTurn?.slice().sort()).toEqual(together?.slice().sort());
+  });
+
+  it('hand a spinlock on in order, one access each, once a turn has ended under it', () => {
+    const { log, unselected } = record([stage('map', 'write', 10_000)], [0], many(3, 200), 1, SlicedScheduler);
+    expect(turns(log)).toBeGreaterThan(400);
+    expect(unselected).toEqual([]);
+  });
+
+  it('take a reader-writer lock as they run, whoever waits', () => {
+    const { log } = record([stage('map', 'write', 10_000), stage('relax', 'read', 100)], [0, 1], many(3, 200), 1, SlicedScheduler);
+    expect(turns(log)).toBeLessThan(150);
   });
 });

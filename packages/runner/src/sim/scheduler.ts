@@ -2,7 +2,7 @@
  * Orders the accesses of vCPUs that share memory, in virtual time.
  *
  * Every vCPU has one event pending: the time at which it goes on with its program, or at which the stage of a fault it is in ends. Events are
- * taken by time, ties by the lower vCPU. A stage takes its nominal duration, varied by the seed; what it does becomes visible at its end. A stage
+ * taken by time, ties by the lower vCPU. A stage takes its nominal duration, varied by the vCPU's randomness; what it does becomes visible at its end. A stage
  * that needs mmu_lock first waits for it, first come first served; between neighbouring stages of the same lock mode the lock is kept.
  * Accesses that need no stage run on in a batch until the next event of another vCPU is due.
  *
@@ -12,7 +12,7 @@ import { ACCESS_DONE, type ControlWrite, type Counters, type MmuBackend, type Vc
 import { schedulerLivelock, schedulerStage } from '../errors';
 import { EventQueue } from './event-queue';
 import type { Generators } from './generator';
-import type { Jitter } from './jitter';
+import { Jitter, seedOf } from './jitter';
 import { MmuLock } from './mmu-lock';
 import { NOMINAL_COSTS_NS } from './nominal-costs';
 import { Atom, ProgramCursor } from './program-cursor';
@@ -34,16 +34,37 @@ const LockMode = { None: 0, Read: 1, Write: 2 } as const;
 const lockModes = { none: LockMode.None, read: LockMode.Read, write: LockMode.Write } as const;
 
 /** More stages than any access takes: retries end when others have made progress. */
-const MAX_STAGES_PER_ACCESS = 10_000_000;
+export const MAX_STAGES_PER_ACCESS = 10_000_000;
 
 /** The part of a backend that accesses are interleaved through. */
 export type ScheduledBackend = Pick<MmuBackend, 'stages' | 'enter' | 'leave' | 'begin' | 'advance' | 'control'>;
 
-export class Scheduler {
+/** Has vCPUs that share memory do their accesses, in an order that the seed decides. */
+export interface Interleaver {
+  /**
+   * Runs one program per vCPU to its end; a vCPU enters the guest first, and leaves it last.
+   * @param pass tells this pass of the run from others: each has randomness of its own
+   * @param stays vCPUs stay in the guest: rounds follow
+   * @throws SCHEDULER_STAGE, SCHEDULER_LIVELOCK: bugs of the backend
+   */
+  run(programs: readonly VcpuProgram[], pass: number, stays?: boolean): void;
+  /** As `run`, one thing after the other: `next` takes each. */
+  start(programs: readonly VcpuProgram[], pass: number, stays?: boolean): void;
+  /** Handles what is next: an event, or a part of a vCPU's turn. @returns whose it was; -1 when all programs are at their end */
+  next(): number;
+  /**
+   * Runs one program per vCPU, all of them in the guest already, and leaves them there.
+   * @param round tells this round from others of the pass: each has randomness of its own
+   */
+  runRound(programs: readonly VcpuProgram[], pass: number, round: number): void;
+}
+
+export class Scheduler implements Interleaver {
   /** The program of each vCPU, while it runs. */
   protected readonly cursors: (ProgramCursor | undefined)[];
   private readonly queue: EventQueue;
   private readonly lock: MmuLock;
+  private readonly jitter: Jitter;
   private readonly stages: Int32Array;
   private readonly stagesTaken: Int32Array;
   private readonly durations: Float64Array;
@@ -51,14 +72,18 @@ export class Scheduler {
   /** vCPUs stay in the guest when their programs end. */
   private stays = false;
 
-  /** @param vcpus number of vCPUs of the VM */
+  /**
+   * @param seed of the run
+   * @param vcpus number of vCPUs of the VM
+   */
   constructor(
     protected readonly backend: ScheduledBackend,
     private readonly counters: Counters,
     private readonly generators: Generators,
-    private readonly jitter: Jitter,
+    private readonly seed: number,
     vcpus: number,
   ) {
+    this.jitter = new Jitter(seed, vcpus);
     this.queue = new EventQueue(vcpus);
     this.lock = new MmuLock(vcpus);
     this.stages = new Int32Array(vcpus);
@@ -68,27 +93,17 @@ export class Scheduler {
     this.modes = Uint8Array.from(backend.stages, stage => lockModes[stage.lock]);
   }
 
-  /**
-   * Runs one program per vCPU to its end; a vCPU enters the guest first, and leaves it last.
-   * @param stays vCPUs stay in the guest: rounds follow
-   * @throws SCHEDULER_STAGE, SCHEDULER_LIVELOCK: bugs of the backend
-   */
-  run(programs: readonly VcpuProgram[], stays = false): void {
-    this.start(programs, stays);
+  run(programs: readonly VcpuProgram[], pass: number, stays = false): void {
+    this.start(programs, pass, stays);
     while (this.next() >= 0);
   }
 
-  /** As `run`, one event after the other: `next` takes each. */
-  start(programs: readonly VcpuProgram[], stays = false): void {
+  start(programs: readonly VcpuProgram[], pass: number, stays = false): void {
+    this.jitter.restart(seedOf(this.seed, pass));
     this.stays = stays;
-    programs.forEach((program, vcpu) => {
-      this.cursors[vcpu] = new ProgramCursor(program, vcpu, this.generators);
-      this.stages[vcpu] = NOT_ENTERED;
-      this.queue.push(this.jitter.upTo(START_SPREAD_PS), vcpu);
-    });
+    this.begin(programs, NOT_ENTERED, START_SPREAD_PS);
   }
 
-  /** Handles the next event. @returns whose it was; -1 when all programs are at their end */
   next(): number {
     if (this.queue.size === 0) {
       this.cursors.fill(undefined);
@@ -100,19 +115,19 @@ export class Scheduler {
     return vcpu;
   }
 
-  /**
-   * Runs one program per vCPU, all of them in the guest already, with the same randomness whenever it is called.
-   * @param seed of this call's randomness
-   */
-  runRound(programs: readonly VcpuProgram[], seed: number): void {
-    this.jitter.restart(seed);
+  runRound(programs: readonly VcpuProgram[], pass: number, round: number): void {
+    this.jitter.restart(seedOf(this.seed, pass, round));
     this.stays = true;
+    this.begin(programs, READY, ROUND_SPREAD_PS);
+    while (this.next() >= 0);
+  }
+
+  private begin(programs: readonly VcpuProgram[], first: number, spreadPs: number): void {
     programs.forEach((program, vcpu) => {
       this.cursors[vcpu] = new ProgramCursor(program, vcpu, this.generators);
-      this.stages[vcpu] = READY;
-      this.queue.push(this.jitter.upTo(ROUND_SPREAD_PS), vcpu);
+      this.stages[vcpu] = first;
+      this.queue.push(this.jitter.upTo(vcpu, spreadPs), vcpu);
     });
-    while (this.next() >= 0);
   }
 
   private handle(vcpu: number, time: number): void {
@@ -191,7 +206,7 @@ export class Scheduler {
 
   /** The vCPU has what the stage needs, and begins it. */
   protected schedule(vcpu: number, stage: number, time: number): void {
-    this.queue.push(time + this.jitter.around(this.durations[stage]), vcpu);
+    this.queue.push(time + this.jitter.duration(vcpu, this.durations[stage]), vcpu);
   }
 
   private endStage(vcpu: number, stage: number, time: number): void {

@@ -1,7 +1,7 @@
 import { AccessKind, type EventDef, type MmuBackend, type SharedRounds, type VcpuProgram, type VcpuStep } from '@mmulab/api';
 import { RunCounters } from './counters';
 import { SharedPass } from './shared-rounds';
-import type { Scheduler } from './scheduler';
+import type { Interleaver } from './scheduler';
 
 const { Read, Write } = AccessKind;
 const events: readonly EventDef[] = [{ name: 'fault', unit: 'events', gauge: false, doc: 'Faults.' }];
@@ -17,17 +17,23 @@ const exit: VcpuStep = { op: 'exit' };
 function performed(programs: readonly VcpuProgram[]): {
   readonly rounds: SharedRounds;
   readonly asked: (readonly VcpuProgram[])[];
+  /** Number of the pass and of the round of each call. */
+  readonly numbers: (readonly unknown[])[];
   readonly counters: RunCounters;
 } {
   const kept: SharedRounds[] = [];
   const asked: (readonly VcpuProgram[])[] = [];
-  const note = (given: readonly VcpuProgram[]): void => void asked.push(given);
+  const numbers: (readonly unknown[])[] = [];
+  const note = (given: readonly VcpuProgram[], ...of: readonly (number | boolean | undefined)[]): void => {
+    asked.push(given);
+    numbers.push(of);
+  };
   const backend = { runShared: (rounds: SharedRounds): void => void kept.push(rounds) } as unknown as MmuBackend;
   const counters = new RunCounters(events, programs.length);
-  SharedPass.of(programs)?.perform(backend, counters, { run: note, runRound: note } as unknown as Scheduler, 1);
+  SharedPass.of(programs)?.perform(backend, counters, { run: note, runRound: note } as unknown as Interleaver, 3);
   const [rounds] = kept;
   if (rounds === undefined) throw new Error('no rounds');
-  return { rounds, asked, counters };
+  return { rounds, asked, numbers, counters };
 }
 
 describe('a pass over shared memory', () => {
@@ -58,6 +64,17 @@ describe('a pass over shared memory', () => {
         [access(5, 1), exit],
         [access(5, 1), exit],
       ],
+    ]);
+  });
+
+  it('numbers every round of a pass, so that each has randomness of its own', () => {
+    const { rounds, numbers } = performed([[access(0, MANY)], [access(0, MANY)]]);
+    rounds.simulate(0, 512);
+    rounds.simulate(512, 1024);
+    expect(numbers.slice(1)).toEqual([
+      [3, Number.MAX_SAFE_INTEGER],
+      [3, 0],
+      [3, 512],
     ]);
   });
 

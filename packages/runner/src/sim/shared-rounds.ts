@@ -2,19 +2,22 @@
  * Shared accesses too many to be interleaved one by one: the same stretches of memory, gone through by every vCPU in the same order.
  *
  * The backend divides them into rounds, equal pieces of memory; within a round the vCPUs interleave as always, at its end they wait for each other. Where vCPUs share a lock
- * they go through memory as a convoy anyway, a page apart. Every round starts with the same randomness, so that equal rounds on equal tables are equal in all they do
- * and count, and one need be performed only once.
+ * they go through memory as a convoy anyway, a page apart. Every round that is performed has randomness of its own; the backend may take what one did for what an equal one
+ * on equal tables would do.
  */
 import { AccessKind, type MmuBackend, type SharedPart, type SharedRounds, type VcpuProgram, type VcpuStep } from '@mmulab/api';
 import { HOST_ACTOR, type RunCounters } from './counters';
-import type { Scheduler } from './scheduler';
+import type { Interleaver } from './scheduler';
 
 /** Accesses of all vCPUs together from which on a pass goes in rounds. */
 const MIN_ACCESSES = 2 ** 19;
 
 /** What a reader of the result should know. */
 export const ROUNDS_NOTE =
-  'Shared memory was gone through in rounds: vCPUs interleave within a stretch of memory and wait for each other at its end; equal rounds were performed once and repeated.';
+  'Shared memory was gone through in rounds: vCPUs interleave within a stretch of memory and wait for each other at its end; of equal rounds some were performed and repeated.';
+
+/** Number of the round behind all stretches of memory. */
+const LAST_ROUND = Number.MAX_SAFE_INTEGER;
 
 /** What one recording counted. */
 interface Recording {
@@ -51,14 +54,15 @@ export class SharedPass {
     );
   }
 
-  /** Performs the rounds, then the rest of the programs. */
-  perform(backend: MmuBackend, counters: RunCounters, scheduler: Scheduler, seed: number): void {
+  /** Performs the rounds, then the rest of the programs. @param pass number of the pass within the run */
+  perform(backend: MmuBackend, counters: RunCounters, scheduler: Interleaver, pass: number): void {
     scheduler.run(
       this.after.map(() => []),
+      pass,
       true,
     );
-    backend.runShared?.(new Rounds(this.parts, counters, scheduler, seed));
-    scheduler.runRound(this.after, seed);
+    backend.runShared?.(new Rounds(this.parts, counters, scheduler, pass));
+    scheduler.runRound(this.after, pass, LAST_ROUND);
     this.after.forEach((_, vcpu) => backend.leave?.(vcpu));
   }
 }
@@ -117,8 +121,8 @@ class Rounds implements SharedRounds {
   constructor(
     readonly parts: readonly SharedPart[],
     private readonly counters: RunCounters,
-    private readonly scheduler: Scheduler,
-    private readonly seed: number,
+    private readonly scheduler: Interleaver,
+    private readonly pass: number,
   ) {}
 
   simulate(from: number, to: number): void {
@@ -130,7 +134,7 @@ class Rounds implements SharedRounds {
         run: { vfn, count, stride, kind: kinds[vcpu] ?? AccessKind.Read, writeEvery: 0 },
       })),
     );
-    if (steps.length > 0) this.scheduler.runRound(programs, this.seed);
+    if (steps.length > 0) this.scheduler.runRound(programs, this.pass, from);
     this.counters.select(HOST_ACTOR);
   }
 

@@ -15,7 +15,7 @@ import { Ev } from '../events';
 import { Access, isDirect } from '../roots/role';
 import { Spte } from '../spte';
 import { isFastEligible } from '../fast-fault';
-import { HostPage, HostPages } from '../host-pages';
+import { HostFaults, HostPage, HostWork, hostStages } from '@mmulab/kvm';
 import { RetPf } from '../ret-pf';
 import type { X86Vm } from '../x86-vm';
 import { GuestWalk } from './guest-walk';
@@ -31,14 +31,16 @@ import { USER, childOf, isLeaf, isMmuWritable, isWritable } from './shadow-spte'
 // Bound here: a name that another package re-exports is a call of a getter.
 const { Write } = AccessKind;
 
-/** Stages by number: the same as the TDP MMU's, with a lock that excludes all others. */
-export const Stage = { Exit: 0, FastFault: 1, HostPage: 2, Map: 3, Resume: 4 } as const;
+/** Stages by number (those behind HostPage are the host's work): the same as the TDP MMU's, with a lock that excludes all others. */
+export const Stage = { Exit: 0, FastFault: 1, HostPage: 2, Map: 8, Resume: 9 } as const;
+
+const HOST_PAGE_NS = 250;
 
 /** The stages as the scheduler sees them; nominal durations as for the TDP MMU. */
 export const shadowStages: readonly StageDef[] = [
   { name: 'exit', nominalNs: 350, lock: 'none' },
   { name: 'fast_page_fault', nominalNs: 60, lock: 'none' },
-  { name: 'host_page', nominalNs: 250, lock: 'none' },
+  ...hostStages(HOST_PAGE_NS),
   { name: 'map', nominalNs: 150, lock: 'write' },
   { name: 'resume', nominalNs: 300, lock: 'none' },
 ];
@@ -68,8 +70,9 @@ export class ShadowFaultPath {
   private readonly denied: Uint8Array;
   private readonly guestTable: Uint8Array;
   private readonly seq: Float64Array;
-  private readonly hostPages: HostPages;
-  /** Bits of HostPage. */
+  private readonly gfn: Float64Array;
+  private readonly hostFaults: HostFaults;
+  /** A `HostPage`. */
   private readonly host: Uint8Array;
 
   constructor(
@@ -84,7 +87,8 @@ export class ShadowFaultPath {
     this.denied = new Uint8Array(vcpus);
     this.guestTable = new Uint8Array(vcpus);
     this.seq = new Float64Array(vcpus);
-    this.hostPages = new HostPages(mmu.slots, vm);
+    this.gfn = new Float64Array(vcpus);
+    this.hostFaults = new HostFaults(vcpus, mmu.slots, (slot, start, end) => vm.invalidate(slot, start, end));
     this.host = new Uint8Array(vcpus);
   }
 
@@ -111,13 +115,13 @@ export class ShadowFaultPath {
         return this.exit(vcpu);
       case Stage.FastFault:
         return this.fastFault(vcpu);
-      case Stage.HostPage:
-        return this.hostPage(vcpu);
       case Stage.Map:
         return this.mapPage(vcpu);
-      default:
+      case Stage.Resume:
         this.vm.reenter(vcpu);
         return this.execute(vcpu);
+      default:
+        return stage === Stage.HostPage ? this.askHost(vcpu) : this.hostPage(vcpu, stage - Stage.HostPage);
     }
   }
 
@@ -219,24 +223,36 @@ export class ShadowFaultPath {
     return RetPf.Fixed;
   }
 
-  /** Walks the guest's tables where there are any to walk, samples the notifier sequence and resolves the host page. */
-  private hostPage(vcpu: number): number {
+  /** Walks the guest's tables where there are any to walk; samples the notifier sequence, and the host looks for the page. */
+  private askHost(vcpu: number): number {
     const { mmu } = this;
-    const { slots } = mmu;
-    const write = this.kind[vcpu] === 1;
     const gfn = this.resolve(vcpu);
     if (gfn < 0) {
       mmu.count(Ev.pfGuest);
       this.refused = true;
       return ACCESS_DONE;
     }
-    if (write && this.denied[vcpu] === 1 && mmu.track.isTracked(gfn)) {
+    if (this.kind[vcpu] === Write && this.denied[vcpu] === 1 && mmu.track.isTracked(gfn)) {
       clearFlood(mmu, this.vm.rootPage(vcpu, this.frame[vcpu]), this.frame[vcpu]);
       mmu.count(Ev.pfEmulate);
       return this.emulateWrite(gfn);
     }
-    this.seq[vcpu] = slots.invalidations.ended;
-    this.host[vcpu] = this.hostPages.resolve(slots.find(gfn), gfn, write);
+    this.seq[vcpu] = mmu.slots.invalidations.ended;
+    this.gfn[vcpu] = gfn;
+    this.hostFaults.ask(vcpu, gfn);
+    return this.hostPage(vcpu, HostWork.None);
+  }
+
+  /** The host resolves the page. @param done work of the host that is done */
+  private hostPage(vcpu: number, done: number): number {
+    const gfn = this.gfn[vcpu];
+    const slot = this.mmu.slots.find(gfn);
+    this.host[vcpu] = HostPage.ReadOnly;
+    if (slot !== undefined) {
+      const page = this.hostFaults.settleAtOnce(vcpu, slot, gfn, this.kind[vcpu] === Write, done);
+      if (page >= 0) return Stage.HostPage + page;
+      this.host[vcpu] = ~page;
+    }
     return Stage.Map;
   }
 

@@ -12,15 +12,16 @@
  * kvm_mmu_hugepage_adjust(), fast_page_fault(). Hot path.
  */
 import { ACCESS_DONE as DONE_CODE, AccessKind, EntryKind } from '@mmulab/api';
-import type { Counters, StageDef } from '@mmulab/api';
+import type { Counters } from '@mmulab/api';
 import { livelock } from '../errors';
 import { Ev } from '../events';
 import { isFastEligible } from '../fast-fault';
-import { HostPage } from '../host-pages';
 import type { HostPages } from '../host-pages';
+import { HostFaults, HostPage } from '@mmulab/kvm';
 import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { VmJournal } from '../vm-journal';
 import type { ShadowedFrames } from '../x86-vm';
+import { Stage } from './fault-stages';
 import type { FaultPolicy, TdpFaultVm } from './fault-vm';
 import { HwWalk } from './map-rule';
 import { RetPf } from '../ret-pf';
@@ -28,6 +29,7 @@ import type { TdpMmu, TdpRoot } from './tdp-mmu';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const ACCESS_DONE: number = DONE_CODE;
+const { ReadOnly: READ_ONLY, Writable: WRITABLE, Failed: FAILED } = HostPage;
 const { Leaf } = EntryKind;
 const { Write, Exec } = AccessKind;
 const { Invalid: INVALID, Fixed: FIXED } = RetPf;
@@ -44,19 +46,6 @@ const {
   fastPageFaultFixed: FAST_FIXED,
 } = Ev;
 
-/** Stages by number. */
-export const Stage = { Exit: 0, FastFault: 1, HostPage: 2, Walk: 3, Map: 4, Resume: 5 } as const;
-
-/** The stages as the scheduler sees them. Durations are nominal: about those of the published tables' fault costs, split by share of the path. */
-export const tdpStages: readonly StageDef[] = [
-  { name: 'exit', nominalNs: 350, lock: 'none' },
-  { name: 'fast_page_fault', nominalNs: 60, lock: 'none' },
-  { name: 'host_page', nominalNs: 250, lock: 'none' },
-  { name: 'walk', nominalNs: 70, lock: 'read' },
-  { name: 'map', nominalNs: 80, lock: 'read' },
-  { name: 'resume', nominalNs: 300, lock: 'none' },
-];
-
 const MAX_FAULTS_PER_ACCESS = 64;
 /** The state of each vCPU's fault, and the stages. */
 export class TdpFaultPath {
@@ -66,8 +55,9 @@ export class TdpFaultPath {
   private readonly kind: Uint8Array;
   private readonly denied: Uint8Array;
   private readonly seq: Float64Array;
+  private readonly hostFaults: HostFaults;
   private readonly guestTable: Uint8Array;
-  /** Bits of HostPage. */
+  /** A `HostPage`. */
   private readonly host: Uint8Array;
   // The lowest entry the walk stage saw.
   private readonly seenLevel: Uint8Array;
@@ -87,6 +77,7 @@ export class TdpFaultPath {
     this.kind = new Uint8Array(vcpus);
     this.denied = new Uint8Array(vcpus);
     this.seq = new Float64Array(vcpus);
+    this.hostFaults = new HostFaults(vcpus, slots, (slot, start, end) => vm.invalidate(slot, start, end));
     this.guestTable = new Uint8Array(vcpus);
     this.host = new Uint8Array(vcpus);
     this.seenLevel = new Uint8Array(vcpus);
@@ -135,15 +126,15 @@ export class TdpFaultPath {
         return this.exit(vcpu);
       case Stage.FastFault:
         return this.fastFault(vcpu);
-      case Stage.HostPage:
-        return this.hostPage(vcpu);
       case Stage.Walk:
         return this.walk(vcpu);
       case Stage.Map:
         return this.map(vcpu);
-      default:
+      case Stage.Resume:
         this.vm.reenter(vcpu);
         return this.execute(vcpu);
+      default:
+        return this.hostPage(vcpu, stage);
     }
   }
 
@@ -176,7 +167,7 @@ export class TdpFaultPath {
 
   private exit(vcpu: number): number {
     const tryFast = this.leave(this.kind[vcpu], this.denied[vcpu] === 1, this.guestTable[vcpu]);
-    return tryFast ? Stage.FastFault : Stage.HostPage;
+    return tryFast ? Stage.FastFault : this.askHost(vcpu);
   }
 
   /** A fault leaves the guest and is counted. @returns whether the lockless path tries to fix it */
@@ -197,7 +188,7 @@ export class TdpFaultPath {
 
   private fastFault(vcpu: number): number {
     const gfn = this.gfn[vcpu];
-    return this.fixFast(this.vm.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu]) ? Stage.Resume : Stage.HostPage;
+    return this.fixFast(this.vm.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu]) ? Stage.Resume : this.askHost(vcpu);
   }
 
   /** The lockless path. @returns whether the fault ends here */
@@ -219,11 +210,23 @@ export class TdpFaultPath {
     return true;
   }
 
-  /** Samples the notifier sequence and resolves the host page. */
-  private hostPage(vcpu: number): number {
-    const gfn = this.gfn[vcpu];
+  /** Samples the notifier sequence; then the host looks for the page. */
+  askHost(vcpu: number): number {
     this.seq[vcpu] = this.slots.invalidations.ended;
-    this.host[vcpu] = this.hostPages.resolve(this.slots.find(gfn), gfn, this.kind[vcpu] === Write);
+    this.hostFaults.ask(vcpu, this.gfn[vcpu]);
+    return Stage.HostPage;
+  }
+
+  /** @param stage HostPage, or the host's work that is done */
+  private hostPage(vcpu: number, stage: number): number {
+    const gfn = this.gfn[vcpu];
+    const slot = this.slots.find(gfn);
+    this.host[vcpu] = READ_ONLY;
+    if (slot !== undefined) {
+      const page = this.hostFaults.settleAtOnce(vcpu, slot, gfn, this.kind[vcpu] === Write, stage - Stage.HostPage);
+      if (page >= 0) return Stage.HostPage + page;
+      this.host[vcpu] = ~page;
+    }
     return Stage.Walk;
   }
 
@@ -304,10 +307,10 @@ export class TdpFaultPath {
     return this.mmu.wouldMap(this.vm.root(vcpu), gfn, this.prepareMap(slot, gfn, kind, this.host[vcpu]));
   }
 
-  /** @param host bits of HostPage; @returns Stage.Resume or ACCESS_DONE */
+  /** @param host a `HostPage`; @returns Stage.Resume or ACCESS_DONE */
   private mapPage(root: TdpRoot, slot: Memslot | undefined, gfn: number, kind: number, host: number): number {
     if (isReadonlyWrite(slot, kind)) return this.refuse();
-    const isRefused = this.shadowed !== undefined && host === HostPage.Writable && this.shadowed.refusesWrite(gfn);
+    const isRefused = this.shadowed !== undefined && host === WRITABLE && this.shadowed.refusesWrite(gfn);
     const goal = this.prepareMap(slot, gfn, kind, isRefused ? 0 : host);
     const result = this.mmu.map(root, gfn, goal);
     if (isRefused && kind === Write) {
@@ -327,8 +330,8 @@ export class TdpFaultPath {
   private prepareMap(slot: Memslot | undefined, gfn: number, kind: number, host: number): number {
     const op = this.mmu.mapOp;
     op.kind = kind;
-    op.mmio = slot === undefined || host === HostPage.Failed;
-    op.hostWritable = host === HostPage.Writable;
+    op.mmio = slot === undefined || host === FAILED;
+    op.hostWritable = host === WRITABLE;
     op.logged = slot !== undefined && slot.logged;
     op.hugePageDisallowed = kind === Exec && this.policy.nxHugePages;
     op.reqLevel = slot === undefined || slot.logged ? 1 : this.maxMappingLevel(slot, gfn);

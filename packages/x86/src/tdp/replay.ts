@@ -9,8 +9,8 @@
 import { ACCESS_DONE, EntryKind, FaultStep, HostWalk } from '@mmulab/api';
 import type { AccessKind, EntryView, ReplayPort, SeenHostPage, ShownFault } from '@mmulab/api';
 import type { Memslot, Memslots } from '@mmulab/kvm';
-import { Stage } from './fault';
 import type { TdpFaultPath } from './fault';
+import { Stage } from './fault-stages';
 import { HwWalk } from './map-rule';
 import { Spte } from '../spte';
 import { SpteReader, describeSpte } from '../spte-reader';
@@ -69,12 +69,13 @@ export class TdpReplay implements ReplayPort {
     switch (this.pending[vcpu]) {
       case Stage.FastFault:
         return FaultStep.Fast;
-      case Stage.HostPage:
-        return FaultStep.Host;
       case Stage.Map:
         return FaultStep.Map;
-      default:
+      case Stage.Resume:
+      case NONE:
         return FaultStep.Done;
+      default:
+        return FaultStep.Host;
     }
   }
 
@@ -84,6 +85,7 @@ export class TdpReplay implements ReplayPort {
       this.pending[vcpu] = this.path.mapOnce(vcpu);
       return;
     }
+    if (stage === Stage.HostPage) this.path.askHost(vcpu);
     const next = this.path.stage(vcpu, stage);
     // The walk would look for exchanges lost to other vCPUs: here the trace tells of those.
     this.pending[vcpu] = next === Stage.Walk ? Stage.Map : next;

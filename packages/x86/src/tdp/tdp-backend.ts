@@ -6,7 +6,7 @@ import type { Counters, OptionValues, ReplayPort, VmLayout } from '@mmulab/api';
 import { EngineFactory, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { X86Backend } from '../x86-backend';
-import { tdpStages } from './fault';
+import { tdpStages } from './fault-stages';
 import { TdpVm } from './tdp-vm';
 
 @injectable()
