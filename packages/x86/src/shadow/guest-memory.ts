@@ -18,14 +18,20 @@ export interface TablePage {
   readonly bits: Uint8Array;
 }
 
+/** Levels a space may have. */
+export const MAX_LEVELS = 5;
+
 /** Entries per guest table: 32-bit tables have twice as many. */
 export function entriesOf(levels: number): number {
   return levels === 2 ? 1024 : 512;
 }
 
-/** Frames an entry of `level` spans in a space of `levels`. */
-export function entrySpan(levels: number, level: number): number {
-  return entriesOf(levels) ** (level - 1);
+/** By level: frames an entry spans, with 512 entries per table and with 1,024. */
+const SPANS = [512, 1024].map(entries => Float64Array.from({ length: MAX_LEVELS + 1 }, (_, level) => entries ** (level - 1)));
+
+/** Frames an entry of each level spans in a space of `levels`. */
+export function entrySpans(levels: number): Float64Array {
+  return SPANS[levels === 2 ? 1 : 0];
 }
 
 /** Table pages of all of a VM's address spaces. */
@@ -66,7 +72,7 @@ export class GuestMemory {
   /** Fills a table page: leaves where a run is mapped at its level, else tables where the space has one. */
   private layOut(page: TablePage, space: GuestTables, index: number): void {
     const { level } = page;
-    const span = entrySpan(space.levels, level);
+    const span = entrySpans(space.levels)[level];
     const first = index * page.bits.length;
     const end = (first + page.bits.length) * span;
     const start = first * span;

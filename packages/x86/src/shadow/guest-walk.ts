@@ -10,14 +10,11 @@
 import { AccessKind } from '@mmulab/api';
 import type { GuestTables } from '@mmulab/api';
 import { Access } from '../roots/role';
-import { Gpte, entriesOf, entrySpan } from './guest-memory';
+import { Gpte, MAX_LEVELS, entriesOf, entrySpans } from './guest-memory';
 import type { GuestMemory, TablePage } from './guest-memory';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const { Read, Write } = AccessKind;
-
-/** Levels a walk may have. */
-const MAX_LEVELS = 5;
 
 /** How the guest's own rules judge an access. */
 export interface WalkRules {
@@ -65,12 +62,14 @@ export class GuestWalk {
   private descend(space: GuestTables, vfn: number, rules: WalkRules): boolean {
     const { levels } = space;
     const entries = entriesOf(levels);
+    const spans = entrySpans(levels);
     let access: number = Access.All;
     let frame = space.root;
     for (let level = levels; level >= 1; level--) {
-      const span = entrySpan(levels, level);
+      const span = spans[level];
       const number = Math.floor(vfn / span);
-      const index = number % entries;
+      // A power of two: the low bits of a number of any size.
+      const index = number & (entries - 1);
       const page = this.memory.walked(space, frame, level, Math.floor(number / entries));
       this.tableGfn[level] = frame;
       this.index[level] = index;

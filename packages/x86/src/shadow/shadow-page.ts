@@ -26,6 +26,8 @@ export const PageFlag = {
 export const NO_PAGE = -1;
 
 const HASH_BUCKETS = 4096;
+/** By level: 1 over the frames an entry spans, a power of two. */
+const INVERSE_SPANS = Float64Array.from(PAGES_PER_LEVEL, span => 1 / span);
 
 /** All shadow pages of a VM, by number. */
 export class ShadowPages {
@@ -207,7 +209,8 @@ export class ShadowPages {
 
 /** Index of a frame's entry in a shadow table of a level. */
 export function indexOf(frame: number, level: number): number {
-  return Math.floor(frame / PAGES_PER_LEVEL[level]) % ENTRIES_PER_TABLE;
+  // The low bits of a quotient of any size: the conversion to 32 bits keeps them.
+  return (frame * INVERSE_SPANS[level]) & (ENTRIES_PER_TABLE - 1);
 }
 
 /** Bucket of a frame: a multiplicative hash, of which no count depends. */
