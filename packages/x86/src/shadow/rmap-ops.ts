@@ -6,7 +6,7 @@
  * Models: Linux arch/x86/kvm/mmu/mmu.c slot_rmap_walk users: kvm_mmu_slot_remove_write_access(), kvm_mmu_write_protect_pt_masked(),
  * kvm_mmu_clear_dirty_pt_masked(), kvm_mmu_zap_collapsible_spte(), kvm_age_rmap(), kvm_zap_rmap().
  */
-import { PAGES_PER_LEVEL } from '@mmulab/api';
+import { PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
 import type { Memslot } from '@mmulab/kvm';
 import { Role, isDirect } from '../roots/role';
 import type { LoggedMmu, MinLevels } from '../log-tables';
@@ -16,6 +16,9 @@ import type { ShadowMmu } from './shadow-mmu';
 import { PageFlag } from './shadow-page';
 import { isWritable } from './shadow-spte';
 import { NestedSplit } from './split';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const PAGES_PER_LEVEL: readonly number[] = LEVEL_PAGES;
 
 /** Largest level of a leaf. */
 const MAX_LEAF_LEVEL = 3;

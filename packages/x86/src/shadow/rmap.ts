@@ -5,8 +5,11 @@
  *
  * Models: Linux arch/x86/kvm/mmu/mmu.c gfn_to_rmap(), rmap_add(), rmap_remove(). Hot path.
  */
-import { PAGES_PER_LEVEL } from '@mmulab/api';
+import { PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
 import type { PteLists } from './pte-list';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const PAGES_PER_LEVEL: readonly number[] = LEVEL_PAGES;
 
 const CHUNK = 512;
 

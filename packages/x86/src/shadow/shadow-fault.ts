@@ -8,7 +8,7 @@
  * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_mmu_page_fault(), direct_page_fault(), fast_page_fault(), page_fault_handle_page_track(); paging_tmpl.h
  * FNAME(page_fault)(). Hot path.
  */
-import { ACCESS_DONE, AccessKind } from '@mmulab/api';
+import { ACCESS_DONE as DONE_CODE, AccessKind } from '@mmulab/api';
 import type { GuestTables, StageDef } from '@mmulab/api';
 import { livelock } from '../errors';
 import { Ev } from '../events';
@@ -29,6 +29,7 @@ import { indexOf } from './shadow-page';
 import { USER, childOf, isLeaf, isMmuWritable, isWritable } from './shadow-spte';
 
 // Bound here: a name that another package re-exports is a call of a getter.
+const ACCESS_DONE: number = DONE_CODE;
 const { Write } = AccessKind;
 
 /** Stages by number (those behind HostPage are the host's work): the same as the TDP MMU's, with a lock that excludes all others. */

@@ -7,7 +7,7 @@
  * Models: Linux arch/x86/kvm/mmu/mmu.c mmu_set_spte(), direct_pte_prefetch(); paging_tmpl.h FNAME(prefetch_gpte)(), FNAME(pte_prefetch)(); spte.c make_spte().
  * Hot path.
  */
-import { ENTRIES_PER_TABLE, PAGES_PER_LEVEL } from '@mmulab/api';
+import { ENTRIES_PER_TABLE as TABLE_ENTRIES, PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
 import { Ev } from '../events';
 import { RetPf } from '../ret-pf';
 import { Access, Role, hasGptes, isDirect, roleAccess, roleLevel } from '../roots/role';
@@ -18,6 +18,10 @@ import { accessOf } from './guest-walk';
 import type { ShadowMmu } from './shadow-mmu';
 import { MMIO_ENTRY, isShadowPresent } from './shadow-spte';
 import type { LeafMaterial } from './shadow-spte';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const PAGES_PER_LEVEL: readonly number[] = LEVEL_PAGES;
+const ENTRIES_PER_TABLE: number = TABLE_ENTRIES;
 
 /** Entries that are prefetched together (PTE_PREFETCH_NUM). */
 const PREFETCH_ENTRIES = 8;

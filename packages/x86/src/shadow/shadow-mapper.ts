@@ -7,7 +7,7 @@
  *
  * Models: Linux arch/x86/kvm/mmu/mmu.c direct_map(), validate_direct_spte(); paging_tmpl.h FNAME(fetch)(). Hot path.
  */
-import { PAGES_PER_LEVEL } from '@mmulab/api';
+import { PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
 import type { Memslot } from '@mmulab/kvm';
 import { RetPf } from '../ret-pf';
 import { Access, Role, childRole, roleAccess } from '../roots/role';
@@ -19,6 +19,9 @@ import type { ShadowMmu } from './shadow-mmu';
 import { NO_PAGE, PageFlag, indexOf } from './shadow-page';
 import { childOf } from './shadow-spte';
 import type { ShadowSync } from './sync';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const PAGES_PER_LEVEL: readonly number[] = LEVEL_PAGES;
 
 /** One fault once the host page is known. */
 export class ShadowFault implements WantedLeaf {

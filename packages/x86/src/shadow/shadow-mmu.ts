@@ -8,7 +8,7 @@
  * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_mmu_get_shadow_page(), link_shadow_page(), kvm_mmu_prepare_zap_page(), kvm_mmu_commit_zap_page(),
  * make_mmu_pages_available(), kvm_zap_obsolete_pages(). Hot path.
  */
-import { ENTRIES_PER_TABLE } from '@mmulab/api';
+import { ENTRIES_PER_TABLE as TABLE_ENTRIES } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
 import { shadowPagesExhausted } from '../errors';
 import { Ev } from '../events';
@@ -24,6 +24,9 @@ import type { ShadowPolicy } from './shadow-policy';
 import { LeafBits, childOf, isLeaf, isMmuWritable, isWritable, tableEntry } from './shadow-spte';
 import { UnsyncTree } from './unsync-tree';
 import type { WriteTrack } from './write-track';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const ENTRIES_PER_TABLE: number = TABLE_ENTRIES;
 
 /** Shadow pages a VM may always have (KVM_MIN_ALLOC_MMU_PAGES), and its share of guest memory (KVM_PERMILLE_MMU_PAGES). */
 const MIN_MMU_PAGES = 64;

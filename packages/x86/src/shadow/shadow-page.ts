@@ -7,9 +7,13 @@
  *
  * Models: Linux arch/x86/kvm/mmu/mmu_internal.h struct kvm_mmu_page; mmu.c kvm_mmu_alloc_shadow_page(), kvm_mmu_page_get_gfn(). Hot path.
  */
-import { ENTRIES_PER_TABLE, PAGES_PER_LEVEL } from '@mmulab/api';
+import { ENTRIES_PER_TABLE as TABLE_ENTRIES, PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
 import { hasGptes, roleAccess, roleLevel } from '../roots/role';
 import { grown } from './pte-list';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const PAGES_PER_LEVEL: readonly number[] = LEVEL_PAGES;
+const ENTRIES_PER_TABLE: number = TABLE_ENTRIES;
 
 /** Flags of a page. */
 export const PageFlag = {

@@ -8,7 +8,7 @@
  * Models: Linux arch/x86/kvm/mmu/mmu.c mmu_sync_children(), kvm_mmu_sync_roots(), kvm_mmu_invalidate_addr();
  * paging_tmpl.h FNAME(sync_page)(), FNAME(invlpg)(). Hot path.
  */
-import { ENTRIES_PER_TABLE, PAGES_PER_LEVEL } from '@mmulab/api';
+import { ENTRIES_PER_TABLE as TABLE_ENTRIES, PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
 import { Access, Role, hasGptes, roleAccess, roleLevel } from '../roots/role';
 import { Spte } from '../spte';
 import { Gpte } from './guest-memory';
@@ -18,6 +18,10 @@ import { PageFlag } from './shadow-page';
 import { childOf, isLeaf } from './shadow-spte';
 import { guestIndex } from './shadow-leaves';
 import type { ShadowLeaves } from './shadow-leaves';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const PAGES_PER_LEVEL: readonly number[] = LEVEL_PAGES;
+const ENTRIES_PER_TABLE: number = TABLE_ENTRIES;
 
 /** Pages taken up at a time (KVM_PAGE_ARRAY_NR, less those on the way). */
 const BATCH = 16;

@@ -6,7 +6,10 @@
  *
  * Models: Linux arch/x86/kvm/mmu/page_track.c; mmu.c account_shadowed(), update_gfn_disallow_lpage_count().
  */
-import { PAGES_PER_LEVEL } from '@mmulab/api';
+import { PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
+
+// Bound here: a name that another package re-exports is a call of a getter.
+const PAGES_PER_LEVEL: readonly number[] = LEVEL_PAGES;
 
 /** Largest level of a mapping. */
 const MAX_LEAF_LEVEL = 3;
