@@ -38,11 +38,21 @@ export function entrySpans(levels: number): Float64Array {
 export class GuestMemory {
   /** Changes of entries. */
   version = 0;
+  /** Those among them that are the guest's own stores: more than A and D bits may differ. */
+  stores = 0;
   private readonly pages = new Map<number, TablePage>();
 
   /** The table page at a frame as far as it is known; an empty one where no walk has laid it out. */
   page(frame: number, level: number, levels: number): TablePage {
     return this.pages.get(frame) ?? this.add(frame, level, levels);
+  }
+
+  /** The guest stores an entry. @param bits see Gpte; @param gfn frame it points to */
+  store(page: TablePage, index: number, bits: number, gfn: number): void {
+    page.bits[index] = bits;
+    page.gfns[index] = gfn;
+    this.version++;
+    this.stores++;
   }
 
   /** Whether a frame is known as a table page. */

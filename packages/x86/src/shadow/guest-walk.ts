@@ -16,6 +16,9 @@ import type { GuestMemory, TablePage } from './guest-memory';
 // Bound here: a name that another package re-exports is a call of a getter.
 const { Read, Write } = AccessKind;
 
+/** No last-level table. */
+const NO_BLOCK = -1;
+
 /** How the guest's own rules judge an access. */
 export interface WalkRules {
   /** From user mode; walks of second-stage tables count as such. */
@@ -43,6 +46,13 @@ export class GuestWalk {
   gfn = 0;
   /** Rights of the leaf as it is to be shadowed. */
   access = 0;
+  // What the last walk came by above a last-level table: which table's, whose, and what it hangs on. Above it only A bits change without a store of the guest.
+  private block = NO_BLOCK;
+  private space: GuestTables | undefined = undefined;
+  private nx = false;
+  private stores = 0;
+  /** Whether A is set on all of that way. */
+  private isMarked = false;
 
   constructor(
     private readonly memory: GuestMemory,
@@ -60,8 +70,24 @@ export class GuestWalk {
   }
 
   private descend(space: GuestTables, vfn: number, rules: WalkRules): boolean {
+    const entries = entriesOf(space.levels);
+    const block = Math.floor(vfn / entries);
+    const isKnown = block === this.block && space === this.space && rules.nx === this.nx && this.stores === this.memory.stores;
+    if (isKnown) return this.lookUp(this.pages[1] as TablePage, 1, vfn & (entries - 1), this.above[1], 0, rules);
+    this.block = NO_BLOCK;
+    this.isMarked = false;
+    if (!this.descendAll(space, vfn, entries, rules)) return false;
+    if (this.level > 1) return true;
+    this.block = block;
+    this.space = space;
+    this.nx = rules.nx;
+    this.stores = this.memory.stores;
+    return true;
+  }
+
+  /** From the top table down. */
+  private descendAll(space: GuestTables, vfn: number, entries: number, rules: WalkRules): boolean {
     const { levels } = space;
-    const entries = entriesOf(levels);
     const spans = entrySpans(levels);
     let access: number = Access.All;
     let frame = space.root;
@@ -72,26 +98,31 @@ export class GuestWalk {
       const index = number & (entries - 1);
       const page = this.memory.walked(space, frame, level, Math.floor(number / entries));
       this.tableGfn[level] = frame;
-      this.index[level] = index;
       this.above[level] = access;
       this.pages[level] = page;
-      const bits = page.bits[index];
-      if ((bits & Gpte.Present) === 0 || (bits & Gpte.Reserved) !== 0) return false;
-      access &= accessOf(bits, rules.nx);
-      frame = page.gfns[index];
-      if (level === 1 || (bits & Gpte.Large) !== 0) {
-        this.level = level;
-        this.gfn = frame + (vfn - number * span);
-        this.access = access;
-        return true;
-      }
+      if (!this.lookUp(page, level, index, access, vfn - number * span, rules)) return false;
+      if (this.level === level) return true;
+      access = this.access;
+      frame = this.gfn;
     }
     return false;
   }
 
+  /** One entry on the way. @param offset of the frame wanted within what the entry spans; @returns whether it is present */
+  private lookUp(page: TablePage, level: number, index: number, access: number, offset: number, rules: WalkRules): boolean {
+    const bits = page.bits[index];
+    this.index[level] = index;
+    if ((bits & (Gpte.Present | Gpte.Reserved)) !== Gpte.Present) return false;
+    const isLeaf = level === 1 || (bits & Gpte.Large) !== 0;
+    this.level = isLeaf ? level : 0;
+    this.access = access & accessOf(bits, rules.nx);
+    this.gfn = page.gfns[index] + (isLeaf ? offset : 0);
+    return true;
+  }
+
   /** Sets A on the way, D in the leaf of a write. */
   private markAccessed(levels: number, write: boolean): void {
-    for (let level = levels; level >= this.level; level--) {
+    for (let level = this.isMarked ? this.level : levels; level >= this.level; level--) {
       const page = this.pages[level] as TablePage;
       const index = this.index[level];
       const old = page.bits[index];
@@ -101,6 +132,7 @@ export class GuestWalk {
       this.memory.version++;
       this.wrote(page.frame);
     }
+    this.isMarked = true;
   }
 }
 

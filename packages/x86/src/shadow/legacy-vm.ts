@@ -121,9 +121,7 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables {
     let isStored = false;
     const store = (): void => {
       isStored = true;
-      page.bits[index] = bits;
-      page.gfns[index] = gfn;
-      this.engine.memory.version++;
+      this.engine.memory.store(page, index, bits, gfn);
     };
     this.path.pendingWrite = { gfn: frame, offset: index * bytes, bytes, store };
     this.path.refused = false;
