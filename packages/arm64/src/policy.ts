@@ -65,6 +65,10 @@ function ipaLimitOf(options: OptionValues, host: OptionValues): { readonly ipaLi
   return { ipaLimit: PLAIN_IPA_BITS, ipaLimitReason: 'the limit without LPA2, which came with 6.8' };
 }
 
+/** Token of what reads a policy from option values: a patch changes switches of it. */
+export const Stage2PolicyReader = Symbol.for('mmulab.arm64.PolicyReader');
+export type Stage2PolicyReader = (options: OptionValues, host: OptionValues) => Stage2Policy;
+
 /** Reads complete option values. */
 export function readPolicy(options: OptionValues, host: OptionValues): Stage2Policy {
   const cpu = cpuOf(host);

@@ -32,8 +32,9 @@ import { CasemateExport } from './casemate/export';
 import { foreignRegister, nestedGuest, notCreated } from './errors';
 import { Stage2Inspection } from './inspection';
 import { Stage2MmOps } from './mm-ops';
-import { readPolicy } from './policy';
+import { Stage2PolicyReader, readPolicy } from './policy';
 import { Stage2Replay } from './replay';
+import { Stage2Rules, stage2Rules } from './stage2-rules';
 import { Stage2Vm } from './stage2-vm';
 import type { Stage2World } from './stage2-vm';
 
@@ -51,14 +52,17 @@ export class Stage2Mmu implements MmuBackend {
     @inject(Stage2MmOps) @optional() mmOps: Stage2MmOps = {},
     @inject(TraceExport) @optional() trace?: TraceExport,
     @inject(TransitionObserver) @optional() observer?: TransitionObserver,
+    @inject(Stage2PolicyReader) @optional() policyOf: Stage2PolicyReader = readPolicy,
+    @inject(Stage2Rules) @optional() rules: Stage2Rules = stage2Rules,
   ) {
-    const policy = readPolicy(options, host);
+    const policy = policyOf(options, host);
     this.stages = abortStages(policy);
     this.world = {
       policy,
       stages: this.stages,
       counters,
       engines: observer === undefined ? engines : observedEngines(observer),
+      rules,
       mmOps,
       casemate: trace === undefined ? undefined : new CasemateExport(trace, policy),
     };

@@ -10,23 +10,26 @@
 import type { Counters, Entry, Rule } from '@mmulab/api';
 import { engineClasses } from '@mmulab/pgtable';
 import type { Engine, EngineFactory, RangeOptions, RunProgram } from '@mmulab/pgtable';
-import { AgeRule, HardwareWalkRule, MkyoungRule, RelaxOp, RelaxRule, WalkOp, WriteProtectRule } from './attr';
-import type { NoOp } from './attr';
+import { RelaxOp, WalkOp } from './attr';
+import type { AgeRule, HardwareWalkRule, MkyoungRule, NoOp, RelaxRule, WriteProtectRule } from './attr';
 import { makeAction } from './cmo';
 import type { Stage2Attrs } from './descriptor';
 import { Ev } from './events';
-import { MapOp, MapRule, MakeOp, MakeRule } from './map';
+import { MapOp, MakeOp } from './map';
+import type { MapRule, MakeRule } from './map';
 import type { Memslots } from '@mmulab/kvm';
 import { Cause } from './mm-ops';
 import type { CountingMmOps } from './mm-ops';
 import type { Stage2Policy } from './policy';
 import { Stage2Action, stage2Protocols } from './protocols';
-import { SplitRule, splitCacheCapacity, tablesToPages } from './split';
-import type { SplitOp } from './split';
+import { splitCacheCapacity, tablesToPages } from './split';
+import type { SplitOp, SplitRule } from './split';
 import { leafBytes } from './stage2-geometry';
 import type { Stage2Shape } from './stage2-geometry';
 import type { TlbInvalidations } from './tlbi';
-import { UnmapRule } from './unmap';
+import { stage2Rules } from './stage2-rules';
+import type { Stage2Rules } from './stage2-rules';
+import type { UnmapRule } from './unmap';
 
 const LEAVES: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: false };
 const LEAVES_THEN_TABLES: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: false, post: true };
@@ -48,14 +51,14 @@ export class Stage2Tables {
   private readonly engine: Engine;
   private root: number;
   private readonly mapRule: MapRule;
-  private readonly makeRule = new MakeRule();
+  private readonly makeRule: MakeRule;
   private readonly relaxRule: RelaxRule;
   private readonly mkyoungRule: MkyoungRule;
   private readonly walkRule: HardwareWalkRule;
   private readonly writeProtectRule: WriteProtectRule;
   private readonly ageRule: AgeRule;
   private readonly unmapRule: UnmapRule;
-  private readonly splitRule = new SplitRule();
+  private readonly splitRule: SplitRule;
 
   constructor(
     engines: EngineFactory,
@@ -66,6 +69,7 @@ export class Stage2Tables {
     readonly mm: CountingMmOps,
     readonly tlb: TlbInvalidations,
     private readonly policy: Stage2Policy,
+    rules: Stage2Rules = stage2Rules,
   ) {
     const { geometry } = shape;
     this.engine = new (engineClass(engines))({
@@ -78,13 +82,15 @@ export class Stage2Tables {
       counters,
     });
     this.root = this.engine.createRoot();
-    this.mapRule = new MapRule(attrs, policy.mapEagain);
-    this.relaxRule = new RelaxRule(attrs, policy.walkerCmo, policy.attrEagain);
-    this.mkyoungRule = new MkyoungRule(attrs);
-    this.walkRule = new HardwareWalkRule(attrs, policy.hafdbs);
-    this.writeProtectRule = new WriteProtectRule(attrs);
-    this.ageRule = new AgeRule(attrs);
-    this.unmapRule = new UnmapRule(attrs, policy, (gfn, level, entries) => this.mm.pageCount(gfn, level, entries));
+    this.makeRule = new rules.make();
+    this.splitRule = new rules.split();
+    this.mapRule = new rules.map(attrs, policy.mapEagain);
+    this.relaxRule = new rules.relax(attrs, policy.walkerCmo, policy.attrEagain);
+    this.mkyoungRule = new rules.mkyoung(attrs);
+    this.walkRule = new rules.hardwareWalk(attrs, policy.hafdbs);
+    this.writeProtectRule = new rules.writeProtect(attrs);
+    this.ageRule = new rules.age(attrs);
+    this.unmapRule = new rules.unmap(attrs, policy, (gfn, level, entries) => this.mm.pageCount(gfn, level, entries));
   }
 
   /** The hardware's walk for an access. @param kind 0 read, 1 write, 2 execute; @returns what `walkResult` and `walkLevel` read */

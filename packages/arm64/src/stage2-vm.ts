@@ -22,6 +22,7 @@ import type { Stage2Policy } from './policy';
 import { SharedAccesses } from './shared-accesses';
 import { stage2Shape } from './stage2-geometry';
 import type { Stage2Shape } from './stage2-geometry';
+import type { Stage2Rules } from './stage2-rules';
 import { Stage2Tables } from './stage2-tables';
 import { TlbInvalidations } from './tlbi';
 import { UserMemAbort } from './user-mem-abort';
@@ -32,6 +33,7 @@ export interface Stage2World {
   readonly stages: readonly StageDef[];
   readonly counters: Counters;
   readonly engines: EngineFactory;
+  readonly rules: Stage2Rules;
   /** A user's own callbacks. */
   readonly mmOps: Stage2MmOps;
   /** Writes down what happens to the tables; absent in runs that are not exported. */
@@ -114,12 +116,12 @@ export class Stage2Vm {
   }
 
   private makeTables(): Stage2Tables {
-    const { policy, counters, engines, mmOps, casemate } = this.world;
+    const { policy, counters, engines, rules, mmOps, casemate } = this.world;
     const frameOf = (gfn: number): number => this.hostFrame(gfn);
     const tlb = casemate?.invalidations(counters) ?? new TlbInvalidations(counters, policy);
     const mm = casemate?.mmOps(counters, tlb, mmOps, frameOf) ?? new CountingMmOps(counters, policy, tlb, mmOps, frameOf);
     const from = casemate?.create(this.vcpus, this.shape, this.slots, frameOf) ?? engines;
-    return new Stage2Tables(from, this.shape, new Stage2Attrs(), this.slots, counters, mm, tlb, policy);
+    return new Stage2Tables(from, this.shape, new Stage2Attrs(), this.slots, counters, mm, tlb, policy, rules);
   }
 
   private makePath(caches: MemoryCaches, walks: GuestTableWalks): UserMemAbort {

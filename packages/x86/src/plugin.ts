@@ -1,14 +1,18 @@
 /**
- * The x86 backends as a plugin.
+ * The x86 backends as a plugin, and their services: what a patch may rebind for a run.
  */
 import { contributeBackend } from '@mmulab/api';
 import { ContainerModule } from 'inversify';
+import { X86PolicyReader, readPolicy } from './policy';
 import { shadowDefinition } from './shadow/definition';
 import { ShadowBackend } from './shadow/shadow-backend';
 import { tdpDefinition } from './tdp/definition';
 import { TdpBackend } from './tdp/tdp-backend';
+import { TdpRules, tdpRules } from './tdp/tdp-rules';
 
 export default new ContainerModule(load => {
   contributeBackend(load, tdpDefinition, TdpBackend);
   contributeBackend(load, shadowDefinition, ShadowBackend);
+  load.bind(X86PolicyReader).toConstantValue(readPolicy);
+  load.bind(TdpRules).toConstantValue(tdpRules);
 });

@@ -65,6 +65,10 @@ export function tdpLevels(host: OptionValues): number {
   return host['vendor'] === 'amd' || physBitsOf(host) > 48 ? 5 : 4;
 }
 
+/** Token of what reads a policy from option values: a patch changes switches of it. */
+export const X86PolicyReader = Symbol.for('mmulab.x86.PolicyReader');
+export type X86PolicyReader = (options: OptionValues, host: OptionValues) => X86Policy;
+
 /** Reads complete option values. */
 export function readPolicy(options: OptionValues, host: OptionValues): X86Policy {
   const on = (name: string): boolean => options[name] === 'Y';

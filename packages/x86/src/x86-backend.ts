@@ -19,7 +19,7 @@ import type {
 } from '@mmulab/api';
 import type { EngineFactory } from '@mmulab/pgtable';
 import { notCreated } from './errors';
-import { readPolicy } from './policy';
+import type { X86PolicyReader } from './policy';
 import { readRootPolicy } from './roots/root-policy';
 import { readShadowPolicy } from './shadow/shadow-policy';
 import type { X86World } from './vm-parts';
@@ -35,8 +35,8 @@ export abstract class X86Backend<Vm extends BackedVm> implements MmuBackend {
   protected readonly world: X86World;
   private created: Vm | undefined = undefined;
 
-  constructor(options: OptionValues, host: OptionValues, counters: Counters, engines: EngineFactory) {
-    const policy = readPolicy(options, host);
+  constructor(options: OptionValues, host: OptionValues, counters: Counters, engines: EngineFactory, policyOf: X86PolicyReader) {
+    const policy = policyOf(options, host);
     this.world = {
       policy,
       rootPolicy: readRootPolicy(options, host, policy),

@@ -5,6 +5,7 @@ import { BackendOptions, CountersToken, HostOptions } from '@mmulab/api';
 import type { Counters, OptionValues, VmLayout } from '@mmulab/api';
 import { EngineFactory, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
+import { X86PolicyReader, readPolicy } from '../policy';
 import { X86Backend } from '../x86-backend';
 import { LegacyVm } from './legacy-vm';
 import { shadowStages } from './shadow-fault';
@@ -18,8 +19,9 @@ export class ShadowBackend extends X86Backend<LegacyVm> {
     @inject(HostOptions) host: OptionValues,
     @inject(CountersToken) counters: Counters,
     @inject(EngineFactory) @optional() engines: EngineFactory = tableEngines,
+    @inject(X86PolicyReader) @optional() policyOf: X86PolicyReader = readPolicy,
   ) {
-    super(options, host, counters, engines);
+    super(options, host, counters, engines, policyOf);
   }
 
   /** See LegacyVm. */

@@ -248,7 +248,7 @@ export class TdpFaultPath {
     if (entry.level >= seenLevel) return true;
     // A table stands where this fault would have linked one or split a huge page into one.
     const splits = seenKind === Leaf;
-    if (splits && !this.policy.splitHugePages) return true;
+    if (splits && !this.mmu.splitsOnFault) return true;
     this.add(Ev.tableAlloc);
     this.add(Ev.tableFree);
     if (splits) {

@@ -60,10 +60,15 @@ export class TdpMapRule implements Rule<MapOp> {
   /** Verdicts on 4 KiB entries by attribute, host-writable, logged and kind of access. */
   private readonly smallTargets = new Int32Array(4096).fill(UNKNOWN);
 
+  /** A huge leaf above the goal is split; without it zapped. */
+  readonly splitsHugePages: boolean;
+
   constructor(
-    private readonly spte: SpteAttrs,
-    private readonly policy: MapPolicy,
-  ) {}
+    protected readonly spte: SpteAttrs,
+    protected readonly policy: MapPolicy,
+  ) {
+    this.splitsHugePages = policy.splitHugePages;
+  }
 
   visit(at: Entry, op: MapOp): Verdict {
     if (at.kind === Special && at.attr === this.spte.frozen) return RETRY;
@@ -72,11 +77,23 @@ export class TdpMapRule implements Rule<MapOp> {
       if (at.level > 1 && this.keepsTable(at)) return LOWER_GOAL;
       return this.mapTarget(at, op);
     }
+    return at.kind === Leaf ? this.onHugeLeaf(at, op) : this.newTable(TdpAction.Link, 0, at, op);
+  }
+
+  /** A huge leaf stands above the goal. */
+  protected onHugeLeaf(at: Entry, op: MapOp): Verdict {
+    return this.splitsHugePages ? this.split(at, op) : makeVerdict(TdpAction.ZapAtomic);
+  }
+
+  /** A filled table takes the place of a huge leaf. */
+  protected split(at: Entry, op: MapOp): Verdict {
+    return this.newTable(TdpAction.Split, this.spte.splitChild(at.attr, at.level - 1), at, op);
+  }
+
+  /** A table, listed for recovery where it stands in the place of a huge page. */
+  private newTable(action: number, attr: number, at: Entry, op: MapOp): Verdict {
     const tableAttr = this.tableAttr(at, op);
-    const effects = (tableAttr & TableBit.NxTracked) !== 0 ? Effect.Track : Effect.None;
-    if (at.kind !== Leaf) return makeVerdict(TdpAction.Link, 0, tableAttr, effects);
-    if (!this.policy.splitHugePages) return makeVerdict(TdpAction.ZapAtomic);
-    return makeVerdict(TdpAction.Split, this.spte.splitChild(at.attr, at.level - 1), tableAttr, effects);
+    return makeVerdict(action, attr, tableAttr, (tableAttr & TableBit.NxTracked) !== 0 ? Effect.Track : Effect.None);
   }
 
   /** Whether a table at the goal is to stay because huge pages are not executable. */
@@ -94,7 +111,7 @@ export class TdpMapRule implements Rule<MapOp> {
     return verdict;
   }
 
-  private mapTarget(at: Entry, op: MapOp): Verdict {
+  protected mapTarget(at: Entry, op: MapOp): Verdict {
     if (op.mmio) return makeVerdict(TdpAction.Map, this.spte.mmio, 0, Effect.Final, RetPf.Emulate);
     if (this.policy.spuriousIfAllowed && at.kind === Leaf && this.spte.allows(at.attr, op.kind)) return SPURIOUS;
     const isTable = at.kind === Table;
@@ -116,7 +133,7 @@ export class TdpMapRule implements Rule<MapOp> {
   private tableAttr(at: Entry, op: MapOp): number {
     if (!op.hugePageDisallowed) return 0;
     if (op.reqLevel >= at.level) return TableBit.NxDisallowed | TableBit.NxTracked;
-    return this.policy.splitHugePages ? TableBit.NxDisallowed : 0;
+    return this.splitsHugePages ? TableBit.NxDisallowed : 0;
   }
 }
 

@@ -5,8 +5,10 @@ import { BackendOptions, CountersToken, HostOptions, TransitionObserver } from '
 import type { Counters, OptionValues, ReplayPort, VmLayout } from '@mmulab/api';
 import { EngineFactory, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
+import { X86PolicyReader, readPolicy } from '../policy';
 import { X86Backend } from '../x86-backend';
 import { tdpStages } from './fault-stages';
+import { TdpRules, tdpRules } from './tdp-rules';
 import { TdpVm } from './tdp-vm';
 
 @injectable()
@@ -19,8 +21,10 @@ export class TdpBackend extends X86Backend<TdpVm> {
     @inject(CountersToken) counters: Counters,
     @inject(EngineFactory) @optional() engines: EngineFactory = tableEngines,
     @inject(TransitionObserver) @optional() observer?: TransitionObserver,
+    @inject(X86PolicyReader) @optional() policyOf: X86PolicyReader = readPolicy,
+    @inject(TdpRules) @optional() private readonly rules: TdpRules = tdpRules,
   ) {
-    super(options, host, counters, observer === undefined ? engines : observedEngines(observer));
+    super(options, host, counters, observer === undefined ? engines : observedEngines(observer), policyOf);
   }
 
   replayPort(): ReplayPort {
@@ -28,6 +32,6 @@ export class TdpBackend extends X86Backend<TdpVm> {
   }
 
   protected make(layout: VmLayout): TdpVm {
-    return new TdpVm(this.world, layout);
+    return new TdpVm(this.world, layout, this.rules);
   }
 }

@@ -18,27 +18,28 @@ import type { ListedTable } from '../nx-lists';
 import type { SpteAttrs } from '../spte';
 import type { VmJournal } from '../vm-journal';
 import { TdpBookkeeper } from './bookkeeping';
-import { FastFaultRule, FastOp, HardwareWalkRule, HwOp, MapOp, TdpMapRule } from './map-rule';
+import { type FastFaultRule, FastOp, type HardwareWalkRule, HwOp, MapOp, type TdpMapRule } from './map-rule';
 import type { MapPolicy } from './map-rule';
 import { tdpProtocols } from './protocols';
 import { AdoptRule, OneChange, Probe, WOULD_CHANGE } from './step-rules';
 import {
-  AgeRule,
-  ClearDirtyRule,
-  EagerSplitRule,
-  RecoverRule,
+  type AgeRule,
+  type ClearDirtyRule,
+  type EagerSplitRule,
   SeenLeafRule,
   SmallLeafRule,
-  UnmapRule,
-  UnmapTablesRule,
-  WriteProtectHugeRule,
-  WriteProtectRule,
+  type UnmapRule,
+  type UnmapTablesRule,
+  type WriteProtectHugeRule,
+  type WriteProtectRule,
   ZapCollapsibleRule,
   ZapLevelRule,
   ZapSmallLeavesRule,
   ZapTableRule,
 } from './range-rules';
 import type { CollapseOp, NoOp, UnmapOp } from './range-rules';
+import { tdpRules } from './tdp-rules';
+import type { TdpRules } from './tdp-rules';
 
 /** Policy of the TDP MMU beyond the map rule's. */
 export interface TdpPolicy extends MapPolicy {
@@ -88,9 +89,9 @@ const CONTENT_RULE: Rule<ContentHash> = {
 /** The class of TDP engines. */
 const engineClass = engineClasses();
 
-function logStopRule(policy: TdpPolicy, spte: SpteAttrs): Rule<CollapseOp> {
+function logStopRule(policy: TdpPolicy, spte: SpteAttrs, rules: TdpRules): Rule<CollapseOp> {
   if (policy.logStop === 'leaves') return new ZapSmallLeavesRule(policy.logStopFlushEach);
-  return policy.logStop === 'recover' ? new RecoverRule(spte) : new ZapCollapsibleRule();
+  return policy.logStop === 'recover' ? new rules.recover(spte) : new ZapCollapsibleRule();
 }
 
 /** Page tables of one VM. */
@@ -111,7 +112,7 @@ export class TdpMmu {
   private readonly clearDirty: ClearDirtyRule;
   private readonly split: EagerSplitRule;
   private readonly ageRule: AgeRule;
-  private readonly unmapRule = new UnmapRule();
+  private readonly unmapRule: UnmapRule;
   private readonly zapTableRule = new ZapTableRule();
   private readonly unmapTables: UnmapTablesRule;
   /** What stopping dirty logging does. */
@@ -129,6 +130,7 @@ export class TdpMmu {
     journal: VmJournal,
     private readonly policy: TdpPolicy,
     levels: number,
+    rules: TdpRules = tdpRules,
   ) {
     this.geometry = new Geometry(512, levels);
     this.book = new TdpBookkeeper(counters, journal, policy.flushRemovedTable, gfn => {
@@ -144,23 +146,29 @@ export class TdpMmu {
       frameMaps: slots.frameMaps,
       counters,
     });
-    this.mapRule = new TdpMapRule(spte, policy);
+    this.mapRule = new rules.map(spte, policy);
     this.oneMap = new OneChange(this.mapRule);
     this.mapProbe = new Probe(this.mapRule);
-    this.fastRule = new FastFaultRule(spte, policy.fastFixHuge);
-    this.hwRule = new HardwareWalkRule(spte);
-    this.writeProtect = new WriteProtectRule(spte);
-    this.writeProtectHuge = new WriteProtectHugeRule(spte);
-    this.clearDirty = new ClearDirtyRule(spte);
-    this.split = new EagerSplitRule(spte);
-    this.ageRule = new AgeRule(spte);
-    this.unmapTables = new UnmapTablesRule(level => this.geometry.pagesAt(level));
-    this.logStop = logStopRule(policy, spte);
+    this.fastRule = new rules.fastFault(spte, policy.fastFixHuge);
+    this.hwRule = new rules.hardwareWalk(spte);
+    this.writeProtect = new rules.writeProtect(spte);
+    this.writeProtectHuge = new rules.writeProtectHuge(spte);
+    this.clearDirty = new rules.clearDirty(spte);
+    this.split = new rules.eagerSplit(spte);
+    this.ageRule = new rules.age(spte);
+    this.unmapRule = new rules.unmap();
+    this.unmapTables = new rules.unmapTables(level => this.geometry.pagesAt(level));
+    this.logStop = logStopRule(policy, spte, rules);
     this.protectSmall = new SmallLeafRule(this.writeProtect);
     this.clearSmall = new SmallLeafRule(this.clearDirty);
     const uniform = (op: CollapseOp, gfn: number, npages: number): boolean => this.seesOneLevel(op, gfn, npages);
     const leaves = policy.logStop === 'leaves';
     this.collapsible = { minLevel: leaves ? 1 : 2, tables: !leaves, specials: false, uniform };
+  }
+
+  /** A fault splits the huge leaf it finds above its goal. */
+  get splitsOnFault(): boolean {
+    return this.mapRule.splitsHugePages;
   }
 
   /** The valid root of a role, made when there is none. */

@@ -49,6 +49,7 @@ import { KnownAccesses } from './known-accesses';
 import { TdpMmu } from './tdp-mmu';
 import type { TdpRoot } from './tdp-mmu';
 import { TdpRoots } from './tdp-roots';
+import type { TdpRules } from './tdp-rules';
 import { VcpuContexts } from './vcpu-contexts';
 
 /** One VM on the TDP MMU. */
@@ -73,12 +74,13 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm {
   constructor(
     private readonly world: X86World,
     layout: VmLayout,
+    rules: TdpRules,
   ) {
     const { policy, rootPolicy, counters, engines } = world;
     const parts = new VmParts(world, layout);
     const { slots, journal, cpus } = parts;
     this.parts = parts;
-    this.mmu = new TdpMmu(engines, new SpteAttrs(policy.adBits, policy.nxHugePages), slots, counters, journal, policy, policy.levels);
+    this.mmu = new TdpMmu(engines, new SpteAttrs(policy.adBits, policy.nxHugePages), slots, counters, journal, policy, policy.levels, rules);
     this.version = this.mmu.pages?.version ?? new Version();
     const hostPages = new HostPages(slots, this);
     this.path = new TdpFaultPath(layout.vcpus, this.mmu, slots, hostPages, counters, journal, this, policy);
