@@ -2,7 +2,7 @@
  * How a plugin says what it brings.
  *
  * A plugin package names a file under `"mmulab": { "plugin": "lib/plugin.js", "api": 1 }`; that file's default export is an inversify ContainerModule
- * which calls `contribute…` functions: those below, `contributeGuest`, `contributeReporter`, `contributePatch`, `contributeTimeModel`. Built-in packages
+ * which calls `contribute…` functions: those below, `contributeGuest`, `contributeReporter`, `contributePatch`, `contributeCostModel`, `contributeSolver`. Built-in packages
  * register in the same way.
  */
 import type { Newable, ServiceIdentifier } from 'inversify';

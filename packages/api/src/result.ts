@@ -17,6 +17,18 @@ export interface PhaseTime {
   /** The term or station that most of the time goes to. */
   readonly bottleneck?: string;
   readonly share: Readonly<Record<string, number>>;
+  /** Of a host operation: what a guest access that finds its page taken away by it waits, were the vCPUs running beside it. Discrete events alone tell. */
+  readonly stalls?: Stalls;
+  /** Of a phase in which vCPUs run: accesses that fault again, by the host action that took their page away. Discrete events alone tell. */
+  readonly refaults?: Readonly<Record<string, number>>;
+}
+
+/** How long accesses are held up. */
+export interface Stalls {
+  readonly count: number;
+  readonly p50Ns: number;
+  readonly p99Ns: number;
+  readonly maxNs: number;
 }
 
 /** One phase of a run. Gauges hold the value at the phase's end, other counters what happened in it. */

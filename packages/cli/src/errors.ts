@@ -134,6 +134,24 @@ export function notAModelFile(name: string): MmulabError {
   return new MmulabError('CLI_NOT_A_MODEL_FILE', `--model: ${name}: expected a model that is a file`);
 }
 
+/** A command about times was given a run without a cost model. */
+export function noTimeModel(): MmulabError {
+  return new MmulabError('CLI_NO_TIME_MODEL', 'time.model: expected a cost model (--set time.model=NAME; mmulab list models names them)');
+}
+
+/** A phase that the model has no time for, or that the run does not have. */
+export function noSuchPhase(phase: string, known: readonly string[]): MmulabError {
+  return new MmulabError(
+    'CLI_NO_SUCH_PHASE',
+    `--phase: ${phase}: expected a phase with a time (${known.join(', ') || 'none'})${suggestName(phase, known)}`,
+  );
+}
+
+/** The runs of a config are not the policies that are to be compared. */
+export function notPolicies(expected: string): MmulabError {
+  return new MmulabError('CLI_NO_POLICIES', `the config: expected ${expected}`);
+}
+
 /** One file holds one model. */
 export function outForOneModel(models: readonly string[]): MmulabError {
   return new MmulabError('CLI_OUT_FOR_ONE_MODEL', `--out: ${models.join(', ') || 'none'}: expected tables of one model (--model names it)`);

@@ -4,8 +4,12 @@
  *   node packages/cli/lib/flagship.js
  */
 import { readPivot, renderReport, type Catalog, type ReportStory } from '@mmulab/report';
+import { loadConfigFile } from '@mmulab/runner';
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { FEW_SHARES, PolicyCosts } from './break-even';
+import { breakEvenReport } from './break-even-report';
+import { loadRegistry } from './built-in';
 import { comparedReport, performComparison, prepareComparison } from './comparing';
 import { ExitCode } from './exit-code';
 import { writingPage } from './html';
@@ -36,12 +40,12 @@ function tellStory(story: StarterStory, terminal: Terminal): Told {
   const options = { phases, ...(counters === undefined ? {} : { counters }), ...(pivot === undefined ? {} : { pivot: readPivot(pivot) }) };
   const command = `npx mmulab ${storyCommand(story).join(' ')}`;
   const prepared = prepareComparison([join(ROOT, 'examples', 'seeds', `${config}.yaml`)], undefined, options);
-  terminal.out(`\n== ${title}\n${question}\n\n$ ${command}\n\n`);
+  terminal.out(`\n== ${title}\n${question}\n$ ${command}\n\n`);
   const { results } = performComparison(prepared, terminal, true);
   const view = { all: false, unfolded: counters !== undefined, color: terminal.color, columns: terminal.columns };
   terminal.out(renderReport(comparedReport(results, options, prepared.catalog), 'table', view));
   const conclusions = story.conclude(results);
-  terminal.out(`\n=> ${conclusions.join(' ')}\n`);
+  terminal.out(`=> ${conclusions.join(' ')}\n`);
   return { story: { results, command, title, question, conclusions }, catalog: prepared.catalog };
 }
 
@@ -68,8 +72,21 @@ export function tellAll(terminal: Terminal, path: string): void {
   );
 }
 
+/** The config of the question that the first document left open. */
+const LARGE_VM = join('examples', 'seeds', '416-vcpus-12tb.yaml');
+
+/** Answers the question that the first document left open: what splitting costs a VM that nobody has. @param path of the config */
+export function tellLargeVm(terminal: Terminal, path = join(ROOT, LARGE_VM)): void {
+  terminal.out(`\n== The question left open: is splitting on faults good enough for 416 vCPUs and 12 TiB?\n$ npx mmulab break-even ${LARGE_VM}\n\n`);
+  const config = loadConfigFile(path);
+  const costs = new PolicyCosts(config, loadRegistry([]), FEW_SHARES);
+  const report = breakEvenReport(config.name ?? '', costs.at(costs.vcpus), []);
+  terminal.out(renderReport(report, 'table', { all: false, color: terminal.color, columns: terminal.columns }));
+}
+
 if (require.main === module) {
   const terminal = new ProcessTerminal(error => process.exit(error.code === 'EPIPE' ? ExitCode.Ok : ExitCode.Internal));
   tellAll(terminal, join(ROOT, PAGE));
   terminal.out(`\nAll of it as a page, with every counter: ${PAGE}\n`);
+  tellLargeVm(terminal);
 }

@@ -34,19 +34,19 @@ function calibrated(...argv: readonly string[]): { readonly document: Document; 
 }
 
 describe('predict', () => {
-  it('comes within 6.5 % (GME) of the 42 times of the split-on-fault table, and within 10 % of execute before; populate is refused', () => {
+  it('comes within 6.5 % (GME) of the 42 times of the split-on-fault table, and within 10 % of execute before; none of the 46 cells is refused', () => {
     const { code, out } = record('predict', TDP, '--format', 'json');
     const { cells, gme, coverage } = JSON.parse(out) as Document;
     expect(code).toBe(0);
     expect(cells).toHaveLength(46);
-    expect(cells.filter(({ refused }) => refused !== null).map(({ row }) => row)).toEqual(['populate', 'populate']);
+    expect(cells.filter(({ refused }) => refused !== null)).toEqual([]);
     expect(gme.all).toBeLessThan(0.065);
     expect(coverage).toBeGreaterThan(0.85);
     const before = cells.find(({ row, column }) => row === 'execute' && column === 'before');
     expect(Math.abs((before?.predicted ?? 0) / (before?.published ?? 1) - 1)).toBeLessThan(0.1);
   });
 
-  it('takes one factor from the first cell of a table when asked to, which then fits exactly', () => {
+  it('takes the first cell of a table for what its machine is like when asked to: a machine half as fast is found nine tenths of the way', () => {
     const file = join(directory, 'twice.json');
     const table = {
       columns: ['vcpus', 'eps=N'],
@@ -58,10 +58,13 @@ describe('predict', () => {
       metric: 'Iteration 1 dirty memory time',
     };
     const params = { mem_per_vcpu: '1G', backing: 'anonymous_hugetlb_1gb' };
-    writeFileSync(file, JSON.stringify({ schema: 'mmulab.tables.v1', id: 'x86-own', test: 'dirty_log_perf_test', params, tables: [table] }));
+    writeFileSync(
+      file,
+      JSON.stringify({ schema: 'mmulab.tables.v1', id: 'x86-own', date: '2022-11-01', test: 'dirty_log_perf_test', params, tables: [table] }),
+    );
     const { cells } = JSON.parse(record('predict', file, '--factor-from', 'first', '--format', 'json').out) as Document;
-    expect(cells[0]?.predicted).toBeCloseTo(0.6, 9);
-    expect(Math.abs((cells[1]?.predicted ?? 0) / 0.68 - 1)).toBeLessThan(0.1);
+    expect(Math.abs((cells[0]?.predicted ?? 0) / 0.6 - 1)).toBeLessThan(0.12);
+    expect(Math.abs((cells[1]?.predicted ?? 0) / 0.68 - 1)).toBeLessThan(0.15);
   });
 
   it('ends with 2 for text in a table, an unknown solver and an unknown model', () => {
@@ -100,13 +103,13 @@ describe('calibrate', () => {
     expect(document.gme.fitted).toBeLessThan(0.045);
     expect(document.coverage).toBeGreaterThanOrEqual(0.85);
     expect(document.parameters.filter(({ origin }) => origin.startsWith('fitted'))).toHaveLength(8);
-    expect(readFileSync(model, 'utf8')).toContain('origin: fitted x86-tdp-split-on-fault-2022');
+    expect(readFileSync(model, 'utf8')).toContain('fitted x86-tdp-split-on-fault-2022');
     const again = JSON.parse(record('predict', TDP, '--model', model, '--format', 'json').out) as Document;
     expect(again.gme.all).toBeCloseTo(document.gme.all, 2);
   });
 
   it('refuses fewer figures than parameters', () => {
-    const { status, stderr } = spawnSync(process.execPath, [BIN, 'calibrate', TDP, '--fit', 'vcpus in [2]'], { encoding: 'utf8' });
+    const { status, stderr } = spawnSync(process.execPath, [BIN, 'calibrate', TDP, '--fit', 'vcpus in [96]'], { encoding: 'utf8' });
     expect(status).toBe(2);
     expect(stderr).toContain('CALIBRATE_TOO_FEW_FIGURES: 6 figures for 8 parameters');
   });

@@ -1,23 +1,24 @@
 /**
  * Prices the cells of tables: which model, which machine, which interval, and what is told of it all.
  */
-import type { PredictedCell } from '@mmulab/api';
+import type { ContentionSolver, PredictedCell } from '@mmulab/api';
 import type { FittedParameter } from '@mmulab/report';
 import { readTextFile, type Registry } from '@mmulab/runner';
 import {
+  conditioned,
   isPinned,
   ModelFile,
-  findSolver,
-  independent,
+  onMachine,
   otherHost,
   predict,
   readHost,
   sameHost,
-  valuesOf,
-  type Covariance,
+  shippedHostFile,
+  type Belief,
+  type Fit,
   type Host,
   type Model,
-  type Prediction,
+  type Parameter,
   type PriceRequest,
 } from '@mmulab/time';
 import { basename } from 'node:path';
@@ -41,24 +42,17 @@ export interface PricedCell {
   readonly runnable: RunnableCell;
   readonly model: Model;
   readonly request: Omit<PriceRequest, 'model' | 'values'>;
+  /** The machine, and what is believed of it before anything is measured there. */
+  readonly host: Host;
 }
-
-/** A model and its values: as they come, or as they were fitted. */
-export interface Pricing {
-  readonly values: ReadonlyMap<string, number>;
-  readonly covariance: Covariance;
-}
-
-/** Error of the logarithm of times on another host after one factor was taken from one cell. */
-const ONE_FACTOR_SIGMA = 0.24;
-const Z90 = 1.645;
 
 /** Finds models and machines. Cells that cannot be priced stay as they are, with the reason. */
 export class Pricer {
   private readonly byName = new Map<string, Model>();
+  private readonly solver: ContentionSolver;
 
   constructor(private readonly options: PricingOptions) {
-    findSolver(options.solver);
+    this.solver = options.registry.solver(options.solver);
   }
 
   /** The cell with its model; undefined when it is refused, or when the model has no rule for its phase. */
@@ -70,8 +64,9 @@ export class Pricer {
     const model = this.model(name, backend);
     if (!model.backends.includes(backend)) return `model ${model.name} prices ${model.backends.join(', ')}, not ${backend}`;
     if (!model.rules.some(rule => rule.phases.test(work.phase)))
-      return `model ${model.name} has no rule for the phase ${work.phase}: what it costs is not counted`;
-    return { runnable, model, request: { work, host: this.hostOf(model, runnable), solver: findSolver(this.options.solver) } };
+      return `model ${model.name} has no rule for the phase ${work.phase}: what it costs is not known`;
+    const host = this.hostOf(model, runnable);
+    return { runnable, model, host, request: { work, host: host.facts, solver: this.solver } };
   }
 
   private model(name: string, backend: string): Model {
@@ -85,31 +80,37 @@ export class Pricer {
     return model;
   }
 
-  private hostOf(model: Model, { cell }: RunnableCell): Host {
+  private hostOf(model: Model, runnable: RunnableCell): Host {
     const { host } = this.options;
     if (host !== undefined) return readHost(readTextFile(host, 'a host file'), basename(host), model.host);
-    return this.options.isFitted === true || isFittedOn(model, cell.table) ? sameHost(model.host) : otherHost(model.host);
+    if (this.options.isFitted === true || isFittedOn(model, runnable.cell.table)) return sameHost(model.host);
+    const shipped = runnable.meaning?.host === undefined ? undefined : shippedHostFile(runnable.meaning.host);
+    if (shipped === undefined) return otherHost(model.host);
+    return readHost(readTextFile(shipped, 'a host file'), basename(shipped), model.host, model.name);
   }
 }
 
-/** Whether parameters of the model were fitted on a table. */
+/** Whether parameters of the model were fitted on a table, on its own machine. */
 export function isFittedOn(model: Model, table: string): boolean {
+  return model.reference === table;
+}
+
+/** Whether figures of the table had a say in the model. */
+export function isFrom(model: Model, table: string): boolean {
   return model.parameters.some(({ origin }) => origin.startsWith('fitted ') && origin.includes(table));
 }
 
-/** The prediction of a cell. @param factor that multiplies its time, taken from a cell of the same table */
-export function predictedCell(cell: PricedCell, pricing: Pricing, fitted: boolean, factor?: number): PredictedCell {
-  const { model, request, runnable } = cell;
-  const host = factor === undefined ? request.host : sameHost(request.host.facts);
-  const found = predict({ ...request, host, model, values: pricing.values }, pricing.covariance);
-  if (found === undefined) return refusedCell(runnable, 'the model has no rule for the phase');
-  const { timeS, lowS, highS } = factor === undefined ? found : scaled(found, factor);
-  return { ...headOf(runnable), predicted: timeS, lo: lowS, hi: highS, fitted, basis: found.basis, bottleneck: found.bottleneck, refused: null };
+/** The machine of a cell: that of its hardware where one comes with mmulab, else whatever its table was measured on. */
+export function machineOf({ meaning, cell }: RunnableCell): string {
+  return meaning?.host ?? cell.table;
 }
 
-function scaled({ timeS, sigma }: Prediction, factor: number): Pick<Prediction, 'timeS' | 'lowS' | 'highS'> {
-  const width = Math.exp(Z90 * Math.hypot(sigma, ONE_FACTOR_SIGMA));
-  return { timeS: timeS * factor, lowS: (timeS * factor) / width, highS: timeS * factor * width };
+/** The prediction of a cell. */
+export function predictedCell({ model, request, runnable }: PricedCell, belief: Belief, fitted: boolean): PredictedCell {
+  const found = predict({ ...request, model }, belief);
+  if (found === undefined) return refusedCell(runnable, 'the model has no rule for the phase');
+  const { timeS, lowS, highS, basis, bottleneck } = found;
+  return { ...headOf(runnable), predicted: timeS, lo: lowS, hi: highS, fitted, basis, bottleneck, refused: null };
 }
 
 /** A cell that no prediction is made for. */
@@ -122,19 +123,60 @@ function headOf({ cell, publishedS }: RunnableCell): Pick<PredictedCell, 'table'
   return { table: cell.table, name, row: Object.values(cell.row).join(' '), column: cell.column, published: publishedS };
 }
 
-/** A model's own values. */
-export function ownPricing(model: Model): Pricing {
-  return { values: valuesOf(model), covariance: independent };
+/** What is believed of each table's machine: the first cell that is priced says something of it, where that is asked for; all models of the table share it. */
+export class TableBeliefs {
+  private readonly machines = new Map<string, Belief>();
+  private readonly own = new Map<string, Belief>();
+
+  /**
+   * @param fromFirst whether the first cell of a table is taken for a measurement of its machine
+   * @param beliefIn what is believed of a model's costs on the machine of a cell, before
+   */
+  constructor(
+    private readonly fromFirst: boolean,
+    private readonly beliefIn: (cell: PricedCell) => Belief,
+  ) {}
+
+  /** The prediction of a cell; the first of a table counts as fitted. */
+  predict(cell: PricedCell, isKnown: boolean): PredictedCell {
+    if (!this.fromFirst) return predictedCell(cell, this.beliefIn(cell), isKnown);
+    const { table } = cell.runnable.cell;
+    const isFirst = !this.machines.has(table);
+    return predictedCell(cell, isFirst ? this.learn(cell) : this.after(cell), isFirst || isKnown);
+  }
+
+  private learn(cell: PricedCell): Belief {
+    const { runnable, model, request } = cell;
+    const prior = this.beliefIn(cell);
+    const known = runnable.publishedS > 0 ? conditioned(prior, [{ request: { ...request, model }, publishedS: runnable.publishedS }]) : prior;
+    this.machines.set(runnable.cell.table, known);
+    this.own.set(`${runnable.cell.table} ${model.name}`, known);
+    return known;
+  }
+
+  private after(cell: PricedCell): Belief {
+    const { table } = cell.runnable.cell;
+    const key = `${table} ${cell.model.name}`;
+    const machine = this.machines.get(table);
+    const belief = this.own.get(key) ?? (machine === undefined ? this.beliefIn(cell) : onMachine(this.beliefIn(cell), machine));
+    this.own.set(key, belief);
+    return belief;
+  }
 }
 
 /** Parameters as a report shows them. */
-export function parametersOf(model: Model, pricing: Pricing, origin?: string): readonly FittedParameter[] {
-  return model.parameters.map(parameter => ({
-    name: parameter.name,
-    model: model.name,
-    value: pricing.values.get(parameter.name) ?? parameter.value,
-    factor: Math.exp(Math.sqrt(pricing.covariance(parameter, parameter))),
-    unit: parameter.dimension === 1 ? 's' : '1',
-    origin: origin !== undefined && isPinned(parameter, Math.sqrt(pricing.covariance(parameter, parameter))) ? origin : parameter.origin,
-  }));
+export function parametersOf(model: Model, belief: Belief): readonly FittedParameter[] {
+  return model.parameters.map(parameter => shownParameter(model, parameter, belief, parameter.origin));
+}
+
+/** Parameters after a fit: what was not fitted was given. */
+export function fittedParameters(model: Model, fit: Fit, origin: string): readonly FittedParameter[] {
+  return model.parameters.map(parameter =>
+    shownParameter(model, parameter, fit, isPinned(parameter, fit.sigmas.get(parameter.name)) ? origin : `prior ${model.name}`),
+  );
+}
+
+function shownParameter(model: Model, { name, value, dimension }: Parameter, belief: Belief, origin: string): FittedParameter {
+  const factor = Math.exp(Math.sqrt(belief.covariance(name, name)));
+  return { name, model: model.name, value: belief.values.get(name) ?? value, factor, unit: dimension === 1 ? 's' : '1', origin };
 }

@@ -3,7 +3,7 @@
  */
 import type { Registry } from '@mmulab/runner';
 import type { Command } from 'commander';
-import { badNumber } from './errors';
+import { badChoice, badNumber } from './errors';
 import type { OutputOptions, PluginOptions } from './options';
 import type { TableOptions } from './table-runs';
 
@@ -35,4 +35,16 @@ export function addTableOptions(command: Command): Command {
 export function tableOptionsOf({ mapping = [], seed, quiet }: TableCommandOptions, registry: Registry): TableOptions {
   if (!/^\d{1,9}$/.test(seed)) throw badNumber('--seed', seed);
   return { registry, mappings: mapping, seed: Number(seed), quiet: quiet === true };
+}
+
+const FACTORS = ['none', 'first'];
+
+/** Adds the option that lets the first cell of a table say how fast its machine is. */
+export function addFactorFrom(command: Command): Command {
+  return command.option('--factor-from <cell>', 'none, or first: the first cell of each table says how fast its machine is', 'none');
+}
+
+/** @throws CLI_BAD_CHOICE */
+export function checkFactorFrom(value: string): void {
+  if (!FACTORS.includes(value)) throw badChoice('--factor-from', value, FACTORS);
 }

@@ -1,6 +1,6 @@
 /**
  * Cells of published tables with the work that they stand for: what a cell means is looked up, run, and counted. Tests whose vCPUs have memory of their own are run
- * with two vCPUs, whatever the table says: equal private programs count the same, so that one of them stands for all; cells that differ in the number of vCPUs
+ * with one vCPU, whatever the table says: equal private programs count the same, so that one of them stands for all; cells that differ in the number of vCPUs
  * alone share a run.
  */
 import { type PhaseWork, isMmulabError } from '@mmulab/api';
@@ -12,10 +12,11 @@ import {
   readTextFile,
   resolveRuns,
   runResolved,
+  scaledWork,
   type RawConfig,
   type Registry,
 } from '@mmulab/runner';
-import { MAPPING_FILE, meaningOf, readMapping, readTables, type Cell, type Meaning } from '@mmulab/time';
+import { carriedWork, MAPPING_FILE, meaningOf, readMapping, readTables, type Cell, type Meaning, type PricedWork } from '@mmulab/time';
 import { basename } from 'node:path';
 import { tablesNotJson } from './errors';
 import type { Terminal } from './terminal';
@@ -25,7 +26,7 @@ export interface RunnableCell {
   readonly cell: Cell;
   readonly publishedS: number;
   readonly meaning: Meaning | undefined;
-  readonly work: PhaseWork | undefined;
+  readonly work: PricedWork | undefined;
   readonly refused: string | undefined;
 }
 
@@ -39,7 +40,7 @@ export interface TableOptions {
 }
 
 /** vCPUs that stand for any number of equal ones. */
-const REPRESENTATIVES = 2;
+const REPRESENTATIVES = 1;
 /** Tests whose vCPUs share all memory. */
 const SHARED_TESTS = ['kvm_page_table_test'];
 
@@ -74,16 +75,9 @@ function runCell(cell: Cell, meaning: Meaning, runs: Map<string, readonly PhaseW
   const phases = runs.get(key) ?? perform({ ...meaning, vcpus }, options);
   runs.set(key, phases);
   if (typeof phases === 'string') return refusal(cell, phases, meaning);
-  const work = phases.find(one => one.phase === meaning.phase);
+  const work = carriedWork(scaledWork(phases, meaning.vcpus / vcpus)).find(one => one.phase === meaning.phase);
   if (work === undefined) return refusal(cell, `the test has no phase ${meaning.phase}`, meaning);
-  return { cell, publishedS: cell.figure * meaning.unitS, meaning, work: times(work, meaning.vcpus / vcpus), refused: undefined };
-}
-
-/** The work of N times as many equal vCPUs; the host's thread has as much more to do. */
-function times(work: PhaseWork, factor: number): PhaseWork {
-  if (factor === 1) return work;
-  const host = Object.fromEntries(Object.entries(work.host).map(([name, count]) => [name, count * factor]));
-  return { ...work, vcpus: work.vcpus * factor, host };
+  return { cell, publishedS: cell.figure * meaning.unitS, meaning, work, refused: undefined };
 }
 
 /** @returns why not, where the config that a cell means is none */

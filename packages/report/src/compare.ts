@@ -4,7 +4,7 @@
  * Runs of different workloads have nothing to say to each other; a matrix over workloads, or over their sizes, falls apart into one comparison per
  * workload.
  */
-import type { PhaseResult, RunResult } from '@mmulab/api';
+import type { PhaseResult, PhaseTime, RunResult } from '@mmulab/api';
 import { alignPhases } from './align';
 import { nothingToCompare } from './errors';
 import { counterNames } from './results';
@@ -26,6 +26,8 @@ export interface ComparedPhase {
   readonly names: readonly (string | undefined)[];
   /** Predicted times in ns; absent when no run has one. */
   readonly timesNs?: readonly (number | undefined)[];
+  /** The same with intervals, bottlenecks and bases; there when `timesNs` is. */
+  readonly times?: readonly (PhaseTime | undefined)[];
   /** In the order of the backends, those that all runs have first. */
   readonly counters: readonly ComparedCounter[];
 }
@@ -81,11 +83,12 @@ export function compareRuns(runs: readonly RunResult[]): Comparison {
 }
 
 function comparePhase(name: string, phases: readonly (PhaseResult | undefined)[]): ComparedPhase {
-  const timesNs = phases.map(phase => phase?.time?.predictedNs);
+  const times = phases.map(phase => phase?.time);
+  const timesNs = times.map(time => time?.predictedNs);
   return {
     phase: name,
     names: phases.map(phase => phase?.phase),
-    ...(timesNs.some(timeNs => timeNs !== undefined) ? { timesNs } : {}),
+    ...(timesNs.some(timeNs => timeNs !== undefined) ? { timesNs, times } : {}),
     counters: sharedFirst(phases).map(counter => ({ counter, values: phases.map(phase => phase?.counters[counter]) })),
   };
 }
@@ -125,7 +128,7 @@ function phaseDocument(phase: ComparedPhase): unknown {
   return {
     phase: phase.phase,
     ...(phase.names.every(name => name === phase.phase) ? {} : { names: phase.names.map(name => name ?? null) }),
-    ...(phase.timesNs === undefined ? {} : { timeNs: valuesDocument(phase.timesNs) }),
+    ...(phase.timesNs === undefined ? {} : { timeNs: valuesDocument(phase.timesNs), times: (phase.times ?? []).map(time => time ?? null) }),
     counters: Object.fromEntries(phase.counters.map(({ counter, values }) => [counter, valuesDocument(values)])),
   };
 }

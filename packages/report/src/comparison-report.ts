@@ -2,7 +2,7 @@
  * A comparison as a report: per workload one sheet, its rows the counters that differ, phase by phase, with the change in words. Counters that tell one story in
  * several ways are folded under the one a person would name (counter-groups.ts), and phases without a difference into a line.
  */
-import type { RunResult } from '@mmulab/api';
+import type { PhaseTime, RunResult } from '@mmulab/api';
 import { comparisonDocument, isSameInAll, type ComparedCounter, type ComparedPhase, type Comparison } from './compare';
 import { foldCounters, type FoldedCounters } from './counter-groups';
 import { describeRuns, EMPTY_CATALOG, followsFromKernel, GUEST_MODE, type Catalog } from './describe';
@@ -145,7 +145,7 @@ interface PhaseRows {
 /** The rows of a phase; its name stands in the first. There are none where nothing differs. */
 function phaseRows(name: string, phase: ComparedPhase, before: ComparedPhase | undefined, view: View): PhaseRows {
   const { shown, isFolded } = shownCounters(phase, before, view);
-  const times = phase.timesNs === undefined ? [] : [['predicted time', ...timeCells(phase.timesNs)]];
+  const times = phase.timesNs === undefined ? [] : [['predicted time', ...timeCells(phase.timesNs)], ...aboutTimes(phase)];
   const rows: Cell[][] = [...times, ...shown.map(({ counter, values }) => [counter, ...countCells(values)])];
   return { name, rows: rows.map((row, index) => [index === 0 ? { value: name, tone: 'strong' as const } : '', ...row]), hasFolded: isFolded };
 }
@@ -166,6 +166,20 @@ export function shownCounters(
     isGauge(counter) && values.every((value, run) => value === undefined || value === earlier.get(counter)?.[run]);
   const news = phase.counters.filter(one => !isSameInAll(one.values) && !isCarried(one));
   return unfolded === true ? { shown: news, under: new Map(), isFolded: false } : foldCounters(news);
+}
+
+/** Interval, bottleneck and basis of the times of a phase, each in the column of its run. */
+function aboutTimes({ times = [] }: ComparedPhase): Cell[][] {
+  const row = (name: string, write: (time: PhaseTime) => string): Cell[] => [
+    name,
+    ...times.flatMap((time, run) => [time === undefined ? '-' : write(time), ...(run === 0 ? [] : [''])]),
+  ];
+  const short = (ns: number): string => formatTime(Number(ns.toPrecision(3)));
+  return [
+    row('interval', time => time.intervalNs.map(short).join(' - ')),
+    row('bottleneck', time => time.bottleneck ?? '-'),
+    row('basis', time => time.basis),
+  ];
 }
 
 function countCells(values: readonly (number | undefined)[]): Cell[] {
@@ -212,13 +226,29 @@ function* valueRows(comparisons: readonly Comparison[], paths: readonly string[]
 }
 
 function phaseValues(phase: ComparedPhase, run: number): (string | number)[][] {
-  const times = phase.timesNs === undefined ? [] : [{ counter: 'time.predictedNs', values: phase.timesNs }];
-  return [...times, ...phase.counters].flatMap(({ counter, values }) => {
+  const { times = [] } = phase;
+  const figures = (counter: string, figure: (time: PhaseTime) => number): { counter: string; values: (number | undefined)[] }[] =>
+    times.length === 0 ? [] : [{ counter, values: times.map(time => (time === undefined ? undefined : figure(time))) }];
+  const own = times[run];
+  const numbers = [
+    ...figures('time.predictedNs', time => time.predictedNs),
+    ...figures('time.intervalNs.low', time => time.intervalNs[0]),
+    ...figures('time.intervalNs.high', time => time.intervalNs[1]),
+    ...phase.counters,
+  ].flatMap(({ counter, values }) => {
     const [first] = values;
     const value = values[run];
     if (value === undefined) return [];
     return [[counter, value, first === undefined || first === 0 ? '' : value / first]];
   });
+  const words =
+    own === undefined
+      ? []
+      : [
+          ['time.bottleneck', own.bottleneck ?? '', ''],
+          ['time.basis', own.basis, ''],
+        ];
+  return [...words, ...numbers];
 }
 
 /** Per phase the test's own label, then one line per run: its time, or the counters that differ. A phase in which nothing differs is one line. */

@@ -28,6 +28,7 @@ export {
   patchesReport,
   pluginsReport,
   profilesReport,
+  solversReport,
   workloadsReport,
 } from './list-report';
 export type { ListedEvent, ListedPlugin } from './list-report';

@@ -114,6 +114,16 @@ export function patchesReport(patches: readonly PatchDefinition[]): Report {
   return listReport('Patches', items, ['name', 'of', 'doc'], notes);
 }
 
+/** Solvers of contention by name. */
+export function solversReport(solvers: readonly { readonly name: string; readonly doc: string }[]): Report {
+  return listReport(
+    'Solvers',
+    solvers.map(({ name, doc }) => ({ name, doc })),
+    ['name', 'doc'],
+    [],
+  );
+}
+
 /** Plugins with what they bring and where they lie. */
 export function pluginsReport(plugins: readonly ListedPlugin[]): Report {
   const items = plugins.map(({ name, path, brings }) => ({ name, path, brings }));

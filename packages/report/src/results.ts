@@ -5,7 +5,7 @@ import type { CounterValues, PhaseResult, PhaseTime, RunResult } from '@mmulab/a
 import { describeRun, EMPTY_CATALOG, type Catalog } from './describe';
 import { failureCounter, failureLines } from './failure';
 import { foldIterations, type PhaseFold } from './iterations';
-import { formatBytes, formatTime } from './quantity';
+import { formatBytes, formatCount, formatTime } from './quantity';
 import type { CsvRows, Report, ReportView as View } from '@mmulab/api';
 import { selftestLines } from './selftest-lines';
 import { differingSettings, runLabels, type Setting } from './settings';
@@ -97,7 +97,29 @@ function timeRows(phases: readonly PhaseResult[], withTotal: boolean): Cell[][] 
     row('interval', time => time.intervalNs.map(formatTime).join(' - ')),
     row('bottleneck', time => time.bottleneck ?? '-'),
     row('basis', time => time.basis),
+    ...stallRows(phases, row),
   ];
+}
+
+/** What discrete events tell beside times: stalls per host operation, and which operation refaults came from. */
+function stallRows(phases: readonly PhaseResult[], row: (name: string, text: (time: PhaseTime) => string) => Cell[]): Cell[][] {
+  const rows: Cell[][] = [];
+  const whole = (ns: number): string => formatTime(Math.round(ns));
+  if (phases.some(({ time }) => time?.stalls !== undefined))
+    rows.push(
+      row('stall p50, p99, max', ({ stalls }) => (stalls === undefined ? '-' : [stalls.p50Ns, stalls.p99Ns, stalls.maxNs].map(whole).join(', '))),
+    );
+  if (phases.some(({ time }) => time?.refaults !== undefined))
+    rows.push(
+      row(
+        'refaults',
+        ({ refaults = {} }) =>
+          Object.entries(refaults)
+            .map(([action, count]) => `${formatCount(count)} by ${action}`)
+            .join(', ') || '-',
+      ),
+    );
+  return rows;
 }
 
 function timeNotes(result: RunResult): string[] {
@@ -140,7 +162,7 @@ function* valueRows(results: readonly RunResult[], settings: readonly Setting[],
   }
 }
 
-type ScopedValue = readonly [scope: string, counter: string, value: number];
+type ScopedValue = readonly [scope: string, counter: string, value: number | string];
 
 function* phaseValues(phase: PhaseResult, view: View): Iterable<ScopedValue> {
   const scoped = (scope: string, counters: CounterValues): ScopedValue[] => Object.entries(counters).map(([name, value]) => [scope, name, value]);
@@ -157,5 +179,9 @@ function timeValues({ time }: PhaseResult): ScopedValue[] {
     ['vm', 'time.predictedNs', time.predictedNs],
     ['vm', 'time.intervalNs.low', time.intervalNs[0]],
     ['vm', 'time.intervalNs.high', time.intervalNs[1]],
+    ['vm', 'time.bottleneck', time.bottleneck ?? ''],
+    ['vm', 'time.basis', time.basis],
+    ...Object.entries(time.stalls ?? {}).map(([name, value]): ScopedValue => ['vm', `time.stalls.${name}`, value as number]),
+    ...Object.entries(time.refaults ?? {}).map(([action, count]): ScopedValue => ['vm', `time.refaults.${action}`, count]),
   ];
 }

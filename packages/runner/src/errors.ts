@@ -106,12 +106,16 @@ export const unknownModel = (path: string, name: string, suggestion: string): Mm
 export const modelOfOtherBackend = (model: string, backend: string, backends: readonly string[]): MmulabError =>
   usage('CONFIG_MODEL_BACKEND', `time.model: ${model}: prices ${backends.join(', ')}; expected a model of ${backend}`);
 
-/** A solver without a model to solve. */
-export const solverWithoutModel = (solver: string): MmulabError =>
-  usage('CONFIG_SOLVER_WITHOUT_MODEL', `time.solver: ${solver}: expected time.model beside it`);
+/** A solver, a machine or vCPUs without a model. */
+export const timeWithoutModel = (key: string, value: string): MmulabError =>
+  usage('CONFIG_SOLVER_WITHOUT_MODEL', `time.${key}: ${value}: expected time.model beside it`);
 
 export const unknownOption = (path: string, owner: string, suggestion: string): MmulabError =>
   usage('CONFIG_UNKNOWN_OPTION', `${showKey(path)}: not an option of ${owner}${suggestion}`);
+
+/** No plugin brings a solver of the name. */
+export const unknownSolver = (path: string, name: string, suggestion: string): MmulabError =>
+  usage('CONFIG_UNKNOWN_SOLVER', `${path}: ${name}: not a solver${suggestion}`);
 
 export const unknownWorkload = (path: string, name: string, suggestion: string): MmulabError =>
   usage('CONFIG_UNKNOWN_WORKLOAD', `${showKey(path)}: ${showKey(name)}: not an installed workload${suggestion}`);

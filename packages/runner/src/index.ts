@@ -51,3 +51,4 @@ export { checkOutputDirectory, makeOutputDirectory, writeWithDirectory } from '.
 export { findTarget, problemOf } from './output-target';
 export type { OutputTarget, TargetOptions } from './output-target';
 export { writeAll } from './write-all';
+export { scaledWork } from './sim/work-log';

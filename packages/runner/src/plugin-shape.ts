@@ -5,6 +5,8 @@ import {
   suggestName,
   type BackendDefinition,
   type BackendContribution,
+  type ContentionSolver,
+  type CostModel,
   type GuestDefinition,
   type MmuBackend,
   type OptionSpec,
@@ -98,6 +100,16 @@ export function checkGuest(plugin: string, guest: GuestDefinition): void {
 /** @throws PLUGIN_SHAPE */
 export function checkReporter(plugin: string, reporter: Reporter): void {
   checkFields(plugin, 'a reporter', reporter, { name: 'string', doc: 'string', render: 'function' });
+}
+
+/** @throws PLUGIN_SHAPE */
+export function checkCostModel(plugin: string, model: CostModel): void {
+  checkFields(plugin, 'a cost model', model, { name: 'string', doc: 'string', backends: 'list', check: 'method', price: 'method' });
+}
+
+/** @throws PLUGIN_SHAPE */
+export function checkSolver(plugin: string, solver: ContentionSolver): void {
+  checkFields(plugin, 'a solver', solver, { name: 'string', doc: 'string', solve: 'method' });
 }
 
 /** @throws PLUGIN_SHAPE */

@@ -9,27 +9,39 @@ import {
   BUILT_IN_FORMATS,
   BackendContribution,
   BackingContribution,
+  ContentionSolverContribution,
+  CostModelContribution,
+  CostModelFiles,
   GuestContribution,
   PatchContribution,
   ReporterContribution,
-  TimeModelContribution,
-  TimeModelFiles,
   WorkloadContribution,
   suggestName,
   type BackendDefinition,
   type GuestDefinition,
   type HostBacking,
+  type ContentionSolver,
+  type CostModel,
   type PatchDefinition,
   type Reporter,
-  type TimeModel,
   type WorkloadDefinition,
 } from '@mmulab/api';
 import { Container } from 'inversify';
 import { checkBacking } from './backing-shape';
-import { pluginEmpty, pluginNameTaken, pluginShape, unknownBackend, unknownGuest, unknownModel, unknownPatch, unknownWorkload } from './errors';
+import {
+  pluginEmpty,
+  pluginNameTaken,
+  pluginShape,
+  unknownBackend,
+  unknownGuest,
+  unknownModel,
+  unknownPatch,
+  unknownSolver,
+  unknownWorkload,
+} from './errors';
 import { builtInBackingNames, builtInBackings, findBacking, listBackings, type BackingHost, type ListedBacking } from './host/backings';
 import { loadModule } from './plugin-module';
-import { checkBackend, checkGuest, checkPatch, checkReporter, checkWorkload } from './plugin-shape';
+import { checkBackend, checkGuest, checkCostModel, checkPatch, checkSolver, checkReporter, checkWorkload } from './plugin-shape';
 import type { LoadedPlugin } from './plugin-loader';
 
 /** A plugin and what it contributes, `backend x86-tdp`. */
@@ -83,11 +95,12 @@ export class Registry {
   private readonly backendsByName = new Contributions<BackendContribution>('backend');
   private readonly workloadsByName = new Contributions<WorkloadContribution>('workload');
   private readonly backingsByName = new Contributions<HostBacking>('backing');
-  private readonly modelsByName = new Contributions<TimeModel>('model');
+  private readonly modelsByName = new Contributions<CostModel>('model');
   private readonly guestsByArch = new Contributions<GuestDefinition>('guest');
   private readonly reportersByName = new Contributions<Reporter>('reporter');
   private readonly patchesByName = new Contributions<PatchContribution>('patch');
-  private modelFiles: TimeModelFiles | undefined = undefined;
+  private readonly solversByName = new Contributions<ContentionSolver>('solver');
+  private modelFiles: CostModelFiles | undefined = undefined;
   private readonly loaded = new Map<string, LoadedPlugin>();
 
   /**
@@ -128,6 +141,7 @@ export class Registry {
       this.guestsByArch,
       this.backingsByName,
       this.modelsByName,
+      this.solversByName,
       this.reportersByName,
       this.patchesByName,
     ];
@@ -200,16 +214,28 @@ export class Registry {
   }
 
   /** Cost models. */
-  models(): readonly TimeModel[] {
+  models(): readonly CostModel[] {
     return this.modelsByName.values();
   }
 
   /** A cost model by its name, or by the path of its file. @throws CONFIG_UNKNOWN_MODEL */
-  model(name: string): TimeModel {
+  model(name: string): CostModel {
     const found = this.modelsByName.get(name);
     if (found !== undefined) return found;
     if (this.modelFiles !== undefined && /\.ya?ml$/.test(name)) return this.modelFiles(name);
     throw unknownModel('time.model', name, suggestName(name, this.modelsByName.names()));
+  }
+
+  /** Solvers of contention. */
+  solvers(): readonly ContentionSolver[] {
+    return this.solversByName.values();
+  }
+
+  /** A solver by its name. @throws CONFIG_UNKNOWN_SOLVER */
+  solver(name: string): ContentionSolver {
+    const found = this.solversByName.get(name);
+    if (found === undefined) throw unknownSolver('time.solver', name, suggestName(name, this.solversByName.names()));
+    return found;
   }
 
   /** Definition and class of a backend. @throws CONFIG_UNKNOWN_BACKEND */
@@ -238,16 +264,19 @@ export class Registry {
     const backings = container.getAll<HostBacking>(BackingContribution, options);
     const guests = container.getAll<GuestDefinition>(GuestContribution, options);
     const reporters = container.getAll<Reporter>(ReporterContribution, options);
-    const models = container.getAll<TimeModel>(TimeModelContribution, options);
-    const files = container.getAll<TimeModelFiles>(TimeModelFiles, options);
+    const models = container.getAll<CostModel>(CostModelContribution, options);
+    const solvers = container.getAll<ContentionSolver>(ContentionSolverContribution, options);
+    const files = container.getAll<CostModelFiles>(CostModelFiles, options);
     const patches = container.getAll<PatchContribution>(PatchContribution, options);
     for (const one of backends) checkBackend(plugin.name, one);
     for (const one of workloads) checkWorkload(plugin.name, one);
     for (const one of guests) checkGuest(plugin.name, one);
     for (const one of backings) checkBacking(plugin.name, one);
     for (const one of reporters) checkReporter(plugin.name, one);
+    for (const one of models) checkCostModel(plugin.name, one);
+    for (const one of solvers) checkSolver(plugin.name, one);
     for (const one of patches) checkPatch(plugin.name, one);
-    if ([backends, workloads, guests, backings, reporters, patches, models, files].every(list => list.length === 0))
+    if ([backends, workloads, guests, backings, reporters, patches, models, solvers, files].every(list => list.length === 0))
       throw pluginEmpty(plugin.name, plugin.path);
     for (const one of backends) this.backendsByName.add(one.definition.name, one, plugin.name);
     for (const one of workloads) this.workloadsByName.add(one.definition.name, one, plugin.name);
@@ -256,6 +285,7 @@ export class Registry {
     for (const one of reporters) this.addReporter(one, plugin.name);
     for (const one of patches) this.patchesByName.add(one.definition.name, one, plugin.name);
     for (const one of models) this.modelsByName.add(one.name, one, plugin.name);
+    for (const one of solvers) this.solversByName.add(one.name, one, plugin.name);
     this.modelFiles ??= files[0];
     this.loaded.set(plugin.name, plugin);
   }

@@ -39,9 +39,9 @@ import { peakMemoryBytes } from './process-figures';
 import type { Registry } from './registry';
 import { HOST_ACTOR, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
-import { WorkLog } from './sim/work-log';
 import { interleaver } from './sim/interleaver';
 import type { Interleaver } from './sim/scheduler';
+import { scaledWork, WorkLog } from './sim/work-log';
 import { SteadyCycle } from './sim/steady-cycle';
 import { SharedPass, ROUNDS_NOTE } from './sim/shared-rounds';
 
@@ -93,7 +93,7 @@ function performResolved(run: ResolvedRun, registry: Registry, hooks: RunHooks):
   const startedMs = performance.now();
   const composition = compose(run, registry, hooks);
   const plan = planOf(composition, run, registry);
-  const log = run.time === undefined && hooks.onWork === undefined ? undefined : new WorkLog(composition.counters);
+  const log = run.time === undefined && hooks.onWork === undefined ? undefined : new WorkLog(composition.counters, testedPages(plan));
   const { notes, phases, failure, ...performed } = new RunInProgress(composition, plan, run, log).perform(hooks);
   if (log !== undefined) hooks.onWork?.(log.phases);
   const { name, variation, seed } = run;
@@ -112,6 +112,11 @@ function performResolved(run: ResolvedRun, registry: Registry, hooks: RunHooks):
   };
 }
 
+/** Frames of all memslots but the first, which holds the program and its tables. */
+function testedPages({ vm }: WorkloadPlan): number {
+  return vm.memslots.reduce((sum, { id, npages }) => sum + (id === 0 ? 0 : npages), 0);
+}
+
 /** Phases with their times, where a model was named. */
 function timed(
   phases: readonly PhaseResult[],
@@ -120,7 +125,10 @@ function timed(
   log: WorkLog | undefined,
 ): readonly PhaseResult[] {
   if (time === undefined || log === undefined) return phases;
-  const times = registry.model(time.model).price({ backend: backend.name, host, phases: log.phases }, time.solver);
+  const all = Math.max(1, ...log.phases.map(({ vcpus }) => vcpus));
+  const work = scaledWork(log.phases, (time.vcpus ?? all) / all);
+  const machine = time.machine === undefined ? {} : { machine: time.machine };
+  const times = registry.model(time.model).price({ backend: backend.name, host, ...machine, phases: work }, registry.solver(time.solver));
   return phases.map((phase, i) => withTime(phase, times[i]));
 }
 

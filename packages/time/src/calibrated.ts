@@ -3,14 +3,15 @@
  */
 import { parseDocument } from 'yaml';
 import { priorOf, type Fit } from './calibrate';
+import type { Factor, HostFactor } from './host';
 import type { Model, Parameter, PhaseRule } from './model';
 
 /** Share of its prior error that a parameter keeps when figures do not pin it down. */
 const UNPINNED = 0.9;
 
-/** Whether figures have told something of a parameter. @param sigma error of its logarithm after the fit */
-export function isPinned(parameter: Parameter, sigma: number): boolean {
-  return parameter.factor > 1 && sigma < UNPINNED * priorOf(parameter).sigma;
+/** Whether figures have told something of a parameter. @param sigma error of its logarithm after the fit; undefined: it was not fitted */
+export function isPinned(parameter: Parameter, sigma: number | undefined): boolean {
+  return sigma !== undefined && parameter.factor > 1 && sigma < UNPINNED * priorOf(parameter).sigma;
 }
 
 /** The file of a model with the fitted values, their errors and where they come from; all else stays as it was, comments included. */
@@ -18,7 +19,7 @@ export function calibratedText(model: Model, { values, sigmas }: Fit, origin: st
   const document = parseDocument(model.text);
   for (const parameter of model.parameters) {
     const { name, value, dimension } = parameter;
-    if (!isPinned(parameter, sigmas.get(name) ?? 0)) continue;
+    if (!isPinned(parameter, sigmas.get(name))) continue;
     const fitted = values.get(name) ?? value;
     document.setIn(['parameters', name, 'value'], dimension === 1 ? timeText(fitted) : digits(fitted));
     document.setIn(['parameters', name, 'factor'], Math.max(1.001, digits(Math.exp(sigmas.get(name) ?? 0))));
@@ -52,4 +53,14 @@ export function withoutMechanism(model: Model, name: string): Model {
     serial: rule.serial.filter(term => term.name !== name),
   });
   return { ...model, rules: model.rules.map(without) };
+}
+
+/** A machine's file with the factors that a fit of a model found; all else stays as it was. @param before the file as it is, empty for a new one */
+export function machineText(before: string, machine: string, model: string, factors: Readonly<Partial<Record<Factor, HostFactor>>>): string {
+  const document = parseDocument(before === '' ? `name: ${machine}\n` : before);
+  for (const [factor, { value, sigma }] of Object.entries(factors)) {
+    const node = document.createNode({ value: digits(value), sigma: Math.max(0.05, digits(sigma)) }, { flow: true });
+    document.setIn(['models', model, factor], node);
+  }
+  return document.toString({ lineWidth: 0 });
 }

@@ -22,6 +22,9 @@ export const modelCycle = (place: string, names: readonly string[]): MmulabError
 export const modelExpression = (place: string, text: unknown, problem: string): MmulabError =>
   usage('MODEL_EXPRESSION', `${place}: ${shown(text)}: ${problem}`);
 
+/** A model, mapping or host file is no YAML. */
+export const notYaml = (place: string, problem: string): MmulabError => usage('MODEL_NOT_YAML', `${place}: ${problem}`);
+
 /** A model is missing something, or has something else there. */
 export const modelShape = (place: string, value: unknown, expected: string): MmulabError =>
   usage('MODEL_SHAPE', `${place}: ${shown(value)}; expected ${expected}`);
@@ -38,12 +41,13 @@ export const modelUnknownName = (place: string, name: string, suggestion: string
 export const modelUnit = (place: string, text: string, unit: string, expected: string): MmulabError =>
   usage('MODEL_UNIT', `${place}: ${text}: ${unit}; expected ${expected}`);
 
-/** No such solver. */
-export const unknownSolver = (name: string, suggestion: string): MmulabError =>
-  usage('CONFIG_UNKNOWN_SOLVER', `time.solver: ${name}: not a solver${suggestion}`);
+/** No such machine. */
+export const unknownMachine = (name: string, suggestion: string): MmulabError =>
+  usage('CONFIG_UNKNOWN_MACHINE', `time.machine: ${name}: not a machine that comes with mmulab, nor a YAML file${suggestion}`);
 
 /** A row selection that cannot be read. */
-export const badSelection = (text: string): MmulabError => usage('TABLE_BAD_SELECTION', `--fit: ${text}: expected COLUMN in [value,value...]`);
+export const badSelection = (text: string): MmulabError =>
+  usage('TABLE_BAD_SELECTION', `--fit: ${text}: expected COLUMN in [value,value...], or not in; several are joined by and`);
 
 /** A published table is not one. */
 export const tableShape = (place: string, value: unknown, expected: string): MmulabError =>

@@ -87,7 +87,7 @@ export class Vocabulary {
   compile(text: unknown, place: string, expected?: Dimension): Expression {
     if (typeof text !== 'string' && typeof text !== 'number') throw modelExpression(place, text, 'expected an expression in quotes');
     const source = String(text);
-    const node = this.parse(source, place);
+    const node = this.chosen(this.parse(source, place), place, source);
     const needs = new Set<string>();
     const dimension = this.dimensionOf(node, { place, source, needs });
     // Zero is zero in every unit.
@@ -103,6 +103,18 @@ export class Vocabulary {
     } catch (error) {
       throw modelExpression(place, source, error instanceof Error ? error.message : String(error));
     }
+  }
+
+  /** `known(a, b)`: a where there is such a name, else b. Models take a counter that not every backend has, and reckon where it is missing. */
+  private chosen(node: MathJs.MathNode, place: string, source: string): MathJs.MathNode {
+    const math = mathjs();
+    return node.transform(one => {
+      if (!math.isFunctionNode(one) || nameOfCall(one) !== 'known') return one;
+      const [wanted, otherwise] = one.args;
+      if (wanted === undefined || otherwise === undefined || one.args.length !== 2 || !math.isSymbolNode(wanted))
+        throw modelExpression(place, source, 'known takes the name of a counter and an expression');
+      return this.fixed.has(wanted.name) || this.named.has(wanted.name) ? wanted : this.chosen(otherwise, place, source);
+    });
   }
 
   private resolve(name: string): Expression | undefined {
@@ -154,8 +166,9 @@ export class Vocabulary {
   }
 
   private dimensionOfCall(node: MathJs.FunctionNode, at: Where): Dimension {
-    const name = (node.fn as { readonly name?: string }).name ?? '';
-    if (!FUNCTIONS.includes(name)) throw modelExpression(at.place, at.source, `${name} is no function of models (known: ${FUNCTIONS.join(', ')})`);
+    const name = nameOfCall(node);
+    if (!FUNCTIONS.includes(name))
+      throw modelExpression(at.place, at.source, `${name} is no function of models (known: ${[...FUNCTIONS, 'known'].join(', ')})`);
     const dimension = this.same(node.args, at);
     if (name === 'sqrt') return dimension / 2;
     if ((name === 'log' || name === 'exp') && dimension !== PLAIN)
@@ -206,6 +219,10 @@ interface Where {
   readonly place: string;
   readonly source: string;
   readonly needs: Set<string>;
+}
+
+function nameOfCall(node: MathJs.FunctionNode): string {
+  return (node.fn as { readonly name?: string }).name ?? '';
 }
 
 function isZero(node: MathJs.MathNode): boolean {

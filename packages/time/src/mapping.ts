@@ -3,9 +3,8 @@
  * guessed: a cell that no rule gives a phase to, or that a rule refuses, is refused with its reason.
  */
 import { suggestName } from '@mmulab/api';
-import { parse } from 'yaml';
 import { modelShape, modelUnknownKey } from './errors';
-import { isMap } from './shape';
+import { isMap, parseYaml } from './shape';
 import type { Cell } from './tables';
 
 /** What a cell means. */
@@ -20,6 +19,8 @@ export interface Meaning {
   readonly phase: string;
   /** Name of the cost model, unless the user names one. */
   readonly model: string;
+  /** Name of the machine, where it is one that comes with the package. */
+  readonly host: string | undefined;
   /** Seconds in one unit of the figure. */
   readonly unitS: number;
 }
@@ -33,13 +34,29 @@ interface Rule {
   readonly then: Readonly<Record<string, unknown>>;
 }
 
-const RULE_KEYS = ['when', 'test', 'flags', 'vcpus', 'backend', 'kernel', 'set', 'phase', 'model', 'refuse'];
-const FIELDS = ['table', 'test', 'name', 'metric', 'column', 'words'];
+const RULE_KEYS = ['when', 'test', 'flags', 'vcpus', 'backend', 'kernel', 'set', 'phase', 'model', 'host', 'refuse'];
+const FIELDS = [
+  'table',
+  'test',
+  'name',
+  'metric',
+  'column',
+  'patch',
+  'hardware',
+  'units',
+  'date',
+  'context',
+  'words',
+  'side',
+  'kernel',
+  'model',
+  'line',
+];
 export const MAPPING_SCHEMA = 'mmulab.mapping.v1';
 
 /** @throws MODEL_SHAPE, MODEL_UNKNOWN_KEY */
 export function readMapping(text: string, place: string): readonly Rule[] {
-  const raw: unknown = parse(text);
+  const raw: unknown = parseYaml(text, place);
   if (!isMap(raw) || raw['schema'] !== MAPPING_SCHEMA) throw modelShape(`${place}: schema`, isMap(raw) ? raw['schema'] : raw, MAPPING_SCHEMA);
   const rules = raw['rules'];
   if (!Array.isArray(rules)) throw modelShape(`${place}: rules`, rules, 'a list of rules');
@@ -81,26 +98,29 @@ interface Draft {
   kernel?: string;
   phase?: string;
   model?: string;
+  host?: string;
 }
 
 /** What a cell means by these rules. */
 export function meaningOf(cell: Cell, rules: readonly Rule[]): Mapped {
   const draft: Draft = { test: '', flags: new Map(), set: {} };
   // What stands in brackets is said of the test, not to it.
-  readTestLine(cell.test.split(';')[0]?.replace(/\([^)]*\)/g, ' ') ?? '', draft);
+  readTestLine(cell.test.split(/[;,]/)[0]?.replace(/\([^)]*\)/g, ' ') ?? '', draft);
   for (const { when, then } of rules) {
-    const caught = matched(cell, when);
+    const caught = matched(cell, draft, when);
     if (caught === undefined) continue;
     if (typeof then['refuse'] === 'string') return { refused: then['refuse'] };
-    apply(draft, then, text => text.replace(/\$(\d)/g, (_, digit: string) => caught[Number(digit) - 1] ?? ''));
+    // What a parameter of the file says holds where the command line says nothing.
+    const isWeak = when.every(([field]) => field.startsWith('params.'));
+    apply(draft, then, isWeak, text => text.replace(/\$(\d)/g, (_, digit: string) => caught[Number(digit) - 1] ?? ''));
   }
   return finished(draft, cell);
 }
 
-function matched(cell: Cell, when: Rule['when']): readonly string[] | undefined {
+function matched(cell: Cell, draft: Draft, when: Rule['when']): readonly string[] | undefined {
   const caught: string[] = [];
   for (const [field, pattern] of when) {
-    const text = fieldOf(cell, field);
+    const text = fieldOf(cell, draft, field);
     const found = text === undefined ? null : pattern.exec(text);
     if (found === null) return undefined;
     caught.push(...found.slice(1));
@@ -108,11 +128,74 @@ function matched(cell: Cell, when: Rule['when']): readonly string[] | undefined 
   return caught;
 }
 
-function fieldOf(cell: Cell, field: string): string | undefined {
+function fieldOf(cell: Cell, draft: Draft, field: string): string | undefined {
   if (field.startsWith('row.')) return cell.row[field.slice(4)];
   if (field.startsWith('params.')) return cell.params[field.slice(7)];
-  if (field === 'words') return [cell.name, cell.metric, ...Object.values(cell.row), cell.column].join(' | ');
-  return String(cell[field as 'table' | 'test' | 'name' | 'metric' | 'column']);
+  if (field === 'words') return wordsOf(cell);
+  if (field === 'side') return sideOf(cell);
+  if (field === 'kernel') return kernelOf(draft, cell);
+  if (field === 'model') return draft.model ?? '';
+  // What has been found of the command line so far, its name first; the table's own words where nothing has.
+  if (field === 'line') return [draft.test, ...[...draft.flags].map(([letter, value]) => `-${letter} ${value ?? ''}`)].join(' ');
+  if (field === 'test') return draft.test === '' ? cell.test : draft.test;
+  return String(cell[field as TextField]);
+}
+
+type TextField = 'table' | 'name' | 'metric' | 'column' | 'patch' | 'hardware' | 'units' | 'date' | 'context';
+
+function wordsOf({ name, metric, row, column }: Cell): string {
+  return [name, metric, ...Object.values(row), column].join(' | ');
+}
+
+const AFTER = /\bafter\b|\bpatched|\bwith (?:the )?(?:patch|series)|\+ ?(?:series|patch)|\bnew\b|optimi[sz]ed|\bpost\b/i;
+const BEFORE = /\bbefore\b|\bbase(?:line)?\b|\bwithout\b|\bunpatched|\bold\b|\bupstream\b|\boriginal\b|\bvanilla\b|\bpre\b/i;
+
+/** Which side of the patch a cell is of: `before`, `after`, or neither. Its column says so, else its row, else the name of its table. */
+function sideOf(cell: Cell): string {
+  for (const text of [cell.column, Object.values(cell.row).join(' '), cell.name]) {
+    if (AFTER.test(text)) return 'after';
+    if (BEFORE.test(text)) return 'before';
+  }
+  return /\bv?[5-7]\.\d+/.test(cell.column) ? 'before' : '';
+}
+
+/** Days on which releases came out. */
+const RELEASES = [
+  ['5.10', '2020-12-13'],
+  ['5.11', '2021-02-14'],
+  ['5.12', '2021-04-25'],
+  ['5.13', '2021-06-27'],
+  ['5.14', '2021-08-29'],
+  ['5.15', '2021-10-31'],
+  ['5.16', '2022-01-09'],
+  ['5.17', '2022-03-20'],
+  ['5.18', '2022-05-22'],
+  ['5.19', '2022-07-31'],
+  ['6.0', '2022-10-02'],
+  ['6.1', '2022-12-11'],
+  ['6.2', '2023-02-19'],
+  ['6.3', '2023-04-23'],
+  ['6.4', '2023-06-25'],
+  ['6.5', '2023-08-27'],
+  ['6.6', '2023-10-29'],
+  ['6.7', '2024-01-07'],
+  ['6.8', '2024-03-10'],
+  ['6.9', '2024-05-12'],
+  ['6.10', '2024-07-14'],
+  ['6.11', '2024-09-15'],
+  ['6.12', '2024-11-17'],
+  ['6.13', '2025-01-19'],
+  ['6.14', '2025-03-24'],
+  ['6.15', '2025-05-25'],
+  ['6.16', '2025-07-27'],
+  ['6.17', '2025-09-28'],
+  ['6.18', '2025-11-30'],
+] as const;
+
+/** The kernel a rule named, else the newest release of the day of the message. */
+function kernelOf({ kernel }: Draft, { date }: Cell): string | undefined {
+  if (kernel !== undefined || !/^\d{4}-\d\d-\d\d/.test(date)) return kernel;
+  return [...RELEASES].reverse().find(([, day]) => day <= date)?.[0] ?? RELEASES[0][0];
 }
 
 /** The first word is the test; flags have a value unless another flag or nothing follows. */
@@ -121,19 +204,19 @@ function readTestLine(line: string, draft: Draft): void {
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? '';
     if (!word.startsWith('-')) {
-      if (draft.test === '' && /_test$/.test(word)) draft.test = word;
+      if (draft.test === '' && /(?:_test|_rounds|_churn)$/.test(word)) draft.test = word.replace(/^.*\//, '');
       continue;
     }
     const next = words[i + 1];
     const glued = word.slice(2);
     if (glued !== '') draft.flags.set(word.slice(1, 2), glued);
-    else if (next !== undefined && /^[\w.]+$/.test(next)) draft.flags.set(word.slice(1), words[++i]);
+    else if (next !== undefined && /^[\w.,]+$/.test(next)) draft.flags.set(word.slice(1), words[++i]);
     else draft.flags.set(word.slice(1), undefined);
   }
 }
 
-function apply(draft: Draft, then: Rule['then'], fill: (text: string) => string): void {
-  for (const key of ['test', 'vcpus', 'backend', 'kernel', 'phase', 'model'] as const) {
+function apply(draft: Draft, then: Rule['then'], isWeak: boolean, fill: (text: string) => string): void {
+  for (const key of ['test', 'vcpus', 'backend', 'kernel', 'phase', 'model', 'host'] as const) {
     const value = then[key];
     if (typeof value === 'string' || typeof value === 'number') draft[key] = fill(String(value));
   }
@@ -145,26 +228,55 @@ function apply(draft: Draft, then: Rule['then'], fill: (text: string) => string)
   if (isMap(then['set'])) for (const [path, value] of Object.entries(then['set'])) draft.set[path] = fill(String(value));
   if (!isMap(then['flags'])) return;
   for (const [letter, value] of Object.entries(then['flags'])) {
+    if (isWeak && draft.flags.has(letter)) continue;
     if (value === false) draft.flags.delete(letter);
-    else draft.flags.set(letter, value === true ? undefined : quotient(fill(String(value))));
+    else setFlag(draft, letter, value === true ? undefined : fill(String(value)));
   }
 }
 
-/** `100/5` is 20. */
-function quotient(text: string): string {
-  const [, a, b] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
-  return a === undefined || b === undefined ? text : String(Math.round(Number(a) / Number(b)));
+/** `100/5` is 20, every 20th page; a share that is none of whole pages is a chance, which tests from 6.2 on take. Sizes are written as the tests read them. */
+function setFlag(draft: Draft, letter: string, text: string | undefined): void {
+  const [, a, b] = /^(\d+)\/(\d+)$/.exec(text ?? '') ?? [];
+  const every = a === undefined || b === undefined ? undefined : Number(a) / Number(b);
+  if (every !== undefined && !Number.isInteger(every)) {
+    draft.flags.delete(letter);
+    draft.flags.set('w', b);
+    draft.set['workload.options.selftest'] = '6.2';
+  } else draft.flags.set(letter, every === undefined ? (letter === 'b' ? sizeOf(text) : text) : String(every));
 }
 
-function finished(draft: Draft, { units, column, row }: Cell): Mapped {
-  const { test, flags, set, backend, kernel, phase, model } = draft;
+/** `4 GiB`, `4GB`, `4g` and `4` are 4G. */
+function sizeOf(text = ''): string {
+  const [, number, unit = 'G'] = /^\s*(\d+)\s*([kmgt]?)i?b?\s*$/i.exec(text) ?? [];
+  return number === undefined ? text : `${number}${unit === '' ? 'G' : unit.toUpperCase()}`;
+}
+
+/** Units as columns, metrics, names and files write them, in seconds. */
+const UNITS: readonly (readonly [pattern: RegExp, seconds: number])[] = [
+  [/(?:\b|_)(?:ns|nsecs?|nanoseconds?)\b/i, 1e-9],
+  [/(?:\b|_)(?:us|usecs?|microseconds?)\b/i, 1e-6],
+  [/(?:\b|_)(?:ms|msecs?|milliseconds?)\b/i, 1e-3],
+  [/(?:\b|_)(?:s|secs?|seconds?)\b/i, 1],
+  [/(?:\b|_)(?:mins?|minutes?)\b/i, 60],
+];
+
+/** Seconds in one unit of a figure: what is nearest to the figure says it. */
+function unitOf({ column, metric, row, name, units }: Cell): number {
+  for (const text of [column, metric, ...Object.values(row), name, units]) {
+    const found = UNITS.find(([pattern]) => pattern.test(text.replace(/=\w+/g, '')));
+    if (found !== undefined) return found[1];
+  }
+  return 1;
+}
+
+function finished(draft: Draft, cell: Cell): Mapped {
+  const { test, flags, set, backend, phase, model, host } = draft;
   const vcpus = draft.vcpus ?? flags.get('v') ?? '1';
   if (test === '') return { refused: 'the table names no test' };
-  if (phase === undefined) return { refused: `no rule says which phase "${[...Object.values(row), column].join(' | ')}" is` };
+  if (phase === undefined) return { refused: `no rule says which phase "${[...Object.values(cell.row), cell.column].join(' | ')}" is` };
   if (backend === undefined || model === undefined) return { refused: 'no rule says which backend and model this is' };
   if (!/^\d+$/.test(vcpus) || Number(vcpus) < 1) return { refused: `${vcpus} is no number of vCPUs` };
-  const unitS = /\bms\b/.test(column) || (/^ms\b/.test(units) && !/\bs\b/.test(column)) ? 1e-3 : 1;
   flags.delete('v');
   const command = [test, ...[...flags].flatMap(([letter, value]) => (value === undefined ? [`-${letter}`] : [`-${letter}`, value]))];
-  return { meaning: { command, vcpus: Number(vcpus), backend, kernel, set, phase, model, unitS } };
+  return { meaning: { command, vcpus: Number(vcpus), backend, kernel: kernelOf(draft, cell), set, phase, model, host, unitS: unitOf(cell) } };
 }

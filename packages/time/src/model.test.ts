@@ -1,6 +1,7 @@
-import { readHost, sameHost } from './host';
+import { otherHost, readHost, sameHost, type Host } from './host';
 import { readModel } from './model';
-import { predict, priceOf, valuesOf } from './prediction';
+import { beliefOf, conditioned } from './belief';
+import { predict, priceOf, type Prediction, type PriceRequest } from './prediction';
 import { mvaSolver } from './solvers/mva';
 
 const MODEL = `
@@ -25,20 +26,23 @@ phases:
 const COUNTERS = ['page_fault', 'words'];
 const model = readModel(MODEL, 'small.yaml', COUNTERS);
 const accesses = { reads: 0, writes: 0, executes: 0 };
-const work = (phase: string, vcpus: number): Parameters<typeof priceOf>[0]['work'] => ({
+const work = (phase: string, vcpus: number): PriceRequest['work'] => ({
   phase,
   vcpus,
   vcpu: { page_fault: 1000, words: 0 },
   host: { page_fault: 0, words: 500 },
   accesses,
+  pages: 1000,
 });
-const request = (phase: string, vcpus: number): Parameters<typeof priceOf>[0] => ({
+const request = (phase: string, vcpus: number, host: Host = sameHost(model.host)): PriceRequest => ({
   model,
   work: work(phase, vcpus),
-  host: sameHost(model.host),
+  host: host.facts,
   solver: mvaSolver,
-  values: valuesOf(model),
+  values: beliefOf(model, host).values,
 });
+const predicted = (phase: string, vcpus: number, host: Host = sameHost(model.host)): Prediction | undefined =>
+  predict(request(phase, vcpus, host), beliefOf(model, host));
 
 describe('a model', () => {
   it('prices 1000 faults of one vCPU at 1 + 0.5 us each', () => {
@@ -60,17 +64,28 @@ describe('a model', () => {
   });
 
   it('gives a 90 % interval around the time, wider on another host, and the basis of what matters', () => {
-    const same = predict(request('dirty_1', 1));
-    const other = predict({ ...request('dirty_1', 1), host: readHost('{ cores: 4, threads: 8 }', 'h.yaml', model.host) });
+    const same = predicted('dirty_1', 1);
+    const other = predicted('dirty_1', 1, readHost('{ cores: 4, threads: 8 }', 'h.yaml', model.host));
     expect(same?.basis).toBe('calibrated');
-    expect(predict(request('dirty_1', 8))?.basis).toBe('uncalibrated');
+    expect(predicted('dirty_1', 8)?.basis).toBe('uncalibrated');
     expect((same?.lowS ?? 0) * (same?.highS ?? 0)).toBeCloseTo((same?.timeS ?? 0) ** 2, 12);
     expect(other?.sigma).toBeGreaterThan(same?.sigma ?? 1);
   });
 
   it('is faster by a fifth of its CPU part where cpu is 0.8', () => {
-    const host = readHost('{ factors: { cpu: 0.8 } }', 'h.yaml', model.host);
-    expect(priceOf({ ...request('dirty_1', 1), host })?.timeS).toBeCloseTo(1.3e-3, 9);
+    expect(priceOf(request('dirty_1', 1, readHost('{ factors: { cpu: 0.8 } }', 'h.yaml', model.host)))?.timeS).toBeCloseTo(1.3e-3, 9);
+  });
+
+  it('learns from one figure of another machine what it can: the time comes near, the interval narrows, and what the figure hardly touches hardly moves', () => {
+    const before = beliefOf(model, otherHost(model.host));
+    const observed = request('dirty_1', 1);
+    const after = conditioned(before, [{ request: observed, publishedS: 2 * 1.5e-3 }]);
+    const [timeBefore, timeAfter] = [before, after].map(belief => predict(observed, belief));
+    expect(timeAfter?.timeS).toBeGreaterThan(1.4 * (timeBefore?.timeS ?? 1));
+    expect(timeAfter?.timeS).toBeLessThan(3e-3);
+    expect(timeAfter?.sigma).toBeLessThan(0.75 * (timeBefore?.sigma ?? 0));
+    expect(after.values.get('k')).toBeCloseTo(2, 6);
+    expect(after.values.get('host.cpu') ?? 0).toBeGreaterThan(after.values.get('host.clear') ?? 9);
   });
 
   it.each([
@@ -84,8 +99,22 @@ describe('a model', () => {
     ['phases: dirty_.*', 'phases: "dirty_(.*"', 'MODEL_SHAPE: small.yaml: phases.guest.phases'],
     ['cores: 4', 'cores: 0', 'MODEL_SHAPE: small.yaml: host: cores'],
     ['schema: mmulab.model.v1', 'schema: v2', 'MODEL_SHAPE: small.yaml: schema'],
+    ['host: { phases', 'host: { phases: [', 'MODEL_NOT_YAML: small.yaml'],
+    ['smt * page_fault * te', 'known(3, te)', 'MODEL_EXPRESSION: small.yaml: phases.guest.delays.fault'],
   ])('with %s made %s is refused: %s', (right, wrong, message) => {
     expect(() => readModel(MODEL.replace(right, wrong), 'small.yaml', COUNTERS)).toThrow(message);
+  });
+
+  it('takes a counter that a backend has, and reckons where it has none: known(name, otherwise)', () => {
+    const text = MODEL.replace('smt * page_fault * te', '"known(faults.slow, page_fault / 2) * te"');
+    const time = (counters: readonly string[]): number =>
+      priceOf({
+        ...request('dirty_1', 1),
+        model: readModel(text, 'small.yaml', counters),
+        work: { ...work('dirty_1', 1), vcpu: { page_fault: 1000, 'faults.slow': 100 } },
+      })?.terms['fault'] ?? 0;
+    expect(time(COUNTERS)).toBeCloseTo(5e-4, 9);
+    expect(time([...COUNTERS, 'faults.slow'])).toBeCloseTo(1e-4, 9);
   });
 
   it('takes no host whose threads are fewer than its cores, and no factor below 0', () => {

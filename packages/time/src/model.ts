@@ -3,11 +3,10 @@
  * delays, stations and what comes on top; for phases of the host its serial work. Counters are those of one vCPU, with the prefix `host.` those of the host.
  */
 import { suggestName } from '@mmulab/api';
-import { parse } from 'yaml';
 import { modelShape, modelUnknownKey } from './errors';
 import { PLAIN, TIME, Vocabulary, plainName, readQuantity, type Dimension, type Expression } from './expressions';
 import { FACTORS, readFacts, type Factor, type HostFacts } from './host';
-import { isMap } from './shape';
+import { isMap, parseYaml } from './shape';
 
 /** A cost. */
 export interface Parameter {
@@ -42,6 +41,10 @@ export interface Term {
 export interface PhaseRule {
   readonly name: string;
   readonly phases: RegExp;
+  /** How mmu_lock is held: by faults, or by the host. */
+  readonly lock: 'shared' | 'exclusive';
+  /** Holds of a host operation, with yields between them; undefined: one. */
+  readonly holds: Expression | undefined;
   readonly delays: readonly Term[];
   readonly stations: readonly StationTerm[];
   /** Seconds on top of what the solver says; may name `alone`, the time without contention. */
@@ -56,6 +59,8 @@ export interface Model {
   readonly backends: readonly string[];
   /** Machine taken where a run does not name one. */
   readonly host: HostFacts;
+  /** Table, or machine by name, that the values are of: every factor is 1 there. */
+  readonly reference: string;
   readonly parameters: readonly Parameter[];
   readonly named: readonly Term[];
   readonly rules: readonly PhaseRule[];
@@ -65,11 +70,25 @@ export interface Model {
 
 type RawMap = Readonly<Record<string, unknown>>;
 
-/** Names every expression may use beside counters and parameters; reads, writes and executes are one vCPU's accesses. */
-export const BUILT_IN_NAMES = ['vcpus', 'sockets', 'cores', 'threads', 'accesses', 'accesses.read', 'accesses.write', 'accesses.execute'];
-const MODEL_KEYS = ['schema', 'name', 'doc', 'backends', 'host', 'parameters', 'let', 'phases'];
+/** Names every expression may use beside counters and parameters; reads, writes and executes are one vCPU's accesses; `pages` are under test, `dirty_pages` set
+ * in the log when the phase begins, both of the whole VM. */
+export const BUILT_IN_NAMES = [
+  'vcpus',
+  'sockets',
+  'cores',
+  'threads',
+  'accesses',
+  'accesses.read',
+  'accesses.write',
+  'accesses.execute',
+  'pages',
+  'dirty_pages',
+  'small_pages',
+  'vm_vcpus',
+];
+const MODEL_KEYS = ['schema', 'name', 'doc', 'backends', 'host', 'reference', 'parameters', 'let', 'phases'];
 const PARAMETER_KEYS = ['value', 'factor', 'range', 'host', 'origin', 'doc'];
-const RULE_KEYS = ['phases', 'delays', 'stations', 'extra', 'serial'];
+const RULE_KEYS = ['phases', 'lock', 'holds', 'delays', 'stations', 'extra', 'serial'];
 const STATION_KEYS = ['visits', 'service'];
 export const MODEL_SCHEMA = 'mmulab.model.v1';
 
@@ -79,7 +98,7 @@ export const MODEL_SCHEMA = 'mmulab.model.v1';
  * @throws MODEL_SHAPE, MODEL_UNKNOWN_KEY, MODEL_UNKNOWN_NAME, MODEL_UNIT, MODEL_CYCLE, MODEL_EXPRESSION
  */
 export function readModel(text: string, place: string, counters: readonly string[]): Model {
-  const raw = mapOf(parse(text), place, 'a model', MODEL_KEYS);
+  const raw = mapOf(parseYaml(text, place), place, 'a model', MODEL_KEYS);
   if (raw['schema'] !== MODEL_SCHEMA) throw modelShape(`${place}: schema`, raw['schema'], MODEL_SCHEMA);
   const parameters = Object.entries(mapOf(raw['parameters'], `${place}: parameters`, 'a map of parameters')).map(([name, value]) =>
     readParameter(name, value, `${place}: parameters.${name}`),
@@ -95,12 +114,22 @@ export function readModel(text: string, place: string, counters: readonly string
   const rules = Object.entries(mapOf(raw['phases'], `${place}: phases`, 'a map of phase rules')).map(([name, rule]) =>
     readRule(name, rule, `${place}: phases.${name}`, words),
   );
-  const { name, doc, backends } = raw;
+  const { name, doc, backends, reference = '' } = raw;
   if (typeof name !== 'string') throw modelShape(`${place}: name`, name, 'a name');
   if (!Array.isArray(backends) || backends.some(one => typeof one !== 'string'))
     throw modelShape(`${place}: backends`, backends, 'a list of backends');
   const host = readFacts(mapOf(raw['host'] ?? {}, `${place}: host`, 'a map'), `${place}: host`, { sockets: 1, cores: 1, threads: 1 });
-  return { name, doc: typeof doc === 'string' ? doc : '', backends: backends as readonly string[], host, parameters, named, rules, text };
+  return {
+    name,
+    doc: typeof doc === 'string' ? doc : '',
+    backends: backends as readonly string[],
+    host,
+    reference: String(reference),
+    parameters,
+    named,
+    rules,
+    text,
+  };
 }
 
 interface Words {
@@ -153,8 +182,12 @@ function readRule(name: string, value: unknown, place: string, words: Words): Ph
   const stations = Object.entries(mapOf(raw['stations'] ?? {}, `${place}.stations`, 'a map of stations')).map(([station, one]) =>
     readStation(station, one, `${place}.stations.${station}`, words),
   );
+  const { lock = 'exclusive', holds } = raw;
+  if (lock !== 'shared' && lock !== 'exclusive') throw modelShape(`${place}.lock`, lock, 'shared or exclusive');
   return {
     name,
+    lock,
+    holds: holds === undefined ? undefined : words.plain.compile(holds, `${place}.holds`, PLAIN),
     phases: readPattern(raw['phases'], `${place}.phases`),
     delays: terms('delays', words.plain),
     stations,

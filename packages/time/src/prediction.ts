@@ -2,12 +2,13 @@
  * From the work of a phase to its time: the model's terms become a closed network, a solver solves it, host effects come on top. The interval is the delta
  * method on the logarithm of the time, over parameters and host factors; it is deterministic.
  */
-import type { PhaseTime, PhaseWork } from '@mmulab/api';
+import type { ContentionSolver, Network, PhaseTime, PhaseWork, Station } from '@mmulab/api';
 import { impossibleTime } from './errors';
 import { plainName, type Scope } from './expressions';
-import { FACTORS, type Factor, type Host } from './host';
+import type { Belief } from './belief';
+import type { CarriedWork } from './carried';
+import type { HostFacts } from './host';
 import type { Model, Parameter, PhaseRule, StationTerm } from './model';
-import type { Network, Solver, Station } from './solvers/network';
 
 /** Scatter of published repeats: no figure is known better. */
 export const NOISE_SIGMA = 0.063;
@@ -18,8 +19,15 @@ const Z90 = 1.645;
 /** Step of the numerical derivatives of ln(time). */
 const STEP = 1e-3;
 
-/** Values of the parameters by name, in SI units, host factors not applied. */
+/** Values of the parameters by name, in SI units, with the factors of the machine as `host.cpu` and so on. */
 export type ParameterValues = ReadonlyMap<string, number>;
+
+/** The work of a phase; what earlier phases left behind counts as none where it is not known. */
+export type PricedWork = PhaseWork &
+  Partial<Pick<CarriedWork, 'carried'>> & {
+    /** Error of ln(time) by what chance decides: the spread over seeds. */
+    readonly spread?: number;
+  };
 
 /** A time and where it goes. */
 export interface Priced {
@@ -37,11 +45,6 @@ export interface Prediction extends Priced {
   readonly basis: PhaseTime['basis'];
 }
 
-/** The values a model comes with. */
-export function valuesOf(model: Model): Map<string, number> {
-  return new Map(model.parameters.map(({ name, value }) => [name, value]));
-}
-
 /** The rule for a phase; undefined where the model has none. */
 export function ruleFor(model: Model, phase: string): PhaseRule | undefined {
   return model.rules.find(rule => rule.phases.test(phase));
@@ -50,12 +53,11 @@ export function ruleFor(model: Model, phase: string): PhaseRule | undefined {
 /** What a time is made from. */
 export interface PriceRequest {
   readonly model: Model;
-  readonly work: PhaseWork;
-  readonly host: Host;
-  readonly solver: Solver;
+  readonly work: PricedWork;
+  readonly host: HostFacts;
+  readonly solver: ContentionSolver;
+  /** Parameters by name, and `host.cpu`, `host.line` ... for the factors of the machine; a factor that is missing is 1. */
   readonly values: ParameterValues;
-  /** Multiplies every parameter of a kind, on top of the host's own factors. */
-  readonly factors?: Readonly<Partial<Record<Factor, number>>>;
 }
 
 /**
@@ -72,12 +74,7 @@ export function priceOf(request: PriceRequest): Priced | undefined {
     if (seconds !== 0) terms.set(name, (terms.get(name) ?? 0) + seconds);
   };
   for (const { name, expression } of rule.delays) add(name, expression.evaluate(scope));
-  const network = networkOf(
-    rule,
-    scope,
-    [...terms.values()].reduce((sum, s) => sum + s, 0),
-    request.work.vcpus,
-  );
+  const network = networkOf(rule, scope, request.work.vcpus);
   if (network.customers > 0 && (network.thinkS > 0 || network.stations.length > 0)) {
     const { residenceS } = request.solver.solve(network);
     network.stations.forEach(({ name }, i) => add(name, residenceS[i] ?? 0));
@@ -94,29 +91,36 @@ function summed(terms: ReadonlyMap<string, number>, place: string): Priced {
   return { timeS, terms: Object.fromEntries(terms), bottleneck };
 }
 
-function scopeOf({ model, work, host, values, factors = {} }: PriceRequest): Scope {
+/** Values of all names that expressions of a model may use in a phase. */
+export function scopeOf({ model, work, host, values }: PriceRequest): Scope {
   const scope: Scope = new Map();
   for (const [name, count] of Object.entries(work.vcpu)) scope.set(plainName(name), count);
   for (const [name, count] of Object.entries(work.host)) scope.set(plainName(`host.${name}`), count);
   const { reads, writes, executes } = work.accesses;
   const access = { accesses: reads + writes + executes, accesses__read: reads, accesses__write: writes, accesses__execute: executes };
-  for (const [name, count] of Object.entries({ ...access, ...host.facts, vcpus: work.vcpus })) scope.set(name, count);
-  for (const parameter of model.parameters) scope.set(parameter.name, valueOn(parameter, values, host, factors));
+  for (const [name, count] of Object.entries({ ...access, ...host, ...stateOf(work), vcpus: work.vcpus })) scope.set(name, count);
+  for (const parameter of model.parameters) scope.set(parameter.name, valueOn(parameter, values));
   for (const { name, expression } of model.named) scope.set(name, expression.evaluate(scope));
   return scope;
 }
 
-function valueOn(
-  { name, value, hostFactor }: Parameter,
-  values: ParameterValues,
-  host: Host,
-  factors: Readonly<Partial<Record<Factor, number>>>,
-): number {
-  const own = values.get(name) ?? value;
-  return hostFactor === undefined ? own : own * host.factors[hostFactor].value * (factors[hostFactor] ?? 1);
+/** Names of models that are no counters: frames under test, bits set in the dirty log, vCPUs whether they run or not. */
+function stateOf({ vcpus, pages, carried }: PricedWork): Readonly<Record<string, number>> {
+  return { pages, dirty_pages: carried?.dirtyPages ?? 0, small_pages: carried?.smallPages ?? 0, vm_vcpus: carried?.vcpus ?? vcpus };
 }
 
-function networkOf(rule: PhaseRule, scope: Scope, thinkS: number, customers: number): Network {
+function valueOn({ name, value, hostFactor }: Parameter, values: ParameterValues): number {
+  const own = values.get(name) ?? value;
+  return hostFactor === undefined ? own : own * (values.get(`host.${hostFactor}`) ?? 1);
+}
+
+/** The network that a rule makes of a phase. */
+export function networkFor(request: PriceRequest, rule: PhaseRule): Network {
+  return networkOf(rule, scopeOf(request), request.work.vcpus);
+}
+
+function networkOf(rule: PhaseRule, scope: Scope, customers: number): Network {
+  const thinkS = rule.delays.reduce((sum, { expression }) => sum + expression.evaluate(scope), 0);
   const stations = rule.stations.map(term => stationOf(term, scope, customers)).filter(station => station.demandS > 0);
   return { customers, thinkS, stations };
 }
@@ -134,41 +138,35 @@ function stationOf({ name, visits, service }: StationTerm, scope: Scope, custome
   return { name, demandS, slowdown };
 }
 
-/** How sure the parameters are: errors of their logarithms, by name or as a covariance. */
-export type Covariance = (a: Parameter, b: Parameter) => number;
-
-/** Independent errors, as the model's file states them. */
-export const independent: Covariance = (a, b) => (a === b ? Math.log(a.factor) ** 2 : 0);
-
-/**
- * The time of a phase with its interval.
- * @param covariance of the logarithms of the parameters
- */
-export function predict(request: PriceRequest, covariance: Covariance = independent): Prediction | undefined {
-  const priced = priceOf(request);
-  if (priced === undefined) return undefined;
-  const slope = (changed: Partial<PriceRequest>): number => {
-    const { timeS } = priceOf({ ...request, ...changed }) ?? priced;
-    return priced.timeS === 0 ? 0 : Math.log(timeS / priced.timeS) / STEP;
-  };
-  const { parameters } = request.model;
-  const slopes = parameters.map(({ name, value }) =>
-    slope({ values: new Map([...request.values, [name, (request.values.get(name) ?? value) * Math.exp(STEP)]]) }),
-  );
-  let variance = NOISE_SIGMA ** 2 + MODEL_SIGMA ** 2;
-  parameters.forEach((a, i) => parameters.forEach((b, j) => (variance += (slopes[i] ?? 0) * (slopes[j] ?? 0) * covariance(a, b))));
-  for (const name of FACTORS) {
-    const { sigma } = request.host.factors[name];
-    if (sigma > 0) variance += (slope({ factors: { [name]: Math.exp(STEP) } }) * sigma) ** 2;
-  }
-  const sigma = Math.sqrt(variance);
-  const width = Math.exp(Z90 * sigma);
-  return { ...priced, sigma, lowS: priced.timeS / width, highS: priced.timeS * width, basis: basisOf(parameters, slopes) };
+/** Derivatives of ln(time) by the logarithms of costs. @param timeS where they are taken */
+export function slopesOf(request: PriceRequest, names: readonly string[], timeS: number): readonly number[] {
+  if (timeS <= 0) return names.map(() => 0);
+  const value = (name: string): number => request.values.get(name) ?? request.model.parameters.find(one => one.name === name)?.value ?? 1;
+  return names.map(name => {
+    const values = new Map([...request.values, [name, value(name) * Math.exp(STEP)]]);
+    return Math.log((priceOf({ ...request, values })?.timeS ?? timeS) / timeS) / STEP;
+  });
 }
 
-/** As sure as the least sure parameter that moves the time by more than a twentieth. */
-function basisOf(parameters: readonly Parameter[], slopes: readonly number[]): PhaseTime['basis'] {
-  const origins = parameters.filter((_, i) => Math.abs(slopes[i] ?? 0) > 0.05).map(({ origin }) => origin);
-  if (origins.some(origin => origin === 'uncalibrated')) return 'uncalibrated';
-  return origins.every(origin => origin.startsWith('fitted')) ? 'calibrated' : 'prior';
+/** The time of a phase with its interval. */
+export function predict(request: Omit<PriceRequest, 'values'>, { values, covariance }: Belief): Prediction | undefined {
+  const priced = priceOf({ ...request, values });
+  if (priced === undefined) return undefined;
+  const names = [...values.keys()];
+  const slopes = slopesOf({ ...request, values }, names, priced.timeS);
+  let variance = NOISE_SIGMA ** 2 + MODEL_SIGMA ** 2 + (request.work.spread ?? 0) ** 2;
+  names.forEach((a, i) => names.forEach((b, j) => (variance += (slopes[i] ?? 0) * (slopes[j] ?? 0) * covariance(a, b))));
+  const sigma = Math.sqrt(variance);
+  const width = Math.exp(Z90 * sigma);
+  const moving = request.model.parameters.filter(({ name }) => Math.abs(slopes[names.indexOf(name)] ?? 0) > MOVES);
+  return { ...priced, sigma, lowS: priced.timeS / width, highS: priced.timeS * width, basis: basisOf(moving) };
+}
+
+/** A parameter moves the time when a doubling changes it by more than a thirtieth or so. */
+const MOVES = 0.05;
+
+/** As sure as the least sure of the parameters that move the time. */
+function basisOf(parameters: readonly Parameter[]): PhaseTime['basis'] {
+  if (parameters.some(({ origin }) => origin === 'uncalibrated')) return 'uncalibrated';
+  return parameters.every(({ origin }) => origin.startsWith('fitted')) ? 'calibrated' : 'prior';
 }

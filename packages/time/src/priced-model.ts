@@ -1,20 +1,30 @@
 /**
  * A model file as the runner sees it: read when first needed, checked against the backend's counters, asked for the times of a run.
  */
-import type { OptionValues, PhaseTime, RunWork, TimeModel } from '@mmulab/api';
-import { parse } from 'yaml';
-import { otherHost, readFacts, sameHost, type Host, type HostFacts } from './host';
+import { suggestName, type OptionValues, type PhaseTime, type RunWork, type CostModel, type ContentionSolver } from '@mmulab/api';
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import { besideRuns } from './beside/beside-runs';
+import { beliefOf, type Belief } from './belief';
+import { carriedWork } from './carried';
+import { unknownMachine } from './errors';
+import { otherHost, readFacts, readHost, sameHost, type Host, type HostFacts } from './host';
 import { readModel, type Model } from './model';
-import { predict, valuesOf, type Prediction } from './prediction';
-import { isMap } from './shape';
-import { readText } from './shipped';
-import { findSolver } from './solvers/solvers';
+import { explainTime, type Explanation } from './explanation';
+import { predict, type Prediction, type PriceRequest } from './prediction';
+import { isMap, parseYaml } from './shape';
+import { readText, shippedHostFile, shippedHostNames } from './shipped';
 
 /** Whoever says nothing of the machine gets the one that the model was fitted on: one core is the runner's own default. */
 const UNSAID = 1;
 
+interface Requests {
+  readonly requests: readonly Omit<PriceRequest, 'values'>[];
+  readonly belief: Belief;
+}
+
 /** A cost model in a file. */
-export class ModelFile implements TimeModel {
+export class ModelFile implements CostModel {
   private raw: Readonly<Record<string, unknown>> | undefined = undefined;
   private readonly checked = new Map<string, Model>();
 
@@ -33,20 +43,33 @@ export class ModelFile implements TimeModel {
     return Array.isArray(backends) ? backends.map(String) : [];
   }
 
-  check(counters: readonly string[], solver: string): void {
-    findSolver(solver);
-    this.model(counters);
+  check(counters: readonly string[], machine?: string): void {
+    const { host, name } = this.model(counters);
+    if (machine !== undefined) namedMachine(machine, host, name);
   }
 
-  price({ host, phases }: RunWork, solver: string): readonly (PhaseTime | undefined)[] {
-    const [first] = phases;
-    if (first === undefined) return [];
-    const model = this.model(Object.keys(first.vcpu));
-    const machine = hostOf(machineOf(host, model.host), model.host);
-    return phases.map(work => {
-      const found = predict({ model, work, host: machine, solver: findSolver(solver), values: valuesOf(model) });
-      return found === undefined ? undefined : phaseTime(found, this.name, solver);
+  price(run: RunWork, solver: ContentionSolver): readonly (PhaseTime | undefined)[] {
+    if (run.phases.length === 0) return [];
+    const { requests, belief } = this.requests(run, solver);
+    const beside = /^des/.test(solver.name) ? besideRuns(requests, belief.values) : [];
+    return requests.map((request, i) => {
+      const found = predict(request, belief);
+      return found === undefined ? undefined : { ...phaseTime(found, this.name, solver.name), ...beside[i] };
     });
+  }
+
+  /** The times of a run taken apart; undefined where the model says nothing of the phase. */
+  explain(run: RunWork, solver: ContentionSolver): readonly (Explanation | undefined)[] {
+    if (run.phases.length === 0) return [];
+    const { requests, belief } = this.requests(run, solver);
+    return requests.map(request => explainTime(request, belief));
+  }
+
+  private requests({ host, machine: name, phases }: RunWork, solver: ContentionSolver): Requests {
+    const model = this.model(Object.keys(phases[0]?.vcpu ?? {}));
+    const machine = name === undefined ? hostOf(machineOf(host, model.host), model.host) : namedMachine(name, model.host, model.name);
+    const facts = { model, host: machine.facts, solver };
+    return { requests: carriedWork(phases).map(work => ({ ...facts, work })), belief: beliefOf(model, machine) };
   }
 
   /** The model, checked against these counters. */
@@ -59,7 +82,7 @@ export class ModelFile implements TimeModel {
 
   private source(): Readonly<Record<string, unknown>> {
     if (this.raw === undefined) {
-      const parsed: unknown = parse(readText(this.path));
+      const parsed: unknown = parseYaml(readText(this.path), this.path);
       this.raw = isMap(parsed) ? parsed : {};
     }
     return this.raw;
@@ -77,6 +100,13 @@ export function machineOf(host: OptionValues, fallback: HostFacts): HostFacts {
 function hostOf(facts: HostFacts, fitted: HostFacts): Host {
   const isSame = facts.sockets === fitted.sockets && facts.cores === fitted.cores && facts.threads === fitted.threads;
   return isSame ? sameHost(facts) : otherHost(facts);
+}
+
+/** A machine that comes with the package, or one in a file. @throws CONFIG_UNKNOWN_MACHINE and what is wrong with the file */
+export function namedMachine(name: string, defaults: HostFacts, model: string): Host {
+  const path = shippedHostFile(name) ?? (/\.ya?ml$/.test(name) && existsSync(name) ? name : undefined);
+  if (path === undefined) throw unknownMachine(name, suggestName(name, shippedHostNames()));
+  return readHost(readText(path), basename(path), defaults, model);
 }
 
 function phaseTime({ timeS, lowS, highS, basis, bottleneck, terms }: Prediction, model: string, solver: string): PhaseTime {

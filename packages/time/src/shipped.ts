@@ -14,7 +14,15 @@ export const MAPPING_FILE = join(ROOT, 'mapping.yaml');
 
 /** Names of the models, in order. */
 export function shippedModelNames(): readonly string[] {
-  const directory = join(ROOT, 'models');
+  return namesIn(join(ROOT, 'models'));
+}
+
+/** Names of the machines, in order. */
+export function shippedHostNames(): readonly string[] {
+  return namesIn(join(ROOT, 'hosts'));
+}
+
+function namesIn(directory: string): readonly string[] {
   return readdirSync(directory)
     .filter(name => name.endsWith('.yaml'))
     .map(name => name.slice(0, -'.yaml'.length))
@@ -24,6 +32,12 @@ export function shippedModelNames(): readonly string[] {
 /** Path of a model that comes with the package; undefined when there is none of the name. */
 export function shippedModelFile(name: string): string | undefined {
   const path = join(ROOT, 'models', `${name}.yaml`);
+  return /^[\w.-]+$/.test(name) && existsSync(path) ? path : undefined;
+}
+
+/** Path of a machine that comes with the package; undefined when there is none of the name. */
+export function shippedHostFile(name: string): string | undefined {
+  const path = join(ROOT, 'hosts', `${name}.yaml`);
   return /^[\w.-]+$/.test(name) && existsSync(path) ? path : undefined;
 }
 

@@ -8,6 +8,7 @@ import { readTables, type Cell } from './tables';
 const TABLE = {
   schema: 'mmulab.tables.v1',
   id: 'x86-own',
+  date: '2023-01-15',
   test: 'dirty_log_perf_test',
   params: { mem_per_vcpu: '1G', backing: 'anonymous_hugetlb_1gb' },
   units: 's',
@@ -47,16 +48,58 @@ describe('tables', () => {
     const mapped = meaningOf(only(readTables(TABLE, 't.json')), rules);
     expect(mapped).toEqual({
       meaning: {
-        command: ['dirty_log_perf_test', '-b', '1G', '-s', 'anonymous_hugetlb_1gb', '-g', '-f', '20'],
+        command: ['dirty_log_perf_test', '-b', '1G', '-s', 'anonymous_hugetlb_1gb', '-f', '20', '-g'],
         vcpus: 2,
         backend: 'x86-tdp',
         kernel: '6.1',
-        set: { 'host.vendor': 'intel', 'backend.options.eager_page_split': 'N' },
+        set: { 'backend.options.eager_page_split': 'N' },
         phase: 'dirty_1',
         model: 'x86-tdp-2022',
+        host: undefined,
         unitS: 1,
       },
     });
+  });
+
+  it.each([
+    [
+      { columns: ['vCPUs', 'before'], rows: [[64, 1]] },
+      { date: '2021-07-01', patch: 'KVM: x86/mmu: Fast page fault support for the TDP MMU' },
+      { vcpus: 64, kernel: '5.13', phase: 'dirty_2' },
+    ],
+    [{ columns: ['metric', 'after'], rows: [['Clear dirty log time, iteration 2 (ms)', 3]] }, {}, { phase: 'clear_log_2', unitS: 1e-3 }],
+    [
+      { columns: ['# vcpus', 'memory', 'write_percent', 'dirty memory time'], rows: [[8, '4 GiB', 50, 3]] },
+      {},
+      { command: expect.arrayContaining(['-b', '4G', '-f', '2']) as unknown, vcpus: 8 },
+    ],
+    [
+      { columns: ['vcpus', 'dirty_memory_usec'], rows: [[2, 3]] },
+      { id: 'arm64-own', hardware: 'Ampere Altra, v6.4' },
+      { kernel: '6.4', model: 'arm64-shared-2023', host: 'ampere-altra', unitS: 1e-6 },
+    ],
+    [
+      { columns: ['metric', 'tdp_mmu=N'], rows: [['Disabling dirty log', 3]] },
+      {},
+      { backend: 'x86-shadow', model: 'x86-legacy-2022', phase: 'disable_log' },
+    ],
+    [
+      { columns: ['metric', 'before'], rows: [['Writing to idle memory', 3]] },
+      { test: 'access_tracking_perf_test -v 4 -b 2G' },
+      { command: ['access_tracking_perf_test', '-b', '2G', '-s', 'anonymous_hugetlb_1gb'], phase: 'writing_to_idle_memory' },
+    ],
+  ])('mean what they say, however they say it: %j', (table, file, expected) => {
+    const { meaning } = meaningOf(only(readTables({ ...TABLE, ...file, tables: [table] }, 't.json')), rules) as { readonly meaning: unknown };
+    expect(meaning).toMatchObject(expected);
+  });
+
+  it.each([
+    ['TLB flushes', 'a count'],
+    ['dirty memory time, improvement (%)', 'no time'],
+    ['nothing of the kind', 'no rule says'],
+  ])('refuse %s: %s', (row, reason) => {
+    const mapped = meaningOf(only(readTables({ ...TABLE, tables: [{ columns: ['metric', 'before'], rows: [[row, 3]] }] }, 't.json')), rules);
+    expect((mapped as { readonly refused: string }).refused).toContain(reason);
   });
 
   it('are refused, not guessed, where no rule says what a cell is', () => {

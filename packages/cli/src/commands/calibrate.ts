@@ -2,70 +2,137 @@
  * `mmulab calibrate`: fits cost models to tables of times.
  */
 import { predictionReport, renderParts, type PredictionDocument } from '@mmulab/report';
-import { writeOutputFile } from '@mmulab/runner';
-import { calibrate as fit, calibratedText, judge, mechanismsOf, readSelection, withoutMechanism, type Fit, type Model } from '@mmulab/time';
+import { readTextFile, writeOutputFile } from '@mmulab/runner';
+import { beliefOf, calibratedText, judge, machineText, mechanismsOf, readSelection, withoutMechanism, type Fit, type Model } from '@mmulab/time';
 import type { Command } from 'commander';
+import { existsSync } from 'node:fs';
 import { loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
-import { outForOneModel } from '../errors';
+import { badChoice, outForOneModel } from '../errors';
+import { fitModel, fittedBelief } from '../fitting';
 import { formatOf } from '../format';
 import { addOutputOptions, addPluginOption, viewOf } from '../options';
-import { ownPricing, parametersOf, predictedCell, Pricer, refusedCell, type PricedCell } from '../priced-tables';
+import { fittedParameters, predictedCell, Pricer, refusedCell, TableBeliefs, type PricedCell } from '../priced-tables';
 import { print } from '../print';
-import { addTableOptions, tableOptionsOf, type TableCommandOptions } from '../table-options';
-import { runTables } from '../table-runs';
+import { addFactorFrom, addTableOptions, checkFactorFrom, tableOptionsOf, type TableCommandOptions } from '../table-options';
+import { runTables, type RunnableCell } from '../table-runs';
 
-type Options = TableCommandOptions & { readonly fit?: string; readonly out?: string; readonly ablation?: boolean };
+type Options = TableCommandOptions & {
+  readonly fit?: string;
+  readonly holdOut?: string;
+  readonly factorFrom: string;
+  readonly out?: string;
+  readonly outHosts?: string;
+  readonly ablation?: boolean;
+};
 type Ablation = NonNullable<PredictionDocument['ablation']>[number];
+type Cells = PredictionDocument['cells'];
+
 /** What `--out` may have in it, where several models are fitted. */
 const MODEL_PLACE = '{model}';
+const MACHINE_PLACE = '{machine}';
 
 type Chosen = (cell: PricedCell) => boolean;
 
+interface Prepared {
+  readonly runnable: RunnableCell;
+  readonly priced: PricedCell | string;
+}
+
 /** Declares the command. */
 export function configure(command: Command, context: CommandContext): void {
-  addTableOptions(command)
-    .option('--fit <rows>', 'fit these cells only, the others are held out: "vcpus in [2,16,96]"')
-    .option('--out <file>', 'write the fitted model (YAML); {model} in it stands for the name, where there are several')
-    .option('--ablation', 'fit again without each mechanism of the model');
+  addFactorFrom(
+    addTableOptions(command)
+      .option('--fit <rows>', 'fit these cells only, the others are held out: "vcpus in [2,16,96]"')
+      .option('--hold-out <what>', 'tables: each table is predicted by models fitted on the others')
+      .option('--out <file>', 'write the fitted model (YAML); {model} in it stands for the name, where there are several')
+      .option('--out-hosts <file>', 'write what was found of machines that have a name (YAML); {machine} in it stands for the name')
+      .option('--ablation', 'fit again without each mechanism of the model'),
+  );
   addPluginOption(addOutputOptions(command)).action((files: string[], options: Options) => calibrate(files, options, context));
 }
 
 async function calibrate(files: readonly string[], options: Options, { terminal }: CommandContext): Promise<void> {
   const format = formatOf(options);
+  checkFactorFrom(options.factorFrom);
+  if (options.holdOut !== undefined && options.holdOut !== 'tables') throw badChoice('--hold-out', options.holdOut, ['tables']);
   const isSelected = readSelection(options.fit);
-  const chosen: Chosen = ({ runnable, request }) => isSelected(runnable.cell) && runnable.publishedS > 0 && request.work.phase !== '';
+  const chosen: Chosen = ({ runnable }) => isSelected(runnable.cell) && runnable.publishedS > 0;
   const registry = loadRegistry(options.plugin);
   const pricer = new Pricer({ registry, model: options.model, host: options.host, solver: options.solver, isFitted: true });
   const prepared = runTables(files, terminal, tableOptionsOf(options, registry)).map(runnable => ({ runnable, priced: pricer.prepare(runnable) }));
   const priced = prepared.flatMap(one => (typeof one.priced === 'string' ? [] : [one.priced]));
   const models = [...new Set(priced.map(({ model }) => model))];
   if (options.out?.includes(MODEL_PLACE) === false && models.length !== 1) throw outForOneModel(models.map(({ name }) => name));
+  const isFirst = options.factorFrom === 'first';
+  if (options.holdOut !== undefined) {
+    const cells = await heldOutTables(prepared, priced, chosen, isFirst);
+    terminal.progress(undefined);
+    print(terminal, renderParts(predictionReport({ cells, ...judge(cells), parameters: [] }), format, viewOf(terminal, options)));
+    return;
+  }
   const fits = new Map<Model, Fit>();
-  for (const model of models) fits.set(model, await fitModel(model, priced, chosen));
-  const cells = prepared.map(one => {
-    if (typeof one.priced === 'string') return refusedCell(one.runnable, one.priced);
-    const pricing = fits.get(one.priced.model) ?? ownPricing(one.priced.model);
-    return predictedCell(one.priced, pricing, chosen(one.priced));
-  });
+  for (const model of models) fits.set(model, await fitModel(model, priced.filter(chosen)));
+  const cells = predictedBy(fits, prepared, chosen);
   const ablation: Ablation[] = [];
   if (options.ablation === true) for (const model of models) ablation.push(...(await ablate(model, priced, chosen)));
   terminal.progress(undefined);
-  const origin = `fitted ${[...new Set(priced.map(({ runnable }) => runnable.cell.table))].join(', ')}`;
-  const parameters = models.flatMap(model => parametersOf(model, fits.get(model) ?? { values: new Map(), covariance: () => 0 }, origin));
+  const parameters = [...fits].flatMap(([model, fit]) => fittedParameters(model, fit, originOf(model, priced.filter(chosen))));
   const document: PredictionDocument = { cells, ...judge(cells), parameters, ...(ablation.length === 0 ? {} : { ablation }) };
   for (const [model, { atBorder }] of fits)
     for (const name of atBorder) terminal.err(`note: ${model.name}: ${name} ended on a border of its range\n`);
-  writeModel(options.out, fits, origin);
+  if (options.out !== undefined)
+    for (const [model, fitted] of fits)
+      writeOutputFile(options.out.replaceAll(MODEL_PLACE, model.name), [calibratedText(model, fitted, originOf(model, priced.filter(chosen)))]);
+  if (options.outHosts !== undefined) writeMachines(options.outHosts, fits, prepared);
   print(terminal, renderParts(predictionReport(document), format, viewOf(terminal, options)));
 }
 
-function fitModel(model: Model, priced: readonly PricedCell[], chosen: Chosen): Promise<Fit> {
-  const figures = priced.filter(cell => cell.model.name === model.name && chosen(cell));
-  return fit(
-    model,
-    figures.map(({ request, runnable }) => ({ request, publishedS: runnable.publishedS })),
-  );
+/** Machines by name, each with the factors that every model's fit found. */
+function writeMachines(path: string, fits: ReadonlyMap<Model, Fit>, prepared: readonly Prepared[]): void {
+  for (const machine of new Set(prepared.flatMap(({ runnable: { meaning } }) => (meaning?.host === undefined ? [] : [meaning.host])))) {
+    const file = path.replaceAll(MACHINE_PLACE, machine);
+    const before = existsSync(file) ? readTextFile(file, 'a host file') : '';
+    const text = [...fits].reduce((sum, [model, { machines }]) => {
+      const factors = machines.get(machine);
+      return factors === undefined ? sum : machineText(sum, machine, model.name, factors);
+    }, before);
+    if (text !== before) writeOutputFile(file, [text]);
+  }
+}
+
+/** Which tables a model was fitted on. */
+function originOf(model: Model, priced: readonly PricedCell[]): string {
+  return `fitted ${[...new Set(priced.filter(cell => cell.model === model).map(({ runnable }) => runnable.cell.table))].join(', ')}`;
+}
+
+function predictedBy(fits: ReadonlyMap<Model, Fit>, prepared: readonly Prepared[], chosen: Chosen): Cells {
+  return prepared.map(({ runnable, priced }) => {
+    if (typeof priced === 'string') return refusedCell(runnable, priced);
+    const fit = fits.get(priced.model);
+    return predictedCell(priced, fit === undefined ? beliefOf(priced.model, priced.host) : fittedBelief(fit, priced), chosen(priced));
+  });
+}
+
+/** Each table by models fitted on the others alone; what no other table says of a cost is its plausible range. */
+async function heldOutTables(prepared: readonly Prepared[], priced: readonly PricedCell[], chosen: Chosen, fromFirst: boolean): Promise<Cells> {
+  const predicted = new Map<RunnableCell, Cells[number]>();
+  for (const table of new Set(priced.map(({ runnable }) => runnable.cell.table))) {
+    const own = priced.filter(({ runnable }) => runnable.cell.table === table);
+    const fits = new Map<Model, Fit>();
+    for (const model of new Set(own.map(cell => cell.model)))
+      fits.set(
+        model,
+        await fitModel(
+          model,
+          priced.filter(cell => chosen(cell) && cell.runnable.cell.table !== table),
+          true,
+        ),
+      );
+    const beliefs = new TableBeliefs(fromFirst, cell => fittedBelief(fits.get(cell.model), cell));
+    for (const cell of own) predicted.set(cell.runnable, beliefs.predict(cell, false));
+  }
+  return prepared.map(({ runnable, priced: reason }) => predicted.get(runnable) ?? refusedCell(runnable, typeof reason === 'string' ? reason : ''));
 }
 
 /** Each mechanism left out in turn, the others fitted again. */
@@ -74,14 +141,9 @@ async function ablate(model: Model, priced: readonly PricedCell[], chosen: Chose
   for (const without of mechanismsOf(model)) {
     const reduced = withoutMechanism(model, without);
     const own = priced.filter(cell => cell.model === model).map(cell => ({ ...cell, model: reduced }));
-    const pricing = await fitModel(reduced, own, chosen);
-    const { gme } = judge(own.map(cell => predictedCell(cell, pricing, chosen(cell))));
+    const fit = await fitModel(reduced, own.filter(chosen));
+    const { gme } = judge(own.map(cell => predictedCell(cell, fittedBelief(fit, cell), chosen(cell))));
     rows.push({ model: model.name, without, all: gme.all, heldOut: gme.heldOut });
   }
   return rows;
-}
-
-function writeModel(path: string | undefined, fits: ReadonlyMap<Model, Fit>, origin: string): void {
-  if (path === undefined) return;
-  for (const [model, fitted] of fits) writeOutputFile(path.replaceAll(MODEL_PLACE, model.name), [calibratedText(model, fitted, origin)]);
 }

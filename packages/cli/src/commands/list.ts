@@ -11,6 +11,7 @@ import {
   pluginsReport,
   profilesReport,
   renderParts,
+  solversReport,
   workloadsReport,
   type Report,
 } from '@mmulab/report';
@@ -34,6 +35,7 @@ const LISTS: Readonly<Record<string, (registry: Registry, backend: string | unde
   events: (registry, backend) => eventsReport(chosen(registry, backend)),
   models: registry => modelsReport(registry.models()),
   patches: registry => patchesReport(registry.patches()),
+  solvers: registry => solversReport(registry.solvers()),
   plugins: registry => pluginsReport(registry.plugins()),
 };
 

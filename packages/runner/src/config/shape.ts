@@ -45,7 +45,12 @@ export const configShape = {
     command: text('A command line of the test program, its name first.'),
     options: options('Options of the workload.'),
   }),
-  time: closed('object', 'The cost model, if times are wanted.', { model: text('Name of the cost model.'), solver: text('Name of the solver.') }),
+  time: closed('object', 'The cost model, if times are wanted.', {
+    model: text('Name of the cost model.'),
+    solver: text('Name of the solver.'),
+    machine: text('A machine whose costs differ from those of the model: its name, or a file.'),
+    vcpus: number('Equal vCPUs with memory of their own that the run stands for: its work is priced for so many.'),
+  }),
   vary: lists('Dotted path or option name → values, or a range such as 1..512 by doubling: one run per combination.'),
   zip: lists('Dotted path or option name → values or a range, of equal length, taken in step.'),
   sample: closed('object', 'Some combinations of vary and zip only, drawn with the seed.', {

@@ -45,7 +45,14 @@ export interface RawConfig {
   readonly host?: RawOptions | undefined;
   readonly vm?: { readonly vcpus?: number | string | undefined } | undefined;
   readonly workload?: string | RawWorkload | undefined;
-  readonly time?: { readonly model?: string | undefined; readonly solver?: string | undefined } | undefined;
+  readonly time?:
+    | {
+        readonly model?: string | undefined;
+        readonly solver?: string | undefined;
+        readonly machine?: string | undefined;
+        readonly vcpus?: number | string | undefined;
+      }
+    | undefined;
   /** Dotted path (or option name) → values: one run per combination. */
   readonly vary?: AxisLists | undefined;
   /** Dotted path (or option name) → values, lists of equal length taken in step. */
@@ -65,8 +72,8 @@ export interface ResolvedRun {
   readonly host: OptionValues;
   readonly workload: { readonly name: string; readonly options: OptionValues };
   readonly seed: number;
-  /** The cost model and its solver, when times are wanted. */
-  readonly time?: { readonly model: string; readonly solver: string };
+  /** The cost model and its solver, when times are wanted; the machine, and the number of equal vCPUs, if they are not those of the run. */
+  readonly time?: { readonly model: string; readonly solver: string; readonly machine?: string; readonly vcpus?: number };
   readonly thresholds: readonly Threshold[];
   readonly plugins: readonly string[];
   /** What the resolution decided that its reader should know, one sentence each. */

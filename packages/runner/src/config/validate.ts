@@ -2,7 +2,7 @@
  * From a config to runs with every value resolved: defaults, then the kernel's profile, then what the user says.
  */
 import { suggestName, type BackendDefinition, type OptionSpec, type WorkloadDefinition } from '@mmulab/api';
-import { conflict, missingInConfig, modelOfOtherBackend, noBackend, solverWithoutModel, unknownOption } from '../errors';
+import { conflict, missingInConfig, modelOfOtherBackend, noBackend, timeWithoutModel, unknownOption } from '../errors';
 import { patchNames } from '../compose';
 import type { Registry } from '../registry';
 import { hostMemoryValues } from '../host/releases';
@@ -120,20 +120,25 @@ function resolveRun(config: NormalConfig, variation: string, registry: Registry)
   };
 }
 
+const timeVcpusOption: OptionSpec = { kind: 'number', name: 'vcpus', doc: 'Equal vCPUs.', default: 1, min: 1, max: 65536, integer: true };
+
 /** Model and solver, looked up and checked before anything runs. */
 function resolveTime({ time }: NormalConfig, definition: BackendDefinition, registry: Registry): ResolvedRun['time'] {
   if (time?.model === undefined) {
-    if (time?.solver !== undefined) throw solverWithoutModel(time.solver);
+    const [key] = Object.entries(time ?? {}).find(([, value]) => value !== undefined) ?? [];
+    if (key !== undefined) throw timeWithoutModel(key, String(time?.[key as 'solver']));
     return undefined;
   }
-  const { solver = DEFAULT_SOLVER } = time;
+  const { solver = DEFAULT_SOLVER, machine } = time;
   const model = registry.model(time.model);
   if (!model.backends.includes(definition.name)) throw modelOfOtherBackend(model.name, definition.name, model.backends);
   model.check(
     definition.events.map(event => event.name),
-    solver,
+    machine,
   );
-  return { model: time.model, solver };
+  registry.solver(solver);
+  const vcpus = time.vcpus === undefined ? {} : { vcpus: readOption(timeVcpusOption, time.vcpus, 'time.vcpus') as number };
+  return { model: time.model, solver, ...(machine === undefined ? {} : { machine }), ...vcpus };
 }
 
 function resolveWorkload(config: NormalConfig, registry: Registry): ResolvedRun['workload'] {

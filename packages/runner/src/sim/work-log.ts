@@ -1,7 +1,7 @@
 /**
  * The work of the phases of a run, for cost models: what vCPUs and host counted, and how many accesses the guest's programs list.
  */
-import { AccessKind, type AccessCounts, type AccessRun, type PhaseWork, type VcpuProgram, type VcpuStep } from '@mmulab/api';
+import { AccessKind, type AccessCounts, type AccessRun, type CounterValues, type PhaseWork, type VcpuProgram, type VcpuStep } from '@mmulab/api';
 import type { PhaseCounts, RunCounters } from './counters';
 
 type Kinds = { -readonly [Kind in keyof AccessCounts]: number };
@@ -12,7 +12,11 @@ export class WorkLog {
   /** vCPUs with accesses in the phase. */
   private ran = 0;
 
-  constructor(private readonly counters: RunCounters) {}
+  /** @param pages frames of the memslots under test */
+  constructor(
+    private readonly counters: RunCounters,
+    private readonly pages: number,
+  ) {}
 
   /** Counts the accesses of a guest step. */
   count(programs: readonly VcpuProgram[]): void {
@@ -38,10 +42,25 @@ export class WorkLog {
       vcpu: counters.toValues(sum.map(count => count * share)),
       host: counters.toValues(host),
       accesses: { reads: kinds.reads * share, writes: kinds.writes * share, executes: kinds.executes * share },
+      pages: this.pages,
     });
     this.kinds = none();
     this.ran = 0;
   }
+}
+
+/** The work of N times as many equal vCPUs with memory of their own; the host's thread has as much more to do. */
+export function scaledWork(phases: readonly PhaseWork[], factor: number): readonly PhaseWork[] {
+  if (factor === 1) return phases;
+  const scaled = (counts: CounterValues): CounterValues => Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count * factor]));
+  return phases.map(work => ({
+    ...work,
+    vcpus: work.vcpus * factor,
+    // Where no vCPU runs, what is shown for them are gauges of the whole VM.
+    vcpu: work.vcpus === 0 ? scaled(work.vcpu) : work.vcpu,
+    host: scaled(work.host),
+    pages: work.pages * factor,
+  }));
 }
 
 function none(): Kinds {

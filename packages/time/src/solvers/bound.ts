@@ -2,10 +2,11 @@
  * The asymptotic bound: a customer is no faster than alone, and no faster than the busiest station can serve all of them. With constant times it is the exact
  * answer of the discrete-event solver.
  */
-import { slowdownOf, type Network, type Solution, type Solver } from './network';
+import type { Network, Solution, ContentionSolver } from '@mmulab/api';
+import { slowdownOf } from './network';
 
 /** max(Z + ΣD, N·D) over the stations. */
-export const boundSolver: Solver = {
+export const boundSolver: ContentionSolver = {
   name: 'bound',
   doc: 'Asymptotic bound: alone, or limited by the busiest station.',
   solve({ customers, thinkS, stations }: Network): Solution {

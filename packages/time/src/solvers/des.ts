@@ -3,7 +3,8 @@
  * time is the mean round once it has settled, times their number. Times are exponential, or constant. Reproducible: a generator with a fixed seed, ties go to the
  * lower customer. Hot path: one heap of pending ends in typed arrays, nothing is allocated per event.
  */
-import { slowdownOf, type Network, type Solution, type Solver } from './network';
+import type { Network, Solution, ContentionSolver } from '@mmulab/api';
+import { slowdownOf } from './network';
 
 /** How stage times are distributed. */
 export type Distribution = 'exponential' | 'constant';
@@ -15,7 +16,7 @@ const WARM_UP = 0.25;
 const SEED = 0x9e3779b9;
 
 /** Makes a solver of discrete events. */
-export function desSolver(distribution: Distribution, events = DEFAULT_EVENTS): Solver {
+export function desSolver(distribution: Distribution, events = DEFAULT_EVENTS): ContentionSolver {
   const exponential = distribution === 'exponential';
   return {
     name: exponential ? 'des' : 'des-constant',

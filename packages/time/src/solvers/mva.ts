@@ -3,10 +3,11 @@
  * stations that slow down: the same answer from the normalising constants, in logarithms, because the recursion over marginal probabilities loses all digits
  * near saturation. O(N² · stations); 416 customers take a few milliseconds.
  */
-import { slowdownOf, type Network, type Solution, type Solver, type Station } from './network';
+import type { Network, Solution, ContentionSolver, Station } from '@mmulab/api';
+import { slowdownOf } from './network';
 
 /** Exact mean-value analysis. */
-export const mvaSolver: Solver = {
+export const mvaSolver: ContentionSolver = {
   name: 'mva',
   doc: 'Exact mean-value analysis, stations that slow down under load included.',
   solve(network: Network): Solution {

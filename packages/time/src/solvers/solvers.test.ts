@@ -1,8 +1,7 @@
 import { boundSolver } from './bound';
 import { desSolver } from './des';
 import { mvaSolver } from './mva';
-import type { Network } from './network';
-import { findSolver } from './solvers';
+import type { Network } from '@mmulab/api';
 
 const lockLine = (customers: number): Network => ({ customers, thinkS: 0.95, stations: [{ name: 'line', demandS: 0.19 }] });
 const growing = (customers: number): Network => {
@@ -56,10 +55,5 @@ describe('solvers', () => {
       const { timeS, residenceS } = solver.solve(growing(16));
       expect(residenceS.reduce((a, b) => a + b, 0.75)).toBeCloseTo(timeS, 9);
     }
-  });
-
-  it('are found by name, and a wrong one is told the nearest', () => {
-    expect(findSolver('mva').name).toBe('mva');
-    expect(() => findSolver('mvb')).toThrow('CONFIG_UNKNOWN_SOLVER: time.solver: mvb: not a solver (did you mean mva?)');
   });
 });
