@@ -53,6 +53,8 @@ export interface BackendInspection {
   readonly walksVirtual: boolean;
   /** The hardware's walk from a vCPU's root to a frame, from the top; empty while the vCPU has no root. */
   walk(vcpu: number, frame: number): readonly WalkedEntry[];
+  /** Whether a vCPU runs its nested guest now: `walk` then goes by that guest's physical frames. Absent: there are none. */
+  runsNested?(vcpu: number): boolean;
   /** Roots a vCPU holds, the current one first; empty where the architecture keeps one table for the VM. */
   roots(vcpu: number): readonly HeldRoot[];
   /** Tables that are alive, at most `limit` of them, newest first. Absent where the tables tell of themselves through an observer. */

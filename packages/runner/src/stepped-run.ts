@@ -63,6 +63,8 @@ export class SteppedRun {
   readonly plan: WorkloadPlan;
   /** Whether steps are accesses; else they are programs. */
   readonly byAccess: boolean;
+  /** What all actors had counted when the phase under way began. */
+  phaseBegan: Float64Array;
   private readonly results: PhaseResults;
   private readonly whole: RunInProgress;
   private readonly generators: Generators;
@@ -75,16 +77,19 @@ export class SteppedRun {
   /**
    * Composes a run and creates its VM.
    * @param observer told of every change of an entry; not of runs that are stepped by program
+   * @param maxAccesses accesses up to which it is stepped by access, at most MAX_STEPPED_ACCESSES
    * @throws what `runResolved` throws
    */
-  constructor(run: ResolvedRun, registry: Registry, observer?: TransitionObserver) {
-    this.byAccess = accessesOf(planOf(compose(run, registry), run, registry), MAX_STEPPED_ACCESSES) <= MAX_STEPPED_ACCESSES;
-    const composition = compose(run, registry, this.byAccess ? { observer } : {});
-    this.plan = planOf(composition, run, registry);
+  constructor(run: ResolvedRun, registry: Registry, observer?: TransitionObserver, maxAccesses = MAX_STEPPED_ACCESSES) {
+    const unobserved = compose(run, registry);
+    this.plan = planOf(unobserved, run, registry);
+    this.byAccess = accessesOf(this.plan, maxAccesses) <= maxAccesses;
+    const composition = this.byAccess && observer !== undefined ? compose(run, registry, { observer }) : unobserved;
     const { definition, backend, counters } = composition;
     this.definition = definition;
     this.backend = backend;
     this.counters = counters;
+    this.phaseBegan = counters.emptyVector();
     const { vcpus } = this.plan.vm;
     this.results = new PhaseResults(counters, true);
     this.whole = new RunInProgress(composition, this.plan, run, undefined);
@@ -109,6 +114,7 @@ export class SteppedRun {
   private *phases(): Generator<PerformedStep, undefined> {
     let phase = 0;
     for (const { name, steps } of this.plan.phases) {
+      this.phaseBegan = this.counters.total();
       for (const step of steps) for (const [vcpu, acts] of this.steps(step)) yield { phase, phaseName: name, vcpu, acts };
       this.results.add(name, this.counters.endPhase());
       phase++;

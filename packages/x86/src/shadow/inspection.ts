@@ -10,10 +10,19 @@ import { spteDescriptor } from '../spte';
 import type { LegacyMmu } from './legacy-mmu';
 import { indexOf } from './shadow-page';
 import { NO_PAGE } from './shadow-page';
-import { childOf, isLeaf } from './shadow-spte';
+import { childOf, isLeaf, USER } from './shadow-spte';
 
 /** Entries of a special root, which stands for four pages. */
 const PAE_ROOT = 2 ** 24;
+
+/** U/S of the formats that have it. */
+const US = 4n;
+
+/** A leaf as the architecture writes it, in hexadecimal: unlike those of the TDP MMU it may keep user mode out. */
+export function shadowDescriptor(entry: number, level: number, gfn: number, ept: boolean, adBits: boolean): string {
+  const word = spteDescriptor(entry, level, gfn, ept, adBits);
+  return ept || (entry & USER) !== 0 ? word : (BigInt(`0x${word}`) & ~US).toString(16);
+}
 
 /** A root of these tables by name. */
 export function describePage({ mmu: { pages } }: LegacyMmu, page: number): TableName {
@@ -36,7 +45,7 @@ export function walkPages(engine: LegacyMmu, root: number, frame: number, ept: b
       continue;
     }
     const kind = entry === 0 ? EntryKind.Empty : isLeaf(entry) ? EntryKind.Leaf : EntryKind.Special;
-    const word = kind === EntryKind.Leaf ? spteDescriptor(entry, level, pages.entryGfn(page, index), ept, adBits) : '0';
+    const word = kind === EntryKind.Leaf ? shadowDescriptor(entry, level, pages.entryGfn(page, index), ept, adBits) : '0';
     entries.push({ ...place, kind, word });
     break;
   }
@@ -64,6 +73,10 @@ export class ShadowInspection implements BackendInspection {
   walk(vcpu: number, frame: number): readonly WalkedEntry[] {
     const root = this.held.root(vcpu);
     return root === INVALID_ROOT ? [] : walkPages(this.engine, root, frame, this.ept, this.adBits);
+  }
+
+  runsNested(vcpu: number): boolean {
+    return this.held.isNested(vcpu);
   }
 
   roots(vcpu: number): readonly HeldRoot[] {

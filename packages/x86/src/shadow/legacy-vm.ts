@@ -25,7 +25,7 @@ import { nestedNeedsPaging } from '../errors';
 import { frameMapsKey } from '../content-hash';
 import { NxRecovery } from '../nx-recovery';
 import { INVALID_ROOT } from '../roots/root-cache';
-import { Spte, spteDescriptor } from '../spte';
+import { Spte } from '../spte';
 import { VcpuEntry, VmParts } from '../vm-parts';
 import type { X86World } from '../vm-parts';
 import type { BackedVm } from '../x86-backend';
@@ -33,7 +33,7 @@ import { VcpuSpaces } from './vcpu-spaces';
 import { ShadowAccesses } from './shadow-accesses';
 import { ShadowFaultPath } from './shadow-fault';
 import type { ShadowFaultVm } from './shadow-fault';
-import { ShadowInspection } from './inspection';
+import { ShadowInspection, shadowDescriptor } from './inspection';
 import { indexOf } from './shadow-page';
 import { LegacyMmu } from './legacy-mmu';
 import { childOf, isLeaf } from './shadow-spte';
@@ -177,7 +177,7 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables {
         executable: leaf.allows(entry, 2),
         accessed: leaf.isYoung(entry),
         dirty: (entry & (leaf.adBits ? Spte.Dirty : Spte.Writable)) !== 0,
-        descriptor: spteDescriptor(
+        descriptor: shadowDescriptor(
           entry,
           level,
           pages.entryGfn(page, indexOf(frame, level)),

@@ -48,6 +48,10 @@ export class TdpInspection implements BackendInspection {
     return entries;
   }
 
+  runsNested(vcpu: number): boolean {
+    return this.parts.roots.isNested(vcpu);
+  }
+
   roots(vcpu: number): readonly HeldRoot[] {
     const { nested } = this.parts;
     return heldRoots(this.parts.roots, vcpu, (root, isNested) => (isNested && nested !== undefined ? describePage(nested, root) : this.nameOf(root)));
