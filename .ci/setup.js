@@ -60,8 +60,8 @@ if (!options.has('--no-build')) {
   if (!existsSync(join(root, 'packages', 'api', 'lib'))) console.error('mmulab: building (once) ...');
   run('tsc', ['-b'], toStderr);
 }
-// Pages are committed bundled; what changed in their sources is bundled anew, and the tests say so where it may not be.
-if (!options.has('--no-build') && !process.env.CI) run(process.execPath, [join('.ci', 'bundle.js')], toStderr);
-const checked = ['tsconfig.test.json', join('packages', 'report', 'tsconfig.page.json')];
+// Committed bundles of pages are made anew when their sources changed, and where checks run a test says so instead. The page with the engine inside is made with every build.
+if (!options.has('--no-build')) run(process.execPath, [join('.ci', 'bundle.js'), ...(process.env.CI ? ['--uncommitted'] : [])], toStderr);
+const checked = ['tsconfig.test.json', join('packages', 'report', 'tsconfig.page.json'), join('packages', 'playground', 'tsconfig.page.json')];
 if (options.has('--check-tests')) for (const config of checked) run('tsc', ['-p', config], toStderr);
 if (args.length > 0) run(args[0] === 'node' ? process.execPath : args[0], args.slice(1));

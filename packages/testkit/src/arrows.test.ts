@@ -4,7 +4,8 @@
  * statement is compared, and each offence is named as file:line. A row whose package is not there is passed over; a package without a row is an
  * offence.
  *
- * The files of a page for browsers (src/html/page) are bundled when they are built, so what they import is a development dependency.
+ * The files of a page for browsers (in a folder `page`) are bundled when they are built, so what they import is a development dependency; `bundles` names packages of this
+ * project that are bundled with a page.
  * Tests may beside that import the testkit and their own package by name: they meet packages as users do, built.
  */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
@@ -16,6 +17,7 @@ interface Row {
   readonly imports: readonly string[];
   readonly loads?: readonly string[];
   readonly tests?: readonly string[];
+  readonly bundles?: readonly string[];
 }
 
 interface Manifest {
@@ -66,7 +68,7 @@ function manifestOffences(name: string, row: Row): string[] {
   return [
     ...(manifest.name === scope + name ? [] : [`${file}:2: is called ${manifest.name}, not ${scope}${name}`]),
     ...compare(file, 'dependency', ours(manifest.dependencies), present([...row.imports, ...(row.loads ?? [])]), quote),
-    ...compare(file, 'development dependency', ours(manifest.devDependencies), present(row.tests), quote),
+    ...compare(file, 'development dependency', ours(manifest.devDependencies), present([...(row.tests ?? []), ...(row.bundles ?? [])]), quote),
   ];
 }
 
@@ -85,9 +87,12 @@ interface Allowance {
 function allowanceOf(name: string, row: Row, isTest: boolean, isBundled: boolean): Allowance {
   const manifest = parse<Manifest>(`packages/${name}/package.json`);
   const others = [...Object.keys(manifest.dependencies ?? {}), ...(isBundled ? Object.keys(manifest.devDependencies ?? {}) : [])];
-  if (!isTest) return { ours: row.imports, others };
+  if (!isTest) return { ours: isBundled ? [...row.imports, ...(row.bundles ?? [])] : row.imports, others };
   const forTests = [...Object.keys(manifest.devDependencies ?? {}), ...Object.keys(rootManifest.devDependencies ?? {})];
-  return { ours: [...row.imports, ...(row.loads ?? []), ...(row.tests ?? []), 'testkit', name], others: [...others, ...forTests] };
+  return {
+    ours: [...row.imports, ...(row.loads ?? []), ...(row.tests ?? []), ...(row.bundles ?? []), 'testkit', name],
+    others: [...others, ...forTests],
+  };
 }
 
 /** Why `specifier` may not be imported by `file` (relative to the root) of package `name`; undefined if it may. */
@@ -96,7 +101,8 @@ function objection(name: string, file: string, specifier: string, allowed: Allow
     const target = posix.join(posix.dirname(file), specifier);
     return target.startsWith(`packages/${name}/`) ? undefined : `leaves the package; between packages one imports the package name`;
   }
-  if (isBuiltin(specifier)) return undefined;
+  // `mmulab:plugins` is made when a page is bundled (.ci/page-plugins.js).
+  if (isBuiltin(specifier) || specifier === 'mmulab:plugins') return undefined;
   if (!specifier.startsWith(scope)) {
     const owner = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
     return allowed.others.includes(owner) ? undefined : `is not among the dependencies of ${scope}${name}`;
@@ -108,7 +114,7 @@ function objection(name: string, file: string, specifier: string, allowed: Allow
 }
 
 function importOffences(name: string, row: Row, file: string, text: string): string[] {
-  const allowed = allowanceOf(name, row, /\.test\.tsx?$/.test(file), file.includes('/src/html/page/'));
+  const allowed = allowanceOf(name, row, /\.test\.tsx?$/.test(file), file.includes('/page/'));
   return ts.preProcessFile(text, true, true).importedFiles.flatMap(({ fileName, pos }) => {
     const why = objection(name, file, fileName, allowed);
     return why === undefined ? [] : [`${file}:${text.slice(0, pos).split('\n').length}: '${fileName}' ${why}`];
