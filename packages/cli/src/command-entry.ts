@@ -42,6 +42,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('sweep', 'run a matrix on all cores, or over a queue on many machines', true, true),
   entry('worker', 'perform runs of the sweeps of a queue', true, true),
   entry('analyse', 'read tables, break-even maps and growth from a sweep', true),
+  entry('explore', 'write a page to step through a run and look at its tables', true, true),
+  entry('playground', 'write that page with prepared lessons', true, true),
   entry('verify', 'compare every counter with what real kernels counted', true),
   entry('replay', 'replay a trace of a real VM under a policy, or hold the model against it', true),
   entry('record', 'print a script that counts on your own host, or make a record of what it wrote', true),

@@ -37,6 +37,14 @@ export function fileExists(path: string): MmulabError {
   return new MmulabError('CLI_FILE_EXISTS', `${path}: is there already (--force writes over it)`);
 }
 
+/** A page has the built-in plugins in it, and no others. */
+export function notInPage(plugin: string, path: string): MmulabError {
+  return new MmulabError(
+    'CLI_NOT_IN_PAGE',
+    `explore: ${plugin} (${path}): a page has the built-in backends and workloads only; expected a run of those`,
+  );
+}
+
 /** A config or a command line was expected. */
 export function nothingToRun(command: string): MmulabError {
   const forms = `a config, a .test file, or the command line of a test after --: mmulab ${command} -- dirty_log_perf_test -v 2 -b 16M`;
@@ -52,6 +60,11 @@ export function repeatedOption(option: string, first: string, second: string): M
 export function tooLittleToCompare(runs: number): MmulabError {
   const ways = 'a config with vary or zip, --vary key=a,b, or another file';
   return new MmulabError('CLI_TOO_LITTLE_TO_COMPARE', `compare: ${runs} run${runs === 1 ? '' : 's'}; expected at least two: ${ways}`);
+}
+
+/** This machine gives no port. */
+export function cannotServe(problem: string): MmulabError {
+  return new MmulabError('CLI_SERVE', `--serve: ${problem}`);
 }
 
 /** A config and a command line were given. */

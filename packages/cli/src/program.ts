@@ -23,7 +23,7 @@ const LONG_WORD = new RegExp(`\\S{${MAX_WORD + 1},}`, 'g');
 const MAX_MESSAGE = 4000;
 
 /** Commands that read what stands after `--`. */
-const TAKE_COMMAND_LINE = ['run', 'compare', 'import', 'record', 'sweep', 'explain-time'];
+const TAKE_COMMAND_LINE = ['run', 'compare', 'explain-time', 'explore', 'import', 'record', 'sweep'];
 
 /** Never aborted. */
 const UNINTERRUPTED = new AbortController().signal;
