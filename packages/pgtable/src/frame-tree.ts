@@ -35,8 +35,7 @@ export class FrameTree implements FrameMap {
     const end = gfn + npages;
     let at = gfn;
     while (at < end) {
-      let level = 1;
-      while (level < this.geometry.levels && at % this.geometry.pagesAt(level + 1) === 0 && at + this.geometry.pagesAt(level + 1) <= end) level++;
+      const level = this.blockLevel(at, end);
       if (level === 1) this.set(at, value);
       else this.tree.setWordAt(this.root, level, at, uniformWord(1, value, 0));
       at += this.geometry.pagesAt(level);
@@ -50,16 +49,24 @@ export class FrameTree implements FrameMap {
     return (word & KIND_MASK) === UNIFORM ? wordAttr(word) : -1;
   }
 
-  /** Whether every frame of a range has the value. */
+  /** Whether every frame of a range has the value. Goes by the largest aligned blocks inside it: an owned table never has one value throughout. */
   isUniform(gfn: number, npages: number, value: number): boolean {
     const end = gfn + npages;
     let at = gfn;
     while (at < end) {
-      if (this.get(at) !== value) return false;
-      const level = this.uniformLevel(at);
-      at += this.geometry.pagesAt(level) - (at % this.geometry.pagesAt(level));
+      const level = this.blockLevel(at, end);
+      if (this.uniformValue(level, at) !== value) return false;
+      at += this.geometry.pagesAt(level);
     }
     return true;
+  }
+
+  /** The level of the largest aligned block that begins at a frame and ends at or before `end`. */
+  private blockLevel(gfn: number, end: number): number {
+    const { geometry } = this;
+    let level = 1;
+    while (level < geometry.levels && gfn % geometry.pagesAt(level + 1) === 0 && gfn + geometry.pagesAt(level + 1) <= end) level++;
+    return level;
   }
 
   /**

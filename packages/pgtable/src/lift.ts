@@ -38,13 +38,17 @@ export class RunLifter {
   // Of the program that runs: its constants as a number, and the frame maps it names.
   private constants = 0;
   private named = 0;
+  /** The key last looked up. */
+  private readonly key: Int32Array;
 
   /** @param frameMaps the ones the programs read or change, beside the table tree */
   constructor(
     private readonly tree: TableTree,
     private readonly frameMaps: readonly FrameTree[],
     private readonly counters: Counters,
-  ) {}
+  ) {
+    this.key = new Int32Array(WORDS + 1 + frameMaps.length);
+  }
 
   /** Runs a program over frames [start, end). */
   run(program: RunProgram, root: number, start: number, end: number): void {
@@ -127,7 +131,7 @@ export class RunLifter {
     if (this.lookups > 512 && this.hits * 16 < this.lookups) return false;
     const context = program.context(base, level);
     if (context === NOT_LIFTED) return false;
-    const key = new Int32Array(WORDS + 1 + this.frameMaps.length);
+    const { key } = this;
     if (!this.readWords(root, level, base, key, WORDS)) return false;
     key[CONSTANTS] = this.constants;
     key[PHASE] = this.phaseOf(program, base, level);
@@ -144,7 +148,8 @@ export class RunLifter {
       this.apply(program, root, level, base, key, known);
       return true;
     }
-    this.runAndRemember(program, root, level, base, key, blocks);
+    // The key is looked up again and again, and is a key of its own only where something is learnt.
+    this.runAndRemember(program, root, level, base, key.slice(), blocks);
     return true;
   }
 
@@ -192,6 +197,7 @@ export class RunLifter {
     if (word === -1) return false;
     out[at] = word;
     for (let i = 0; i < this.frameMaps.length; i++) {
+      out[at + 1 + i] = 0;
       if (((this.named >> i) & 1) === 0) continue;
       const frames = this.frameMaps[i];
       const value = frames.tree.canonicalWordAt(frames.root, level, base);

@@ -288,6 +288,8 @@ export class TableTree extends WordTree implements Entry {
   /** The table attribute of the table that holds the entry of `level` at `gfn`: context of a block. */
   tableAttrAbove(root: number, level: number, gfn: number): number {
     if (level >= this.geometry.levels) return 0;
+    const isThere = this.inPlace && this.at === gfn && this.root === root && this.level === level && this.wordLevel === level;
+    if (isThere) return this.nodes.tableAttr[Math.floor(this.pos / this.geometry.entries)];
     this.locate(root, gfn, level + 1);
     return this.kind === Table ? this.tableAttr : 0;
   }
@@ -296,11 +298,15 @@ export class TableTree extends WordTree implements Entry {
   setWordAt(root: number, level: number, gfn: number, word: number): void {
     this.locate(root, gfn, level);
     if (this.level !== level) throw new InvariantError('TREE_COVERED', 'the block lies under an entry of a higher level', gfn, this.level, '');
+    // What is there already is not stored: to expand a table for it would leave one whose entries are equal.
+    const old = this.wordLevel === level ? this.nodes.words[this.pos] : this.viewWord;
+    if (old === word) {
+      this.releaseWord(word);
+      return;
+    }
     this.inPlace = false;
     this.materialise(level);
-    const old = this.nodes.words[this.pos];
-    if (old === word) this.releaseWord(old);
-    else this.replace(this.pos, word);
+    this.replace(this.pos, word);
   }
 
   /**
