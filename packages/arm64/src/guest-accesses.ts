@@ -5,8 +5,8 @@
  * 0 is counted in that slot's scope. Hot path: `touch`, `begin`, `advance`.
  */
 import type { AccessKind, AccessRun, Counters } from '@mmulab/api';
-import { AccessProgram, SideState, accessKind, eachPiece, pendingAccessesClass } from '@mmulab/kvm';
-import type { Memslot, Memslots, PendingAccesses, PieceRunner } from '@mmulab/kvm';
+import { AccessProgram, PendingAccesses, SideState, accessKind, eachPiece } from '@mmulab/kvm';
+import type { Memslot, Memslots, PieceRunner } from '@mmulab/kvm';
 import { Way } from './guest-table-walks';
 import type { GuestTableWalks } from './guest-table-walks';
 import type { MemoryCaches } from './memcache';
@@ -16,8 +16,6 @@ import { WaitingTables } from './waiting-tables';
 
 /** Runs shorter than this are not worth lifting. */
 const MIN_LIFTED = 8;
-
-const Pending = pendingAccessesClass();
 
 /** Accesses of all vCPUs of one VM. */
 export class GuestAccesses implements PieceRunner {
@@ -33,7 +31,7 @@ export class GuestAccesses implements PieceRunner {
     private readonly caches: MemoryCaches,
     private readonly counters: Counters,
   ) {
-    this.pending = new Pending(vcpus, walks, path);
+    this.pending = new PendingAccesses(vcpus, walks, path);
     this.sideState = new SideState([caches, new WaitingTables(tables.mm)]);
   }
 

@@ -2,7 +2,7 @@
  * The callbacks a table engine is given: an absent one is a duty that world does not have; a user's own are called beside the kernel's.
  */
 import { AccessKind, EntryKind } from '@mmulab/api';
-import { Geometry, makeEngine } from '@mmulab/pgtable';
+import { Geometry, TableEngine } from '@mmulab/pgtable';
 import type { MmOps } from '@mmulab/pgtable';
 import { Stage2Attrs } from './descriptor';
 import { BASE, HOST_OFFSET, Lab, plainBacking } from './fixtures/lab';
@@ -14,7 +14,7 @@ function mapOnePage(mmOps: MmOps): boolean {
   const attrs = new Stage2Attrs();
   const book = { changed: (): void => undefined };
   const counters = { now: new Float64Array(1), select: (): void => undefined };
-  const engine = new (makeEngine())({
+  const engine = new TableEngine({
     geometry: new Geometry(512, 3),
     attrs: attrs.table,
     protocols: stage2Protocols,

@@ -3,7 +3,7 @@
  */
 import { AccessKind } from '@mmulab/api';
 import type { SharedPart, SharedRounds } from '@mmulab/api';
-import { tableEngines } from '@mmulab/pgtable';
+import { TableEngine, tableEngines } from '@mmulab/pgtable';
 import type { EngineFactory, RunProgram } from '@mmulab/pgtable';
 import { BASE, Lab, drawFrom, plainBacking } from './fixtures/lab';
 import { stage2Profiles } from './profiles';
@@ -16,12 +16,12 @@ const NPAGES = 12 * BLOCK;
 /** Performs every block; remembers nothing. */
 const performing: EngineFactory = {
   makeFrameMap: geometry => tableEngines.makeFrameMap(geometry),
-  makeEngine: () =>
-    class extends tableEngines.makeEngine() {
+  makeEngine: parts =>
+    new (class extends TableEngine {
       override run(program: RunProgram, _root: number, start: number, end: number): void {
         for (let base = start - (start % BLOCK); base < end; base += BLOCK) program.block(Math.max(base, start), Math.min(end, base + BLOCK));
       }
-    },
+    })(parts),
 };
 
 let simulated = 0;

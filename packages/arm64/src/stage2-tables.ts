@@ -8,7 +8,6 @@
  * Models: Linux arch/arm64/kvm/hyp/pgtable.c. Hot path: walks of one page.
  */
 import type { Counters, Entry, Rule } from '@mmulab/api';
-import { engineClasses } from '@mmulab/pgtable';
 import type { Engine, EngineFactory, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { RelaxOp, WalkOp } from './attr';
 import type { AgeRule, HardwareWalkRule, MkyoungRule, NoOp, RelaxRule, WriteProtectRule } from './attr';
@@ -37,9 +36,6 @@ const NO_OP: NoOp = {};
 /** Levels of blocks, for the passes of the split walker. */
 const PMD = 2;
 const PUD = 3;
-
-/** The class of stage-2 engines. */
-const engineClass = engineClasses();
 
 /** Page tables of one VM. */
 export class Stage2Tables {
@@ -72,7 +68,7 @@ export class Stage2Tables {
     rules: Stage2Rules = stage2Rules,
   ) {
     const { geometry } = shape;
-    this.engine = new (engineClass(engines))({
+    this.engine = engines.makeEngine({
       geometry,
       attrs: attrs.table,
       protocols: stage2Protocols,

@@ -2,6 +2,7 @@ import type { MmulabError } from '@mmulab/api';
 import { checkCounters } from './bench';
 import { NativeBaseline } from './native';
 import { comparisonReport, type Repetition } from './report';
+import { stage2 } from './machine';
 import { geometricMean, median } from './measure';
 import { pageByPage, type PageSize } from './workloads/page-by-page';
 import { RANGE_WORKLOADS } from './workloads/whole-ranges';
@@ -38,6 +39,11 @@ describe('the compared workloads', () => {
     expect(counters['pf_fast']).toBe(counters['dirty_bitmap.set']);
     expect(counters['pf_fast']).toBeGreaterThan(150);
     expect(counters['pf_fast']).toBeLessThanOrEqual(200);
+  });
+
+  it('run on another backend too: a fault for each page of a fresh machine, and one for each that was write-protected', () => {
+    const { populate, write } = pageByPage(size, stage2);
+    expect([populate.counters['guest_abort.translation.write'], write.counters['guest_abort.permission.write']]).toEqual([4096, 4096]);
   });
 
   it('are refused when the baseline counts otherwise', () => {

@@ -1,14 +1,14 @@
 /**
  * The benches. Reading order: the machine they run, the workloads (page by page and over whole ranges), measuring, the native baseline, the report.
  */
-export { createMachine, hugePages, smallPages } from './machine';
-export type { BenchMachine } from './machine';
+export { createMachine, hugePages, smallPages, stage2, tdp } from './machine';
+export type { BenchBackend, BenchMachine } from './machine';
 export { COMPARED, PAGE_WORKLOADS, pageByPage } from './workloads/page-by-page';
 export type { PageSize, PageWorkload } from './workloads/page-by-page';
 export { RANGE_WORKLOADS } from './workloads/whole-ranges';
 export { geometricMean, measure, median } from './measure';
 export type { Measurement } from './measure';
 export { NativeBaseline } from './native';
-export { checkCounters, compare, measureRanges } from './bench';
+export { checkCounters, compare, measureRanges, runAnother } from './bench';
 export { comparisonReport, rangeReport } from './report';
 export type { Repetition } from './report';

@@ -1,10 +1,12 @@
 /**
- * The virtual machine the benches run: one memslot whose memory the vCPUs share out between them, on the newest kernel of the `x86-tdp` backend.
+ * The virtual machine the benches run: one memslot whose memory the vCPUs share out between them, on the newest kernel of a backend: `x86-tdp`, or the one that runs
+ * before it where a bench asks what that costs.
  *
  * The guest's address space is the identity and its table pages are left out, so that an access is one second-stage walk, as in the baseline; only its
  * top table has a frame, in a slot of its own. The processor has no page-modification log: dirty logging goes by write protection.
  */
-import { type HostBacking, type HostFault, type MmuBackend, type OptionValues } from '@mmulab/api';
+import type { BackendDefinition, Counters, HostBacking, HostFault, MmuBackend, OptionValues } from '@mmulab/api';
+import { Stage2Mmu, stage2Definition } from '@mmulab/arm64';
 import { TdpBackend, tdpDefinition } from '@mmulab/x86';
 import { BenchCounters } from './counters';
 
@@ -50,15 +52,35 @@ export interface BenchMachine {
 }
 
 /** Values of the options without a profile: their defaults, which are the newest kernel's. */
-function defaults(specs: typeof tdpDefinition.options): OptionValues {
+function defaults(specs: BackendDefinition['options']): OptionValues {
   return Object.fromEntries(specs.map(spec => [spec.name, spec.default]));
 }
 
+/** A backend to bench. */
+export interface BenchBackend {
+  readonly definition: BackendDefinition;
+  /** Facts of the host other than the backend's defaults. */
+  readonly host: OptionValues;
+  readonly create: (options: OptionValues, host: OptionValues, counters: Counters) => MmuBackend;
+}
+
+/** The backend that is measured. */
+export const tdp: BenchBackend = {
+  definition: tdpDefinition,
+  host: { pml: 'N' },
+  create: (options, host, counters) => new TdpBackend(options, host, counters),
+};
+/** The backend that may run before it. */
+export const stage2: BenchBackend = {
+  definition: stage2Definition,
+  host: {},
+  create: (options, host, counters) => new Stage2Mmu(options, host, counters),
+};
+
 /** Creates a machine and lets its vCPUs enter. The guest's top table is mapped, so that it costs no access anything more. */
-export function createMachine(vcpus: number, pagesPerVcpu: number, backing: HostBacking): BenchMachine {
-  const counters = new BenchCounters(tdpDefinition.events, vcpus);
-  const host = { ...defaults(tdpDefinition.hostOptions), pml: 'N' };
-  const backend = new TdpBackend(defaults(tdpDefinition.options), host, counters);
+export function createMachine(vcpus: number, pagesPerVcpu: number, backing: HostBacking, { definition, host, create } = tdp): BenchMachine {
+  const counters = new BenchCounters(definition.events, vcpus);
+  const backend = create(defaults(definition.options), { ...defaults(definition.hostOptions), ...host }, counters);
   const npages = vcpus * pagesPerVcpu;
   const slot = { readonly: false, populated: [] };
   const guest = { level: 1, writable: true, user: true, executable: true, accessed: true, dirty: true };

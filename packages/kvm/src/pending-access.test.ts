@@ -1,5 +1,5 @@
 import { ACCESS_DONE, AccessKind } from '@mmulab/api';
-import { pendingAccessesClass } from './pending-access';
+import { PendingAccesses } from './pending-access';
 import type { GuestWalks, StagedPath } from './pending-access';
 
 /** Table frames 103 to 101 before data frame 7; the page of level 2 needs no touch. Every touched frame faults once, in two stages. */
@@ -25,12 +25,10 @@ class Lab implements GuestWalks, StagedPath {
   }
 }
 
-const Pending = pendingAccessesClass();
-
 describe('accesses that interleave', () => {
   it('touch the table pages from the top down, then the data, and end after 2 faults of 2 stages', () => {
     const lab = new Lab();
-    const pending = new Pending(2, lab, lab);
+    const pending = new PendingAccesses(2, lab, lab);
     const stages = [pending.begin(1, 7, AccessKind.Write)];
     while (stages[stages.length - 1] !== ACCESS_DONE) stages.push(pending.advance(1));
     expect(stages).toEqual([5, 6, 5, 6, ACCESS_DONE]);
@@ -39,14 +37,10 @@ describe('accesses that interleave', () => {
 
   it('of 2 vCPUs go on each from where it was', () => {
     const lab = new Lab();
-    const pending = new Pending(2, lab, lab);
+    const pending = new PendingAccesses(2, lab, lab);
     pending.begin(0, 8, AccessKind.Read);
     pending.begin(1, 9, AccessKind.Exec);
     for (const vcpu of [1, 0, 1, 0, 0, 1, 0, 1]) pending.advance(vcpu);
     expect(lab.starts.filter(start => !start.endsWith('table'))).toEqual(['vcpu 1: 9 kind 2', 'vcpu 0: 8 kind 0']);
-  });
-
-  it('are made by a class of its own per backend', () => {
-    expect(pendingAccessesClass()).not.toBe(Pending);
   });
 });

@@ -28,64 +28,54 @@ export interface GuestWalks {
 }
 
 /** The accesses that the vCPUs of one VM have begun. */
-export interface PendingAccesses {
+export class PendingAccesses {
+  private readonly vfn: Float64Array;
+  private readonly kind: Uint8Array;
+  /** Level that is touched next; -1 when all are. */
+  private readonly level: Int8Array;
+  private readonly due: Int8Array;
+
+  constructor(
+    vcpus: number,
+    private readonly walks: GuestWalks,
+    private readonly path: StagedPath,
+  ) {
+    this.vfn = new Float64Array(vcpus);
+    this.kind = new Uint8Array(vcpus);
+    this.level = new Int8Array(vcpus).fill(-1);
+    this.due = new Int8Array(vcpus).fill(ACCESS_DONE);
+  }
+
   /** Begins an access. @returns the first stage due, or ACCESS_DONE */
-  begin(vcpu: number, vfn: number, kind: number): number;
+  begin(vcpu: number, vfn: number, kind: number): number {
+    this.vfn[vcpu] = vfn;
+    this.kind[vcpu] = kind;
+    this.level[vcpu] = this.walks.levels(vcpu);
+    return this.proceed(vcpu);
+  }
+
   /** Runs the stage due. @returns the next one, or ACCESS_DONE */
-  advance(vcpu: number): number;
-}
+  advance(vcpu: number): number {
+    const next = this.path.stage(vcpu, this.due[vcpu]);
+    if (next === ACCESS_DONE) return this.proceed(vcpu);
+    this.due[vcpu] = next;
+    return next;
+  }
 
-export type PendingAccessesClass = new (vcpus: number, walks: GuestWalks, path: StagedPath) => PendingAccesses;
-
-/** A class of its own per backend, so that each keeps its own call sites. */
-export function pendingAccessesClass(): PendingAccessesClass {
-  return class implements PendingAccesses {
-    private readonly vfn: Float64Array;
-    private readonly kind: Uint8Array;
-    /** Level that is touched next; -1 when all are. */
-    private readonly level: Int8Array;
-    private readonly due: Int8Array;
-
-    constructor(
-      vcpus: number,
-      private readonly walks: GuestWalks,
-      private readonly path: StagedPath,
-    ) {
-      this.vfn = new Float64Array(vcpus);
-      this.kind = new Uint8Array(vcpus);
-      this.level = new Int8Array(vcpus).fill(-1);
-      this.due = new Int8Array(vcpus).fill(ACCESS_DONE);
+  /** Goes on down the walk until a fault's stage is due. */
+  private proceed(vcpu: number): number {
+    const { walks, path, level } = this;
+    const vfn = this.vfn[vcpu];
+    for (let at = level[vcpu]; at >= 0; at--) {
+      const frame = walks.frameAt(vcpu, at, vfn);
+      if (frame < 0) continue;
+      const stage = at === 0 ? path.start(vcpu, frame, this.kind[vcpu], 0) : path.start(vcpu, frame, walks.tableAccess, 1);
+      if (stage === ACCESS_DONE) continue;
+      level[vcpu] = at - 1;
+      this.due[vcpu] = stage;
+      return stage;
     }
-
-    begin(vcpu: number, vfn: number, kind: number): number {
-      this.vfn[vcpu] = vfn;
-      this.kind[vcpu] = kind;
-      this.level[vcpu] = this.walks.levels(vcpu);
-      return this.proceed(vcpu);
-    }
-
-    advance(vcpu: number): number {
-      const next = this.path.stage(vcpu, this.due[vcpu]);
-      if (next === ACCESS_DONE) return this.proceed(vcpu);
-      this.due[vcpu] = next;
-      return next;
-    }
-
-    /** Goes on down the walk until a fault's stage is due. */
-    private proceed(vcpu: number): number {
-      const { walks, path, level } = this;
-      const vfn = this.vfn[vcpu];
-      for (let at = level[vcpu]; at >= 0; at--) {
-        const frame = walks.frameAt(vcpu, at, vfn);
-        if (frame < 0) continue;
-        const stage = at === 0 ? path.start(vcpu, frame, this.kind[vcpu], 0) : path.start(vcpu, frame, walks.tableAccess, 1);
-        if (stage === ACCESS_DONE) continue;
-        level[vcpu] = at - 1;
-        this.due[vcpu] = stage;
-        return stage;
-      }
-      level[vcpu] = -1;
-      return ACCESS_DONE;
-    }
-  };
+    level[vcpu] = -1;
+    return ACCESS_DONE;
+  }
 }

@@ -65,23 +65,9 @@ export interface Engine {
   clearRoot(root: number): void;
 }
 
-/** Constructor of an engine class. */
-export type EngineClass = new (parts: EngineParts) => Engine;
-
-/** The engine class of one backend by each factory it runs with, made when it is first asked for. */
-export function engineClasses(): (engines: EngineFactory) => EngineClass {
-  const made = new WeakMap<EngineFactory, EngineClass>();
-  return engines => {
-    const known = made.get(engines) ?? engines.makeEngine();
-    made.set(engines, known);
-    return known;
-  };
-}
-
 /** Where engines and frame maps come from. */
 export const EngineFactory = Symbol.for('mmulab.EngineFactory');
 export interface EngineFactory {
-  /** A fresh class for one backend, so that its call sites stay monomorphic. */
-  makeEngine(): EngineClass;
+  makeEngine(parts: EngineParts): Engine;
   makeFrameMap(geometry: Geometry): FrameMap;
 }

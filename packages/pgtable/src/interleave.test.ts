@@ -10,7 +10,7 @@ import { Geometry } from './geometry';
 import { PageWalk, RangeWalk } from './interleave';
 import type { WalkFrame } from './interleave-frame';
 import { SharedTables } from './interleave-tables';
-import { makeEngine } from './make-engine';
+import { TableEngine } from './table-engine';
 import type { Bookkeeper, MmOps } from './mm-ops';
 
 const protocols: readonly Protocol[] = [
@@ -109,7 +109,7 @@ const sharedTables = (geometry: Geometry, tally: Tally): SharedTables =>
   new SharedTables({ geometry, attrs, protocols, book: tally, mmOps: tally, locked: LOCKED });
 
 const straightEngine = (geometry: Geometry, tally: Tally): Engine =>
-  new (makeEngine())({
+  new TableEngine({
     geometry,
     attrs,
     protocols,

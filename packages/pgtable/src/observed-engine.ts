@@ -282,12 +282,7 @@ class ObservedEngine implements Engine {
 /** Makes engines that tell an observer of every change: hand it to a backend in place of the table engine's. */
 export function observedEngines(observer: TransitionObserver): EngineFactory {
   return {
-    makeEngine: () =>
-      class extends ObservedEngine {
-        constructor(parts: EngineParts) {
-          super(parts, observer);
-        }
-      },
+    makeEngine: parts => new ObservedEngine(parts, observer),
     makeFrameMap: geometry => new FrameTree(geometry),
   };
 }

@@ -22,7 +22,7 @@ function engineWithLog(): { readonly engine: Engine; readonly root: number; read
   const attrs = new AttrTable();
   attrs.intern(1);
   const kinds = ['empty', 'leaf', 'table', 'special'];
-  const engine = new (oracleEngines.makeEngine())({
+  const engine = oracleEngines.makeEngine({
     geometry: new Geometry(4, 3),
     attrs,
     protocols,

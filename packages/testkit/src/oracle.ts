@@ -223,6 +223,6 @@ class OracleEngine implements Engine {
 
 /** Where the oracle's engines come from: hand it to a backend in place of the table engine's. */
 export const oracleEngines: EngineFactory = {
-  makeEngine: () => OracleEngine,
+  makeEngine: parts => new OracleEngine(parts),
   makeFrameMap: geometry => new OracleFrameMap(geometry),
 };

@@ -6,7 +6,7 @@
  * once. random: protected again; each vCPU writes pages drawn from its memory, as many as 5 % of it. Hot path.
  */
 import { AccessKind } from '@mmulab/api';
-import { BASE_GFN, TEST_SLOT, createMachine, enterAll, smallPages, type BenchMachine } from '../machine';
+import { BASE_GFN, TEST_SLOT, createMachine, enterAll, smallPages, tdp, type BenchMachine } from '../machine';
 import { measure, type Measurement } from '../measure';
 
 // Bound here: a name that another package re-exports is a call of a getter.
@@ -28,8 +28,8 @@ export interface PageSize {
 export const COMPARED: PageSize = { vcpus: 24, pagesPerVcpu: 2 ** 18, writesPerVcpu: 13107 };
 
 /** Runs all of them on one fresh machine. */
-export function pageByPage({ vcpus, pagesPerVcpu, writesPerVcpu }: PageSize): Readonly<Record<PageWorkload, Measurement>> {
-  const machine = createMachine(vcpus, pagesPerVcpu, smallPages);
+export function pageByPage({ vcpus, pagesPerVcpu, writesPerVcpu }: PageSize, on = tdp): Readonly<Record<PageWorkload, Measurement>> {
+  const machine = createMachine(vcpus, pagesPerVcpu, smallPages, on);
   const { backend } = machine;
   const populate = measure(machine, () => writeInTurn(machine));
   backend.host({ op: 'set_dirty_log', slot: TEST_SLOT, on: true });

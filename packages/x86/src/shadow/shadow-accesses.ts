@@ -5,16 +5,13 @@
  */
 import { ACCESS_DONE as DONE_CODE } from '@mmulab/api';
 import type { AccessRun, Counters } from '@mmulab/api';
-import { accessKind, pendingAccessesClass } from '@mmulab/kvm';
-import type { PendingAccesses } from '@mmulab/kvm';
+import { PendingAccesses, accessKind } from '@mmulab/kvm';
 import type { VcpuStates } from '../vcpu-state';
 import type { ShadowFaultPath } from './shadow-fault';
 import type { VcpuSpaces } from './vcpu-spaces';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const ACCESS_DONE: number = DONE_CODE;
-
-const Pending = pendingAccessesClass();
 
 /** Accesses of all vCPUs on one legacy MMU. */
 export class ShadowAccesses {
@@ -26,7 +23,7 @@ export class ShadowAccesses {
     private readonly path: ShadowFaultPath,
     private readonly counters: Counters,
   ) {
-    this.pending = new Pending(vcpus.count, spaces, path);
+    this.pending = new PendingAccesses(vcpus.count, spaces, path);
   }
 
   /** A run of accesses, all their faults included. */

@@ -9,8 +9,8 @@
  */
 import { ACCESS_DONE as DONE_CODE, type AccessKind, ENTRIES_PER_TABLE, EntryKind } from '@mmulab/api';
 import type { AccessRun, Counters } from '@mmulab/api';
-import { AccessProgram, accessKind, eachPiece, pendingAccessesClass } from '@mmulab/kvm';
-import type { AccessPattern, GuestLayout, GuestWalks, Memslot, Memslots, PendingAccesses, PieceRunner, SeenTables } from '@mmulab/kvm';
+import { AccessProgram, PendingAccesses, accessKind, eachPiece } from '@mmulab/kvm';
+import type { AccessPattern, GuestLayout, GuestWalks, Memslot, Memslots, PieceRunner, SeenTables } from '@mmulab/kvm';
 import type { PageCache, PageWindow } from '@mmulab/pgtable';
 import type { VcpuStates } from '../vcpu-state';
 import type { VmJournal } from '../vm-journal';
@@ -32,8 +32,6 @@ const MIN_LIFTED_TABLES = 16;
 /** Shorter runs are not worth lifting. */
 const MIN_LIFTED_PAGES = 8;
 
-const Pending = pendingAccessesClass();
-
 /** Accesses of all vCPUs of one VM. */
 export class GuestAccesses implements PieceRunner, GuestWalks {
   private readonly pending: PendingAccesses;
@@ -54,7 +52,7 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
     private readonly vm: TdpFaultVm,
     readonly tableAccess: AccessKind,
   ) {
-    this.pending = new Pending(vcpus.count, this, path);
+    this.pending = new PendingAccesses(vcpus.count, this, path);
     const { pages } = mmu;
     this.pages = pages;
     this.windows = pages === undefined ? [] : Array.from({ length: vcpus.count }, (_, vcpu) => pages.makeWindow(vcpu));

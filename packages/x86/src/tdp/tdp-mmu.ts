@@ -8,7 +8,7 @@
  */
 import { Action, Effect, EntryKind, makeVerdict } from '@mmulab/api';
 import type { Counters, Entry, Rule, Verdict } from '@mmulab/api';
-import { Geometry, engineClasses } from '@mmulab/pgtable';
+import { Geometry } from '@mmulab/pgtable';
 import type { Engine, EngineFactory, PageCache, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { ContentHash } from '../content-hash';
 import { Ev } from '../events';
@@ -86,9 +86,6 @@ const CONTENT_RULE: Rule<ContentHash> = {
   },
 };
 
-/** The class of TDP engines. */
-const engineClass = engineClasses();
-
 function logStopRule(policy: TdpPolicy, spte: SpteAttrs, rules: TdpRules): Rule<CollapseOp> {
   if (policy.logStop === 'leaves') return new ZapSmallLeavesRule(policy.logStopFlushEach);
   return policy.logStop === 'recover' ? new rules.recover(spte) : new ZapCollapsibleRule();
@@ -137,7 +134,7 @@ export class TdpMmu {
       const slot = slots.find(gfn);
       if (slot !== undefined) slots.markDirty(slot, gfn);
     });
-    this.engine = new (engineClass(engines))({
+    this.engine = engines.makeEngine({
       geometry: this.geometry,
       attrs: spte.table,
       protocols: tdpProtocols,
