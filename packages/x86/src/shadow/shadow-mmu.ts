@@ -113,7 +113,7 @@ export class ShadowMmu {
    */
   tryToUnsync(gfn: number, canUnsync: boolean, prefetch: boolean): boolean {
     const { pages, track } = this;
-    if (track.indirectPages === 0) return false;
+    if (track.indirectPages === 0 || track.isClear(gfn)) return false;
     if (track.isTracked(gfn)) return true;
     for (let page = pages.bucket(gfn); page !== NO_PAGE; page = pages.nextInBucket(page)) {
       const role = pages.role[page];

@@ -19,12 +19,15 @@ export class WriteTrack {
   /** Shadow pages that stand for guest tables. */
   indirectPages = 0;
   private readonly tracked = new Map<number, number>();
+  /** A block of 2 MiB that holds no shadowed table: the last one asked about. */
+  private clearBlock = -1;
   /** Shadowed tables per huge block, by level. */
   private readonly disallowed: readonly Map<number, number>[] = [new Map(), new Map(), new Map(), new Map()];
 
   /** A guest table is shadowed from now on. */
   add(gfn: number, level: number): void {
     this.indirectPages++;
+    this.clearBlock = -1;
     if (level > 1) bump(this.tracked, gfn, 1);
     this.disallow(gfn, 1);
   }
@@ -38,7 +41,16 @@ export class WriteTrack {
 
   /** Whether writes to a frame are emulated. */
   isTracked(gfn: number): boolean {
-    return this.tracked.has(gfn);
+    return !this.isClear(gfn) && this.tracked.has(gfn);
+  }
+
+  /** Whether the 2 MiB around a frame hold no shadowed table, tracked or not. */
+  isClear(gfn: number): boolean {
+    const block = blockOf(gfn, 2);
+    if (block === this.clearBlock) return true;
+    if (this.disallowed[2].has(block)) return false;
+    this.clearBlock = block;
+    return true;
   }
 
   /** Largest level up to `level` at which a frame may be mapped. */
