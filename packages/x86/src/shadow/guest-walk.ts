@@ -51,6 +51,8 @@ export class GuestWalk {
   private space: GuestTables | undefined = undefined;
   private nx = false;
   private stores = 0;
+  /** Number of that way: another one may lead elsewhere, or with other rights. */
+  way = 0;
   /** Whether A is set on all of that way. */
   private isMarked = false;
 
@@ -75,6 +77,7 @@ export class GuestWalk {
     const isKnown = block === this.block && space === this.space && rules.nx === this.nx && this.stores === this.memory.stores;
     if (isKnown) return this.lookUp(this.pages[1] as TablePage, 1, vfn & (entries - 1), this.above[1], 0, rules);
     this.block = NO_BLOCK;
+    this.way++;
     this.isMarked = false;
     if (!this.descendAll(space, vfn, entries, rules)) return false;
     if (this.level > 1) return true;

@@ -36,7 +36,7 @@ import type { ShadowFaultVm } from './shadow-fault';
 import { ShadowInspection, shadowDescriptor } from './inspection';
 import { indexOf } from './shadow-page';
 import { LegacyMmu } from './legacy-mmu';
-import { childOf, isLeaf } from './shadow-spte';
+import { isLeaf } from './shadow-spte';
 import { shadowContentKey } from './content-key';
 import type { WalkRules } from './guest-walk';
 
@@ -161,31 +161,20 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables {
     const { pages, leaf } = this.engine.mmu;
     const frame = this.world.shadowPolicy.tdp ? gfn : this.spaces.virtual(vcpu, gfn);
     if (frame < 0) return undefined;
-    let page = this.rootPage(vcpu, frame);
-    for (;;) {
-      const level = pages.level(page);
-      const entry = pages.entry(page, indexOf(frame, level));
-      if (entry < 0) {
-        page = childOf(entry);
-        continue;
-      }
-      if (!isLeaf(entry)) return undefined;
-      return {
-        level,
-        readable: leaf.allows(entry, 0),
-        writable: leaf.allows(entry, 1),
-        executable: leaf.allows(entry, 2),
-        accessed: leaf.isYoung(entry),
-        dirty: (entry & (leaf.adBits ? Spte.Dirty : Spte.Writable)) !== 0,
-        descriptor: shadowDescriptor(
-          entry,
-          level,
-          pages.entryGfn(page, indexOf(frame, level)),
-          this.world.shadowPolicy.tdp && this.world.policy.ept,
-          leaf.adBits,
-        ),
-      };
-    }
+    const page = pages.lowest(this.rootPage(vcpu, frame), frame);
+    const level = pages.level(page);
+    const index = indexOf(frame, level);
+    const entry = pages.entry(page, index);
+    if (!isLeaf(entry)) return undefined;
+    return {
+      level,
+      readable: leaf.allows(entry, AccessKind.Read),
+      writable: leaf.allows(entry, AccessKind.Write),
+      executable: leaf.allows(entry, AccessKind.Exec),
+      accessed: leaf.isYoung(entry),
+      dirty: (entry & (leaf.adBits ? Spte.Dirty : Spte.Writable)) !== 0,
+      descriptor: shadowDescriptor(entry, level, pages.entryGfn(page, index), this.world.shadowPolicy.tdp && this.world.policy.ept, leaf.adBits),
+    };
   }
 
   inspection(): BackendInspection {

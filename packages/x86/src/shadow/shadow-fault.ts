@@ -26,7 +26,7 @@ import { ShadowFault } from './shadow-mapper';
 import type { ShadowMapper } from './shadow-mapper';
 import type { ShadowMmu } from './shadow-mmu';
 import { indexOf } from './shadow-page';
-import { USER, childOf, isLeaf, isMmuWritable, isWritable } from './shadow-spte';
+import { USER, isLeaf, isMmuWritable, isWritable } from './shadow-spte';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const ACCESS_DONE: number = DONE_CODE;
@@ -131,29 +131,23 @@ export class ShadowFaultPath {
     const { pages, leaf } = this.mmu;
     const frame = this.frame[vcpu];
     const kind = this.kind[vcpu];
-    let page = this.vm.rootPage(vcpu, frame);
-    for (;;) {
-      const index = indexOf(frame, pages.level(page));
-      const entry = pages.entry(page, index);
-      if (entry < 0) {
-        page = childOf(entry);
-        continue;
-      }
-      if (entry === 0) return this.faults(vcpu, 0);
-      if (!isLeaf(entry)) {
-        // A known MMIO frame: the exit goes straight to emulation.
-        this.mmu.journal.exit();
-        this.mmu.count(Ev.exit);
-        return ACCESS_DONE;
-      }
-      if (!leaf.allows(entry, kind) || this.userPageRefused(vcpu, entry, kind)) return this.faults(vcpu, (entry & Spte.AccessTracked) === 0 ? 1 : 0);
-      const after = leaf.afterAccess(entry, kind);
-      if (after !== entry) {
-        pages.setEntry(page, index, after);
-        if ((after & ~entry & Spte.Dirty) !== 0 && this.vm.pmlActive && isDirect(pages.role[page])) this.logDirty(pages.entryGfn(page, index));
-      }
+    const page = pages.lowest(this.vm.rootPage(vcpu, frame), frame);
+    const index = indexOf(frame, pages.level(page));
+    const entry = pages.entry(page, index);
+    if (entry === 0) return this.faults(vcpu, 0);
+    if (!isLeaf(entry)) {
+      // A known MMIO frame: the exit goes straight to emulation.
+      this.mmu.journal.exit();
+      this.mmu.count(Ev.exit);
       return ACCESS_DONE;
     }
+    if (!leaf.allows(entry, kind) || this.userPageRefused(vcpu, entry, kind)) return this.faults(vcpu, (entry & Spte.AccessTracked) === 0 ? 1 : 0);
+    const after = leaf.afterAccess(entry, kind);
+    if (after !== entry) {
+      pages.setEntry(page, index, after);
+      if ((after & ~entry & Spte.Dirty) !== 0 && this.vm.pmlActive && isDirect(pages.role[page])) this.logDirty(pages.entryGfn(page, index));
+    }
+    return ACCESS_DONE;
   }
 
   private faults(vcpu: number, denied: number): number {
@@ -205,12 +199,8 @@ export class ShadowFaultPath {
     const { pages, leaf, slots, policy } = this.mmu;
     const frame = this.frame[vcpu];
     const kind = this.kind[vcpu];
-    let page = this.vm.rootPage(vcpu, frame);
-    let index = indexOf(frame, pages.level(page));
-    for (let entry = pages.entry(page, index); entry < 0; entry = pages.entry(page, index)) {
-      page = childOf(entry);
-      index = indexOf(frame, pages.level(page));
-    }
+    const page = pages.lowest(this.vm.rootPage(vcpu, frame), frame);
+    const index = indexOf(frame, pages.level(page));
     const old = pages.entry(page, index);
     if (!isLeaf(old)) return RetPf.Invalid;
     if (leaf.allows(old, kind)) return RetPf.Spurious;

@@ -11,6 +11,7 @@ import { PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
 import type { Memslot } from '@mmulab/kvm';
 import { RetPf } from '../ret-pf';
 import { Access, Role, childRole, roleAccess } from '../roots/role';
+import { MAX_LEVELS } from './guest-memory';
 import type { GuestWalk } from './guest-walk';
 import type { PageLookup } from './page-lookup';
 import { Why } from './shadow-leaves';
@@ -41,10 +42,20 @@ export class ShadowFault implements WantedLeaf {
   maxLevel = 3;
 }
 
+/** The way of no walk. */
+const NO_WAY = -1;
+
 /** Maps frames in a VM's shadow pages. */
 export class ShadowMapper {
   /** Index of the leaf the last descent ended at. */
   private index = 0;
+  // The path of the last `fetch`: its pages, the walk's way, and before which change of links.
+  private readonly path = new Int32Array(MAX_LEVELS);
+  private depth = 0;
+  private way = NO_WAY;
+  private links = 0;
+  /** Pages below the path were brought in line as it was linked. */
+  private hasSynced = false;
 
   constructor(
     private readonly mmu: ShadowMmu,
@@ -61,29 +72,58 @@ export class ShadowMapper {
 
   /** Maps what a guest walk found. @param vfn virtual frame, or frame of the nested guest; @returns a RetPf */
   fetch(root: number, vfn: number, walk: GuestWalk, fault: ShadowFault): number {
-    const { mmu } = this;
-    const { pages } = mmu;
-    let page = root;
-    for (;;) {
-      pages.flood[page] = 0;
-      const level = pages.level(page);
-      if (level === walk.level) break;
-      const index = indexOf(vfn, level);
-      const parentRole = pages.role[page];
-      const passthrough = (parentRole & Role.Passthrough) !== 0;
-      const table = passthrough ? pages.gfn[page] : walk.tableGfn[level - 1];
-      const access = passthrough ? Access.All : walk.above[level - 1];
-      const role = childRole(parentRole, index, false, access);
-      const linked = this.child(page, index, table, role);
-      if (linked !== NO_PAGE) {
-        if (pages.unsyncChildren[linked] > 0) this.sync.syncChildren(linked, pages.role[linked]);
-        mmu.link(page, index, linked, true);
-      }
-      page = childOf(pages.entry(page, index));
-    }
+    const page = this.isLinked(root, walk) ? this.pathEnd() : this.linkPath(root, vfn, walk);
     this.adjustLevel(fault);
     // Also without A bits: what is mapped in advance is then access-tracked, and each such page still faults.
     return this.finish(this.descendBelowLeaf(page, vfn, fault), fault, true);
+  }
+
+  /** Whether the pages of the last path serve: from the same root, for a walk that came the same way, all linked as they were. */
+  private isLinked(root: number, walk: GuestWalk): boolean {
+    return walk.level === 1 && this.depth > 0 && this.path[0] === root && this.way === walk.way && this.links === this.mmu.pages.links;
+  }
+
+  /** Goes along the last path. @returns its last page */
+  private pathEnd(): number {
+    const { flood } = this.mmu.pages;
+    for (let i = 0; i < this.depth; i++) flood[this.path[i]] = 0;
+    return this.path[this.depth - 1];
+  }
+
+  /** Goes down along a guest walk, linking what is missing. @returns the page that shadows the table of the guest's leaf */
+  private linkPath(root: number, vfn: number, walk: GuestWalk): number {
+    const { pages } = this.mmu;
+    let page = root;
+    this.depth = 0;
+    this.hasSynced = false;
+    for (;;) {
+      pages.flood[page] = 0;
+      this.path[this.depth++] = page;
+      const level = pages.level(page);
+      if (level === walk.level) break;
+      this.linkStep(page, indexOf(vfn, level), level, walk);
+      page = childOf(pages.entry(page, indexOf(vfn, level)));
+    }
+    // Who brings pages in line may take others away, those of the path among them.
+    this.way = this.hasSynced ? NO_WAY : walk.way;
+    this.links = pages.links;
+    return page;
+  }
+
+  /** Links the page that shadows the next table of a walk, unless it is there. */
+  private linkStep(page: number, index: number, level: number, walk: GuestWalk): void {
+    const { pages } = this.mmu;
+    const parentRole = pages.role[page];
+    const passthrough = (parentRole & Role.Passthrough) !== 0;
+    const table = passthrough ? pages.gfn[page] : walk.tableGfn[level - 1];
+    const access = passthrough ? Access.All : walk.above[level - 1];
+    const linked = this.child(page, index, table, childRole(parentRole, index, false, access));
+    if (linked === NO_PAGE) return;
+    if (pages.unsyncChildren[linked] > 0) {
+      this.hasSynced = true;
+      this.sync.syncChildren(linked, pages.role[linked]);
+    }
+    this.mmu.link(page, index, linked, true);
   }
 
   /** Goes down to the page whose entry is to be the leaf, in direct pages all the way. @returns the page, or NO_PAGE */

@@ -10,6 +10,7 @@
 import { ENTRIES_PER_TABLE as TABLE_ENTRIES, PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
 import { hasGptes, roleAccess, roleLevel } from '../roots/role';
 import { grown } from './pte-list';
+import { childOf } from './shadow-spte';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const PAGES_PER_LEVEL: readonly number[] = LEVEL_PAGES;
@@ -30,6 +31,7 @@ export const PageFlag = {
 export const NO_PAGE = -1;
 
 const HASH_BUCKETS = 4096;
+const INVERSE_BLOCK = 1 / ENTRIES_PER_TABLE;
 /** By level: 1 over the frames an entry spans, a power of two. */
 const INVERSE_SPANS = Float64Array.from(PAGES_PER_LEVEL, span => 1 / span);
 
@@ -54,6 +56,13 @@ export class ShadowPages {
   live = 0;
   /** Pages not yet zapped: what the limit is about. */
   usedPages = 0;
+  /** Changes of entries that point to pages, or did. */
+  links = 0;
+  // The last-level page that was found last: from which root, for which block, and before which change of links.
+  private lastRoot = NO_PAGE;
+  private lastBlock = 0;
+  private lastLinks = 0;
+  private lastLowest = NO_PAGE;
   private hashNext = new Int32Array(16);
   private listPrev = new Int32Array(16).fill(NO_PAGE);
   private listNext = new Int32Array(16).fill(NO_PAGE);
@@ -163,7 +172,26 @@ export class ShadowPages {
     const old = table[index];
     if (old === 0 && value !== 0) this.used[page] = this.used[page] + 1;
     else if (old !== 0 && value === 0) this.used[page] = this.used[page] - 1;
+    // Either points to a page.
+    if ((old | value) < 0) this.links++;
     table[index] = value;
+  }
+
+  /** The lowest page on the way to a frame: its entry for it points to no page. */
+  lowest(root: number, frame: number): number {
+    const block = Math.floor(frame * INVERSE_BLOCK);
+    if (root === this.lastRoot && block === this.lastBlock && this.links === this.lastLinks) return this.lastLowest;
+    let page = root;
+    for (let entry = this.entry(page, indexOf(frame, this.level(page))); entry < 0; entry = this.entry(page, indexOf(frame, this.level(page)))) {
+      page = childOf(entry);
+    }
+    // A page of a higher level stands for one block of many.
+    if (this.level(page) > 1) return page;
+    this.lastRoot = root;
+    this.lastBlock = block;
+    this.lastLinks = this.links;
+    this.lastLowest = page;
+    return page;
   }
 
   /** Frame an entry translates to: recorded where guest tables are shadowed, else linear. */
