@@ -123,6 +123,7 @@ export const x86Options: readonly OptionSpec[] = [
   flag('eager_split_end_exclusive', 'N', 'Clearing one 64-page word splits huge pages up to, not including, the page of its last bit (up to 6.1).'),
   flag('d_bit_on_refault', 'Y', 'A fault on an already writable leaf sets D again (6.13); before, D was left out.'),
   flag('flush_removed_table', 'N', 'Each removed table asks for a TLB flush of its own (5.10).'),
+  flag('parallel_faults', 'Y', 'Faults on the TDP MMU take mmu_lock for reading, so that they may race (5.12); before, it was a spinlock.'),
   flag('count_root_alloc', 'Y', 'The allocation event fires for TDP roots too (not in 5.10).'),
   flag('pf_fixed_in_handler', 'N', 'Spurious faults count as fixed (5.10, which has no pf_spurious).'),
   flag('sregs_flush', 'Y', 'Setting special registers leaves a guest TLB flush pending for the first entry (6.12).'),

@@ -47,6 +47,8 @@ export interface X86Policy {
   readonly fastForAll: boolean;
   readonly fixedInHandler: boolean;
   readonly flushRemovedTable: boolean;
+  /** Faults on the TDP MMU hold mmu_lock for reading. */
+  readonly parallelFaults: boolean;
   readonly countRootAlloc: boolean;
   readonly sregsFlush: boolean;
 }
@@ -108,6 +110,7 @@ export function readPolicy(options: OptionValues, host: OptionValues): X86Policy
     fastForAll: on('fast_page_fault_any_ept') && !amd && on('npt'),
     fixedInHandler: on('pf_fixed_in_handler'),
     flushRemovedTable: on('flush_removed_table'),
+    parallelFaults: on('parallel_faults'),
     countRootAlloc: on('count_root_alloc'),
     sregsFlush: on('sregs_flush'),
   };

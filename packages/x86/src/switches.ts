@@ -45,6 +45,7 @@ export const x86Switches: readonly KernelSwitch[] = [
   from('root_lifetime', 'sync-zap', at('5.18', 'async-zap'), at('6.4', 'persist', 'reference', STABLE_6_1)),
   from('root_zap_granularity', 'one-pass', at('5.17', '1g-root', 'judgement'), at('6.9', 'all-levels')),
   from('flush_removed_table', 'Y', at('5.13', 'N', 'judgement')),
+  from('parallel_faults', 'N', at('5.12', 'Y')),
   from('count_root_alloc', 'N', at('5.17', 'Y', 'judgement')),
   from('obsolete_roots_only', 'N', at('5.18', 'Y')),
 

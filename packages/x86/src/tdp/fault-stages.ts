@@ -3,6 +3,7 @@
  */
 import type { StageDef } from '@mmulab/api';
 import { hostStages } from '@mmulab/kvm';
+import type { FaultPolicy } from './fault-vm';
 
 /** Stages by number. Those behind HostPage are the host's work (`HostWork`). */
 export const Stage = { Exit: 0, FastFault: 1, HostPage: 2, HostSplit: 7, Walk: 8, Map: 9, Resume: 10 } as const;
@@ -18,3 +19,11 @@ export const tdpStages: readonly StageDef[] = [
   { name: 'map', nominalNs: 80, lock: 'read' },
   { name: 'resume', nominalNs: 300, lock: 'none' },
 ];
+
+/** The same where mmu_lock is a spinlock: the walk belongs to the map stage, and nobody comes between. */
+const exclusiveStages: readonly StageDef[] = tdpStages.map(stage => (stage.name === 'map' ? { ...stage, nominalNs: 150, lock: 'write' } : stage));
+
+/** The stages of a release. */
+export function tdpStagesOf({ parallelFaults }: Pick<FaultPolicy, 'parallelFaults'>): readonly StageDef[] {
+  return parallelFaults ? tdpStages : exclusiveStages;
+}

@@ -18,6 +18,8 @@ export interface TdpFaultVm extends X86Vm {
 /** Policy switches of the fault path. */
 export interface FaultPolicy extends FastFaultPolicy {
   readonly fastPageFault: boolean;
+  /** Faults hold mmu_lock for reading, and may race; else they exclude each other. */
+  readonly parallelFaults: boolean;
   readonly nxHugePages: boolean;
   /** Spurious results count as fixed. */
   readonly fixedInHandler: boolean;

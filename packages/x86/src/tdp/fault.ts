@@ -4,7 +4,7 @@
  * exit → lockless fix → host page → (walk) → map → resume: a fault leaves the guest and is counted; the lockless path tries to fix it; otherwise memory caches are
  * topped up, the notifier sequence is sampled and the host page resolved (which may itself call the MMU notifier: copy-on-write); then, under
  * mmu_lock for reading, the fault is dropped when the sequence has moved, else mapped; finally the vCPU serves its requests and executes the instruction
- * again. The stages run back to back for private memory; the scheduler lets those of several vCPUs interleave where memory is
+ * again. Up to 5.11 mmu_lock is a spinlock and the walk part of the map stage. The stages run back to back for private memory; the scheduler lets those of several vCPUs interleave where memory is
  * shared. Both call the same functions. Only an interleaved fault has the walk stage: it reads the entry it will exchange, and when another vCPU has changed
  * that entry by the time of the map stage, the exchange is lost: the table taken for it goes back, and the access is tried again.
  *
@@ -227,7 +227,7 @@ export class TdpFaultPath {
       if (page >= 0) return Stage.HostPage + page;
       this.host[vcpu] = ~page;
     }
-    return Stage.Walk;
+    return this.policy.parallelFaults ? Stage.Walk : Stage.Map;
   }
 
   /** Reads the entry the map stage will exchange. */
@@ -261,7 +261,7 @@ export class TdpFaultPath {
   /** Under mmu_lock: drops a stale fault, or maps the page. */
   private map(vcpu: number): number {
     if (this.slots.invalidations.mustRetry(this.seq[vcpu])) return Stage.Resume;
-    if (this.lostExchange(vcpu)) return Stage.Resume;
+    if (this.policy.parallelFaults && this.lostExchange(vcpu)) return Stage.Resume;
     const gfn = this.gfn[vcpu];
     return this.mapPage(this.vm.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu], this.host[vcpu]);
   }

@@ -48,6 +48,22 @@ describe('two vCPUs that have read the same entry', () => {
     expect(vm.since()).toMatchObject({ page_fault: 2, 'table.alloc': 2, 'table.free': 1, 'spte.install.table': 1, 'spte.install.4k': 1 });
   });
 
+  // A spinlock: the second vCPU waits for the first, and finds the table linked when it walks.
+  it('lose none on 5.10: one table is taken, and the later fault finds all as it wants it', () => {
+    const vm = pair(1, '5.10.262', 1024);
+    vm.backend.touch(0, TEST + 1023, AccessKind.Write);
+    vm.backend.host({ op: 'unmap', slot: 1, firstPage: 512, npages: 512 });
+    vm.backend.enter(0);
+    vm.backend.enter(1);
+    vm.since();
+    for (const vcpu of [0, 1]) upTo(vm, vcpu, 'map', TEST + 512, AccessKind.Write);
+    for (const vcpu of [0, 1]) finish(vm, vcpu);
+    const counted = vm.since();
+    expect(counted).toMatchObject({ page_fault: 2, 'table.alloc': 1, 'spte.install.table': 1, 'spte.install.4k': 1 });
+    expect(counted).not.toHaveProperty(['table.free']);
+    expect(vm.backend.stages.filter(({ lock }) => lock === 'write').map(({ name }) => name)).toEqual(['map']);
+  });
+
   it('of a huge page to be split: the loser has filled a table for nothing, and its split counts as failed', () => {
     const vm = pair(2, '6.12.117', 512, { eager_page_split: 'N' });
     vm.backend.touch(0, TEST, AccessKind.Write);

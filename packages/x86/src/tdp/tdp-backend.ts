@@ -2,18 +2,18 @@
  * The `x86-tdp` backend, as the container makes it. What its VM is made of stands in tdp-vm.ts.
  */
 import { BackendOptions, CountersToken, HostOptions, TransitionObserver } from '@mmulab/api';
-import type { Counters, OptionValues, ReplayPort, VmLayout } from '@mmulab/api';
+import type { Counters, OptionValues, ReplayPort, StageDef, VmLayout } from '@mmulab/api';
 import { EngineFactory, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { X86PolicyReader, readPolicy } from '../policy';
 import { X86Backend } from '../x86-backend';
-import { tdpStages } from './fault-stages';
+import { tdpStagesOf } from './fault-stages';
 import { TdpRules, tdpRules } from './tdp-rules';
 import { TdpVm } from './tdp-vm';
 
 @injectable()
 export class TdpBackend extends X86Backend<TdpVm> {
-  readonly stages = tdpStages;
+  readonly stages: readonly StageDef[];
 
   constructor(
     @inject(BackendOptions) options: OptionValues,
@@ -25,6 +25,7 @@ export class TdpBackend extends X86Backend<TdpVm> {
     @inject(TdpRules) @optional() private readonly rules: TdpRules = tdpRules,
   ) {
     super(options, host, counters, observer === undefined ? engines : observedEngines(observer), policyOf);
+    this.stages = tdpStagesOf(this.world.policy);
   }
 
   replayPort(): ReplayPort {
