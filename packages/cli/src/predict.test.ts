@@ -10,6 +10,7 @@ import { record } from './fixtures/recorder';
 
 interface Document {
   readonly cells: readonly {
+    readonly name: string;
     readonly column: string;
     readonly row: string;
     readonly published: number;
@@ -31,6 +32,22 @@ function calibrated(...argv: readonly string[]): { readonly document: Document; 
     maxBuffer: 1 << 26,
   });
   return { document: JSON.parse(stdout) as Document, err: stderr };
+}
+
+/** GME of the rows 4, 8, 32 and 64 when each is interpolated, straight in logarithms, between the rows 2, 16 and 96 of its column. */
+function interpolationError({ cells }: Document): number {
+  const at = (cell: Document['cells'][number], vcpus: number): number =>
+    cells.find(({ name, column, row }) => name === cell.name && column === cell.column && row === String(vcpus))?.published ?? 1;
+  const misses = cells
+    .filter(({ row }) => /^(4|8|32|64)$/.test(row))
+    .map(cell => {
+      const vcpus = Number(cell.row);
+      const [low, high] = vcpus < 16 ? [2, 16] : [16, 96];
+      const part = Math.log(vcpus / low) / Math.log(high / low);
+      const between = at(cell, low) ** (1 - part) * at(cell, high) ** part;
+      return Math.abs(Math.log(between / cell.published));
+    });
+  return Math.exp(misses.reduce((a, b) => a + b, 0) / misses.length) - 1;
 }
 
 describe('predict', () => {
@@ -100,6 +117,12 @@ describe('calibrate', () => {
     const { document, err } = calibrated(TDP, '--fit', 'vcpus in [2,16,96]', '--out', model);
     expect(err).toBe('');
     expect(document.gme.heldOut).toBeLessThan(0.08);
+    const errors = document.cells.filter(({ row }) => /^(4|8|32|64)$/.test(row)).map(({ predicted, published }) => (predicted ?? 0) / published);
+    expect(errors).toHaveLength(24);
+    expect(errors.filter(ratio => Math.abs(ratio - 1) <= 0.2).length).toBeGreaterThanOrEqual(21);
+    expect(Math.max(...errors.map(ratio => Math.exp(Math.abs(Math.log(ratio)))))).toBeLessThan(1.6);
+    // Log-log interpolation between the fitted rows leaves 23.4 %.
+    expect(document.gme.heldOut).toBeLessThan(interpolationError(document) / 2);
     expect(document.gme.fitted).toBeLessThan(0.045);
     expect(document.coverage).toBeGreaterThanOrEqual(0.85);
     expect(document.parameters.filter(({ origin }) => origin.startsWith('fitted'))).toHaveLength(8);
@@ -138,5 +161,101 @@ describe('run with a cost model', () => {
   it('refuses a model of another backend', () => {
     const { code, err } = record('run', '--set', 'time.model=arm64-cmo-2021', ...TEST);
     expect({ code, err }).toEqual({ code: 2, err: expect.stringMatching(/CONFIG_MODEL_BACKEND|MODEL_UNKNOWN_NAME/) as string });
+  });
+
+  it('prices one vCPU for 416 on a machine by name, and refuses a machine that is none', () => {
+    const time = (...settings: readonly string[]): number => {
+      const { out } = record('run', '--format', 'json', ...settings.flatMap(one => ['--set', one]), '--vcpus', '1', ...TEST);
+      const { phases } = JSON.parse(out) as {
+        readonly phases: readonly { readonly phase: string; readonly time?: { readonly predictedNs: number } }[];
+      };
+      return phases.find(({ phase }) => phase === 'dirty_1')?.time?.predictedNs ?? 0;
+    };
+    const model = 'time.model=x86-tdp-2022';
+    const zap = 'huge_page_fault=zap';
+    expect(time(model, zap, 'eager_page_split=N', 'time.vcpus=416')).toBeGreaterThan(10 * time(model, zap, 'eager_page_split=N'));
+    expect(time(model, zap, 'eager_page_split=N', 'time.vcpus=416', 'time.machine=eight-sockets')).toBeGreaterThan(0);
+    expect(record('run', '--set', model, '--set', 'time.machine=eight-socket', ...TEST)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('CONFIG_UNKNOWN_MACHINE: time.machine: eight-socket') as string,
+    });
+    expect(record('run', '--set', 'time.vcpus=4', ...TEST)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('CONFIG_SOLVER_WITHOUT_MODEL') as string,
+    });
+  });
+
+  it('tells with discrete events what unmapping beside 2 vCPUs does: each of 64 huge pages faults once more, by that operation', () => {
+    const { out } = record(
+      ...['run', '--format', 'json', '--set', 'time.model=x86-tdp-2022', '--set', 'time.solver=des', '--'],
+      ...['access_rounds', '-v', '2', '-b', '64M', '-s', 'anonymous_hugetlb_2mb', '-p', 'w,Z,w'],
+    );
+    const { phases } = JSON.parse(out) as {
+      readonly phases: readonly {
+        readonly phase: string;
+        readonly time?: { readonly stalls?: { readonly count: number; readonly maxNs: number }; readonly refaults?: unknown };
+      }[];
+    };
+    const at = (name: string): (typeof phases)[number]['time'] => phases.find(({ phase }) => phase === name)?.time;
+    expect(at('2_Z')?.stalls?.count).toBe(64);
+    expect(at('2_Z')?.stalls?.maxNs).toBeGreaterThan(500);
+    expect(at('3_w')?.refaults).toEqual({ '2_Z': 64 });
+  });
+});
+
+describe('explain-time', () => {
+  const TEST = ['--set', 'time.model=x86-tdp-2022', '--', 'dirty_log_perf_test', '-v', '32', '-b', '2M', '-s', 'anonymous_hugetlb_2mb', '-g'];
+
+  it('takes a time apart into terms that add up to it, and shares of its variance that add up to 1', () => {
+    const { code, out } = record('explain-time', '--format', 'json', '--phase', 'dirty_1', ...TEST);
+    const [phase] = JSON.parse(out) as readonly {
+      readonly vcpus: number;
+      readonly explanation: {
+        readonly prediction: { readonly timeS: number };
+        readonly terms: readonly { readonly seconds: number; readonly waitingS: number }[];
+        readonly costs: readonly { readonly varianceShare: number }[];
+        readonly scatterShare: number;
+      };
+    }[];
+    const { prediction, terms = [], costs = [], scatterShare = 0 } = phase?.explanation ?? {};
+    expect(code).toBe(0);
+    expect(phase?.vcpus).toBe(32);
+    expect(terms.reduce((sum, { seconds }) => sum + seconds, 0) / (prediction?.timeS ?? 1)).toBeCloseTo(1, 9);
+    expect(costs.reduce((sum, { varianceShare }) => sum + varianceShare, scatterShare)).toBeCloseTo(1, 2);
+  });
+
+  it('ends with 2 without a cost model, and for a phase without a time', () => {
+    expect(record('explain-time', ...TEST.slice(2))).toMatchObject({ code: 2, err: expect.stringContaining('CLI_NO_TIME_MODEL') as string });
+    expect(record('explain-time', '--phase', 'dirty_11', ...TEST)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('CLI_NO_SUCH_PHASE') as string,
+    });
+  });
+});
+
+describe('break-even', () => {
+  it('ends with 2 for a config whose runs are not the policies', () => {
+    const file = join(directory, 'one.yaml');
+    writeFileSync(file, 'backend: x86-tdp\nworkload: dirty_log_perf_test -v 1 -b 2M -s anonymous_hugetlb_2mb -g\ntime: { model: x86-tdp-2022 }\n');
+    expect(record('break-even', file)).toMatchObject({ code: 2, err: expect.stringContaining('CLI_NO_POLICIES') as string });
+  });
+
+  it('writes a map with 3 policies x 7 shares of writes x 5 sizes, and arrays for a picture of it', () => {
+    const [config, csv, picture] = ['map.yaml', 'map.csv', 'map.json'].map(name => join(directory, name)) as [string, string, string];
+    const policies = 'zip: { huge_page_fault: [zap, split, split], eager_page_split: [N, N, Y] }';
+    writeFileSync(
+      config,
+      `backend: x86-tdp\nworkload: dirty_log_perf_test -v 1 -b 4M -s anonymous_hugetlb_2mb -g -f 20\ntime: { model: x86-tdp-2022, vcpus: 32 }\n${policies}\n`,
+    );
+    expect(record('break-even', config, '--csv', csv, '--picture', picture).code).toBe(0);
+    expect(readFileSync(csv, 'utf8').trimEnd().split('\n')).toHaveLength(1 + 3 * 7 * 5);
+    const { vcpus, threads } = JSON.parse(readFileSync(picture, 'utf8')) as {
+      readonly vcpus: readonly number[];
+      readonly threads: readonly (readonly number[])[];
+    };
+    expect(vcpus).toEqual([2, 4, 8, 16, 32]);
+    expect(threads.map(row => row.length)).toEqual([5, 5, 5, 5, 5, 5, 5]);
+    // The more is written, the more splitting beforehand is worth.
+    expect(threads.map(([first = 0]) => first)).toEqual(threads.map(([first = 0]) => first).sort((a, b) => a - b));
   });
 });

@@ -6,8 +6,8 @@ import type { FittedParameter } from '@mmulab/report';
 import { readTextFile, type Registry } from '@mmulab/runner';
 import {
   conditioned,
+  isModelFile,
   isPinned,
-  ModelFile,
   onMachine,
   otherHost,
   predict,
@@ -74,7 +74,7 @@ export class Pricer {
     const known = this.byName.get(key);
     if (known !== undefined) return known;
     const file = this.options.registry.model(name);
-    if (!(file instanceof ModelFile)) throw notAModelFile(name);
+    if (!isModelFile(file)) throw notAModelFile(name);
     const model = file.model(this.options.registry.backend(backend).events.map(event => event.name));
     this.byName.set(key, model);
     return model;

@@ -37,6 +37,24 @@ describe('a registry with one plugin', () => {
   });
 });
 
+describe('a plugin with a solver', () => {
+  const solver = (value: string): Registry => {
+    const directory = writeFiles({
+      'package.json': '{ "name": "mmulab-plugin-solver", "mmulab": { "plugin": "p.js", "api": 1 } }',
+      'p.js': `exports.default = { id: 1, load: ({ bind }) => void bind(Symbol.for('mmulab.ContentionSolverContribution')).toConstantValue(${value}) };`,
+    });
+    return load(directory);
+  };
+
+  it('has it found by name, the nearest one suggested, and named if it cannot solve', () => {
+    const registry = solver("{ name: 'mine', doc: '', solve: () => ({ timeS: 1, utilisation: [], residenceS: [] }) }");
+    expect(registry.solver('mine').solve({ customers: 1, thinkS: 1, stations: [] }).timeS).toBe(1);
+    expect(registry.plugins()[0]?.brings).toEqual(['solver mine']);
+    expect(messageOf(() => registry.solver('mina'))).toBe('CONFIG_UNKNOWN_SOLVER: time.solver: mina: not a solver (did you mean mine?)');
+    expect(codeOf(() => solver("{ name: 'mine', doc: '' }"))).toBe('PLUGIN_SHAPE');
+  });
+});
+
 /** A module with nothing but a format in it. */
 const format = (name: string): string =>
   `exports.default = { id: 1, load: ({ bind }) => void bind(Symbol.for('mmulab.ReporterContribution')).toConstantValue({ name: '${name}', doc: '', render() {} }) };`;

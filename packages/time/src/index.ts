@@ -14,7 +14,7 @@ export { carriedWork } from './carried';
 export type { CarriedWork } from './carried';
 export { explainTime } from './explanation';
 export type { ExplainedCost, ExplainedCount, ExplainedTerm, Explanation } from './explanation';
-export { ModelFile, namedMachine } from './priced-model';
+export { isModelFile, ModelFile, namedMachine } from './priced-model';
 export { readTables } from './tables';
 export type { Cell } from './tables';
 export { meaningOf, readMapping } from './mapping';

@@ -23,8 +23,17 @@ interface Requests {
   readonly belief: Belief;
 }
 
+/** A model file of any copy of this package: where a command runs in a thread, its own copy and that of the plugin are two. */
+const BRAND = Symbol.for('mmulab.ModelFile');
+
+/** Whether a cost model is a file. */
+export function isModelFile(model: CostModel): model is ModelFile {
+  return BRAND in model;
+}
+
 /** A cost model in a file. */
 export class ModelFile implements CostModel {
+  readonly [BRAND] = true;
   private raw: Readonly<Record<string, unknown>> | undefined = undefined;
   private readonly checked = new Map<string, Model>();
 

@@ -3,7 +3,7 @@
  */
 import { renderParts } from '@mmulab/report';
 import { runResolved, scaledWork } from '@mmulab/runner';
-import { ModelFile } from '@mmulab/time';
+import { isModelFile } from '@mmulab/time';
 import type { PhaseWork } from '@mmulab/api';
 import type { Command } from 'commander';
 import type { CommandContext } from '../command-entry';
@@ -45,7 +45,7 @@ function explained({ run, registry }: PreparedRun, wanted: string | undefined): 
   const { time, backend, host } = run;
   if (time === undefined) throw noTimeModel();
   const model = registry.model(time.model);
-  if (!(model instanceof ModelFile)) throw notAModelFile(time.model);
+  if (!isModelFile(model)) throw notAModelFile(time.model);
   let phases: readonly PhaseWork[] = [];
   const { name } = runResolved(run, registry, { vcpuCounters: false, onWork: work => (phases = work) });
   const all = Math.max(1, ...phases.map(({ vcpus }) => vcpus));
