@@ -94,6 +94,13 @@ export interface MmuBackend {
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number;
   /** Runs the vCPU's pending stage. @returns the next stage, or `ACCESS_DONE`. */
   advance(vcpu: number): number;
+  /**
+   * Optional: how many accesses from here on, `stride` frames apart, hit without any effect while `losses` stands still. A scheduler passes them over.
+   * At most `count`; 0 where the first may not, or where it is not known. Counts nothing.
+   */
+  hitsAhead?(vcpu: number, vfn: Vfn, kind: AccessKind, stride: number, count: number): number;
+  /** Counts up whenever an access that would have hit without effect may not do so any more: an entry is gone or has lost a right. Goes with `hitsAhead`. */
+  readonly losses?: number;
   /** Optional: performs shared accesses in rounds of its own choosing. Asked only where there are so many that one by one would take long. */
   runShared?(rounds: SharedRounds): void;
   /** The guest writes a control register (or the like): one that the definition declares. */

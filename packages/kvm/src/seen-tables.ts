@@ -98,6 +98,12 @@ export class SeenTables {
     return this.layout.tableFrame(level, index);
   }
 
+  /** Whether the table page number `index` of a level, if there is one, may need a mapping. */
+  needsTouch(level: number, index: number): boolean {
+    const table = this.layout.tableNumber(level, index);
+    return table >= 0 && !this.tables.has(table);
+  }
+
   /** Whether neighbouring pages of one table run need no touch. */
   areSeen(level: number, first: number, count: number): boolean {
     const table = this.layout.tableNumber(level, first);

@@ -12,6 +12,8 @@ import { AttrTable } from '@mmulab/pgtable';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const { Read, Write } = AccessKind;
+/** Kinds of access. */
+const KINDS = 3;
 
 /** Bits of an attribute. Present also means readable. */
 export const Spte = {
@@ -80,6 +82,7 @@ export class SpteAttrs {
   private readonly restoreForWriteMap: AttrMap;
   /** Leaves by level above 1, host-writable, D: see `leaf`. */
   private readonly leaves = new Int16Array(8).fill(-1);
+  private readonly stable = new Int8Array(256).fill(-1);
   private readonly afterRead: AttrMap;
   private readonly afterWrite: AttrMap;
 
@@ -174,6 +177,16 @@ export class SpteAttrs {
   /** Whether an access passes and leaves the leaf as it is. */
   isStable(id: number, kind: number): boolean {
     return this.allows(id, kind) && this.afterAccess(id, kind) === id;
+  }
+
+  /** Kinds of access that `isStable` holds for, as bits. */
+  stableKinds(id: number): number {
+    const known = this.stable[id];
+    if (known >= 0) return known;
+    let kinds = 0;
+    for (let kind = 0; kind < KINDS; kind++) if (this.isStable(id, kind)) kinds |= 1 << kind;
+    this.stable[id] = kinds;
+    return kinds;
   }
 
   /**

@@ -32,7 +32,7 @@ export class ProgramCursor {
   private index = 0;
   private count = 0;
   private first = 0;
-  private stride = 0;
+  private step = 0;
   private runKind: AccessKind = AccessKind.Read;
   private writeEvery = 0;
   private isRandom = false;
@@ -58,6 +58,21 @@ export class ProgramCursor {
     else this.plainAccess();
     this.index++;
     return Atom.Access;
+  }
+
+  /** How many accesses of the run follow that are like the one just found, `stride` frames apart; 0 where that is not known. */
+  get following(): number {
+    return this.isRandom || this.writeEvery > 1 ? 0 : this.count - this.index;
+  }
+
+  /** Frames between neighbouring accesses of the run. */
+  get stride(): number {
+    return this.step;
+  }
+
+  /** Passes accesses of the run over, or (less than 0) goes back to some. */
+  skip(accesses: number): void {
+    this.index += accesses;
   }
 
   /** Takes the next step. @returns Access when a run begins, which may be empty */
@@ -106,12 +121,18 @@ export class ProgramCursor {
     this.index = 0;
     this.count = count;
     this.first = vfn;
-    this.stride = stride;
+    this.step = stride;
     this.runKind = kind;
     this.writeEvery = writeEvery;
   }
 
-  private beginRandom({ vfn, count, pageFrames = 1, randomOrder, writePercent }: RandomRun): void {
+  private beginRandom(run: RandomRun): void {
+    const { vfn, count, pageFrames = 1, randomOrder, writePercent } = run;
+    const plain = pageFrames >= 1 ? this.generators.lift(this.vcpu, run) : undefined;
+    if (plain !== undefined) {
+      this.beginRun(plain);
+      return;
+    }
     this.isRandom = true;
     this.index = 0;
     this.count = count;
@@ -122,7 +143,7 @@ export class ProgramCursor {
   }
 
   private plainAccess(): void {
-    this.vfn = this.first + this.index * this.stride;
+    this.vfn = this.first + this.index * this.step;
     this.kind = this.writeEvery > 0 && this.index % this.writeEvery === 0 ? AccessKind.Write : this.runKind;
   }
 

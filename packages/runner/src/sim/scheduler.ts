@@ -6,6 +6,9 @@
  * that needs mmu_lock first waits for it, first come first served; between neighbouring stages of the same lock mode the lock is kept.
  * Accesses that need no stage run on in a batch until the next event of another vCPU is due.
  *
+ * Hits are no events: where the backend says how many accesses from here on hit without any effect (`hitsAhead`), the vCPU's next event is the one behind them. Should an
+ * entry lose rights meanwhile (`losses`), vCPUs that passed over accesses at later times are set back to the first of those. What is counted is the same.
+ *
  * Counters: the vCPU is selected, in the scope of no slot, before every call of the backend. Hot path.
  */
 import { ACCESS_DONE, type ControlWrite, type Counters, type MmuBackend, type VcpuProgram } from '@mmulab/api';
@@ -16,6 +19,10 @@ import { Jitter, seedOf } from './jitter';
 import { MmuLock } from './mmu-lock';
 import { NOMINAL_COSTS_NS } from './nominal-costs';
 import { Atom, ProgramCursor } from './program-cursor';
+
+// Bound here: names that other modules export are looked up at each use.
+const DONE: number = ACCESS_DONE;
+const { Access: ACCESS, Exit: EXIT, Control: CONTROL } = Atom;
 
 const PS_PER_NS = 1000;
 const HIT_PS = NOMINAL_COSTS_NS.hit * PS_PER_NS;
@@ -31,13 +38,15 @@ const READY = -1;
 const NOT_ENTERED = -2;
 
 const LockMode = { None: 0, Read: 1, Write: 2 } as const;
+/** Of a vCPU that holds nothing. */
+const NO_LOCK: number = LockMode.None;
 const lockModes = { none: LockMode.None, read: LockMode.Read, write: LockMode.Write } as const;
 
 /** More stages than any access takes: retries end when others have made progress. */
 export const MAX_STAGES_PER_ACCESS = 10_000_000;
 
 /** The part of a backend that accesses are interleaved through. */
-export type ScheduledBackend = Pick<MmuBackend, 'stages' | 'enter' | 'leave' | 'begin' | 'advance' | 'control'>;
+export type ScheduledBackend = Pick<MmuBackend, 'stages' | 'enter' | 'leave' | 'begin' | 'advance' | 'control' | 'hitsAhead' | 'losses'>;
 
 /** Has vCPUs that share memory do their accesses, in an order that the seed decides. */
 export interface Interleaver {
@@ -69,6 +78,11 @@ export class Scheduler implements Interleaver {
   private readonly stagesTaken: Int32Array;
   private readonly durations: Float64Array;
   private readonly modes: Uint8Array;
+  /** Accesses a waiting vCPU has passed over, and the time of the first. */
+  private readonly passed: Float64Array;
+  private readonly passedFrom: Float64Array;
+  /** `losses` of the backend when vCPUs were last looked after. */
+  private losses = 0;
   /** vCPUs stay in the guest when their programs end. */
   private stays = false;
 
@@ -90,6 +104,8 @@ export class Scheduler implements Interleaver {
     this.stagesTaken = new Int32Array(vcpus);
     this.cursors = new Array<ProgramCursor | undefined>(vcpus).fill(undefined);
     this.durations = Float64Array.from(backend.stages, stage => stage.nominalNs * PS_PER_NS);
+    this.passed = new Float64Array(vcpus);
+    this.passedFrom = new Float64Array(vcpus);
     this.modes = Uint8Array.from(backend.stages, stage => lockModes[stage.lock]);
   }
 
@@ -109,9 +125,8 @@ export class Scheduler implements Interleaver {
       this.cursors.fill(undefined);
       return -1;
     }
-    const time = this.queue.headTime;
     const vcpu = this.queue.pop();
-    this.handle(vcpu, time);
+    this.handle(vcpu, this.queue.time);
     return vcpu;
   }
 
@@ -123,6 +138,8 @@ export class Scheduler implements Interleaver {
   }
 
   private begin(programs: readonly VcpuProgram[], first: number, spreadPs: number): void {
+    this.passed.fill(0);
+    this.losses = this.backend.losses ?? 0;
     programs.forEach((program, vcpu) => {
       this.cursors[vcpu] = new ProgramCursor(program, vcpu, this.generators);
       this.stages[vcpu] = first;
@@ -132,8 +149,10 @@ export class Scheduler implements Interleaver {
 
   private handle(vcpu: number, time: number): void {
     const stage = this.stages[vcpu];
+    this.passed[vcpu] = 0;
     if (stage === NOT_ENTERED) {
       this.enter(vcpu, time, time + ENTRY_PS);
+      this.settleLosses(vcpu, time);
       this.goOn(vcpu, time + ENTRY_PS);
     } else if (stage === READY) {
       this.goOn(vcpu, time);
@@ -155,26 +174,63 @@ export class Scheduler implements Interleaver {
       }
       const atom = cursor.next();
       counters.select(vcpu);
-      if (atom === Atom.Access) {
+      if (atom === ACCESS) {
         const next = backend.begin(vcpu, cursor.vfn, cursor.kind);
-        if (next !== ACCESS_DONE) {
+        this.settleLosses(vcpu, time);
+        if (next !== DONE) {
           this.stagesTaken[vcpu] = 0;
-          this.startStage(vcpu, next, time, LockMode.None);
+          this.startStage(vcpu, next, time, NO_LOCK);
           return;
         }
         time += HIT_PS;
-      } else if (atom === Atom.Exit) {
+        time = this.passOver(vcpu, cursor, time);
+      } else if (atom === EXIT) {
         backend.leave?.(vcpu);
         this.enter(vcpu, time, time + EXIT_PS);
+        this.settleLosses(vcpu, time);
         time += EXIT_PS;
-      } else if (atom === Atom.Control) {
+      } else if (atom === CONTROL) {
         if (cursor.write !== undefined) this.control(vcpu, cursor.write, time, time + CONTROL_PS);
+        this.settleLosses(vcpu, time);
         time += CONTROL_PS;
       } else {
         this.ended(vcpu, time);
         return;
       }
     }
+  }
+
+  /** Passes over the accesses that hit without any effect. @param time of the next access; @returns that of the one behind them */
+  private passOver(vcpu: number, cursor: ProgramCursor, time: number): number {
+    const { following } = cursor;
+    if (following === 0 || this.backend.hitsAhead === undefined) return time;
+    const hits = this.backend.hitsAhead(vcpu, cursor.vfn + cursor.stride, cursor.kind, cursor.stride, following);
+    if (hits === 0) return time;
+    cursor.skip(hits);
+    this.passed[vcpu] = hits;
+    this.passedFrom[vcpu] = time;
+    return time + hits * HIT_PS;
+  }
+
+  /** Something was done at a time by a vCPU: when an entry has lost rights by it, the others have not yet made the accesses they passed over from then on. */
+  private settleLosses(vcpu: number, time: number): void {
+    const losses = this.backend.losses ?? 0;
+    if (losses === this.losses) return;
+    this.losses = losses;
+    for (let other = 0; other < this.passed.length; other++) {
+      if (this.passed[other] > 0 && other !== vcpu) this.setBack(other, vcpu, time);
+    }
+  }
+
+  private setBack(vcpu: number, by: number, time: number): void {
+    const from = this.passedFrom[vcpu];
+    let made = Math.max(0, Math.ceil((time - from) / HIT_PS));
+    if (from + made * HIT_PS === time && vcpu < by) made++;
+    const excess = this.passed[vcpu] - made;
+    if (excess <= 0) return;
+    (this.cursors[vcpu] as ProgramCursor).skip(-excess);
+    this.passed[vcpu] = made;
+    this.queue.bringForward(from + made * HIT_PS, vcpu);
   }
 
   /** The vCPU enters the guest, for the first time or after an exit to user space, between two times. */
@@ -212,15 +268,16 @@ export class Scheduler implements Interleaver {
   private endStage(vcpu: number, stage: number, time: number): void {
     this.counters.select(vcpu);
     const next = this.advance(vcpu, time);
+    this.settleLosses(vcpu, time);
     const held = this.modes[stage];
     const isKept = next >= 0 && this.modes[next] === held;
     if (held !== LockMode.None && !isKept) this.release(held, time);
-    if (next === ACCESS_DONE) {
+    if (next === DONE) {
       this.goOn(vcpu, time);
       return;
     }
     this.countStage(vcpu);
-    this.startStage(vcpu, next, time, isKept ? held : LockMode.None);
+    this.startStage(vcpu, next, time, isKept ? held : NO_LOCK);
   }
 
   private release(mode: number, time: number): void {

@@ -17,9 +17,13 @@ export type MarkDirty = (gfn: number) => void;
 
 /** Bookkeeping of one VM's TDP tables. */
 export class TdpBookkeeper implements Bookkeeper, MmOps {
+  /** Counts up whenever an entry is gone or an access may not pass as it did (MmuBackend.losses). */
+  losses = 0;
+
   /**
    * @param flushRemovedTable each removed table asks for a flush of its own (5.10)
    * @param markPageDirty called for the Effect of that name
+   * @param rights kinds of access that leave a leaf of an attribute as it is, as bits
    * @param entries entries per table; tests on small tables have other than 512
    */
   constructor(
@@ -27,12 +31,14 @@ export class TdpBookkeeper implements Bookkeeper, MmOps {
     private readonly journal: VmJournal,
     private readonly flushRemovedTable: boolean,
     private readonly markPageDirty: MarkDirty,
+    private readonly rights: (attr: number) => number,
     private readonly entries = ENTRIES_PER_TABLE,
   ) {}
 
-  changed(_gfn: number, level: number, oldKind: EntryKind, _oldAttr: number, newKind: EntryKind, _newAttr: number, count: number): void {
+  changed(_gfn: number, level: number, oldKind: EntryKind, oldAttr: number, newKind: EntryKind, newAttr: number, count: number): void {
     const now = this.counters.now;
     if (oldKind === Leaf) {
+      if (newKind !== Leaf || (this.rights(oldAttr) & ~this.rights(newAttr)) !== 0) this.losses++;
       if (newKind === Leaf) {
         add(now, Ev.update[level], count);
         return;
@@ -50,6 +56,7 @@ export class TdpBookkeeper implements Bookkeeper, MmOps {
     if (newKind === Leaf) {
       add(now, Ev.pages[level], count);
       if (oldKind === Table) {
+        this.losses++;
         add(now, Ev.tableToLeaf, count);
         // A fault that puts a leaf in a table's place asks for the flush itself.
         add(now, Ev.tableZap, count);
@@ -59,6 +66,7 @@ export class TdpBookkeeper implements Bookkeeper, MmOps {
     } else if (newKind === Table) {
       add(now, Ev.installTable, count);
     } else if (oldKind === Table) {
+      this.losses++;
       add(now, Ev.zapTable, count);
       this.tablesRemoved(count);
     }

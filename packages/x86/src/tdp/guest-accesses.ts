@@ -102,6 +102,19 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
     return this.ended(vcpu, this.pending.advance(vcpu));
   }
 
+  /** Accesses from here on that neither fault nor change an entry, all behind one guest table; see MmuBackend.hitsAhead. */
+  hitsAhead(vcpu: number, vfn: number, kind: number, stride: number, count: number): number {
+    const { contexts, mmu } = this;
+    if (!contexts.isSeenBy(vcpu)) return 0;
+    const { layout, seen } = contexts.get(vcpu);
+    if (layout === undefined || seen === undefined) return 0;
+    for (let level = layout.levels; level >= 1; level--) if (seen.needsTouch(level, Math.floor(vfn / SPANS[level]))) return 0;
+    const run = layout.find(vfn);
+    const end = Math.min(run.end, (Math.floor(vfn / BLOCK_PAGES) + 1) * BLOCK_PAGES);
+    const limit = Math.min(count, Math.ceil((end - vfn) / stride));
+    return mmu.stableFrom(contexts.root(vcpu), vfn - run.vfn + run.gfn, kind, stride, limit);
+  }
+
   /** Levels of guest tables the hardware walks. */
   levels(vcpu: number): number {
     return this.contexts.layout(vcpu).levels;

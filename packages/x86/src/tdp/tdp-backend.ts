@@ -2,7 +2,7 @@
  * The `x86-tdp` backend, as the container makes it. What its VM is made of stands in tdp-vm.ts.
  */
 import { BackendOptions, CountersToken, HostOptions, TransitionObserver } from '@mmulab/api';
-import type { Counters, OptionValues, ReplayPort, StageDef, VmLayout } from '@mmulab/api';
+import type { AccessKind, Counters, OptionValues, ReplayPort, StageDef, Vfn, VmLayout } from '@mmulab/api';
 import { EngineFactory, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { X86PolicyReader, readPolicy } from '../policy';
@@ -26,6 +26,14 @@ export class TdpBackend extends X86Backend<TdpVm> {
   ) {
     super(options, host, counters, observer === undefined ? engines : observedEngines(observer), policyOf);
     this.stages = tdpStagesOf(this.world.policy);
+  }
+
+  get losses(): number {
+    return this.vm.losses;
+  }
+
+  hitsAhead(vcpu: number, vfn: Vfn, kind: AccessKind, stride: number, count: number): number {
+    return this.vm.hitsAhead(vcpu, vfn, kind, stride, count);
   }
 
   replayPort(): ReplayPort {

@@ -130,10 +130,16 @@ export class TdpMmu {
     rules: TdpRules = tdpRules,
   ) {
     this.geometry = new Geometry(512, levels);
-    this.book = new TdpBookkeeper(counters, journal, policy.flushRemovedTable, gfn => {
-      const slot = slots.find(gfn);
-      if (slot !== undefined) slots.markDirty(slot, gfn);
-    });
+    this.book = new TdpBookkeeper(
+      counters,
+      journal,
+      policy.flushRemovedTable,
+      gfn => {
+        const slot = slots.find(gfn);
+        if (slot !== undefined) slots.markDirty(slot, gfn);
+      },
+      attr => spte.stableKinds(attr),
+    );
     this.engine = engines.makeEngine({
       geometry: this.geometry,
       attrs: spte.table,
@@ -215,6 +221,16 @@ export class TdpMmu {
       parts.push(`${root.id}/${root.role}/${root.refs}/${root.valid}/${hash.text}`);
     }
     return parts.join(' ');
+  }
+
+  /** How many frames from `gfn` on, `stride` apart, an access of a kind passes and leaves as they are. At most `limit` */
+  stableFrom(root: TdpRoot, gfn: number, kind: number, stride: number, limit: number): number {
+    const { engine, spte } = this;
+    for (let n = 0; n < limit; n++) {
+      const entry = engine.lookup(root.id, gfn + n * stride, 1);
+      if (entry.kind !== EntryKind.Leaf || ((spte.stableKinds(entry.attr) >> kind) & 1) === 0) return n;
+    }
+    return limit;
   }
 
   /** The lowest entry for a frame. The engine's cursor: read it before the next call. */

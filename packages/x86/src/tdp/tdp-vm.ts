@@ -164,6 +164,16 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm {
     return this.accessesOf(vcpu).begin(vcpu, vfn, kind);
   }
 
+  /** See MmuBackend.hitsAhead. */
+  hitsAhead(vcpu: number, vfn: Vfn, kind: AccessKind, stride: number, count: number): number {
+    return this.nested === undefined ? this.accesses.hitsAhead(vcpu, vfn, kind, stride, count) : 0;
+  }
+
+  /** See MmuBackend.losses. */
+  get losses(): number {
+    return this.mmu.book.losses + this.contexts.losses;
+  }
+
   advance(vcpu: number): number {
     this.select(vcpu);
     return this.accessesOf(vcpu).advance(vcpu);

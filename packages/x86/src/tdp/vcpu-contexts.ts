@@ -32,6 +32,8 @@ export class VcpuContext {
 /** Contexts of all vCPUs of a VM. */
 export class VcpuContexts {
   private readonly contexts: readonly VcpuContext[];
+  /** Counts up whenever an access may need what it did not (MmuBackend.losses): table pages touched, another context. */
+  losses = 0;
   private epoch = 1;
   /** Root and address space that `tableSeen` speaks of. */
   private seenKey = -1;
@@ -89,8 +91,14 @@ export class VcpuContexts {
     }
   }
 
+  /** Whether the pages seen are those of a vCPU's root and address space. */
+  isSeenBy(vcpu: number): boolean {
+    return this.get(vcpu).key === this.seenKey;
+  }
+
   /** Registers have changed: contexts are found again. */
   registersChanged(): void {
+    this.losses++;
     this.epoch++;
     this.version.bump();
   }
@@ -103,6 +111,7 @@ export class VcpuContexts {
 
   /** A mapping of a guest table page may have gone. */
   forgetTables(): void {
+    this.losses++;
     this.version.bump();
     for (const seen of this.tableSeen) seen.forget();
   }
