@@ -20,7 +20,7 @@ const arm = (symbol: string, says: string, file = 'user-mem-abort.ts'): Decider 
 const TDP_STAGES: Readonly<Record<string, Decider>> = {
   exit: tdp('leave', 'The hardware’s walk ended in a violation: the vCPU leaves the guest.'),
   fast_page_fault: tdp('fixFast', 'Without mmu_lock: may W, or saved rights, be given back?'),
-  host_page: tdp('resolveHost', 'The notifier’s sequence is sampled, and the host asked for the page.'),
+  host_page: tdp('hostPage', 'The notifier’s sequence is sampled, and the host asked for the page.'),
   walk: tdp('stage', 'Under mmu_lock for reading: down to the entry at the goal.'),
   map: tdp('mapPage', 'The map rule says what becomes of the entry; a compare-exchange may be lost.'),
   resume: tdp('stage', 'Back into the guest, which makes its access again.'),
@@ -39,9 +39,6 @@ const SHADOW_STAGES: Readonly<Record<string, Decider>> = {
 const ARM_STAGES: Readonly<Record<string, Decider>> = {
   exit: arm('UserMemAbort', 'A stage 2 abort takes the vCPU to EL2.'),
   host_page: arm('UserMemAbort', 'The memory cache is topped up, the sequence sampled, the host asked for the page.'),
-  'host_clear.pmd': arm('UserMemAbort', 'The host clears a huge page.'),
-  'host_clear.pud': arm('UserMemAbort', 'The host clears a 1 GiB page.'),
-  host_copy: arm('UserMemAbort', 'The host copies a page that was shared.'),
   notifier_start: arm('MmuNotifier', 'The host’s notifier takes the old page away, under mmu_lock.', 'notifier.ts'),
   change_pte: arm('MmuNotifier', 'The host tells at once what stands in the page’s place.', 'notifier.ts'),
   notifier_end: arm('MmuNotifier', 'The sequence has moved on: faults that sampled it before are dropped.', 'notifier.ts'),
@@ -54,6 +51,15 @@ const ARM_STAGES: Readonly<Record<string, Decider>> = {
   relax_tlbi: arm('TlbInvalidations', 'The translation with fewer rights is invalidated.', 'tlbi.ts'),
   mkyoung: arm('MkyoungRule', 'The access flag is set.', 'attr.ts'),
   resume: arm('UserMemAbort', 'Back into the guest, which makes its access again.'),
+};
+/** Work of the host that takes time of its own, the same for all backends. */
+const host = (says: string): Decider => ({ says, file: 'kvm/src/host-work.ts', symbol: 'hostWork' });
+const HOST_STAGES: Readonly<Record<string, Decider>> = {
+  host_alloc: host('The host takes a page and clears it.'),
+  'host_clear.pmd': host('The host clears a huge page.'),
+  'host_clear.pud': host('The host clears a 1 GiB page.'),
+  host_copy: host('The host copies a page that was shared.'),
+  host_split_zero: host('The host splits the huge zero page.'),
 };
 const STAGES: Readonly<Record<string, Readonly<Record<string, Decider>>>> = {
   'x86-tdp': TDP_STAGES,
@@ -95,7 +101,7 @@ const RULES: Readonly<Record<string, Decider>> = {
 
 /** Who decides in a stage of a backend's fault; undefined for what a plugin brings. */
 export function stageDecider(backend: string, stage: string): Decider | undefined {
-  return STAGES[backend]?.[stage];
+  return STAGES[backend]?.[stage] ?? HOST_STAGES[stage];
 }
 
 /** Who decides behind the name of a rule. */
@@ -105,5 +111,5 @@ export function ruleDecider(cause: string): Decider | undefined {
 
 /** All deciders, for the test that looks them up. */
 export function allDeciders(): readonly Decider[] {
-  return [...Object.values(STAGES).flatMap(stages => Object.values(stages)), ...Object.values(RULES)];
+  return [...Object.values(STAGES).flatMap(stages => Object.values(stages)), ...Object.values(HOST_STAGES), ...Object.values(RULES)];
 }

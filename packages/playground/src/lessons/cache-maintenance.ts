@@ -51,7 +51,7 @@ export const cacheMaintenance: Lesson = {
       holds: f => f.phase(MAPPED) === 1 && f.phase(BYTES) > 2 ** 21 && f.level() === 2,
     },
     {
-      go: [{ steps: 1 }],
+      go: [{ until: BYTES }],
       say: f =>
         `The next vCPU gets the lock, and cleans the same block again: ${n(f.step(BYTES))} more bytes. The block has been mapped already, and nobody has asked.`,
       holds: f => f.step(BYTES) === 2 ** 21 && f.phase(MAPPED) === 1,
