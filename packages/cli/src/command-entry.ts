@@ -54,6 +54,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('list', 'list backends, workloads, profiles, events, models, solvers, patches or plugins', true),
   entry('explain', 'say what an option, counter, profile, workload or backing is', true),
   entry('init', 'write a config to start from', false),
+  entry('new-plugin', 'write a package to start a plugin from', false),
   entry('import', 'print the config, or the record, that a file in another format means', true),
   entry('validate', 'check configs without running them', true),
 ];

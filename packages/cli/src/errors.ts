@@ -132,6 +132,19 @@ export function systemRefuses(what: string, problem: string): MmulabError {
   return new MmulabError('FILE_UNREADABLE', `${what}: ${problem}`);
 }
 
+/** A name that no package can have, or that says twice what it is. */
+export function badPluginName(name: string): MmulabError {
+  return new MmulabError(
+    'CLI_PLUGIN_NAME',
+    `${name}: expected lower-case words with hyphens, such as my-mmu (the package is called mmulab-plugin-my-mmu)`,
+  );
+}
+
+/** `new-plugin` would write among other files. */
+export function directoryInUse(path: string): MmulabError {
+  return new MmulabError('CLI_DIRECTORY_IN_USE', `${path}: is there already, and not empty`);
+}
+
 /** An option has another choice. */
 export function badChoice(option: string, value: string, choices: readonly string[]): MmulabError {
   return new MmulabError('CLI_BAD_CHOICE', `${option}: ${value}${suggestName(value, choices)}`);

@@ -1,0 +1,71 @@
+/**
+ * A stranger's way in: the packages as they would be published, in an empty folder, and there a new plugin of each kind that builds, tests itself and runs.
+ *
+ *   node .ci/packed-plugins.js [KIND...]
+ *
+ * Packages of ours come out of their tarballs; what they need of others is that of this checkout, since nothing is fetched.
+ */
+'use strict';
+const { execFileSync } = require('node:child_process');
+const { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } = require('node:fs');
+const { tmpdir } = require('node:os');
+const { dirname, join } = require('node:path');
+const { performance } = require('node:perf_hooks');
+
+const root = join(__dirname, '..');
+const folder = mkdtempSync(join(tmpdir(), 'mmulab-packed-'));
+const modules = join(folder, 'node_modules');
+const KINDS = ['backend', 'workload', 'backing', 'reporter', 'patch'];
+
+/** Runs a program to its end. @returns what it printed */
+function run(program, args, cwd = folder) {
+  return execFileSync(program, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 300_000 });
+}
+
+/** Links a directory of the checkout under the same name. */
+function link(from, to) {
+  mkdirSync(dirname(to), { recursive: true });
+  symlinkSync(from, to, 'dir');
+}
+
+function install() {
+  const packed = JSON.parse(run('npm', ['pack', '--workspaces', '--json', '--ignore-scripts', '--pack-destination', folder], root));
+  for (const { name, filename } of packed) {
+    const directory = join(modules, name);
+    mkdirSync(directory, { recursive: true });
+    run('tar', ['-xzf', join(folder, filename.replace('@', '').replace('/', '-')), '-C', directory, '--strip-components=1']);
+    const own = join(root, 'packages', name.replace('@mmulab/', ''), 'node_modules');
+    if (existsSync(own)) link(own, join(directory, 'node_modules'));
+  }
+  for (const name of readdirSync(join(root, 'node_modules'))) {
+    if (name.startsWith('.') || name === '@mmulab') continue;
+    const names = name.startsWith('@') ? readdirSync(join(root, 'node_modules', name)).map(inner => join(name, inner)) : [name];
+    for (const one of names) link(join(root, 'node_modules', one), join(modules, one));
+  }
+  return packed.length;
+}
+
+const mmulab = (args, cwd) => run(process.execPath, [join(modules, '@mmulab/cli/bin/mmulab.js'), ...args], cwd);
+
+function tryKind(kind) {
+  const startedMs = performance.now();
+  mmulab(['new-plugin', `my-${kind}`, '--kind', kind]);
+  const directory = join(folder, `mmulab-plugin-my-${kind}`);
+  run(process.execPath, [join(modules, 'typescript/bin/tsc')], directory);
+  run(process.execPath, [join(modules, 'jest/bin/jest.js'), '--no-cache'], directory);
+  const command = /^npx mmulab (.*)$/m.exec(readFileSync(join(directory, 'README.md'), 'utf8'))[1];
+  const shown = mmulab(command.split(' '), directory);
+  if (shown.trim() === '') throw new Error(`mmulab ${command}: printed nothing`);
+  console.log(`${kind}: builds, passes its tests, runs (${Math.round((performance.now() - startedMs) / 100) / 10} s)`);
+}
+
+try {
+  console.log(`${install()} packages from their tarballs`);
+  const asked = process.argv.slice(2);
+  for (const kind of asked.length === 0 ? KINDS : asked) tryKind(kind);
+} catch (error) {
+  console.error(error.message, error.stdout ?? '', error.stderr ?? '');
+  process.exitCode = 1;
+} finally {
+  rmSync(folder, { recursive: true });
+}
