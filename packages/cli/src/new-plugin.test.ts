@@ -3,6 +3,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ROOT, blocksOf } from './fixtures/doc-blocks';
 import { record, scratchDirectory } from './fixtures/recorder';
 import { PLUGIN_KINDS, writePlugin } from './new-plugin';
 
@@ -34,6 +35,19 @@ describe.each(Object.keys(PLUGIN_KINDS))('a new %s', kind => {
     for (const [name, wanted] of Object.entries({ ...dependencies, ...devDependencies }))
       expect([name, wanted]).toEqual([name, name.startsWith('@mmulab/') ? api.version : (api.dependencies[name] ?? root.devDependencies[name])]);
   });
+});
+
+it.each([
+  ['writing-a-backend', 'toy-direct', 'backend'],
+  ['writing-a-workload', 'drop-and-read', 'workload'],
+  ['writing-a-backing', 'swapped', 'backing'],
+  ['writing-a-reporter', 'faults', 'reporter'],
+  ['patches', 'split-early', 'patch'],
+])('docs/%s.md shows what new-plugin %s writes, file by file', (page, name, kind) => {
+  const { directory, files } = writePlugin(name, kind, scratchDirectory());
+  const shown = blocksOf(readFileSync(join(ROOT, 'docs', `${page}.md`), 'utf8')).filter(({ language, info }) => language === 'ts' && info !== '');
+  expect(shown.map(({ info }) => info).sort()).toEqual(files.filter(file => file.startsWith('src/')).sort());
+  for (const { info, lines } of shown) expect(lines).toEqual(readFileSync(join(directory, info), 'utf8').trimEnd().split('\n'));
 });
 
 it.each([
