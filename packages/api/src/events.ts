@@ -10,6 +10,8 @@ export interface EventDef {
   readonly unit: 'events' | 'bytes' | 'pages' | 'tables';
   /** A gauge holds a level (mapped pages); its value at the end of a phase is reported, not the difference. */
   readonly gauge: boolean;
+  /** Counted for the VM as a whole, whichever memslot is concerned: what is compared with records of one memslot. Absent: for the memslot concerned. */
+  readonly scope?: 'vm';
   /** One sentence. */
   readonly doc: string;
 }

@@ -70,6 +70,11 @@ describe('verifying records', () => {
     expect(codeOf(() => verify([{ ...record, scope: 'the test memslot' }]))).toBe('RECORD_SCOPE');
   });
 
+  it('takes what is counted for the VM as a whole from the whole phase, scope or not', () => {
+    const scoped = { ...populate({ touch: 2, page_fault: 2 }), backend: 'toy-scoped', scope: 'the test memslot', command: 'toy_test -v 2 -b 16K' };
+    expect(verify([scoped]).differences).toEqual([]);
+  });
+
   it('leaves out other backends when asked to, installed or not', () => {
     const others = [record, { ...record, backend: 'arm64-stage2', command: 'nested_rounds' }];
     expect(verify(others, { backend: 'toy-mmu' }).records).toBe(1);
