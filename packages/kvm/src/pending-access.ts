@@ -19,8 +19,8 @@ export interface StagedPath {
 
 /** How vCPUs come to their data. */
 export interface GuestWalks {
-  /** What the hardware does to a page of the guest's tables. */
-  readonly tableAccess: AccessKind;
+  /** What the hardware does to a page of the guest's tables. Undefined: what it does to the data. */
+  readonly tableAccess: AccessKind | undefined;
   /** Levels of guest tables that the hardware walks; 0 where it walks none. */
   levels(vcpu: number): number;
   /** The frame touched at a level on the way to a virtual frame, or -1 where none is. Level 0 is the data. */
@@ -69,7 +69,7 @@ export class PendingAccesses {
     for (let at = level[vcpu]; at >= 0; at--) {
       const frame = walks.frameAt(vcpu, at, vfn);
       if (frame < 0) continue;
-      const stage = at === 0 ? path.start(vcpu, frame, this.kind[vcpu], 0) : path.start(vcpu, frame, walks.tableAccess, 1);
+      const stage = at === 0 ? path.start(vcpu, frame, this.kind[vcpu], 0) : path.start(vcpu, frame, walks.tableAccess ?? this.kind[vcpu], 1);
       if (stage === ACCESS_DONE) continue;
       level[vcpu] = at - 1;
       this.due[vcpu] = stage;
