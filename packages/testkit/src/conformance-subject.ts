@@ -56,15 +56,21 @@ export class Subject {
    * @returns what it counted: all actors together, then each vCPU, by event name; gauges hold their value
    */
   perform(step: SubjectStep, what: string): readonly Readonly<Record<string, number>>[] {
+    this.attempt(step);
+    return this.counted(what);
+  }
+
+  /** Performs one operation; what it counts is in what `counted` returns next. */
+  attempt(step: SubjectStep): void {
     if (step.step === 'host') {
       this.counters.select(-1);
       this.backend.host(step.op);
-    } else {
-      this.backend.enter(step.vcpu);
-      if (step.step === 'control') this.backend.control(step.vcpu, step.write);
-      else this.access(step.vcpu, step.run);
+      return;
     }
-    return this.counted(what);
+    this.backend.enter(step.vcpu);
+    if (step.step === 'control') this.backend.control(step.vcpu, step.write);
+    else this.access(step.vcpu, step.run);
+    this.backend.leave?.(step.vcpu);
   }
 
   /** Every vCPU enters the guest and does nothing. @returns what that counted, as `perform` does */
@@ -83,7 +89,8 @@ export class Subject {
     return gfns.map(gfn => this.backend.translate(gfn));
   }
 
-  private counted(what: string): readonly Readonly<Record<string, number>>[] {
+  /** What was counted since the last time: all actors together, then each vCPU. */
+  counted(what: string): readonly Readonly<Record<string, number>>[] {
     const phase = this.counters.endPhase();
     const before = this.totals;
     this.totals = before.map((value, i) => (this.definition.events[i]?.gauge === true ? 0 : value) + (phase.all[i] ?? 0));

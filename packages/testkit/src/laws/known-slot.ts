@@ -1,0 +1,53 @@
+/**
+ * A memslot of a scenario as user space and guests know it: what was written, which bits were taken, what the host dropped, which translations may be kept.
+ */
+import type { TestRegion } from '../conformance-vm';
+
+/** Pages that are looked at when a whole slot is. */
+const SAMPLED = 96;
+
+/** A memslot as user space and guests know it. */
+export class KnownSlot {
+  exists = true;
+  logged = false;
+  /** A bitmap was read since logging began. */
+  wasRead = false;
+  /** By page: its bit may be set; the guest has written it since its bit was last taken; it was set in the bitmap read last; the host dropped it, and nobody wrote it since. */
+  readonly maybeSet: Uint8Array;
+  readonly owed: Uint8Array;
+  readonly read: Uint8Array;
+  readonly dropped: Uint8Array;
+  /** By vCPU and page: 1 a translation for reading may be kept, 2 one for writing. */
+  readonly kept: readonly Uint8Array[];
+
+  constructor(
+    readonly region: TestRegion & { readonly spec: NonNullable<TestRegion['spec']> },
+    vcpus: number,
+    readonly isFickle: boolean,
+  ) {
+    const pages = (): Uint8Array => new Uint8Array(region.npages);
+    this.maybeSet = pages();
+    this.owed = pages();
+    this.read = pages();
+    this.dropped = pages();
+    this.kept = Array.from({ length: vcpus }, pages);
+  }
+
+  get npages(): number {
+    return this.region.npages;
+  }
+
+  covers(gfn: number): boolean {
+    return gfn >= this.region.gfn && gfn < this.region.gfn + this.region.npages;
+  }
+}
+
+/** Pages of a range: all of a short one, else those at its ends and some between. */
+export function sampled(first: number, end: number): readonly number[] {
+  const npages = end - first;
+  if (npages <= SAMPLED) return Array.from({ length: npages }, (_, i) => first + i);
+  const third = SAMPLED / 3;
+  const pages: number[] = [];
+  for (let i = 0; i < third; i++) pages.push(first + i, first + third + Math.floor((i * (npages - SAMPLED)) / third), end - 1 - i);
+  return pages;
+}
