@@ -11,7 +11,7 @@ module.exports = {
   maxWorkers: '100%',
   // What suites leave behind adds up in a process: a fresh one before its heap is full.
   workerIdleMemoryLimit: '1500MB',
-  testMatch: ['<rootDir>/packages/*/src/**/*.test.ts', '<rootDir>/packages/*/src/**/*.test.tsx'],
+  testMatch: ['<rootDir>/packages/*/src/**/*.test.ts', '<rootDir>/packages/*/src/**/*.test.tsx', '<rootDir>/examples/*/src/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/mmulab-out/'],
   transform: { '\\.tsx?$': ['ts-jest', { tsconfig: '<rootDir>/tsconfig.test.json' }] },
   cacheDirectory: '<rootDir>/node_modules/.cache/jest',
