@@ -9,7 +9,7 @@
  */
 import { EntryKind } from '@mmulab/api';
 import type { Counters, Entry, MemslotSpec, Rule, Translation } from '@mmulab/api';
-import { Geometry, engineClasses } from '@mmulab/pgtable';
+import { Geometry } from '@mmulab/pgtable';
 import type { Bookkeeper, Engine, EngineFactory, FrameMap, Journal, MmOps, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import type { Policy } from './definition';
 import { Ev } from './events';
@@ -25,8 +25,6 @@ const ENTRIES = 512;
 const ROOT_TABLES = 4;
 /** What changes entries at the moment. */
 const Cause = { Fault: 0, Protect: 1, Clear: 2 } as const;
-
-const engineClass = engineClasses();
 
 /** Shape of the tables: the root included, and four tables wide. */
 export function geometryOf({ levels }: Policy): Geometry {
@@ -59,7 +57,7 @@ export class Gstage implements Bookkeeper, Journal, MmOps {
     private readonly policy: Policy,
   ) {
     const { ptes } = this;
-    this.engine = new (engineClass(engines))({ geometry, attrs: ptes.table, protocols, book: this, mmOps: this, frameMaps, counters });
+    this.engine = engines.makeEngine({ geometry, attrs: ptes.table, protocols, book: this, mmOps: this, frameMaps, counters });
     this.root = this.engine.createRoot();
     this.mapRule = new MapRule(policy);
     this.protectRule = new ProtectRule(policy, ptes, geometry.span);
