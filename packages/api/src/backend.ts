@@ -14,7 +14,8 @@ import type { ReplayPort } from './observer';
 import type { ExportDef } from './trace-export';
 import type { Gfn, Level, Vfn } from './units';
 import type { HostAnswer, OperationDef, RegisterDef } from './operations';
-import type { ControlWrite, HostOp, Machine, VmLayout } from './workload';
+import type { Machine } from './machine';
+import type { ControlWrite, HostOp, VmLayout } from './workload';
 
 /** One stage of a fault, as the interleaving scheduler sees it. */
 export interface StageDef {

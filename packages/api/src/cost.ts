@@ -2,7 +2,7 @@
  * Times: how the runner has a run priced without knowing how. A plugin contributes cost models; the runner hands one the work of each phase and puts what
  * comes back beside the counts.
  */
-import type { ContributionLoad } from './plugin';
+import type { ContributionLoad } from './contribution';
 import type { OptionValues } from './options';
 import type { CounterValues, PhaseTime } from './result';
 

@@ -4,9 +4,9 @@
  * Workloads ask for the guest of the machine they are planned for, and lay memory out with it. A plugin with an architecture of its own brings its guest
  * (`contributeGuest`); without one no workload that lays a guest out runs there: none gets that of another architecture.
  */
-import type { ContributionLoad } from './plugin';
+import type { ContributionLoad } from './contribution';
 import type { Vfn } from './units';
-import type { Machine } from './workload';
+import type { Machine } from './machine';
 
 /** A stretch of a program's image; stretches follow one another in guest physical memory without the gaps between them. */
 export interface ImageSegment {

@@ -47,7 +47,6 @@ export type {
   ControlWrite,
   GuestCpuState,
   HostOp,
-  Machine,
   OwnControlWrite,
   OwnHostOp,
   PhaseList,
@@ -69,7 +68,8 @@ export {
   contributeBacking,
   contributeWorkload,
 } from './plugin';
-export type { ContributionLoad } from './plugin';
+export type { ContributionLoad } from './contribution';
+export type { Machine } from './machine';
 export { PatchContribution, contributePatch } from './patch';
 export type { PatchDefinition, PatchLoad } from './patch';
 export { BUILT_IN_FORMATS, ReporterContribution, contributeReporter } from './report';

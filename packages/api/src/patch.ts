@@ -5,7 +5,7 @@
  * that name it (`patch: NAME`, `--vary patch=none,NAME`): everything else stays as it is, and so do all other runs.
  */
 import type { ContainerModuleLoadOptions } from 'inversify';
-import type { ContributionLoad } from './plugin';
+import type { ContributionLoad } from './contribution';
 
 /** What a patch says of itself. */
 export interface PatchDefinition {

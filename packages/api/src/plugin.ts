@@ -5,18 +5,14 @@
  * which calls `contribute…` functions: those below, `contributeGuest`, `contributeReporter`, `contributePatch`, `contributeCostModel`, `contributeSolver`. Built-in packages
  * register in the same way.
  */
-import type { Newable, ServiceIdentifier } from 'inversify';
+import type { Newable } from 'inversify';
 import type { BackendDefinition, MmuBackend } from './backend';
+import type { ContributionLoad } from './contribution';
 import type { HostBacking } from './memslot';
 import type { Workload, WorkloadDefinition } from './workload';
 
 /** Version of the contract between plugins and mmulab: what a plugin's `"api"` has to say. It changes when a plugin has to change. */
 export const API_VERSION = 1;
-
-/** The part of inversify's module load options the contributions need. */
-export interface ContributionLoad {
-  bind<T>(identifier: ServiceIdentifier<T>): { toConstantValue(value: T): unknown };
-}
 
 /** Multi-injection token of backends. */
 export const BackendContribution = Symbol.for('mmulab.BackendContribution');

@@ -4,7 +4,7 @@
  * A report is one thing worth printing (results, a comparison, a verification, a list) with several faces; a reporter picks the face it needs and writes it as text.
  * So every report knows nothing of terminals, and every format nothing of counters.
  */
-import type { ContributionLoad } from './plugin';
+import type { ContributionLoad } from './contribution';
 
 /** How a cell is set off from others, where the format can. `code` is text to be typed as it stands. */
 export type Tone = 'strong' | 'faint' | 'good' | 'bad' | 'code';

@@ -7,9 +7,10 @@
  */
 import type { AccessRun, GuestTables, RandomRun } from './access';
 import type { GuestDefinition } from './guest';
+import type { Machine } from './machine';
 import type { HostBacking, MemslotSpec } from './memslot';
 import type { OptionSpec, OptionValues } from './options';
-import type { Gfn, Level, Vfn } from './units';
+import type { Vfn } from './units';
 
 /** A guest write to a register that concerns the MMU. `toggle` flips the bit's present value. */
 export type ControlWrite =
@@ -153,18 +154,6 @@ export interface WorkloadPlan {
   readonly phases: PhaseList;
   /** Things a reader of the result should know (approximations taken), one sentence each. */
   readonly notes: readonly string[];
-}
-
-/** Facts about the simulated machine that decide where a workload puts its memory. */
-export interface Machine {
-  readonly arch: string;
-  readonly pageSizeBytes: number;
-  /** Last usable guest frame for a given number of guest physical address bits. */
-  maxGfn(physBits: number): Gfn;
-  /** Guest physical address bits without a guest mode that says otherwise. */
-  readonly physBits: number;
-  /** Neighbouring entries the host's tables can treat as one (contiguous hugetlb pages), by level. Absent: none. */
-  readonly contiguous?: Readonly<Partial<Record<Level, number>>>;
 }
 
 /** How a test uses the host memory it asks for. */

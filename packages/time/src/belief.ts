@@ -4,17 +4,7 @@
  */
 import { COMMON_SHARE, FACTORS, type Factor, type Host } from './host';
 import type { Model } from './model';
-import { MODEL_SIGMA, NOISE_SIGMA, priceOf, slopesOf, type PriceRequest } from './prediction';
-
-/** Covariance of the logarithms of two costs, by name. */
-export type Covariance = (a: string, b: string) => number;
-
-/** Values and how sure they are. */
-export interface Belief {
-  /** In SI units; factors plain. */
-  readonly values: ReadonlyMap<string, number>;
-  readonly covariance: Covariance;
-}
+import { MODEL_SIGMA, NOISE_SIGMA, priceOf, slopesOf, type Belief, type PriceRequest } from './prediction';
 
 /** A figure measured on the machine. */
 export interface Observation {

@@ -5,11 +5,11 @@
  * The library is an ES module: it is loaded by dynamic import, here and nowhere else.
  */
 import type * as MlMatrix from 'ml-matrix';
-import { beliefOf, factorName, type Belief, type Covariance } from './belief';
+import { beliefOf, factorName } from './belief';
 import { tooFewFigures } from './errors';
 import { COMMON_SHARE, COMMON_SIGMA, FACTORS, PRIOR_SIGMA, sameHost, type Factor, type HostFactor } from './host';
 import type { Model, Parameter } from './model';
-import { MODEL_SIGMA, NOISE_SIGMA, priceOf, slopesOf, type PriceRequest } from './prediction';
+import { MODEL_SIGMA, NOISE_SIGMA, priceOf, slopesOf, type Belief, type Covariance, type PriceRequest } from './prediction';
 
 /** A figure to fit: what is priced, and what was measured. */
 export interface Figure {

@@ -3,8 +3,19 @@
  * and with its interval.
  */
 import { plainName } from './expressions';
-import { MODEL_SIGMA, NOISE_SIGMA, networkFor, predict, priceOf, ruleFor, scopeOf, slopesOf, type Prediction, type PriceRequest } from './prediction';
-import type { Belief } from './belief';
+import {
+  MODEL_SIGMA,
+  NOISE_SIGMA,
+  networkFor,
+  predict,
+  priceOf,
+  ruleFor,
+  scopeOf,
+  slopesOf,
+  type Belief,
+  type Prediction,
+  type PriceRequest,
+} from './prediction';
 
 /** A term of a model at work. */
 export interface ExplainedTerm {

@@ -5,7 +5,6 @@
 import type { ContentionSolver, Network, PhaseTime, PhaseWork, Station } from '@mmulab/api';
 import { impossibleTime } from './errors';
 import { plainName, type Scope } from './expressions';
-import type { Belief } from './belief';
 import type { CarriedWork } from './carried';
 import type { HostFacts } from './host';
 import type { Model, Parameter, PhaseRule, StationTerm } from './model';
@@ -48,6 +47,16 @@ export interface Prediction extends Priced {
 /** The rule for a phase; undefined where the model has none. */
 export function ruleFor(model: Model, phase: string): PhaseRule | undefined {
   return model.rules.find(rule => rule.phases.test(phase));
+}
+
+/** Covariance of the logarithms of two costs, by name. */
+export type Covariance = (a: string, b: string) => number;
+
+/** Values and how sure they are. */
+export interface Belief {
+  /** In SI units; factors plain. */
+  readonly values: ReadonlyMap<string, number>;
+  readonly covariance: Covariance;
 }
 
 /** What a time is made from. */

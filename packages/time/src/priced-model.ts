@@ -5,13 +5,13 @@ import { suggestName, type OptionValues, type PhaseTime, type RunWork, type Cost
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { besideRuns } from './beside/beside-runs';
-import { beliefOf, type Belief } from './belief';
+import { beliefOf } from './belief';
 import { carriedWork } from './carried';
 import { unknownMachine } from './errors';
 import { otherHost, readFacts, readHost, sameHost, type Host, type HostFacts } from './host';
 import { readModel, type Model } from './model';
 import { explainTime, type Explanation } from './explanation';
-import { predict, type Prediction, type PriceRequest } from './prediction';
+import { predict, type Belief, type Prediction, type PriceRequest } from './prediction';
 import { isMap, parseYaml } from './shape';
 import { readText, shippedHostFile, shippedHostNames } from './shipped';
 
