@@ -79,3 +79,19 @@ describe('guest modes', () => {
     expect(() => perform('7.2.13', 'access_rounds -b 1M -m P56V57_4K -p w', { host: { gstage_mode: 'sv39x4' } })).toThrow('RISCV_GPA_BITS: 56 bits');
   });
 });
+
+describe('three architectures side by side', () => {
+  const plugins = ['@mmulab/workloads', '@mmulab/x86', '@mmulab/arm64'];
+  const results = run(join(root, '..', 'seeds', 'three-architectures.yaml'), { plugins });
+  const inPhases = (counter: string, phases: readonly string[]): readonly number[] =>
+    results.map(result => phases.reduce((sum, phase) => sum + (result.phases.find(one => one.phase === phase)?.counters[counter] ?? 0), 0));
+
+  it('are one test on each', () => {
+    expect(results.map(({ config }) => (config['backend'] as { readonly name: string }).name)).toEqual(['x86-tdp', 'arm64-stage2', 'riscv-gstage']);
+  });
+
+  it('find the same 4,096 pages dirty in each iteration, and take a table per huge page', () => {
+    for (const k of [1, 2]) expect(inPhases('dirty_bitmap.set', [`dirty_${k}`, `get_log_${k}`])).toEqual([4096, 4096, 4096]);
+    expect(inPhases('table.alloc', ['enable_log', 'dirty_1'])).toEqual([8, 8, 8]);
+  });
+});
