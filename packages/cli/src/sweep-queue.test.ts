@@ -94,7 +94,7 @@ withRedis(`a queue${hasRedis ? '' : ' (skipped: there is no redis-server on the 
     expect(lines(directory, 'out', 'failed.ndjson').map(line => JSON.parse(line) as unknown)).toMatchObject([
       { run: 1, code: 'SWEEP_RUN_DIED', attempts: 2 },
       { run: 3, code: 'MORTAL_REFUSED', message: 'not this one', attempts: 1 },
-      { run: 4, code: 'INTERNAL', message: 'no such thing', attempts: 1 },
+      { run: 4, code: 'PLUGIN_FAILED', message: expect.stringContaining('no such thing') as string, attempts: 1 },
     ]);
   });
 

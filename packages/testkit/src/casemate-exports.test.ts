@@ -138,7 +138,7 @@ describe('an export', () => {
   });
 
   it('of every operation of the rounds is accepted, on CPUs with and without FWB and range invalidation', () => {
-    const rounds = 'w,A,D,w2,G,A,K,x,r3,A,U,w,N,Z,x2,w,A,D,K,r,w,U,Z';
+    const rounds = 'w,A,D,w2,G,A,K,x,r3,A,U,w,Z,x2,w,A,D,K,r,w,U,Z';
     const hosts: OptionValues[] = [{}, { fwb: 'Y' }, { tlbi_range: 'Y' }, { fwb: 'Y', tlbi_range: 'Y' }];
     const memories = ['-b 512K -s anonymous', '-b 2M -s anonymous_thp', '-b 2M -s anonymous_hugetlb_2mb'];
     const verdicts = PROFILES.flatMap((kernel, i) =>
