@@ -30,9 +30,10 @@ export class Stage2HostTables implements HostTables {
     this.walks.forget();
   }
 
-  age(_slot: Memslot, start: number, end: number, { pageByPage, flush }: Aging): void {
-    this.notifier.age(start, end, pageByPage, flush);
+  age(_slot: Memslot, start: number, end: number, { pageByPage, flush }: Aging): number {
+    const young = this.notifier.age(start, end, pageByPage, flush);
     this.walks.forget();
+    return young;
   }
 
   testYoung(start: number, end: number, pageByPage: boolean): void {

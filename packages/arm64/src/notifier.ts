@@ -55,13 +55,14 @@ export class MmuNotifier {
     mm.cause = Cause.Map;
   }
 
-  /** Aging of frames [start, end), at once or page by page. @param flush whether young leaves are flushed (clear_flush_young) */
-  age(start: number, end: number, pageByPage: boolean, flush: boolean): void {
+  /** Aging of frames [start, end), at once or page by page. @param flush whether young leaves are flushed (clear_flush_young) @returns young leaves */
+  age(start: number, end: number, pageByPage: boolean, flush: boolean): number {
     const young = this.tables.age(start, end, pageByPage ? end - start : 1);
-    if (!flush || young === 0) return;
+    if (!flush) return young;
     // Page by page each young leaf is found by the first call that meets it, and flushed.
-    const flushes = pageByPage ? young : 1;
+    const flushes = pageByPage ? young : Math.min(1, young);
     for (let i = 0; i < flushes; i++) this.tables.tlb.vmid();
+    return young;
   }
 
   /** Looks whether frames [start, end) are young (test_young): changes nothing. */

@@ -19,6 +19,8 @@ export type MarkDirty = (gfn: number) => void;
 export class TdpBookkeeper implements Bookkeeper, MmOps {
   /** Counts up whenever an entry is gone or an access may not pass as it did (MmuBackend.losses). */
   losses = 0;
+  /** Young leaves that aging has met. */
+  young = 0;
 
   /**
    * @param flushRemovedTable each removed table asks for a flush of its own (5.10)
@@ -34,6 +36,11 @@ export class TdpBookkeeper implements Bookkeeper, MmOps {
     private readonly rights: (attr: number) => number,
     private readonly entries = ENTRIES_PER_TABLE,
   ) {}
+
+  /** A young leaf is aged: the one visit that is counted. */
+  visited(_gfn: number, _level: number, count: number): void {
+    this.young += count;
+  }
 
   changed(_gfn: number, level: number, oldKind: EntryKind, oldAttr: number, newKind: EntryKind, newAttr: number, count: number): void {
     const now = this.counters.now;

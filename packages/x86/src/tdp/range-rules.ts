@@ -82,7 +82,7 @@ export class AgeRule implements Rule<NoOp> {
 
   visit(at: Entry): Verdict {
     if (!this.spte.isYoung(at.attr)) return KEEP;
-    return makeVerdict(TdpAction.SetPlain, this.spte.age(at.attr), 0, Effect.FlushLater);
+    return makeVerdict(TdpAction.SetPlain, this.spte.age(at.attr), 0, Effect.FlushLater | Effect.Count);
   }
 }
 

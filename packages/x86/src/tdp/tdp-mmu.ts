@@ -332,9 +332,11 @@ export class TdpMmu {
     }
   }
 
-  /** Ages leaves. @returns whether any was young */
-  age(start: number, end: number): boolean {
-    return this.overAllRoots(this.ageRule, start, end, LEAVES);
+  /** Takes A from leaves in all roots. @returns how many had it */
+  age(start: number, end: number): number {
+    const before = this.book.young;
+    this.overAllRoots(this.ageRule, start, end, LEAVES);
+    return this.book.young - before;
   }
 
   /** Zaps leaves in all roots, invalid ones too. @returns whether any was there */

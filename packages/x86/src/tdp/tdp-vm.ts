@@ -26,7 +26,6 @@ import { Version } from '@mmulab/pgtable';
 import { BothMmus } from '../both-mmus';
 import { nestedSplitNeedsCache } from '../errors';
 import { frameMapsKey } from '../content-hash';
-import { Ev } from '../events';
 import { HostPages } from '../host-pages';
 import { NxRecovery } from '../nx-recovery';
 import { guestSpaces } from '../roots/guest-spaces';
@@ -243,10 +242,13 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm {
     this.pmlActive = this.world.policy.pml && this.parts.slots.isAnyLogged;
   }
 
-  age(_slot: Memslot, start: number, end: number, { flush, pageByPage }: Aging): void {
+  age(_slot: Memslot, start: number, end: number, { flush, pageByPage }: Aging): number | undefined {
     if (flush && pageByPage) return this.agePageByPage(start, end);
     // Without a flush, page by page is the same as at once: each leaf is aged by the first call that meets it.
-    if (this.ageRange(start, end) && flush) this.mmu.flush(1);
+    const young = this.mmu.age(start, end);
+    const nestedYoung = this.nested?.engine.tables.age(start, end) ?? false;
+    if ((young > 0 || nestedYoung) && flush) this.mmu.flush(1);
+    return this.nested === undefined ? young : undefined;
   }
 
   deleteMemslot(slot: Memslot): void {
@@ -254,21 +256,23 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm {
     this.zapAll();
   }
 
-  private ageRange(start: number, end: number): boolean {
-    const nestedYoung = this.nested?.engine.tables.age(start, end) ?? false;
-    return this.mmu.age(start, end) || nestedYoung;
+  /** A call per page, and a flush per call that met a young leaf. With one table over the range that is a flush per leaf. */
+  private agePageByPage(start: number, end: number): number | undefined {
+    if (this.nested === undefined && this.mmu.roots.length <= 1) {
+      const young = this.mmu.age(start, end);
+      if (young > 0) this.mmu.flush(young);
+      return young;
+    }
+    let young = 0;
+    for (let gfn = start; gfn < end; gfn++) young += this.agePage(gfn);
+    return this.nested === undefined ? young : undefined;
   }
 
-  /** A call per page, and a flush per call that met a young leaf. With one table over the range that is a flush per leaf. */
-  private agePageByPage(start: number, end: number): void {
-    if (this.nested !== undefined || this.mmu.roots.length > 1) {
-      for (let gfn = start; gfn < end; gfn++) if (this.ageRange(gfn, gfn + 1)) this.mmu.flush(1);
-      return;
-    }
-    const now = this.world.counters.now;
-    const updates = (): number => now[Ev.update[1]] + now[Ev.update[2]] + now[Ev.update[3]];
-    const before = updates();
-    if (this.mmu.age(start, end)) this.mmu.flush(updates() - before);
+  private agePage(gfn: number): number {
+    const nestedYoung = this.nested?.engine.tables.age(gfn, gfn + 1) ?? false;
+    const young = this.mmu.age(gfn, gfn + 1);
+    if (young > 0 || nestedYoung) this.mmu.flush(1);
+    return young;
   }
 
   /** Invalidates all roots: their trees are zapped at once, vCPUs drop them when they enter next. */
