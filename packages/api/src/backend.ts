@@ -73,6 +73,19 @@ export interface SharedRounds {
   replay(recording: unknown): void;
 }
 
+/** Faults that go round because another vCPU is in the way: what a scheduler must know to leave their turns out. */
+export interface FaultWaits {
+  /** Changes whenever something does that a fault may wait for. */
+  readonly version: number;
+  /**
+   * Whether the vCPU's fault, which has just begun again, waits for another vCPU: while `version` stands still each further turn takes the stages of the last one, counts what
+   * that counted, all of it in the vector selected now, and changes nothing.
+   */
+  isWaiting(vcpu: number): boolean;
+  /** Turns have been left out; the vCPU is in this stage of one. */
+  resumeAt(vcpu: number, stage: number): void;
+}
+
 /** One VM's second-stage MMU. */
 export const MmuBackend = Symbol.for('mmulab.MmuBackend');
 export interface MmuBackend {
@@ -102,6 +115,8 @@ export interface MmuBackend {
   hitsAhead?(vcpu: number, vfn: Vfn, kind: AccessKind, stride: number, count: number): number;
   /** Counts up whenever an access that would have hit without effect may not do so any more: an entry is gone or has lost a right. Goes with `hitsAhead`. */
   readonly losses?: number;
+  /** Optional, after `create`: tells of faults that go round. */
+  faultWaits?(): FaultWaits;
   /** Optional: performs shared accesses in rounds of its own choosing. Asked only where there are so many that one by one would take long. */
   runShared?(rounds: SharedRounds): void;
   /** The guest writes a control register (or the like): one that the definition declares. */

@@ -62,6 +62,11 @@ export class AbortMapper {
     this.shared = policy.lockMode === MmuLockMode.Shared;
   }
 
+  /** Whether the map walker's last way down ended with -EAGAIN, and has taken no page for it. */
+  hasLost(vcpu: number): boolean {
+    return this.reached[vcpu] === MapStep.Eagain;
+  }
+
   /** The lock is taken. @param stage Map, or Relax for reading only; @returns the next stage */
   underLock(vcpu: number, stage: number): number {
     switch (this.decide(vcpu)) {

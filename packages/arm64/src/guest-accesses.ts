@@ -4,7 +4,7 @@
  * Runs are cut at memslot borders, their table pages are touched before the data that needs them, and the data is lifted by the engine. What concerns a memslot other than
  * 0 is counted in that slot's scope. Hot path: `touch`, `begin`, `advance`.
  */
-import type { AccessKind, AccessRun, Counters } from '@mmulab/api';
+import type { AccessKind, AccessRun, Counters, FaultWaits } from '@mmulab/api';
 import { AccessProgram, PendingAccesses, SideState, accessKind, eachPiece } from '@mmulab/kvm';
 import type { Memslot, Memslots, PieceRunner } from '@mmulab/kvm';
 import { Way } from './guest-table-walks';
@@ -18,7 +18,7 @@ import { WaitingTables } from './waiting-tables';
 const MIN_LIFTED = 8;
 
 /** Accesses of all vCPUs of one VM. */
-export class GuestAccesses implements PieceRunner {
+export class GuestAccesses implements PieceRunner, FaultWaits {
   private readonly pending: PendingAccesses;
   private readonly sideState: SideState;
 
@@ -50,6 +50,18 @@ export class GuestAccesses implements PieceRunner {
   advance(vcpu: number): number {
     this.path.select(vcpu);
     return this.pending.advance(vcpu);
+  }
+
+  get version(): number {
+    return this.path.version;
+  }
+
+  isWaiting(vcpu: number): boolean {
+    return this.path.isWaiting(vcpu);
+  }
+
+  resumeAt(vcpu: number, stage: number): void {
+    this.pending.resumeAt(vcpu, stage);
   }
 
   run(vcpu: number, run: AccessRun): void {

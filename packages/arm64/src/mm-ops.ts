@@ -64,6 +64,8 @@ export class CountingMmOps implements MmOps, Bookkeeper {
   deferring = false;
   /** Memslot in whose scope events count at the moment. */
   scope = 0;
+  /** Changes of entries so far, those of rights and access flags apart. */
+  transitions = 0;
   /** Table pages taken so far. */
   taken = 0;
   /** Tables that wait, by scope. */
@@ -204,6 +206,7 @@ export class CountingMmOps implements MmOps, Bookkeeper {
   }
 
   changed(gfn: number, level: number, oldKind: EntryKind, oldAttr: number, newKind: EntryKind, newAttr: number, count: number): void {
+    this.transitions++;
     if (this.removing !== 0) {
       // Entries below a removed table drop their references one by one; the entry itself is the protocol's.
       if (level === this.removing) this.removing = 0;

@@ -14,6 +14,7 @@ import type {
   BackendMemory,
   ControlWrite,
   Counters,
+  FaultWaits,
   HostAnswer,
   HostOp,
   MmuBackend,
@@ -93,6 +94,10 @@ export class Stage2Mmu implements MmuBackend {
 
   advance(vcpu: number): number {
     return this.vm.accesses.advance(vcpu);
+  }
+
+  faultWaits(): FaultWaits {
+    return this.vm.accesses;
   }
 
   runShared(rounds: SharedRounds): void {

@@ -9,7 +9,7 @@
  *
  * Models: Linux arch/arm64/kvm/mmu.c kvm_handle_guest_abort(), user_mem_abort() up to mmu_lock. Hot path.
  */
-import { ACCESS_DONE, AccessKind } from '@mmulab/api';
+import { ACCESS_DONE, AccessKind, EntryKind } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
 import { HostFaults, HostPage, HostWork } from '@mmulab/kvm';
 import type { AccessPath, Memslot, Memslots } from '@mmulab/kvm';
@@ -113,6 +113,19 @@ export class UserMemAbort implements AccessPath {
       default:
         return this.execute(vcpu);
     }
+  }
+
+  /** Changes with every change of an entry or a host page, and with every invalidation that begins. */
+  get version(): number {
+    const { invalidations, hostChanges } = this.slots;
+    return this.tables.mm.transitions + hostChanges + invalidations.ended + invalidations.inProgress;
+  }
+
+  /** Whether an abort that has begun again met an entry that another walker has locked, and meets it still. */
+  isWaiting(vcpu: number): boolean {
+    return (
+      this.mapper.hasLost(vcpu) && this.slots.invalidations.inProgress === 0 && this.tables.lookup(this.state.gfn[vcpu]).kind === EntryKind.Special
+    );
   }
 
   /** Selects the counters of a vCPU's abort: those of the memslot it concerns. */

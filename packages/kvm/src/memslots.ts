@@ -29,6 +29,8 @@ export class Memslots {
   readonly geometry: Geometry;
   /** Host state of every frame, as numbered by the slot's backing. */
   readonly hostStates: FrameMap;
+  /** Changes that faults have made to host pages so far. */
+  hostChanges = 0;
   /** Dirty bitmaps of all slots: 1 is dirty. */
   readonly dirtyBits: FrameMap;
   /** The bitmaps user space read last (manual protect). */
@@ -163,6 +165,7 @@ export class Memslots {
 
   /** Stores what a host fault left behind, over the block it concerns within the slot. */
   setHostState(slot: Memslot, gfn: number, level: number, state: number): void {
+    this.hostChanges++;
     const { pageLevel, contiguous = 1 } = slot.spec.backing;
     const span = this.geometry.pagesAt(level) * (level === pageLevel ? contiguous : 1);
     if (span === 1) {

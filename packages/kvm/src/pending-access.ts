@@ -62,6 +62,11 @@ export class PendingAccesses {
     return next;
   }
 
+  /** Another stage is due: turns of a fault that goes round have been left out. */
+  resumeAt(vcpu: number, stage: number): void {
+    this.due[vcpu] = stage;
+  }
+
   /** Goes on down the walk until a fault's stage is due. */
   private proceed(vcpu: number): number {
     const { walks, path, level } = this;

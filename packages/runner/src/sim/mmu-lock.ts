@@ -27,6 +27,11 @@ export class MmuLock {
     return this.count === 0 && this.readers === 0 && !this.isWriteLocked;
   }
 
+  /** Whether a writer holds it, or anybody waits for it. */
+  get isWanted(): boolean {
+    return this.count > 0 || this.isWriteLocked;
+  }
+
   /** Takes the lock or queues. @returns whether the vCPU has it now */
   acquire(vcpu: number, write: boolean): boolean {
     this.wantsWrite[vcpu] = write ? 1 : 0;

@@ -34,7 +34,7 @@ export class ObservedScheduler extends Scheduler {
   private lastPs = 0;
 
   constructor({ backend, counters, generators, seed, vcpus, timeline, flushes }: ObservedParts) {
-    super(backend, counters, generators, seed, vcpus);
+    super(backend, counters, generators, seed, vcpus, true);
     this.timeline = timeline;
     this.flushes = flushes;
     this.isFaulting = new Uint8Array(vcpus);

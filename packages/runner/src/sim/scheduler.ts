@@ -4,7 +4,8 @@
  * Every vCPU has one event pending: the time at which it goes on with its program, or at which the stage of a fault it is in ends. Events are
  * taken by time, ties by the lower vCPU. A stage takes its nominal duration, varied by the vCPU's randomness; what it does becomes visible at its end. A stage
  * that needs mmu_lock first waits for it, first come first served; between neighbouring stages of the same lock mode the lock is kept.
- * Accesses that need no stage run on in a batch until the next event of another vCPU is due.
+ * Accesses that need no stage run on in a batch until the next event of another vCPU is due; faults that go round because of another vCPU need no events
+ * (waiting-faults.ts).
  *
  * Hits are no events: where the backend says how many accesses from here on hit without any effect (`hitsAhead`), the vCPU's next event is the one behind them. Should an
  * entry lose rights meanwhile (`losses`), vCPUs that passed over accesses at later times are set back to the first of those. What is counted is the same.
@@ -19,6 +20,7 @@ import { Jitter, seedOf } from './jitter';
 import { MmuLock } from './mmu-lock';
 import { NOMINAL_COSTS_NS } from './nominal-costs';
 import { Atom, ProgramCursor } from './program-cursor';
+import { WaitingFaults } from './waiting-faults';
 
 // Bound here: names that other modules export are looked up at each use.
 const DONE: number = ACCESS_DONE;
@@ -46,7 +48,7 @@ const lockModes = { none: LockMode.None, read: LockMode.Read, write: LockMode.Wr
 export const MAX_STAGES_PER_ACCESS = 10_000_000;
 
 /** The part of a backend that accesses are interleaved through. */
-export type ScheduledBackend = Pick<MmuBackend, 'stages' | 'enter' | 'leave' | 'begin' | 'advance' | 'control' | 'hitsAhead' | 'losses'>;
+export type ScheduledBackend = Pick<MmuBackend, 'stages' | 'enter' | 'leave' | 'begin' | 'advance' | 'control' | 'hitsAhead' | 'losses' | 'faultWaits'>;
 
 /** Has vCPUs that share memory do their accesses, in an order that the seed decides. */
 export interface Interleaver {
@@ -83,12 +85,17 @@ export class Scheduler implements Interleaver {
   private readonly passedFrom: Float64Array;
   /** `losses` of the backend when vCPUs were last looked after. */
   private losses = 0;
+  /** Stage that the fault of each vCPU begins with. */
+  private readonly firstStages: Int32Array;
+  /** vCPUs whose faults go round without events; undefined where the backend does not tell, or every stage is to be seen. */
+  private readonly waiting: WaitingFaults | undefined;
   /** vCPUs stay in the guest when their programs end. */
   private stays = false;
 
   /**
    * @param seed of the run
    * @param vcpus number of vCPUs of the VM
+   * @param seesStages every stage is taken one by one, for somebody who looks on
    */
   constructor(
     protected readonly backend: ScheduledBackend,
@@ -96,6 +103,7 @@ export class Scheduler implements Interleaver {
     private readonly generators: Generators,
     private readonly seed: number,
     vcpus: number,
+    seesStages = false,
   ) {
     this.jitter = new Jitter(seed, vcpus);
     this.queue = new EventQueue(vcpus);
@@ -107,6 +115,9 @@ export class Scheduler implements Interleaver {
     this.passed = new Float64Array(vcpus);
     this.passedFrom = new Float64Array(vcpus);
     this.modes = Uint8Array.from(backend.stages, stage => lockModes[stage.lock]);
+    this.firstStages = new Int32Array(vcpus);
+    const waits = seesStages ? undefined : backend.faultWaits?.();
+    if (waits !== undefined) this.waiting = new WaitingFaults(waits, counters, this.durations, vcpus);
   }
 
   run(programs: readonly VcpuProgram[], pass: number, stays = false): void {
@@ -121,6 +132,7 @@ export class Scheduler implements Interleaver {
   }
 
   next(): number {
+    if (this.queue.size === 0) this.endWaiting(-Infinity, 0);
     if (this.queue.size === 0) {
       this.cursors.fill(undefined);
       return -1;
@@ -152,7 +164,7 @@ export class Scheduler implements Interleaver {
     this.passed[vcpu] = 0;
     if (stage === NOT_ENTERED) {
       this.enter(vcpu, time, time + ENTRY_PS);
-      this.settleLosses(vcpu, time);
+      this.noteChanges(vcpu, time);
       this.goOn(vcpu, time + ENTRY_PS);
     } else if (stage === READY) {
       this.goOn(vcpu, time);
@@ -176,9 +188,10 @@ export class Scheduler implements Interleaver {
       counters.select(vcpu);
       if (atom === ACCESS) {
         const next = backend.begin(vcpu, cursor.vfn, cursor.kind);
-        this.settleLosses(vcpu, time);
+        this.noteChanges(vcpu, time);
         if (next !== DONE) {
           this.stagesTaken[vcpu] = 0;
+          this.firstStages[vcpu] = next;
           this.startStage(vcpu, next, time, NO_LOCK);
           return;
         }
@@ -187,11 +200,11 @@ export class Scheduler implements Interleaver {
       } else if (atom === EXIT) {
         backend.leave?.(vcpu);
         this.enter(vcpu, time, time + EXIT_PS);
-        this.settleLosses(vcpu, time);
+        this.noteChanges(vcpu, time);
         time += EXIT_PS;
       } else if (atom === CONTROL) {
         if (cursor.write !== undefined) this.control(vcpu, cursor.write, time, time + CONTROL_PS);
-        this.settleLosses(vcpu, time);
+        this.noteChanges(vcpu, time);
         time += CONTROL_PS;
       } else {
         this.ended(vcpu, time);
@@ -257,6 +270,8 @@ export class Scheduler implements Interleaver {
     if (stage < 0 || stage >= this.durations.length) throw schedulerStage(vcpu, stage, this.durations.length);
     this.stages[vcpu] = stage;
     const mode = this.modes[stage];
+    // Who waits holds the lock for reading now and then.
+    if (mode === LockMode.Write) this.endWaiting(time, vcpu);
     if (mode === LockMode.None || mode === held || this.lock.acquire(vcpu, mode === LockMode.Write)) this.schedule(vcpu, stage, time);
   }
 
@@ -267,8 +282,8 @@ export class Scheduler implements Interleaver {
 
   private endStage(vcpu: number, stage: number, time: number): void {
     this.counters.select(vcpu);
-    const next = this.advance(vcpu, time);
-    this.settleLosses(vcpu, time);
+    const next = this.endOf(vcpu, stage, time);
+    this.noteChanges(vcpu, time);
     const held = this.modes[stage];
     const isKept = next >= 0 && this.modes[next] === held;
     if (held !== LockMode.None && !isKept) this.release(held, time);
@@ -276,8 +291,49 @@ export class Scheduler implements Interleaver {
       this.goOn(vcpu, time);
       return;
     }
-    this.countStage(vcpu);
+    this.countStages(vcpu, 1);
+    if (next === this.firstStages[vcpu] && this.waits(vcpu, next, time)) return;
     this.startStage(vcpu, next, time, isKept ? held : NO_LOCK);
+  }
+
+  /** Has the stage do what it does. @returns the next one */
+  private endOf(vcpu: number, stage: number, time: number): number {
+    const { waiting } = this;
+    if (waiting?.learns(vcpu) !== true) return this.advance(vcpu, time);
+    waiting.stageEnds(vcpu);
+    const next = this.advance(vcpu, time);
+    waiting.stageEnded(vcpu, stage, next);
+    return next;
+  }
+
+  /** A fault begins again. @returns whether the vCPU goes round without events from now on */
+  private waits(vcpu: number, stage: number, time: number): boolean {
+    const { waiting } = this;
+    if (waiting?.turnEnded(vcpu) !== true || this.modes[stage] !== LockMode.None || this.lock.isWanted) return false;
+    this.stages[vcpu] = stage;
+    waiting.add(vcpu, stage, time + this.jitter.duration(vcpu, this.durations[stage]));
+    return true;
+  }
+
+  /** A vCPU has done something at a time: others may have passed over hits that are none now, or wait for just that. */
+  private noteChanges(vcpu: number, time: number): void {
+    this.settleLosses(vcpu, time);
+    const { waiting } = this;
+    if (waiting !== undefined && waiting.vcpus.length > 0 && waiting.isOver) this.endWaiting(time, vcpu);
+  }
+
+  /** Those that wait go on by events, from where they are when an event of `vcpu` at `time` is handled. */
+  private endWaiting(time: number, vcpu: number): void {
+    const { waiting } = this;
+    if (waiting === undefined) return;
+    for (let other = waiting.vcpus.pop(); other !== undefined; other = waiting.vcpus.pop()) {
+      waiting.advance(other, time, vcpu, this.jitter);
+      const stage = waiting.stages[other];
+      this.stages[other] = stage;
+      this.countStages(other, waiting.taken[other]);
+      if (this.modes[stage] === LockMode.Read) this.lock.acquire(other, false);
+      this.queue.push(waiting.ends[other], other);
+    }
   }
 
   private release(mode: number, time: number): void {
@@ -288,8 +344,8 @@ export class Scheduler implements Interleaver {
     }
   }
 
-  private countStage(vcpu: number): void {
-    const taken = this.stagesTaken[vcpu] + 1;
+  private countStages(vcpu: number, count: number): void {
+    const taken = this.stagesTaken[vcpu] + count;
     this.stagesTaken[vcpu] = taken;
     if (taken > MAX_STAGES_PER_ACCESS) throw schedulerLivelock(vcpu, MAX_STAGES_PER_ACCESS);
   }
