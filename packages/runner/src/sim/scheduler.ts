@@ -48,7 +48,10 @@ const lockModes = { none: LockMode.None, read: LockMode.Read, write: LockMode.Wr
 export const MAX_STAGES_PER_ACCESS = 10_000_000;
 
 /** The part of a backend that accesses are interleaved through. */
-export type ScheduledBackend = Pick<MmuBackend, 'stages' | 'enter' | 'leave' | 'begin' | 'advance' | 'control' | 'hitsAhead' | 'losses' | 'faultWaits'>;
+export type ScheduledBackend = Pick<
+  MmuBackend,
+  'stages' | 'enter' | 'leave' | 'begin' | 'advance' | 'control' | 'hitsAhead' | 'losses' | 'faultWaits'
+>;
 
 /** Has vCPUs that share memory do their accesses, in an order that the seed decides. */
 export interface Interleaver {
