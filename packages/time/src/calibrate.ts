@@ -46,7 +46,8 @@ interface Library {
  * @throws CALIBRATE_TOO_FEW_FIGURES
  */
 export async function calibrate(model: Model, figures: readonly Figure[], whatever = false): Promise<Fit> {
-  const parameters = model.parameters.filter(parameter => parameter.factor > 1 && isTouched(parameter, model, figures));
+  // Where a table is held out, what no other table says of a cost is its prior, not the value that the held-out table gave it.
+  const parameters = model.parameters.filter(parameter => parameter.factor > 1 && (whatever || isTouched(parameter, model, figures)));
   // A parameter with a prior of its own is one figure more.
   const needed = parameters.filter(({ origin }) => !origin.startsWith('prior ')).length;
   if (!whatever && figures.length < needed) throw tooFewFigures(figures.length, needed);
