@@ -7,7 +7,7 @@
  *
  * Models: Linux arch/x86/kvm/mmu/mmu.c direct_map(), validate_direct_spte(); paging_tmpl.h FNAME(fetch)(). Hot path.
  */
-import { PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
+import { ENTRIES_PER_TABLE, PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
 import type { Memslot } from '@mmulab/kvm';
 import { RetPf } from '../ret-pf';
 import { Access, Role, childRole, roleAccess } from '../roots/role';
@@ -45,14 +45,20 @@ export class ShadowFault implements WantedLeaf {
 /** The way of no walk. */
 const NO_WAY = -1;
 
+/** Number of the stretch of frames that one page of level 1 maps. */
+function blockOf(frame: number): number {
+  return Math.floor(frame / ENTRIES_PER_TABLE);
+}
+
 /** Maps frames in a VM's shadow pages. */
 export class ShadowMapper {
   /** Index of the leaf the last descent ended at. */
   private index = 0;
-  // The path of the last `fetch`: its pages, the walk's way, and before which change of links.
+  // The path of the last `fetch`: its pages, the walk's way, the stretch it leads to (half a table of a 32-bit guest), and before which change of links.
   private readonly path = new Int32Array(MAX_LEVELS);
   private depth = 0;
   private way = NO_WAY;
+  private block = 0;
   private links = 0;
   /** Pages below the path were brought in line as it was linked. */
   private hasSynced = false;
@@ -72,15 +78,16 @@ export class ShadowMapper {
 
   /** Maps what a guest walk found. @param vfn virtual frame, or frame of the nested guest; @returns a RetPf */
   fetch(root: number, vfn: number, walk: GuestWalk, fault: ShadowFault): number {
-    const page = this.isLinked(root, walk) ? this.pathEnd() : this.linkPath(root, vfn, walk);
+    const page = this.isLinked(root, vfn, walk) ? this.pathEnd() : this.linkPath(root, vfn, walk);
     this.adjustLevel(fault);
     // Also without A bits: what is mapped in advance is then access-tracked, and each such page still faults.
     return this.finish(this.descendBelowLeaf(page, vfn, fault), fault, true);
   }
 
   /** Whether the pages of the last path serve: from the same root, for a walk that came the same way, all linked as they were. */
-  private isLinked(root: number, walk: GuestWalk): boolean {
-    return walk.level === 1 && this.depth > 0 && this.path[0] === root && this.way === walk.way && this.links === this.mmu.pages.links;
+  private isLinked(root: number, vfn: number, walk: GuestWalk): boolean {
+    const isSamePath = this.path[0] === root && this.way === walk.way && this.block === blockOf(vfn);
+    return isSamePath && walk.level === 1 && this.depth > 0 && this.links === this.mmu.pages.links;
   }
 
   /** Goes along the last path. @returns its last page */
@@ -106,6 +113,7 @@ export class ShadowMapper {
     }
     // Who brings pages in line may take others away, those of the path among them.
     this.way = this.hasSynced ? NO_WAY : walk.way;
+    this.block = blockOf(vfn);
     this.links = pages.links;
     return page;
   }
