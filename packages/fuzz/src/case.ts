@@ -91,10 +91,12 @@ async function runOne(argv: readonly string[]): Promise<{ readonly code: number;
   }
 }
 
-function faultOf(code: number, err: string, name: string | undefined): string | undefined {
+/** What is wrong with how a command ended; undefined when nothing is. @param name code of the error it told of */
+export function faultOf(code: number, err: string, name: string | undefined): string | undefined {
   const text = err.length > 3000 ? `${err.slice(0, 3000)} …` : err;
   if (code !== ExitCode.Ok && code !== ExitCode.Failed && code !== ExitCode.Usage) return `ended with ${code}: ${text}`;
-  if (RAW.test(err)) return `told of an error that nobody raised on purpose: ${text}`;
+  // What a plugin's own file throws is told in its words.
+  if (name?.startsWith('PLUGIN_') !== true && RAW.test(err)) return `told of an error that nobody raised on purpose: ${text}`;
   if (code === ExitCode.Usage && name === undefined && !err.startsWith('Usage:')) return `ended with 2 and no error that has a code: ${text}`;
   return undefined;
 }

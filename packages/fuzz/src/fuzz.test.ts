@@ -6,7 +6,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { campaign } from './campaign';
-import { KINDS, runCase, type FuzzCase, type Outcome } from './case';
+import { faultOf, KINDS, runCase, type FuzzCase, type Outcome } from './case';
 import { caseAt, casesOf, kindOf, repeat } from './cases';
 
 const faulty = resolve(__dirname, '../../cli/src/fixtures/faulty');
@@ -56,10 +56,19 @@ describe.each(KINDS)('a %s', kind => {
 });
 
 describe('a case', () => {
-  it('that ends with 3 is a fault, with the error behind it', async () => {
-    const { codes, fault } = await outcomeOf({ files: { 'one.yaml': `plugins: [${faulty}]\nworkload: broken\n` }, commands: [['run', 'one.yaml']] });
-    expect(codes).toEqual([3]);
-    expect(fault).toMatch(/^ended with 3: mmulab: INTERNAL: no such thing/);
+  it('that ends with 3 is a fault, with the error behind it', () => {
+    expect(faultOf(3, 'mmulab: INTERNAL: no such thing\n', 'INTERNAL')).toMatch(/^ended with 3: mmulab: INTERNAL: no such thing/);
+    expect(faultOf(2, 'mmulab: CONFIG_MALFORMED: TypeError: x is not a function\n', 'CONFIG_MALFORMED')).toMatch(
+      /^told of an error that nobody raised on purpose/,
+    );
+  });
+
+  it('whose plugin throws is none: the plugin is at fault, and named', async () => {
+    const { codes, errors, fault } = await outcomeOf({
+      files: { 'one.yaml': `plugins: [${faulty}]\nworkload: broken\n` },
+      commands: [['run', 'one.yaml']],
+    });
+    expect([codes, errors, fault]).toEqual([[2], ['PLUGIN_FAILED'], undefined]);
   });
 
   it('that is refused with a code is none', async () => {
