@@ -73,26 +73,18 @@ export class HostOps {
         dirtyLog.set(this.slots.byId(op.slot), op.on);
         tables.logChanged?.();
         break;
-      case 'get_dirty_log': {
-        const slot = this.slots.byId(op.slot);
-        dirtyLog.get(slot);
-        if (answer?.dirty !== undefined) tellDirty(this.slots.readBits, slot, (first, npages) => answer.dirty?.(first, npages));
+      case 'get_dirty_log':
+        this.getDirtyLog(this.slots.byId(op.slot), answer);
         break;
-      }
-      case 'clear_dirty_log': {
-        const slot = this.slots.byId(op.slot);
-        dirtyLog.clear(slot, op.firstPage ?? 0, op.npages ?? slot.spec.npages);
+      case 'clear_dirty_log':
+        this.clearDirtyLog(this.slots.byId(op.slot), op.firstPage, op.npages);
         break;
-      }
       case 'unmap':
         this.unmap(this.range(op));
         break;
-      case 'age': {
-        const { slot, start, end } = this.range(op);
-        const young = op.test === true ? tables.testYoung?.(start, end, op.pageByPage) : tables.age(slot, start, end, op);
-        if (young !== undefined) answer?.young?.(young);
+      case 'age':
+        this.age(this.range(op), op, answer);
         break;
-      }
       case 'create_memslot':
         this.addMemslot(op.spec);
         break;
@@ -119,6 +111,21 @@ export class HostOps {
   /** Adds a memslot. @throws VM_BAD_SLOT */
   addMemslot(spec: Memslot['spec']): void {
     this.slots.add(spec, this.holdsTables(spec.baseGfn, spec.npages), this.memory.frameLimit);
+  }
+
+  private getDirtyLog(slot: Memslot, answer: HostAnswer | undefined): void {
+    this.dirtyLog.get(slot);
+    if (answer?.dirty !== undefined) tellDirty(this.slots.readBits, slot, (first, npages) => answer.dirty?.(first, npages));
+  }
+
+  private clearDirtyLog(slot: Memslot, firstPage = 0, npages = slot.spec.npages): void {
+    this.dirtyLog.clear(slot, firstPage, npages);
+  }
+
+  private age({ slot, start, end }: SlotRange, how: Aging & { readonly test?: boolean }, answer: HostAnswer | undefined): void {
+    const { tables } = this;
+    const young = how.test === true ? tables.testYoung?.(start, end, how.pageByPage) : tables.age(slot, start, end, how);
+    if (young !== undefined) answer?.young?.(young);
   }
 
   /** The host drops pages (MADV_DONTNEED). */

@@ -18,6 +18,9 @@ const READ = -1;
 /** No table of limbo. */
 const NOTHING = -1;
 
+/** Steps that change an entry only if it is still the one read. */
+const EXCHANGES: ReadonlySet<Step> = new Set([Step.CasTable, Step.CasLeaf, Step.CasQuiet, Step.CasFreeze]);
+
 const NO_PROTOCOL: Protocol = { name: 'effects', change: Change.SetLeaf, steps: [] };
 
 /** Frame of one walk. Subclasses say where it goes. */
@@ -240,57 +243,55 @@ export abstract class WalkFrame implements SharedWalk {
 
   /** Does one step of the protocol. @returns false when its compare-exchange failed */
   private carryOut(step: Step): boolean {
+    if (EXCHANGES.has(step) && !this.isUnchanged()) return false;
+    this.perform(step);
+    return true;
+  }
+
+  private perform(step: Step): void {
     const { tables } = this;
-    const { mmOps } = tables.parts;
     switch (step) {
       case Step.AllocTable:
-        mmOps.zallocPage?.(this.gfn, this.level, 1);
-        tables.taken++;
-        this.hasPending = true;
-        return true;
+        return this.allocTable();
       case Step.FillTable:
-        this.filled = attrOf(this.verdict);
-        if (!this.hasPending) tables.fillLinked(this, this.filled);
-        this.hasUnfilled = false;
-        return true;
+        return this.fillTable();
       case Step.CasTable:
-        if (!this.isUnchanged()) return false;
-        this.linkTable();
-        return true;
       case Step.WriteTable:
-        this.linkTable();
-        return true;
+        return this.linkTable();
       case Step.CasLeaf:
-        if (!this.isUnchanged()) return false;
-        this.storeLeaf(attrOf(this.verdict));
-        return true;
       case Step.WriteLeaf:
-        this.storeLeaf(attrOf(this.verdict));
-        return true;
+        return this.storeLeaf(attrOf(this.verdict));
       case Step.WriteEmpty:
-        this.storeLeaf(0);
-        return true;
+        return this.storeLeaf(0);
       case Step.CasQuiet:
-        if (!this.isUnchanged()) return false;
-        tables.storeAttr(this, attrOf(this.verdict));
-        return true;
+        return tables.storeAttr(this, attrOf(this.verdict));
       case Step.CasFreeze:
-        if (!this.isUnchanged()) return false;
         tables.storeAttr(this, tables.parts.locked);
         this.hasFrozen = true;
-        return true;
+        return;
       case Step.RemoveSubtree:
         if (this.unlinked !== NOTHING) tables.remove(this.unlinked);
-        return true;
+        return;
       case Step.FreeSubtree:
       case Step.DeferFree:
-        this.freeUnlinked(step === Step.DeferFree);
-        return true;
+        return this.freeUnlinked(step === Step.DeferFree);
       default:
         if (!isCallStep(step)) throw badStep(this.protocol.name, `no such step: ${step}`, this.gfn, this.level);
-        callOut(mmOps, step, this.gfn, this.level);
-        return true;
+        callOut(tables.parts.mmOps, step, this.gfn, this.level);
     }
+  }
+
+  private allocTable(): void {
+    const { tables } = this;
+    tables.parts.mmOps.zallocPage?.(this.gfn, this.level, 1);
+    tables.taken++;
+    this.hasPending = true;
+  }
+
+  private fillTable(): void {
+    this.filled = attrOf(this.verdict);
+    if (!this.hasPending) this.tables.fillLinked(this, this.filled);
+    this.hasUnfilled = false;
   }
 
   private linkTable(): void {

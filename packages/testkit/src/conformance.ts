@@ -67,6 +67,7 @@ export function describeConformance(definition: BackendDefinition, create: Creat
   const controls = options.controls ?? [];
   describe(`${definition.name} as a backend`, () => {
     describeDefinition(definition);
+    describeKernels(definition);
     const { sequences = 200, hugeSequences = 4 } = options;
     const small = options.backings === undefined ? SMALL : { ...SMALL, backings: options.backings };
     const { keepsTables } = options;
@@ -122,7 +123,10 @@ function describeDefinition(definition: BackendDefinition): void {
     for (const { name, doc } of definition.events) ok(isSentence(doc), `${name}: "${doc}" is no sentence`);
     deepStrictEqual(repeated(definition.events.map(event => event.name)), []);
   });
+}
 
+/** What a backend says of kernels: its profiles, its switches, and what it refuses. */
+function describeKernels(definition: BackendDefinition): void {
   it('has profiles that set known options to values they can have', () => {
     ok(definition.profiles.length > 0, 'a backend has one profile at least');
     deepStrictEqual(repeated(definition.profiles.map(profile => profile.name)), []);

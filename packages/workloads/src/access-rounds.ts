@@ -37,6 +37,14 @@ export const accessRoundsDefinition: WorkloadDefinition = defineWorkload({
   flags,
 });
 
+/** Test memory of all shares together, each a multiple of `unit` bytes. @throws MmulabError for a size that is none, and for too much memory */
+function testMemoryBytes(bytes: number, shares: number, unit: number): number {
+  if (bytes % unit !== 0) throw sizeUnaligned(NAME, 'bytes', bytes, unit);
+  const totalBytes = bytes * shares;
+  if (totalBytes > MAX_TEST_MEMORY_BYTES) throw memoryTooLarge(NAME, totalBytes, MAX_TEST_MEMORY_BYTES);
+  return totalBytes;
+}
+
 /** access_rounds. */
 @injectable()
 export class AccessRounds implements Workload {
@@ -47,10 +55,7 @@ export class AccessRounds implements Workload {
     const mode = resolveGuestMode(NAME, textValue(values, 'guest_mode'), selftest.generation, request);
     const [vcpus, bytes] = [numberValue(values, 'vcpus'), numberValue(values, 'bytes')];
     const overlap = switchValue(values, 'overlap');
-    const unit = guestUnitFrames(mode) * machine.pageSizeBytes;
-    if (bytes % unit !== 0) throw sizeUnaligned(NAME, 'bytes', bytes, unit);
-    const totalBytes = overlap ? bytes : bytes * vcpus;
-    if (totalBytes > MAX_TEST_MEMORY_BYTES) throw memoryTooLarge(NAME, totalBytes, MAX_TEST_MEMORY_BYTES);
+    const totalBytes = testMemoryBytes(bytes, overlap ? 1 : vcpus, guestUnitFrames(mode) * machine.pageSizeBytes);
     const backing = request.backing(textValue(values, 'backing'));
     const layout = layOutGuest(request, {
       workload: NAME,

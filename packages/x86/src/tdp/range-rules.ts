@@ -15,6 +15,8 @@ import { TdpAction } from './protocols';
 const KEEP = makeVerdict(Action.Keep);
 const DESCEND = makeVerdict(Action.Descend);
 const STOP = makeVerdict(Action.Stop);
+/** Joined to a verdict: the walk ends with it. */
+const FINAL = makeVerdict(0, 0, 0, Effect.Final);
 
 /** An operation without constants of its own. */
 export interface NoOp {
@@ -196,6 +198,6 @@ export class SmallLeafRule implements Rule<NoOp> {
   visit(at: Entry): Verdict {
     if (at.level !== 1 || at.kind !== EntryKind.Leaf) return STOP;
     const verdict = this.leafRule.visit(at);
-    return verdict === KEEP ? STOP : verdict | (Effect.Final << 18);
+    return verdict === KEEP ? STOP : verdict | FINAL;
   }
 }

@@ -6,7 +6,7 @@
  *
  * Models: Linux arch/x86/kvm/mmu/tdp_mmu.c.
  */
-import { Action, Effect, EntryKind, makeVerdict } from '@mmulab/api';
+import { Action, Effect, EntryKind, makeVerdict, verdictAction, verdictOutcome } from '@mmulab/api';
 import type { Counters, Entry, Rule, Verdict } from '@mmulab/api';
 import { Geometry } from '@mmulab/pgtable';
 import type { Engine, EngineFactory, PageCache, RangeOptions, RunProgram } from '@mmulab/pgtable';
@@ -66,6 +66,9 @@ export interface TdpRoot {
 }
 
 const STOP: number = Action.Stop;
+// Bound here: a name that another package re-exports is a call of a getter each time it is used.
+const actionOf = verdictAction;
+const outcomeOf = verdictOutcome;
 const LEAVES: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: false };
 const LEAVES_AND_MMIO: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: true };
 const HUGE_LEAVES: RangeOptions<NoOp> = { minLevel: 2, tables: false, specials: false };
@@ -89,6 +92,20 @@ const CONTENT_RULE: Rule<ContentHash> = {
 function logStopRule(policy: TdpPolicy, spte: SpteAttrs, rules: TdpRules): Rule<CollapseOp> {
   if (policy.logStop === 'leaves') return new ZapSmallLeavesRule(policy.logStopFlushEach);
   return policy.logStop === 'recover' ? new rules.recover(spte) : new ZapCollapsibleRule();
+}
+
+/** What stopping dirty logging looks at: small leaves, or the tables above them. */
+function logStopWalk({ logStop }: TdpPolicy): RangeOptions<CollapseOp> {
+  const leaves = logStop === 'leaves';
+  return { minLevel: leaves ? 1 : 2, tables: !leaves, specials: false };
+}
+
+/** Marks a frame dirty in the memslot it lies in. */
+function markDirtyIn(slots: Memslots): (gfn: number) => void {
+  return gfn => {
+    const slot = slots.find(gfn);
+    if (slot !== undefined) slots.markDirty(slot, gfn);
+  };
 }
 
 /** Page tables of one VM. */
@@ -130,16 +147,7 @@ export class TdpMmu {
     rules: TdpRules = tdpRules,
   ) {
     this.geometry = new Geometry(512, levels);
-    this.book = new TdpBookkeeper(
-      counters,
-      journal,
-      policy.flushRemovedTable,
-      gfn => {
-        const slot = slots.find(gfn);
-        if (slot !== undefined) slots.markDirty(slot, gfn);
-      },
-      attr => spte.stableKinds(attr),
-    );
+    this.book = new TdpBookkeeper(counters, journal, policy.flushRemovedTable, markDirtyIn(slots), attr => spte.stableKinds(attr));
     this.engine = engines.makeEngine({
       geometry: this.geometry,
       attrs: spte.table,
@@ -165,8 +173,7 @@ export class TdpMmu {
     this.protectSmall = new SmallLeafRule(this.writeProtect);
     this.clearSmall = new SmallLeafRule(this.clearDirty);
     const uniform = (op: CollapseOp, gfn: number, npages: number): boolean => this.seesOneLevel(op, gfn, npages);
-    const leaves = policy.logStop === 'leaves';
-    this.collapsible = { minLevel: leaves ? 1 : 2, tables: !leaves, specials: false, uniform };
+    this.collapsible = { ...logStopWalk(policy), uniform };
   }
 
   /** A fault splits the huge leaf it finds above its goal. */
@@ -274,7 +281,7 @@ export class TdpMmu {
     op.kind = kind;
     // Most walks fault or hit: then the entry stays as it is, and there is no protocol to carry out.
     const verdict = this.hwRule.visit(this.engine.lookup(root.id, gfn, 1), op);
-    return (verdict & 63) === STOP ? verdict >> 24 : this.engine.page(this.hwRule, op, root.id, gfn, 1);
+    return actionOf(verdict) === STOP ? outcomeOf(verdict) : this.engine.page(this.hwRule, op, root.id, gfn, 1);
   }
 
   /** Runs a page-by-page program, lifted. */
