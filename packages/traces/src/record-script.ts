@@ -39,12 +39,8 @@ function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`;
 }
 
-/**
- * The script.
- * @param command the test with its arguments; empty: the user names it, or a VM's process, when running the script
- */
-export function recordScript(command: readonly string[]): string {
-  return `#!/bin/sh
+/** What the script is. */
+const HEADER = `#!/bin/sh
 # Counts what KVM's MMU does on this host, for mmulab. Run it as root:
 #   sh record.sh [-o DIR] [-- TEST ARGUMENTS...]   runs a test
 #   sh record.sh [-o DIR] -p PID [-t SECONDS]      looks at a VM that runs
@@ -52,7 +48,11 @@ export function recordScript(command: readonly string[]): string {
 # Then: mmulab record --read DIR > my-host.json && mmulab verify my-host.json
 set -u
 
-ROOT="\${MMULAB_ROOT:-}"
+`;
+
+/** Its options; `command` is what runs where none is named. */
+function options(command: readonly string[]): string {
+  return `ROOT="\${MMULAB_ROOT:-}"
 DIR=mmulab-record
 PID=
 SECONDS_TO_WAIT=10
@@ -71,7 +71,11 @@ if [ $# -eq 0 ] && [ -z "$PID" ]; then echo 'record.sh: nothing to run: give -- 
 if [ -z "$ROOT" ] && [ "$(id -u)" != 0 ]; then echo 'record.sh: root is needed to switch events on' >&2; exit 2; fi
 if [ -n "$PID" ] && [ ! -d "$ROOT/proc/$PID" ]; then echo "record.sh: $PID: no such process" >&2; exit 2; fi
 
-TRACEFS=
+`;
+}
+
+/** Where tracefs is, and the directory that is written. */
+const PLACE = `TRACEFS=
 for place in /sys/kernel/tracing /sys/kernel/debug/tracing; do
   if [ -d "$ROOT$place/events" ]; then TRACEFS="$ROOT$place"; break; fi
 done
@@ -95,7 +99,10 @@ SAVED="$DIR/.saved"
 READER=
 RUNNING=
 
-# Notes a setting and changes it: put FILE VALUE.
+`;
+
+/** Changing settings, and changing them back. */
+const SETTINGS = `# Notes a setting and changes it: put FILE VALUE.
 put() {
   [ -e "$1" ] || return 1
   before=$(sed -n 1p "$1" 2>/dev/null)
@@ -131,7 +138,10 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
-# Facts: key=value, one a line; what this host lacks is left out.
+`;
+
+/** What is noted of host and kernel. */
+const FACTS = `# Facts: key=value, one a line; what this host lacks is left out.
 fact() { [ -r "$2" ] && printf '%s=%s\\n' "$1" "$(sed -n 1p "$2")" >> "$DIR/facts"; }
 cpu() { sed -n "s/^$1[[:space:]]*:[[:space:]]*//p" "$ROOT/proc/cpuinfo" 2>/dev/null | sed -n 1p; }
 {
@@ -163,7 +173,10 @@ stats() {
   done > "$DIR/stats.$1"
 }
 
-put "$TRACEFS/tracing_on" 0
+`;
+
+/** Switching events on. */
+const SWITCH_ON = `put "$TRACEFS/tracing_on" 0
 put "$TRACEFS/current_tracer" nop
 [ -n "$INSTANCE" ] || printf '' > "$TRACEFS/trace" 2>/dev/null
 put "$TRACEFS/buffer_size_kb" 32768
@@ -181,7 +194,10 @@ done
 # Of system calls only those of the test are wanted; those of KVM begin with 0xae.
 for event in sys_enter_ioctl; do put "$TRACEFS/events/syscalls/$event/filter" '(cmd & 0xff00) == 0xae00'; done
 
-stats begin
+`;
+
+/** The run itself. */
+const RUN = `stats begin
 cat "$TRACEFS/trace_pipe" > "$DIR/trace" 2>/dev/null &
 READER=$!
 put "$TRACEFS/tracing_on" 1
@@ -202,7 +218,10 @@ for file in "$TRACEFS"/per_cpu/cpu*/stats; do
   [ -r "$file" ] && sed -n 's/^overrun:[[:space:]]*/overrun=/p' "$file"
 done > "$DIR/overrun"
 restore
-# How often each event came in each stretch between the ioctls that part phases.
+`;
+
+/** Counting afterwards. */
+const COUNT = `# How often each event came in each stretch between the ioctls that part phases.
 awk '
   /sys_ioctl\\(|sys_enter_ioctl:/ { if (match($0, /cmd: (0x)?[0-9a-f]+/)) { cmd = substr($0, RSTART + 5, RLENGTH - 5); sub(/^0x0*/, "", cmd)
       if (cmd != "ae80") part = part + 1 } next }
@@ -214,4 +233,11 @@ echo "record.sh: wrote $DIR (mmulab record --read $DIR makes a record of it)"
 [ "$STATUS" -eq 0 ] || echo "record.sh: the test ended with $STATUS; its output is in $DIR/output" >&2
 exit "$STATUS"
 `;
+
+/**
+ * The script.
+ * @param command the test with its arguments; empty: the user names it, or a VM's process, when running the script
+ */
+export function recordScript(command: readonly string[]): string {
+  return [HEADER, options(command), PLACE, SETTINGS, FACTS, SWITCH_ON, RUN, COUNT].join('');
 }
