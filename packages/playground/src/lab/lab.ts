@@ -22,28 +22,46 @@ export interface Survey {
   readonly phases: readonly { readonly name: string; readonly from: number }[];
 }
 
+/** A run from its beginning on, as far as it has been performed. */
+interface Course {
+  readonly changes: TableChanges;
+  readonly stepped: SteppedRun;
+  readonly inspected: BackendInspection | undefined;
+  now: Float64Array;
+  before: Float64Array;
+}
+
 export class Lab {
   /** Steps performed so far. */
   position = 0;
   /** The step performed last; undefined at the beginning. */
   last: PerformedStep | undefined = undefined;
   isOver = false;
-  /** What the tables told of the last step. */
-  changes!: TableChanges;
-  /** Counters, all actors together: now, and before the last step. */
-  now!: Float64Array;
-  before!: Float64Array;
   readonly survey: Survey;
-  private stepped!: SteppedRun;
-  private inspected: BackendInspection | undefined;
+  private course: Course;
 
   /** @throws LAB_TOO_LARGE, and what `runResolved` throws */
   constructor(
     readonly run: ResolvedRun,
     private readonly registry: Registry,
   ) {
-    this.restart();
+    this.course = this.begin();
     this.survey = this.byAccess ? goneThrough(new SteppedRun(run, registry, undefined, MAX_ACCESSES)) : planned(this.plan);
+  }
+
+  /** What the tables told of the last step. */
+  get changes(): TableChanges {
+    return this.course.changes;
+  }
+
+  /** Counters, all actors together. */
+  get now(): Float64Array {
+    return this.course.now;
+  }
+
+  /** Counters before the last step. */
+  get before(): Float64Array {
+    return this.course.before;
   }
 
   get backend(): MmuBackend {
@@ -70,7 +88,7 @@ export class Lab {
 
   /** Tables to be looked at, where the backend shows them. */
   get inspection(): BackendInspection | undefined {
-    return this.inspected;
+    return this.course.inspected;
   }
 
   /** Frames that an entry of a level maps. */
@@ -83,8 +101,8 @@ export class Lab {
   forward(): boolean {
     const before = this.stepped.counters.total();
     if (!this.perform()) return false;
-    this.before = before;
-    this.now = this.stepped.counters.total();
+    this.course.before = before;
+    this.course.now = this.stepped.counters.total();
     return true;
   }
 
@@ -115,8 +133,8 @@ export class Lab {
     for (const { baseGfn, npages } of memslots) {
       for (let gfn = baseGfn; gfn < baseGfn + Math.min(npages, DIGEST_PAGES); gfn++) parts.push(JSON.stringify(this.backend.translate(gfn) ?? 0));
     }
-    for (let vcpu = 0; vcpu < vcpus; vcpu++) parts.push(JSON.stringify(this.inspected?.roots(vcpu) ?? []));
-    parts.push(JSON.stringify(this.inspected?.tables?.(DIGEST_PAGES) ?? this.changes.tables()), JSON.stringify(this.changes.changes));
+    for (let vcpu = 0; vcpu < vcpus; vcpu++) parts.push(JSON.stringify(this.inspection?.roots(vcpu) ?? []));
+    parts.push(JSON.stringify(this.inspection?.tables?.(DIGEST_PAGES) ?? this.changes.tables()), JSON.stringify(this.changes.changes));
     return parts.join('\n');
   }
 
@@ -132,15 +150,22 @@ export class Lab {
     return true;
   }
 
+  private get stepped(): SteppedRun {
+    return this.course.stepped;
+  }
+
   private restart(): void {
-    this.changes = new TableChanges(level => this.pagesAt(level));
-    this.stepped = new SteppedRun(this.run, this.registry, this.changes, MAX_ACCESSES);
-    this.inspected = this.stepped.backend.inspection?.();
+    this.course = this.begin();
     this.position = 0;
     this.last = undefined;
     this.isOver = false;
-    this.now = this.stepped.counters.total();
-    this.before = this.now;
+  }
+
+  private begin(): Course {
+    const changes = new TableChanges(level => this.pagesAt(level));
+    const stepped = new SteppedRun(this.run, this.registry, changes, MAX_ACCESSES);
+    const now = stepped.counters.total();
+    return { changes, stepped, inspected: stepped.backend.inspection?.(), now, before: now };
   }
 }
 
