@@ -360,7 +360,7 @@ export class TdpCheck {
     if (logged && now.kind === Leaf && level > 1) this.view.switchLogging(event, false);
     const isSmaller = level > 1 && (now.kind === Table || (old.kind === Leaf && now.frozen));
     if (logged || !isSmaller || memory.levelOf(actor.gfn) < level) return;
-    if (!(actor.kind === 2 && this.traits.nxHugePages)) this.view.switchLogging(event, true);
+    if (!(actor.kind === AccessKind.Exec && this.traits.nxHugePages)) this.view.switchLogging(event, true);
   }
 
   private learnFrom(actor: Actor, event: TraceEvent, mayBeLogged: boolean): void {

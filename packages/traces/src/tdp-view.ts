@@ -1,7 +1,7 @@
 /**
  * What the parts of a comparison with the TDP MMU share: the trace's events and the simulation's tables at the moment, who acts, what the count is.
  */
-import { EntryKind, FaultStep } from '@mmulab/api';
+import { AccessKind, EntryKind, FaultStep } from '@mmulab/api';
 import type { ReplayPort } from '@mmulab/api';
 import { Actors } from './actors';
 import type { Actor } from './actors';
@@ -92,7 +92,7 @@ export class TdpView {
 
   /** Whether something else than the host keeps a fault's leaf small. */
   isForced(actor: Actor): boolean {
-    return this.port.isLogged(actor.gfn) || (actor.kind === 2 && this.traits.nxHugePages);
+    return this.port.isLogged(actor.gfn) || (actor.kind === AccessKind.Exec && this.traits.nxHugePages);
   }
 
   /** A table below an entry of `level`: the host's pages are smaller, unless it is known better. */

@@ -128,7 +128,7 @@ export class TraceReading {
     const { kind, present, guestTable } = this.fault.decode(event.gfn, event.newHi, event.newLo, this.traits.ept);
     this.counts.add('page_fault');
     if (kind === AccessKind.Write) this.counts.add('page_fault.write');
-    if (kind === 2) this.counts.add('page_fault.fetch');
+    if (kind === AccessKind.Exec) this.counts.add('page_fault.fetch');
     if (present) this.counts.add('page_fault.present');
     if (guestTable) this.counts.add('page_fault.guest_table');
     actor.guestTable = guestTable;
@@ -206,7 +206,7 @@ export class TraceReading {
     actor.changed = true;
     const writable = this.believe(actor, now.hostWritable, line);
     for (const { memory, port } of this.machines)
-      memory.learnLeaf(level === 1 ? actor.gfn : gfn, level, writable, port.isLogged(gfn) || actor.kind === 2);
+      memory.learnLeaf(level === 1 ? actor.gfn : gfn, level, writable, port.isLogged(gfn) || actor.kind === AccessKind.Exec);
     this.make(actor);
   }
 

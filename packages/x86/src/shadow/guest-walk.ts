@@ -14,7 +14,7 @@ import { Gpte, MAX_LEVELS, entriesOf, entrySpans } from './guest-memory';
 import type { GuestMemory, TablePage } from './guest-memory';
 
 // Bound here: a name that another package re-exports is a call of a getter.
-const { Read, Write } = AccessKind;
+const { Read, Write, Exec } = AccessKind;
 
 /** No last-level table. */
 const NO_BLOCK = -1;
@@ -152,7 +152,7 @@ export function accessOf(bits: number, nx: boolean): number {
 export function permits(access: number, kind: number, rules: WalkRules): boolean {
   const isUserPage = (access & Access.User) !== 0;
   if (rules.user && !isUserPage) return false;
-  if (!rules.user && isUserPage && (kind === 2 ? rules.smep : rules.smap)) return false;
-  if (kind === 2) return (access & Access.Exec) !== 0;
+  if (!rules.user && isUserPage && (kind === Exec ? rules.smep : rules.smap)) return false;
+  if (kind === Exec) return (access & Access.Exec) !== 0;
   return kind === Read || (access & Access.Write) !== 0 || (!rules.wp && !rules.user);
 }

@@ -30,7 +30,7 @@ import { USER, isLeaf, isMmuWritable, isWritable } from './shadow-spte';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const ACCESS_DONE: number = DONE_CODE;
-const { Write } = AccessKind;
+const { Write, Exec } = AccessKind;
 
 /** Stages by number (those behind HostPage are the host's work): the same as the TDP MMU's, with a lock that excludes all others. */
 export const Stage = { Exit: 0, FastFault: 1, HostPage: 2, Map: 8, Resume: 9 } as const;
@@ -159,7 +159,7 @@ export class ShadowFaultPath {
   private userPageRefused(vcpu: number, entry: number, kind: number): boolean {
     if (this.mmu.policy.tdp || (entry & USER) === 0) return false;
     const rules = this.vm.rules(vcpu);
-    return !rules.user && (kind === 2 ? rules.smep : rules.smap);
+    return !rules.user && (kind === Exec ? rules.smep : rules.smap);
   }
 
   private exit(vcpu: number): number {
@@ -170,7 +170,7 @@ export class ShadowFaultPath {
     mmu.count(Ev.pageFault);
     mmu.count(Ev.pfTaken);
     if (kind === Write) mmu.count(Ev.pageFaultWrite);
-    else if (kind === 2) mmu.count(Ev.pageFaultFetch);
+    else if (kind === Exec) mmu.count(Ev.pageFaultFetch);
     if (this.denied[vcpu] === 1) mmu.count(Ev.pageFaultPresent);
     if (this.guestTable[vcpu] === 1) mmu.count(Ev.pageFaultGuestTable);
     if (!isFastEligible(mmu.policy, kind, this.denied[vcpu] === 1) || !this.isDirectRoot(vcpu)) return Stage.HostPage;
@@ -268,7 +268,7 @@ export class ShadowFaultPath {
     fault.slot = mmu.slots.find(gfn);
     fault.mmio = fault.slot === undefined || this.host[vcpu] === HostPage.Failed;
     fault.hostWritable = this.host[vcpu] === HostPage.Writable;
-    fault.hugePageDisallowed = kind === 2 && mmu.policy.nxHugePages;
+    fault.hugePageDisallowed = kind === Exec && mmu.policy.nxHugePages;
     fault.access = Access.All;
     fault.maxLevel = 3;
     if (fault.write && fault.slot !== undefined && fault.slot.spec.readonly) {
