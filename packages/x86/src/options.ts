@@ -101,7 +101,7 @@ export const x86Options: readonly OptionSpec[] = [
   choice(
     'root_zap_granularity',
     ['one-pass', '1g-root', 'all-levels'],
-    'Passes in which a dying root is zapped: one from the root (5.10), 1 GiB then root, or every level (6.9).',
+    'Passes in which a dying root is zapped: one from the root (5.10), 1 GiB then root, or every level (6.9). Counts do not depend on it.',
   ),
   flag('fast_page_fault_tdp', 'Y', 'The lockless fault path works on the TDP MMU (5.15).'),
   flag(
