@@ -70,7 +70,7 @@ export const HostWalk = {
   /** The same on huge leaves alone. */
   WriteProtectHuge: 1,
   /** W and MMU-writable go, on the huge leaf at the first frame: a word of the bitmap is cleared. */
-  WriteProtectShadow: 2,
+  ClearMmuWritable: 2,
   /** D goes. */
   ClearDirty: 3,
   /** A goes. */

@@ -94,10 +94,10 @@ export class HostOperations {
 
   private leafWalk(old: EntryCopy, now: EntryCopy, level: number): number {
     if (old.writable && !now.writable) {
-      if (now.bits !== old.bits && !now.mmuWritable && old.mmuWritable) return HostWalk.WriteProtectShadow;
+      if (now.bits !== old.bits && !now.mmuWritable && old.mmuWritable) return HostWalk.ClearMmuWritable;
       return this.traits.pml && level > 1 ? HostWalk.WriteProtectHuge : isAged(old, now) ? HostWalk.Age : HostWalk.WriteProtect;
     }
-    if (old.mmuWritable && !now.mmuWritable) return HostWalk.WriteProtectShadow;
+    if (old.mmuWritable && !now.mmuWritable) return HostWalk.ClearMmuWritable;
     if (old.dirty && !now.dirty) return HostWalk.ClearDirty;
     return isAged(old, now) ? HostWalk.Age : NO_WALK;
   }
@@ -135,7 +135,7 @@ export class HostOperations {
 }
 
 function isExact(walk: number): boolean {
-  return walk === HostWalk.Zap || walk === HostWalk.WriteProtectShadow || walk === HostWalk.Unmap;
+  return walk === HostWalk.Zap || walk === HostWalk.ClearMmuWritable || walk === HostWalk.Unmap;
 }
 
 /** Whether only the accessed state went: A, or without A bits all rights. */

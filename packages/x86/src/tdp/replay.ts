@@ -138,7 +138,7 @@ export class TdpReplay implements ReplayPort {
       case HostWalk.WriteProtectHuge:
         mmu.writeProtectRange(start, end, { tdp: 2, rmap: 2 });
         break;
-      case HostWalk.WriteProtectShadow:
+      case HostWalk.ClearMmuWritable:
         mmu.writeProtectHugePage(start);
         break;
       case HostWalk.ClearDirty:
