@@ -11,7 +11,7 @@ const bytes = counted('bytes');
 const tables = counted('tables');
 
 /** Leaf sizes by granule in bytes, from the page up. */
-export const LEAF_SIZES: Readonly<Record<number, readonly string[]>> = {
+const LEAF_SIZES: Readonly<Record<number, readonly string[]>> = {
   4096: ['4k', '2m', '1g'],
   16384: ['16k', '32m'],
   65536: ['64k', '512m'],

@@ -33,7 +33,7 @@ export interface Stage2Shape {
 }
 
 /** Bits of the page offset. Throws STAGE2_GRANULE. */
-export function pageShiftOf(granuleBytes: number): number {
+function pageShiftOf(granuleBytes: number): number {
   if (!GRANULES.includes(granuleBytes)) throw badGranule(granuleBytes);
   return Math.log2(granuleBytes);
 }

@@ -30,7 +30,7 @@ export function breakEvenReport(name: string, own: readonly PolicyCost[], map: r
 }
 
 /** The map as rows for a spreadsheet. */
-export function breakEvenCsv(costs: readonly PolicyCost[]): ReturnType<Report['csv']> {
+function breakEvenCsv(costs: readonly PolicyCost[]): ReturnType<Report['csv']> {
   const triple = (name: string): string[] => [`${name}_s`, `${name}_lo_s`, `${name}_hi_s`];
   const values = ({ s, lowS, highS }: Seconds): number[] => [s, lowS, highS];
   return {

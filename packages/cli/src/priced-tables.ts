@@ -91,7 +91,7 @@ export class Pricer {
 }
 
 /** Whether parameters of the model were fitted on a table, on its own machine. */
-export function isFittedOn(model: Model, table: string): boolean {
+function isFittedOn(model: Model, table: string): boolean {
   return model.reference === table;
 }
 

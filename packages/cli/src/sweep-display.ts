@@ -41,7 +41,7 @@ export class SweepDisplay {
 }
 
 /** `2 running, 1 failed, 30 s left`. */
-export function progressLabel({ total, done, failed, running, performed }: SweepProgress, elapsedMs: number): string {
+function progressLabel({ total, done, failed, running, performed }: SweepProgress, elapsedMs: number): string {
   const left = total - done - failed;
   const parts = [`${running} running`, ...(failed === 0 ? [] : [`${formatCount(failed)} failed`])];
   if (performed > 0 && left > 0) parts.push(`${duration((left * elapsedMs) / performed)} left`);

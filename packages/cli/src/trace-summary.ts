@@ -42,7 +42,7 @@ export function linesSummary(lines: TraceLines, doubts: ReplayOutcome['doubts'] 
 }
 
 /** Backend, kernel, and what shows in a trace of module parameters and host. */
-export function machineWords({ backend, host }: ResolvedMachine): string {
+function machineWords({ backend, host }: ResolvedMachine): string {
   const shown = ['nx_huge_pages', 'eager_page_split', 'huge_page_fault'].filter(name => name in backend.options);
   const settings = [
     ...shown.map(name => `${name}=${String(backend.options[name])}`),

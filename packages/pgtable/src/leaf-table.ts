@@ -16,7 +16,7 @@ const SHARED = 1 << 26;
 export const NOT_PLAIN = DENSE | CANONICAL | SHARED;
 
 /** What `trySet` answers. */
-export const NOT_STORED = 0;
+const NOT_STORED = 0;
 export const STORED = 1;
 export const STORED_EQUAL = 2;
 

@@ -20,7 +20,7 @@ export const MORE = 1 << 30;
 /** Values of a frame map that are remembered lie below this one. */
 export const MAP_VALUES = 64;
 export const MAX_OUTCOMES = 64;
-export const MAX_EVENTS = 32;
+const MAX_EVENTS = 32;
 /** Flags of a result. */
 export const NEW_ENTRY = 1 << 16;
 export const NEW_VALUE = 1 << 17;

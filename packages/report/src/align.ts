@@ -15,7 +15,7 @@ export interface AlignedPhase {
 }
 
 /** What a phase does: `w` of `1_w`. */
-export function deedOf(phase: string): string {
+function deedOf(phase: string): string {
   return /^\d+_(.+)$/.exec(phase)?.[1] ?? phase;
 }
 

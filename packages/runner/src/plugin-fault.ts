@@ -17,7 +17,7 @@ export function rememberPlugin(name: string, path: string): void {
 }
 
 /** Whether a plugin comes with mmulab. */
-export function isBuiltIn(plugin: string): boolean {
+function isBuiltIn(plugin: string): boolean {
   return OURS.test(plugin);
 }
 

@@ -21,7 +21,7 @@ export function factorName(factor: Factor): string {
 }
 
 /** Covariance of the logarithms of a machine's factors: what all have in common, and each one's own. */
-export function hostCovariance({ factors, commonSigma }: Host, a: Factor, b: Factor): number {
+function hostCovariance({ factors, commonSigma }: Host, a: Factor, b: Factor): number {
   const common = factors[a].sigma > 0 && factors[b].sigma > 0 ? COMMON_SHARE[a] * COMMON_SHARE[b] * commonSigma ** 2 : 0;
   return common + (a === b ? factors[a].sigma ** 2 : 0);
 }

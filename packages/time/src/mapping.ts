@@ -52,7 +52,7 @@ const FIELDS = [
   'model',
   'line',
 ];
-export const MAPPING_SCHEMA = 'mmulab.mapping.v1';
+const MAPPING_SCHEMA = 'mmulab.mapping.v1';
 
 /** @throws MODEL_SHAPE, MODEL_UNKNOWN_KEY */
 export function readMapping(text: string, place: string): readonly Rule[] {

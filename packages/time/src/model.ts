@@ -72,7 +72,7 @@ type RawMap = Readonly<Record<string, unknown>>;
 
 /** Names every expression may use beside counters and parameters; reads, writes and executes are one vCPU's accesses; `pages` are under test, `dirty_pages` set
  * in the log when the phase begins, both of the whole VM. */
-export const BUILT_IN_NAMES = [
+const BUILT_IN_NAMES = [
   'vcpus',
   'sockets',
   'cores',
@@ -90,7 +90,7 @@ const MODEL_KEYS = ['schema', 'name', 'doc', 'backends', 'host', 'reference', 'p
 const PARAMETER_KEYS = ['value', 'factor', 'range', 'host', 'origin', 'doc'];
 const RULE_KEYS = ['phases', 'lock', 'holds', 'delays', 'stations', 'extra', 'serial'];
 const STATION_KEYS = ['visits', 'service'];
-export const MODEL_SCHEMA = 'mmulab.model.v1';
+const MODEL_SCHEMA = 'mmulab.model.v1';
 
 /**
  * Reads and checks a model.

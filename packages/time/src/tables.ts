@@ -4,7 +4,7 @@
 import { tableShape } from './errors';
 import { isMap } from './shape';
 
-export const TABLES_SCHEMA = 'mmulab.tables.v1';
+const TABLES_SCHEMA = 'mmulab.tables.v1';
 
 /** One figure of a published table. */
 export interface Cell {

@@ -13,7 +13,7 @@ import { compareReleases, parseRelease, type ChoiceOption, type OptionValues } f
 import { optionConflict } from './errors';
 
 /** Kernel trees whose tests differ, each standing for those up to the next. */
-export const GENERATIONS = ['5.12', '6.1', '6.2', '6.8', '6.12'] as const;
+const GENERATIONS = ['5.12', '6.1', '6.2', '6.8', '6.12'] as const;
 export type Generation = (typeof GENERATIONS)[number];
 
 /** Tests with the flags of one side. */

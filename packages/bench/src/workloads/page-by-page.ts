@@ -42,7 +42,7 @@ export function pageByPage({ vcpus, pagesPerVcpu, writesPerVcpu }: PageSize, on 
 }
 
 /** Each vCPU writes its pages in order, in turn with the others. */
-export function writeInTurn({ backend, vcpus, pagesPerVcpu }: BenchMachine): void {
+function writeInTurn({ backend, vcpus, pagesPerVcpu }: BenchMachine): void {
   for (let page = 0; page < pagesPerVcpu; page++) {
     for (let vcpu = 0; vcpu < vcpus; vcpu++) backend.touch(vcpu, BASE_GFN + vcpu * pagesPerVcpu + page, Write);
   }

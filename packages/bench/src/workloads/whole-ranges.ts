@@ -46,7 +46,7 @@ function setDirtyLog(machine: BenchMachine, on: boolean): void {
 }
 
 /** Name of the lifted form of the compared workloads. */
-export const LIFTED_24 = 'lifted-24';
+const LIFTED_24 = 'lifted-24';
 
 /** All of them, by name. */
 export const RANGE_WORKLOADS: readonly RangeWorkload[] = [

@@ -28,7 +28,7 @@ export interface LabConfig {
 }
 
 /** The config that the controls stand for. */
-export function rawConfig({ backend, kernel, options, host, workload, workloadOptions, seed }: LabConfig): RawConfig {
+function rawConfig({ backend, kernel, options, host, workload, workloadOptions, seed }: LabConfig): RawConfig {
   return { backend: { name: backend, kernel, options }, host, workload: { name: workload, options: workloadOptions }, seed };
 }
 

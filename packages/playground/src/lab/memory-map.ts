@@ -8,9 +8,9 @@ import { EntryKind, type Gfn, type Translation, type WalkedEntry } from '@mmulab
 export const Cell = { LevelMask: 7, Writable: 8, Executable: 16, Accessed: 32, Dirty: 64, Unreadable: 128, Mixed: 256 } as const;
 
 /** Pages of a cell that are looked at. */
-export const SAMPLES = 8;
+const SAMPLES = 8;
 /** Cells of a window at most. */
-export const MAX_CELLS = 4096;
+const MAX_CELLS = 4096;
 
 /** What a page's translation comes to. */
 export function cellOf(translation: Translation | undefined): number {

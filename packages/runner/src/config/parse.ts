@@ -19,7 +19,7 @@ function yaml(): typeof Yaml {
 export type ConfigMap = Readonly<Record<string, unknown>>;
 
 /** Largest config file: a hundred bytes for each of the runs that a matrix may give. */
-export const MAX_CONFIG_BYTES = 2 ** 20;
+const MAX_CONFIG_BYTES = 2 ** 20;
 
 /** Words and signs in a config file: some thirty for each of the runs that a matrix may give. */
 const MAX_TOKENS = 300_000;

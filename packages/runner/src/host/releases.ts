@@ -30,7 +30,7 @@ export const hostMemoryOptions: readonly OptionSpec[] = [
 ];
 
 /** In which release each of them changed. */
-export function hostMemorySwitches(arch: string): readonly KernelSwitch[] {
+function hostMemorySwitches(arch: string): readonly KernelSwitch[] {
   return [
     // Between 6.12.107 and 6.16.12 by the records.
     { option: 'huge_zero_write', first: 'split', changes: [{ since: '6.13', value: 'huge', basis: 'reference' }] },

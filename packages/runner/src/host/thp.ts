@@ -15,7 +15,7 @@ import { hostFault, type DroppedPages, type HostBacking, type HostFault, type Ho
 import { AnonymousState, COPY_ON_WRITE, anonymous, anonymousFaults, anonymousStates } from './anonymous';
 
 /** States of a page under transparent huge pages: those of small pages first; in the last one nothing is there but the table of small pages. */
-export const ThpState = { ...AnonymousState, HugeZero: 3, Huge: 4, NoneSmall: 5 } as const;
+const ThpState = { ...AnonymousState, HugeZero: 3, Huge: 4, NoneSmall: 5 } as const;
 const { None, Own, Zero, HugeZero, Huge, NoneSmall } = ThpState;
 
 const PMD = 2;

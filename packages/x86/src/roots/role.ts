@@ -30,7 +30,7 @@ export const Role = {
 export const Access = { Exec: 1, Write: 2, User: 4, All: 7 } as const;
 
 /** Extended bits of a cpu_role: they choose handlers and permission tables, and key nothing. */
-export const RoleExt = { Valid: 1, Pse: 4, Pke: 8, Smap: 16, Smep: 32, La57: 64, Lma: 128, Pg: 256, Pae: 512 } as const;
+const RoleExt = { Valid: 1, Pse: 4, Pke: 8, Smap: 16, Smep: 32, La57: 64, Lma: 128, Pg: 256, Pae: 512 } as const;
 
 /** Level of a role. */
 export function roleLevel(role: number): number {
@@ -96,7 +96,7 @@ export function rootRole(cpu: GuestCpu, policy: RolePolicy): number {
 }
 
 /** root_role of direct tables under two-dimensional paging. */
-export function tdpRootRole(cpu: GuestCpu, policy: RolePolicy): number {
+function tdpRootRole(cpu: GuestCpu, policy: RolePolicy): number {
   const mode = (cpu.smm ? Role.Smm : 0) | (cpu.guestMode ? Role.GuestMode : 0) | (policy.adBits ? 0 : Role.AdDisabled);
   const base = policy.tdpLevels | Role.Direct | (Access.All << Role.AccessShift) | mode;
   if (!policy.guestBitsInRole) return base | Role.Cr0Wp | Role.EferNx;
@@ -105,7 +105,7 @@ export function tdpRootRole(cpu: GuestCpu, policy: RolePolicy): number {
 }
 
 /** root_role of shadow paging: tables of at least three levels; without paging direct ones of PAE form. */
-export function shadowRootRole(cpu: GuestCpu, policy: RolePolicy): number {
+function shadowRootRole(cpu: GuestCpu, policy: RolePolicy): number {
   let role = cpuRole(cpu);
   if (!cpu.paging && policy.roleIgnoresPg) role |= wpBits(cpu) | ((cpu.efer & Efer.Nx) !== 0 ? Role.EferNx : 0);
   role = (role & ~15) | Math.max(3, role & 15);

@@ -10,7 +10,7 @@ import { x86Profiles, x86Switches } from '../switches';
 import { checkPhysBits, x86Machine } from '../machine';
 
 /** Shadow paging unless asked otherwise; with `npt: Y` direct tables, so the TDP MMU is off. Who only turns the TDP MMU off keeps two-dimensional paging. */
-export const shadowOptions: readonly OptionSpec[] = x86Options.map(option => (option.name === 'npt' ? nptOf(option as FlagOption) : option));
+const shadowOptions: readonly OptionSpec[] = x86Options.map(option => (option.name === 'npt' ? nptOf(option as FlagOption) : option));
 
 function nptOf(option: FlagOption): FlagOption {
   const doc = `${option.doc} Where tdp_mmu=N is given and nothing else, Y.`;

@@ -149,7 +149,7 @@ export function accessOf(bits: number, nx: boolean): number {
 }
 
 /** Whether rights allow an access by the guest's rules. */
-export function permits(access: number, kind: number, rules: WalkRules): boolean {
+function permits(access: number, kind: number, rules: WalkRules): boolean {
   const isUserPage = (access & Access.User) !== 0;
   if (rules.user && !isUserPage) return false;
   if (!rules.user && isUserPage && (kind === Exec ? rules.smep : rules.smap)) return false;

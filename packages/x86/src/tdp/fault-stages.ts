@@ -11,7 +11,7 @@ export const Stage = { Exit: 0, FastFault: 1, HostPage: 2, HostSplit: 7, Walk: 8
 const HOST_PAGE_NS = 250;
 
 /** The stages, by number. */
-export const tdpStages: readonly StageDef[] = [
+const tdpStages: readonly StageDef[] = [
   { name: 'exit', nominalNs: 350, lock: 'none' },
   { name: 'fast_page_fault', nominalNs: 60, lock: 'none' },
   ...hostStages(HOST_PAGE_NS),
