@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ReportData } from '@mmulab/report';
 import { TABLES_DIRECTORY } from '@mmulab/time';
 import { record } from './fixtures/recorder';
 
@@ -61,6 +62,18 @@ describe('predict', () => {
     expect(coverage).toBeGreaterThan(0.85);
     const before = cells.find(({ row, column }) => row === 'execute' && column === 'before');
     expect(Math.abs((before?.predicted ?? 0) / (before?.published ?? 1) - 1)).toBeLessThan(0.1);
+  });
+
+  it('writes a page with both times of all 46 cells, a chart for each of the 2 parts of the table, and the command', () => {
+    const path = join(directory, 'page.html');
+    const { code, err } = record('predict', TDP, '--html', path);
+    const data = JSON.parse(/id="mmulab-data">(.*?)<\/script>/s.exec(readFileSync(path, 'utf8'))?.[1] ?? '') as ReportData;
+    expect([code, err]).toEqual([0, `wrote ${path}\n`]);
+    const [story] = data.stories;
+    expect(data.stories).toHaveLength(1);
+    expect(story?.published.flatMap(({ rows }) => rows)).toHaveLength(46);
+    expect(story?.sheets[0]?.rows).toHaveLength(46);
+    expect(story?.command).toBe(`mmulab predict ${TDP} --html ${path}`);
   });
 
   it('takes the first cell of a table for what its machine is like when asked to: a machine half as fast is found nine tenths of the way', () => {

@@ -50,4 +50,5 @@ export type { HtmlReport, ReportRequest, ReportStory } from './html/build-report
 export { htmlPage } from './html/html-page';
 export type { PageRequest } from './html/html-page';
 export { REPORT_SCHEMA } from './html/report-data';
+export { predictionStory } from './html/prediction-story';
 export type { PublishedRow, PublishedTable, ReportData, StoryData } from './html/report-data';

@@ -8,6 +8,7 @@ import { describeRun, type Catalog } from '../describe';
 import { listEvents } from '../list-report';
 import { reportTooLarge } from '../errors';
 import { counterNames } from '../results';
+import type { Sheet } from '../sheet';
 import { axesOf } from './axes';
 import { htmlPage } from './html-page';
 import {
@@ -35,6 +36,8 @@ export interface ReportStory {
   readonly question?: string;
   readonly conclusions?: readonly string[];
   readonly published?: readonly PublishedTable[];
+  /** Tables beside the charts. */
+  readonly sheets?: readonly Sheet[];
 }
 
 /** What a page is made of. */
@@ -102,6 +105,7 @@ function storyData(story: ReportStory, catalog: Catalog, sets: string[][], withP
     runs: results.map(result => runData(result, sets, withPhases)),
     groups: shown,
     published: story.published ?? [],
+    sheets: story.sheets ?? [],
   };
 }
 

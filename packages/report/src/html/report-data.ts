@@ -4,6 +4,7 @@
  */
 import { RESULT_SCHEMA, type CounterValues, type PhaseTime, type RunFailure, type RunResult } from '@mmulab/api';
 import type { Setting } from '../settings';
+import type { Sheet } from '../sheet';
 
 export const REPORT_SCHEMA = 'mmulab.report.v1';
 
@@ -66,6 +67,8 @@ export interface StoryData {
   readonly runs: readonly RunData[];
   readonly groups: readonly GroupData[];
   readonly published: readonly PublishedTable[];
+  /** Tables that stand below, as the terminal shows them. */
+  readonly sheets: readonly Sheet[];
 }
 
 /** The whole page. */

@@ -58,7 +58,7 @@ function optionsOf(spec: ChartSpec, widthPx: number): Plot.PlotOptions {
     case 'heat':
       return heat(spec, widthPx);
     case 'published':
-      return published(spec);
+      return published(spec, widthPx);
   }
 }
 
@@ -235,14 +235,14 @@ function heat({ cells, across, down, columns, rows }: HeatSpec, widthPx: number)
   };
 }
 
-function published({ rows }: PublishedSpec): Plot.PlotOptions {
+function published({ rows }: PublishedSpec, widthPx: number): Plot.PlotOptions {
   const labels = rows.map(row => row.label);
   const dots = rows.flatMap(row => [
     { label: row.label, what: 'published', ns: row.publishedNs },
     { label: row.label, what: 'predicted', ns: row.predictedNs },
   ]);
   return {
-    marginLeft: room(labels),
+    marginLeft: Math.min(room(labels), widthPx / 2),
     marginRight: 24,
     height: 60 + 24 * rows.length,
     x: { type: 'log', grid: true, label: null, tickFormat: writers.time, ticks: 5 },

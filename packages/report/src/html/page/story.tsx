@@ -64,6 +64,9 @@ export function Story({ story, id, isTitled, counterSets }: Props): JSX.Element 
           <Chart spec={publishedSpec(table)} />
         </section>
       ))}
+      {story.sheets.map(sheet => (
+        <DataTable sheet={sheet} caption={sheet.title} />
+      ))}
       {isTitled && runs.some(run => run.phases.length > 0) ? (
         <details class="more">
           <summary>Every counter by phase</summary>
