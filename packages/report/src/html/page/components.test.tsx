@@ -56,8 +56,17 @@ describe('a report with times', () => {
 describe('a report with published times', () => {
   it('puts them beside what was predicted', () => {
     const rows = [{ label: 'CREATE', publishedNs: 2e9, predictedNs: 1.9e9, intervalNs: [1e9, 3e9] as const }];
-    const html = page(story({ published: [{ source: 'arm64-cmo-series-2021', rows }] }));
-    expect(texts(html, 'figcaption')).toContain('Published and predicted: arm64-cmo-series-2021');
+    const sheet = {
+      title: 'Parameters',
+      lines: [],
+      keys: 0,
+      columns: [{ name: 'parameter', align: 'left' as const }],
+      rows: [['t_clear']],
+      notes: [],
+    };
+    const html = page(story({ results: [], published: [{ source: 'arm64-cmo-series-2021', rows }], sheets: [sheet] }));
+    expect(texts(html, 'figcaption')).toEqual(['Published and predicted: arm64-cmo-series-2021']);
+    expect([texts(html, 'caption'), texts(html, 'td')]).toEqual([['Parameters'], ['t_clear']]);
     expect(texts(html, 'p')).toContain('CREATE: published 2 s, predicted 1.9 s');
   });
 });

@@ -245,7 +245,7 @@ function published({ rows }: PublishedSpec, widthPx: number): Plot.PlotOptions {
     marginLeft: Math.min(room(labels), widthPx / 2),
     marginRight: 24,
     height: 60 + 24 * rows.length,
-    x: { type: 'log', grid: true, label: null, tickFormat: writers.time, ticks: 5 },
+    x: { type: 'log', grid: true, label: null, tickFormat: writers.time, ticks: widthPx < NARROW ? 2 : 5 },
     y: { domain: labels, label: null },
     marks: [
       Plot.ruleY(rows, {

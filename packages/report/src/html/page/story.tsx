@@ -58,12 +58,14 @@ export function Story({ story, id, isTitled, counterSets }: Props): JSX.Element 
         />
       ))}
       {runs.length > 2 && !isWide && <MatrixView runs={runs} id={id} />}
-      {story.published.map(table => (
+      {story.published.length > 0 && (
         <section>
           <h3>Published and predicted</h3>
-          <Chart spec={publishedSpec(table)} />
+          {story.published.map(table => (
+            <Chart spec={publishedSpec(table)} />
+          ))}
         </section>
-      ))}
+      )}
       {story.sheets.map(sheet => (
         <DataTable sheet={sheet} caption={sheet.title} />
       ))}
