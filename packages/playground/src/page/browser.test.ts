@@ -120,6 +120,11 @@ inBrowser('the explorer in a browser', () => {
       await tabTo('Jump');
       await page.keyboard.press('Enter');
       expect(await page.textContent('.what')).toContain('a fault');
+      for (let i = 0; i < 40 && (await page.textContent('[role=status]')) === ''; i++) await page.press('button:text("Jump")', 'Enter');
+      expect(await page.textContent('[role=status]')).toBe('No fault was left: this is the end.');
+      await page.focus('button:text("Back")');
+      await page.keyboard.press('Enter');
+      expect(await page.textContent('[role=status]')).toBe('');
       await page.focus('canvas');
       await page.keyboard.press('ArrowRight');
       await page.keyboard.press('ArrowDown');

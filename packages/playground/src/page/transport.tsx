@@ -17,9 +17,14 @@ export function Transport({ session }: { readonly session: Session }): JSX.Eleme
   const [jump, setJump] = useState<StepClass>('fault');
   const [isPlaying, setPlaying] = usePlaying(session, speed);
   const { step, lockstep } = session;
+  const [missed, setMissed] = useState<StepClass>();
   const seek = (to: number): void => {
     setPlaying(false);
     session.seek(to);
+  };
+  const seekNext = (): void => {
+    setPlaying(false);
+    setMissed(session.seekClass(jump) ? undefined : jump);
   };
   return (
     <section class="transport" aria-label="Going through the run">
@@ -60,9 +65,12 @@ export function Transport({ session }: { readonly session: Session }): JSX.Eleme
               ))}
             </select>
           </label>
-          <button type="button" onClick={() => session.seekClass(jump)} disabled={session.isOver}>
+          <button type="button" onClick={seekNext} disabled={session.isOver}>
             Jump
           </button>
+        </span>
+        <span role="status" class="faint">
+          {missed !== undefined && session.isOver && `No ${missed} was left: this is the end.`}
         </span>
         <label>
           Phase{' '}
