@@ -4,8 +4,8 @@
  */
 import { EntryKind, type Gfn, type Translation, type WalkedEntry } from '@mmulab/api';
 
-/** A cell: level in the low bits, 0 for a page that is not mapped; then what its leaf allows and remembers. */
-export const Cell = { LevelMask: 7, Writable: 8, Executable: 16, Accessed: 32, Dirty: 64, Unreadable: 128, Mixed: 256 } as const;
+/** A cell: level in the low bits, 0 for a page that is not mapped; then what its leaf allows and remembers. Special: no mapping, but an entry that is frozen or marks MMIO. */
+export const Cell = { LevelMask: 7, Writable: 8, Executable: 16, Accessed: 32, Dirty: 64, Unreadable: 128, Mixed: 256, Special: 512 } as const;
 
 /** Pages of a cell that are looked at. */
 const SAMPLES = 8;
@@ -42,6 +42,11 @@ export function cellOfWalk(walk: readonly WalkedEntry[], format: string): number
     dirty: has(isEpt ? 9 : 6),
     descriptor: leaf.word,
   });
+}
+
+/** What a page without a mapping comes to: whether its walk ends at an entry that a walker has frozen, or that marks MMIO. */
+export function cellOfAbsent(walk: readonly WalkedEntry[]): number {
+  return walk.at(-1)?.kind === EntryKind.Special ? Cell.Special : 0;
 }
 
 /** How a page is mapped: its cell. */

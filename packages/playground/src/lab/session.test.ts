@@ -7,7 +7,7 @@ import { decode, unexplained } from '../decode/field';
 import { guestFormat, hostFormat } from '../decode/formats';
 import { registry } from '../fixtures/registry';
 import { labConfigOf, type LabConfig } from './lab-config';
-import { cellOf } from './memory-map';
+import { Cell, cellOf } from './memory-map';
 import { Session } from './session';
 
 const configs = (workload: string, backend: object, more: object = {}): LabConfig[] =>
@@ -63,6 +63,19 @@ describe('the map', () => {
       // Every step of another phase, and some in between.
       if (session.step % 97 === 0 || lab.last?.vcpu === -1) expect([...map.cells]).toEqual(looked());
     }
+  });
+
+  it('of arm64 shows a block that one of two vCPUs has locked while it is broken, all 512 pages of it, and the lock gone at the end', () => {
+    const session = new Session(configs('access_rounds -v 2 -b 2M -s anonymous_hugetlb_2mb -o -p w,D,w', { name: 'arm64-stage2' }), registry);
+    const [side] = session.sides;
+    const locked = (): number => side.map.cells.filter(cell => cell === Cell.Special).length;
+    const seen = new Set<number>();
+    while (!session.isOver) {
+      session.seek(session.step + 1);
+      seen.add(locked());
+    }
+    expect([...seen].sort((a, b) => a - b)).toEqual([0, 1, 512]);
+    expect(locked()).toBe(0);
   });
 
   it('of 12 TiB has cells of 4 GiB, and is gone into page by page', () => {

@@ -7,7 +7,7 @@ import { runAt, walkGuest, vfnOf, type GuestWalk } from './guest-walk';
 import { Lab } from './lab';
 import { resolveLab, type LabConfig } from './lab-config';
 import { Lockstep, standAt } from './lockstep';
-import { cellOf, cellOfWalk, MemoryMap, type LookAt } from './memory-map';
+import { cellOf, cellOfAbsent, cellOfWalk, MAX_CELLS, MemoryMap, type LookAt } from './memory-map';
 import { stepClassesOf, type StepClass } from './step-classes';
 
 /** A stretch of guest memory that is shown. */
@@ -221,7 +221,12 @@ export class Session {
   /** How pages of a run are looked at: those of a nested guest that is running by the tables it runs on. */
   private lookOf({ backend, inspection, plan }: Lab): LookAt {
     const { nested } = plan.vm;
-    const plain: LookAt = gfn => cellOf(backend.translate(gfn));
+    // Entries without a mapping are told apart page by page, where walks go by the frames that the map shows; in an overview nobody would see them.
+    const walks = inspection?.walksVirtual === false && this.window.npages <= MAX_CELLS ? inspection : undefined;
+    const plain: LookAt = gfn => {
+      const cell = cellOf(backend.translate(gfn));
+      return cell === 0 && walks !== undefined ? cellOfAbsent(walks.walk(this.vcpu, gfn)) : cell;
+    };
     if (nested === undefined || inspection?.runsNested?.(this.vcpu) !== true) return plain;
     return gfn => {
       const frame = vfnOf(nested, gfn);

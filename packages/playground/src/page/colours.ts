@@ -12,6 +12,7 @@ export interface Palette {
   readonly absent: string;
   readonly levels: readonly string[];
   readonly unreadable: string;
+  readonly special: string;
 }
 
 /** Custom properties of the style sheet, read from an element. */
@@ -26,11 +27,13 @@ export function paletteOf(element: Element): Palette {
     absent: colour('--absent'),
     levels: [colour('--absent'), colour('--level-1'), colour('--level-2'), colour('--level-3')],
     unreadable: colour('--unreadable'),
+    special: colour('--special'),
   };
 }
 
 /** The colour of a cell. */
 export function cellColour(state: number, palette: Palette): string {
+  if ((state & Cell.Special) !== 0) return palette.special;
   if ((state & Cell.Unreadable) !== 0) return palette.unreadable;
   return palette.levels[Math.min(3, state & Cell.LevelMask)] ?? palette.absent;
 }
@@ -38,6 +41,7 @@ export function cellColour(state: number, palette: Palette): string {
 /** What a cell says, in words. */
 export function cellInWords(state: number): string {
   const level = state & Cell.LevelMask;
+  if ((state & Cell.Special) !== 0) return 'is not mapped: its entry is frozen by a walker, or marks MMIO.';
   if (level === 0) return 'is not mapped.';
   const says = [
     `is mapped at level ${level}`,
@@ -54,6 +58,7 @@ export function cellInWords(state: number): string {
 /** What the map's colours and marks mean. */
 export const LEGEND: readonly { readonly cell: string; readonly text: string }[] = [
   { cell: 'absent', text: 'not mapped' },
+  { cell: 'special', text: 'frozen or MMIO: a bar' },
   { cell: '1', text: 'level 1: a page' },
   { cell: '2', text: 'level 2: 2 MiB' },
   { cell: '3', text: 'level 3: 1 GiB' },

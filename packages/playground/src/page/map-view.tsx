@@ -179,6 +179,7 @@ function drawCell(context: CanvasRenderingContext2D, palette: Palette, cell: num
   context.fillStyle = cellColour(state, palette);
   context.fillRect(x + 0.5, y + 0.5, SIZE - 1, SIZE - 1);
   if ((state & Cell.LevelMask) !== 0) drawRights(context, palette, x, y, state);
+  if ((state & Cell.Special) !== 0) drawBar(context, palette, x, y);
   if ((state & Mark.Differs) !== 0) drawCorner(context, palette, x, y);
   if ((state & Mark.Framed) !== 0) frame(context, palette.ink, 1, x, y);
   if ((state & Mark.Selected) !== 0) frame(context, palette.focus, 2, x, y);
@@ -192,6 +193,12 @@ function drawRights(context: CanvasRenderingContext2D, palette: Palette, x: numb
   if ((state & Cell.Mixed) === 0) return;
   context.fillStyle = palette.ink;
   context.fillRect(x + 0.5, y + SIZE - 2, SIZE - 1, 1);
+}
+
+/** The entry is frozen, or marks MMIO. */
+function drawBar(context: CanvasRenderingContext2D, palette: Palette, x: number, y: number): void {
+  context.fillStyle = palette.ink;
+  context.fillRect(x + 1.5, y + SIZE / 2 - 1, SIZE - 3, 2);
 }
 
 /** The cell is mapped otherwise in the other run. */
