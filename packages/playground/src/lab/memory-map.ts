@@ -10,7 +10,7 @@ export const Cell = { LevelMask: 7, Writable: 8, Executable: 16, Accessed: 32, D
 /** Pages of a cell that are looked at. */
 const SAMPLES = 8;
 /** Cells of a window at most. */
-const MAX_CELLS = 4096;
+export const MAX_CELLS = 4096;
 
 /** What a page's translation comes to. */
 export function cellOf(translation: Translation | undefined): number {
