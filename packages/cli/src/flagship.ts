@@ -35,11 +35,11 @@ interface Told {
 }
 
 /** Performs a story and prints it. */
-function tellStory(story: StarterStory, terminal: Terminal): Told {
+function tellStory(story: StarterStory, terminal: Terminal, seeds: string): Told {
   const { title, question, config, phases, counters, pivot } = story;
   const options = { phases, ...(counters === undefined ? {} : { counters }), ...(pivot === undefined ? {} : { pivot: readPivot(pivot) }) };
   const command = `npx mmulab ${storyCommand(story).join(' ')}`;
-  const prepared = prepareComparison([join(ROOT, 'examples', 'seeds', `${config}.yaml`)], undefined, options);
+  const prepared = prepareComparison([join(seeds, `${config}.yaml`)], undefined, options);
   terminal.out(`\n== ${title}\n${question}\n$ ${command}\n\n`);
   const { results } = performComparison(prepared, terminal, true);
   const view = { all: false, unfolded: counters !== undefined, color: terminal.color, columns: terminal.columns };
@@ -57,13 +57,13 @@ function catalogOfAll(catalogs: readonly Catalog[]): Catalog {
   };
 }
 
-/** Tells all stories and writes their page. @param path of the page */
-export function tellAll(terminal: Terminal, path: string): void {
+/** Tells all stories and writes their page. @param path of the page; @param seeds directory of their configs */
+export function tellAll(terminal: Terminal, path: string, seeds = join(ROOT, 'examples', 'seeds')): void {
   mkdirSync(dirname(path), { recursive: true });
   writingPage(
     path,
     undefined,
-    () => STORIES.map(story => tellStory(story, terminal)),
+    () => STORIES.map(story => tellStory(story, terminal, seeds)),
     told => ({
       title: 'mmulab: five patches, before and after',
       stories: told.map(({ story }) => story),

@@ -149,9 +149,9 @@ describe('vCPUs in turns, 4 of them on 4 blocks', () => {
 });
 
 describe('races by the seed', () => {
-  it('come to the same within 5 % for 20 vCPUs that create 64 MiB of small pages, at twice V faults per page and more', () => {
+  it('come to the same within 5 % for 20 vCPUs that create 128 MiB of small pages, at twice V faults per page and more', () => {
     const perPage = [1, 4].map(
-      seed => of(phaseOf(runTest('5.14', 'kvm_page_table_test -s anonymous -b 64M -v 20', seed), 'create_mappings'), 'guest_abort') / 2 ** 14,
+      seed => of(phaseOf(runTest('5.14', 'kvm_page_table_test -s anonymous -b 128M -v 20', seed), 'create_mappings'), 'guest_abort') / 2 ** 15,
     );
     expect(Math.max(...perPage) / Math.min(...perPage)).toBeLessThan(1.05);
     expect(Math.min(...perPage)).toBeGreaterThan(40);
