@@ -3,6 +3,7 @@
  */
 export { inPlace } from './errors';
 export { InstalledRegistry as Registry } from './installed-registry';
+export { peakMemoryBytes } from './process-figures';
 export type { PluginSummary } from './registry';
 export { faultOf } from './plugin-fault';
 export { backingHost } from './host/backings';

@@ -3,6 +3,7 @@
  */
 import { RESULT_SCHEMA } from '@mmulab/api';
 import type { AccessKind, CounterValues, MmuBackend, PhaseResult, ReplayPort, RunResult } from '@mmulab/api';
+import { peakMemoryBytes } from '@mmulab/runner';
 import type { Registry, ResolvedMachine, RunCounters } from '@mmulab/runner';
 import type { GuestMemory } from './guest-memory';
 import { createTracedVm } from './traced-vm';
@@ -91,7 +92,7 @@ export class PolicyMachine {
       notes,
       phases: this.phases,
       totals: { counters: this.counters.toValues(this.totals) },
-      memory: { tableBytesReal: this.tableBytesReal, simulatorBytes: process.resourceUsage().maxRSS * 1024 },
+      memory: { tableBytesReal: this.tableBytesReal, simulatorBytes: peakMemoryBytes() },
       wallMs: 0,
     };
   }
