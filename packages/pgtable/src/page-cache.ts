@@ -52,7 +52,7 @@ export class PageCache {
     this.mask = tree.geometry.mask;
     this.entries = tree.geometry.entries;
     this.values = new Int32Array(maps.length);
-    this.window = new PageWindow(maps.length);
+    this.window = this.makeWindow(0);
     this.version = maps.length > 0 ? maps[0].tree.version : tree.version;
     for (const shared of [tree, ...maps.map(map => map.tree)]) shared.version = this.version;
     this.mayHold = counters.holdBack !== undefined;
@@ -78,7 +78,10 @@ export class PageCache {
 
   /** A window for a vCPU; it shows nothing yet. */
   makeWindow(vcpu: number): PageWindow {
-    const window = new PageWindow(this.maps.length);
+    const window = new PageWindow(
+      this.tree.makeView(),
+      this.maps.map(map => map.tree.makeView()),
+    );
     window.vcpu = vcpu;
     return window;
   }
@@ -122,7 +125,8 @@ export class PageCache {
    * access's time goes by here.
    */
   private bring(window: PageWindow, outcomes: PageOutcomes, index: number): number {
-    const { heads, words, headAt } = window.entries;
+    const { headAt } = window.entries;
+    const { heads, words } = window.entries.leaves;
     const head = heads[headAt];
     if ((head & NOT_PLAIN) !== 0) return ELSEWHERE;
     const bit = 1 << (index & 31);
@@ -133,11 +137,13 @@ export class PageCache {
     const say = outcomes.say[attr];
     if (say === UNSAID || say === MANY) return say === MANY ? ELSEWHERE : UNKNOWN;
     // Where no map has a say, the entry itself is looked at in its place, and found unchanged.
-    const table = say === NOBODY ? window.entries : window.values[say - MAP];
-    if (say !== NOBODY && !this.isThere(window, say - MAP)) return ELSEWHERE;
-    const valueHead = table.heads[table.headAt];
+    const map = this.mapOf(say);
+    const table = map < 0 ? window.entries : window.values[map];
+    if (map >= 0 && !this.isThere(window, map)) return ELSEWHERE;
+    const valueHeads = table.leaves.heads;
+    const valueHead = valueHeads[table.headAt];
     if ((valueHead & NOT_PLAIN) !== 0) return ELSEWHERE;
-    const valueWords = table.words;
+    const valueWords = table.leaves.words;
     const valueAt = table.wordsAt + offset;
     const valueBits = valueWords[valueAt];
     const value = say === NOBODY ? 0 : (valueBits & bit) === 0 ? valueHead & 255 : (valueHead >> 8) & 255;
@@ -146,12 +152,12 @@ export class PageCache {
     const result = outcomes.results[outcome];
     const ones = (result & NEW_ENTRY) === 0 ? 0 : onesAfter(head, heads[headAt + 1], bits & bit, result & 255, this.entries);
     const valueOnes =
-      (result & NEW_VALUE) === 0 ? 0 : onesAfter(valueHead, table.heads[table.headAt + 1], valueBits & bit, (result >> 8) & 255, this.entries);
+      (result & NEW_VALUE) === 0 ? 0 : onesAfter(valueHead, valueHeads[table.headAt + 1], valueBits & bit, (result >> 8) & 255, this.entries);
     if (ones < 0 || valueOnes < 0) return ELSEWHERE;
     if (valueOnes > 0) {
       valueWords[valueAt] = valueBits ^ bit;
-      table.heads[table.headAt + 1] = valueOnes;
-      this.maps[say - MAP].tree.loseCursor();
+      valueHeads[table.headAt + 1] = valueOnes;
+      this.maps[map].tree.loseCursor();
     }
     if (ones > 0) {
       words[wordAt] = bits ^ bit;
@@ -160,6 +166,15 @@ export class PageCache {
     }
     this.note(outcomes, outcome, window.vcpu);
     return DONE;
+  }
+
+  /**
+   * Number of the map that has a say, -1 for none. Compared with each and not computed: what is in the map's tables can be fetched before it is known what the entry's
+   * own hold, from which `say` comes.
+   */
+  private mapOf(say: number): number {
+    for (let map = 0; map < this.maps.length; map++) if (say === MAP + map) return map;
+    return -1;
   }
 
   /** Whether a map has a table of its own where a window is. */

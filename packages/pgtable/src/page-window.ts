@@ -7,8 +7,6 @@
 import type { LeafTables } from './leaf-table';
 import type { PageOutcomes } from './page-outcomes';
 
-const NONE = new Int32Array(2);
-
 /** Counts changes of what windows depend on. One per VM. */
 export class Version {
   now = 0;
@@ -21,18 +19,16 @@ export class Version {
 
 /** An owned table of level-1 entries with two attributes, where it is stored. */
 export class PlainTable {
-  /** As LeafTables has them. */
-  heads: Int32Array = NONE;
-  words: Int32Array = NONE;
+  /** Where it begins in `heads` and `words` of the tables. */
   headAt = 0;
   wordsAt = 0;
 
+  /** @param leaves the tables of the tree that is looked at; their arrays give way to larger ones, so nobody else keeps them */
+  constructor(readonly leaves: LeafTables) {}
+
   /** Looks at a record from now on. */
-  open(leaves: LeafTables, record: number): void {
-    if (this.heads !== leaves.heads) {
-      this.heads = leaves.heads;
-      this.words = leaves.words;
-    }
+  open(record: number): void {
+    const { leaves } = this;
     this.headAt = record << 1;
     this.wordsAt = Math.imul(record, leaves.stride);
   }
@@ -45,19 +41,17 @@ export class PageWindow {
   /** What it shows, as its owner calls it. */
   block = -1;
   vcpu = 0;
-  root = 0;
   /** Frame number of a page of the block, split by the geometry. */
   high = 0;
   low = 0;
   /** By kind of access; those there are. Set by its owner. */
   readonly outcomes: (PageOutcomes | undefined)[] = [undefined, undefined, undefined];
-  readonly entries = new PlainTable();
-  readonly values: readonly PlainTable[];
   /** Which of the values' tables have been found, as bits. */
   found = 0;
 
-  /** @param maps number of frame maps; made by PageCache.makeWindow */
-  constructor(maps: number) {
-    this.values = Array.from({ length: maps }, () => new PlainTable());
-  }
+  /** Made by PageCache.makeWindow. @param entries a view of the page table's tables; @param values one of each frame map's */
+  constructor(
+    readonly entries: PlainTable,
+    readonly values: readonly PlainTable[],
+  ) {}
 }

@@ -19,7 +19,7 @@ import {
   wordTableAttr,
   uniformWord,
 } from './word';
-import { Version, type PlainTable } from './page-window';
+import { PlainTable, Version } from './page-window';
 import { WordStore } from './word-store';
 
 /** Level-2 tables a tree remembers by their place: enough for a machine of some TiB whose vCPUs take turns. */
@@ -73,6 +73,11 @@ export class WordTree extends WordStore {
     this.inPlace = false;
   }
 
+  /** A view of this tree's tables for `viewPlain`. */
+  makeView(): PlainTable {
+    return new PlainTable(this.leaves);
+  }
+
   /**
    * Shows the owned leaf table a frame lies in, if its parent was found lately. Leaves the cursor alone.
    * @param high and low: the frame number, split by the geometry
@@ -84,7 +89,7 @@ export class WordTree extends WordStore {
     if (cache[at] !== high || cache[at + 1] !== root) return false;
     const word = this.nodes.words[cache[at + 2] + (low >> this.bits)];
     if ((word & KIND_MASK) !== LEAF_TABLE) return false;
-    view.open(this.leaves, word & INDEX_MASK);
+    view.open(word & INDEX_MASK);
     return true;
   }
 
