@@ -1,7 +1,7 @@
 /**
  * Errors of the backend, by code.
  */
-import { InvariantError, KvmRunFailure, MmulabError } from '@mmulab/api';
+import { KvmRunFailure, MmulabError } from '@mmulab/api';
 
 /** KVM_RUN_FAILED: the guest faults for ever, as it does on this kernel. */
 export function faultLoop(vcpu: number, gfn: number, looked: number): KvmRunFailure {
@@ -10,11 +10,6 @@ export function faultLoop(vcpu: number, gfn: number, looked: number): KvmRunFail
     'endless fault loop: the block was mapped in small pages for dirty logging, and the fault handler rounds the address down to the transparent huge page before it looks ' +
       `for the leaf, so that it finds that of gfn 0x${looked.toString(16)} in order each time (thp_gpa=N looks for the page that faulted)`,
   );
-}
-
-/** MMU_NOT_CREATED: a call before `create`. */
-export function notCreated(): InvariantError {
-  return new InvariantError('MMU_NOT_CREATED', 'the backend is used before its VM is created', 0, 0, '');
 }
 
 /** RISCV_GPA_BITS: more guest physical address bits than the G-stage mode has. */

@@ -4,6 +4,7 @@
  * Models: Linux arch/riscv/kvm/mmu.c, vcpu.c.
  */
 import { BackendOptions, CountersToken, HostOptions } from '@mmulab/api';
+import { notCreated } from '@mmulab/kvm';
 import type {
   AccessKind,
   AccessRun,
@@ -20,7 +21,6 @@ import type {
 import { EngineFactory, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { readPolicy, type Policy } from './definition';
-import { notCreated } from './errors';
 import { stageDefs } from './fault-path';
 import { GstageVm } from './gstage-vm';
 

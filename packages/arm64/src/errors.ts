@@ -36,11 +36,6 @@ export function unknownExport(name: string): MmulabError {
   return new MmulabError('EXPORT_UNKNOWN', `export ${name}: arm64-stage2 has casemate`);
 }
 
-/** FAULT_LIVELOCK: one access faulted without end. */
-export function livelock(gfn: number, level: number, entry: string): InvariantError {
-  return new InvariantError('FAULT_LIVELOCK', 'an access faults again and again', gfn, level, entry);
-}
-
 /** GUEST_NESTED: a workload with a nested guest. */
 export function nestedGuest(): MmulabError {
   return new MmulabError('GUEST_NESTED', 'arm64-stage2 runs no nested guests: use x86-shadow');
@@ -59,11 +54,6 @@ export function badIpaBits(bits: number, granule: string, limit: number, why: st
 /** HOST_IPA_LIMIT: a machine whose address width does not exist. */
 export function badIpaLimit(bits: number): MmulabError {
   return new MmulabError('HOST_IPA_LIMIT', `host.ipa_limit: ${bits}: expected 0 (that of the CPU) or one of 32, 36, 40, 42, 44, 48, 52`);
-}
-
-/** MMU_NOT_CREATED: the backend is used before its VM is created. */
-export function notCreated(): InvariantError {
-  return new InvariantError('MMU_NOT_CREATED', 'the backend is used before its VM is created', 0, 0, '');
 }
 
 /** OPTION_MMU_LOCK: switches that exclude each other. */

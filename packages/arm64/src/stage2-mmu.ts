@@ -7,6 +7,7 @@
  * Models: Linux arch/arm64/kvm/mmu.c. Hot path: `touch`, `begin`, `advance`.
  */
 import { BackendOptions, CountersToken, HostOptions, TraceExport, TransitionObserver } from '@mmulab/api';
+import { notCreated } from '@mmulab/kvm';
 import type {
   AccessKind,
   AccessRun,
@@ -30,7 +31,7 @@ import { EngineFactory, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { abortStages } from './abort-stages';
 import { CasemateExport } from './casemate/export';
-import { foreignRegister, nestedGuest, notCreated } from './errors';
+import { foreignRegister, nestedGuest } from './errors';
 import { Stage2Inspection } from './inspection';
 import { Stage2MmOps } from './mm-ops';
 import { Stage2PolicyReader, readPolicy } from './policy';

@@ -11,13 +11,12 @@
  */
 import { ACCESS_DONE, AccessKind, EntryKind } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
-import { HostFaults, HostPage, HostWork } from '@mmulab/kvm';
+import { HostFaults, HostPage, HostWork, livelock } from '@mmulab/kvm';
 import type { AccessPath, Memslot, Memslots } from '@mmulab/kvm';
 import { AbortMapper } from './abort-mapper';
 import { Stage } from './abort-stages';
 import { AbortState } from './abort-state';
 import { Walk, walkLevel, walkResult } from './attr';
-import { livelock } from './errors';
 import { Ev } from './events';
 import type { MemoryCaches } from './memcache';
 import type { MmuNotifier } from './notifier';

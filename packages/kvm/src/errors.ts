@@ -1,11 +1,21 @@
 /**
  * Errors that every KVM raises, by code.
  */
-import { MmulabError } from '@mmulab/api';
+import { InvariantError, MmulabError } from '@mmulab/api';
+
+/** FAULT_LIVELOCK: one access faulted without end. */
+export function livelock(gfn: number, level: number, entry: string): InvariantError {
+  return new InvariantError('FAULT_LIVELOCK', 'an access faults again and again', gfn, level, entry);
+}
 
 /** GUEST_UNMAPPED: a workload touched a virtual frame its page tables do not map. */
 export function guestUnmapped(vfn: number): MmulabError {
   return new MmulabError('GUEST_UNMAPPED', `guest frame 0x${vfn.toString(16)}: not mapped by the guest's page tables`);
+}
+
+/** MMU_NOT_CREATED: a backend is used before its VM is created. */
+export function notCreated(): InvariantError {
+  return new InvariantError('MMU_NOT_CREATED', 'the backend is used before its VM is created', 0, 0, '');
 }
 
 /** VM_BAD_SLOT: two memslots share guest frames, or one ends beyond guest memory. */

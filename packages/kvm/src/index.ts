@@ -32,4 +32,4 @@ export { SideState } from './side-state';
 export { CommonEvents, counted, eventIndices } from './events';
 export { describeEntry } from './entry-words';
 export type { BitName, EntryNames } from './entry-words';
-export { guestUnmapped } from './errors';
+export { guestUnmapped, livelock, notCreated } from './errors';

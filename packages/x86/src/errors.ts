@@ -17,11 +17,6 @@ export function physBits(value: number, levels: number, limit: number): MmulabEr
   );
 }
 
-/** FAULT_LIVELOCK: one access faulted without end. */
-export function livelock(gfn: number, level: number, entry: string): InvariantError {
-  return new InvariantError('FAULT_LIVELOCK', 'an access faults again and again', gfn, level, entry);
-}
-
 /** GUEST_REGISTER_VALUE: a register write names something that is not there, or a value no register has. */
 export function badRegisterValue(place: string, value: number, expected: string): MmulabError {
   return new MmulabError('GUEST_REGISTER_VALUE', `${place}: ${value}: expected ${expected}`);
@@ -61,9 +56,4 @@ export function nestedSplitNeedsCache(): MmulabError {
 /** PAE_ROOT_LINGERS: a vCPU has let go of all roots, and a PAE root of its is still alive. */
 export function lingeringPaeRoot(vcpu: number): InvariantError {
   return new InvariantError('PAE_ROOT_LINGERS', `vCPU ${vcpu} has unloaded its roots, but a PAE root is left`, 0, 3, 'pae_root');
-}
-
-/** MMU_NOT_CREATED: the backend is used before its VM is created. */
-export function notCreated(): InvariantError {
-  return new InvariantError('MMU_NOT_CREATED', 'the backend is used before its VM is created', 0, 0, '');
 }

@@ -17,8 +17,8 @@ import type {
   Vfn,
   VmLayout,
 } from '@mmulab/api';
+import { notCreated } from '@mmulab/kvm';
 import type { EngineFactory } from '@mmulab/pgtable';
-import { notCreated } from './errors';
 import type { X86PolicyReader } from './policy';
 import { readRootPolicy } from './roots/root-policy';
 import { readShadowPolicy } from './shadow/shadow-policy';

@@ -10,12 +10,11 @@
  */
 import { ACCESS_DONE as DONE_CODE, AccessKind } from '@mmulab/api';
 import type { GuestTables, StageDef } from '@mmulab/api';
-import { livelock } from '../errors';
 import { Ev } from '../events';
 import { Access, isDirect } from '../roots/role';
 import { Spte } from '../spte';
 import { isFastEligible } from '../fast-fault';
-import { HostFaults, HostPage, HostWork, hostStages } from '@mmulab/kvm';
+import { HostFaults, HostPage, HostWork, hostStages, livelock } from '@mmulab/kvm';
 import { RetPf } from '../ret-pf';
 import type { X86Vm } from '../x86-vm';
 import { GuestWalk } from './guest-walk';

@@ -13,11 +13,10 @@
  */
 import { ACCESS_DONE as DONE_CODE, AccessKind, EntryKind } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
-import { livelock } from '../errors';
 import { Ev } from '../events';
 import { isFastEligible } from '../fast-fault';
 import type { HostPages } from '../host-pages';
-import { HostFaults, HostPage } from '@mmulab/kvm';
+import { HostFaults, HostPage, livelock } from '@mmulab/kvm';
 import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { VmJournal } from '../vm-journal';
 import type { ShadowedFrames } from '../x86-vm';
