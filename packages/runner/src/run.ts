@@ -40,7 +40,7 @@ import type { Registry } from './registry';
 import { HOST_ACTOR, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
 import { interleaver } from './sim/interleaver';
-import type { Interleaver } from './sim/scheduler';
+import type { Interleaver } from './sim/program-interleaver';
 import { scaledWork, WorkLog } from './sim/work-log';
 import { SteadyCycle } from './sim/steady-cycle';
 import { SharedPass, ROUNDS_NOTE } from './sim/shared-rounds';

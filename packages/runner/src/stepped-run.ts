@@ -28,7 +28,7 @@ import { HOST_ACTOR, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
 import { interleaver } from './sim/interleaver';
 import { Atom, ProgramCursor } from './sim/program-cursor';
-import type { Interleaver, ScheduledBackend } from './sim/scheduler';
+import type { Interleaver, ScheduledBackend } from './sim/program-interleaver';
 
 /** Accesses of a run up to which it is stepped access by access: fewer than send shared memory into rounds (shared-rounds.ts). */
 export const MAX_STEPPED_ACCESSES = 2 ** 19 - 1;

@@ -15,11 +15,10 @@ import { failureOf, planOf } from './run';
 import { HOST_ACTOR, type RunCounters } from './sim/counters';
 import { FlushCounts } from './sim/flush-counts';
 import { Generators } from './sim/generator';
-import { NOMINAL_COSTS_NS } from './sim/nominal-costs';
+import { NOMINAL_COSTS_NS, PS_PER_NS } from './sim/nominal-costs';
 import { ObservedScheduler } from './sim/observed-scheduler';
 import { isSliced } from './sim/vcpu-scheduling';
 
-const PS_PER_NS = 1000;
 const PS_PER_MS = 1e9;
 
 /** Accesses that are gone through one by one within a minute or so. */

@@ -4,7 +4,8 @@
 import type { Counters } from '@mmulab/api';
 import type { ResolvedRun } from '../config/types';
 import type { Generators } from './generator';
-import { Scheduler, type Interleaver, type ScheduledBackend } from './scheduler';
+import type { Interleaver, ScheduledBackend } from './program-interleaver';
+import { Scheduler } from './scheduler';
 import { SlicedScheduler } from './sliced-scheduler';
 import { isSliced } from './vcpu-scheduling';
 

@@ -19,3 +19,11 @@ export const NOMINAL_COSTS_NS = {
   /** A turn of a vCPU where one CPU runs all of them. */
   slice: 200_000,
 } as const;
+
+/** Virtual time is counted in picoseconds. */
+export const PS_PER_NS = 1000;
+
+/** The same in picoseconds. */
+export const NOMINAL_COSTS_PS = Object.fromEntries(Object.entries(NOMINAL_COSTS_NS).map(([name, ns]) => [name, ns * PS_PER_NS])) as Readonly<
+  Record<keyof typeof NOMINAL_COSTS_NS, number>
+>;

@@ -12,76 +12,39 @@
  *
  * Counters: the vCPU is selected, in the scope of no slot, before every call of the backend. Hot path.
  */
-import { ACCESS_DONE, type ControlWrite, type Counters, type MmuBackend, type VcpuProgram } from '@mmulab/api';
+import { ACCESS_DONE, type ControlWrite, type Counters, type VcpuProgram } from '@mmulab/api';
 import { schedulerLivelock, schedulerStage } from '../errors';
 import { EventQueue } from './event-queue';
 import type { Generators } from './generator';
-import { Jitter, seedOf } from './jitter';
-import { MmuLock } from './mmu-lock';
-import { NOMINAL_COSTS_NS } from './nominal-costs';
-import { Atom, ProgramCursor } from './program-cursor';
+import { NOMINAL_COSTS_PS } from './nominal-costs';
+import { Atom, type ProgramCursor } from './program-cursor';
+import {
+  MAX_STAGES_PER_ACCESS,
+  NOT_ENTERED as NOT_ENTERED_CODE,
+  READY as READY_CODE,
+  ProgramInterleaver,
+  type ScheduledBackend,
+} from './program-interleaver';
 import { WaitingFaults } from './waiting-faults';
 
 // Bound here: names that other modules export are looked up at each use.
 const DONE: number = ACCESS_DONE;
 const { Access: ACCESS, Exit: EXIT, Control: CONTROL } = Atom;
 
-const PS_PER_NS = 1000;
-const HIT_PS = NOMINAL_COSTS_NS.hit * PS_PER_NS;
-const ENTRY_PS = NOMINAL_COSTS_NS.entry * PS_PER_NS;
-const EXIT_PS = NOMINAL_COSTS_NS.exit * PS_PER_NS;
-const CONTROL_PS = NOMINAL_COSTS_NS.control * PS_PER_NS;
-const START_SPREAD_PS = NOMINAL_COSTS_NS.startSpread * PS_PER_NS;
-/** vCPUs in a convoy reach the next stretch of memory about as far apart as it takes to leave the guest and come back. */
-const ROUND_SPREAD_PS = NOMINAL_COSTS_NS.exit * PS_PER_NS;
+const READY: number = READY_CODE;
+const NOT_ENTERED: number = NOT_ENTERED_CODE;
 
-/** What a vCPU's event means when it is not the end of a stage (stages count from 0). */
-const READY = -1;
-const NOT_ENTERED = -2;
+const { hit: HIT_PS, entry: ENTRY_PS, exit: EXIT_PS, control: CONTROL_PS, startSpread: START_SPREAD_PS } = NOMINAL_COSTS_PS;
+/** vCPUs in a convoy reach the next stretch of memory about as far apart as it takes to leave the guest and come back. */
+const ROUND_SPREAD_PS = EXIT_PS;
 
 const LockMode = { None: 0, Read: 1, Write: 2 } as const;
 /** Of a vCPU that holds nothing. */
 const NO_LOCK: number = LockMode.None;
 const lockModes = { none: LockMode.None, read: LockMode.Read, write: LockMode.Write } as const;
 
-/** More stages than any access takes: retries end when others have made progress. */
-export const MAX_STAGES_PER_ACCESS = 10_000_000;
-
-/** The part of a backend that accesses are interleaved through. */
-export type ScheduledBackend = Pick<
-  MmuBackend,
-  'stages' | 'enter' | 'leave' | 'begin' | 'advance' | 'control' | 'hitsAhead' | 'losses' | 'faultWaits'
->;
-
-/** Has vCPUs that share memory do their accesses, in an order that the seed decides. */
-export interface Interleaver {
-  /**
-   * Runs one program per vCPU to its end; a vCPU enters the guest first, and leaves it last.
-   * @param pass tells this pass of the run from others: each has randomness of its own
-   * @param stays vCPUs stay in the guest: rounds follow
-   * @throws SCHEDULER_STAGE, SCHEDULER_LIVELOCK: bugs of the backend
-   */
-  run(programs: readonly VcpuProgram[], pass: number, stays?: boolean): void;
-  /** As `run`, one thing after the other: `next` takes each. */
-  start(programs: readonly VcpuProgram[], pass: number, stays?: boolean): void;
-  /** Handles what is next: an event, or a part of a vCPU's turn. @returns whose it was; -1 when all programs are at their end */
-  next(): number;
-  /**
-   * Runs one program per vCPU, all of them in the guest already, and leaves them there.
-   * @param round tells this round from others of the pass: each has randomness of its own
-   */
-  runRound(programs: readonly VcpuProgram[], pass: number, round: number): void;
-}
-
-export class Scheduler implements Interleaver {
-  /** The program of each vCPU, while it runs. */
-  protected readonly cursors: (ProgramCursor | undefined)[];
+export class Scheduler extends ProgramInterleaver {
   private readonly queue: EventQueue;
-  private readonly lock: MmuLock;
-  private readonly jitter: Jitter;
-  private readonly stages: Int32Array;
-  private readonly stagesTaken: Int32Array;
-  private readonly durations: Float64Array;
   private readonly modes: Uint8Array;
   /** Accesses a waiting vCPU has passed over, and the time of the first. */
   private readonly passed: Float64Array;
@@ -92,46 +55,21 @@ export class Scheduler implements Interleaver {
   private readonly firstStages: Int32Array;
   /** vCPUs whose faults go round without events; undefined where the backend does not tell, or every stage is to be seen. */
   private readonly waiting: WaitingFaults | undefined;
-  /** vCPUs stay in the guest when their programs end. */
-  private stays = false;
 
   /**
    * @param seed of the run
    * @param vcpus number of vCPUs of the VM
    * @param seesStages every stage is taken one by one, for somebody who looks on
    */
-  constructor(
-    protected readonly backend: ScheduledBackend,
-    private readonly counters: Counters,
-    private readonly generators: Generators,
-    private readonly seed: number,
-    vcpus: number,
-    seesStages = false,
-  ) {
-    this.jitter = new Jitter(seed, vcpus);
+  constructor(backend: ScheduledBackend, counters: Counters, generators: Generators, seed: number, vcpus: number, seesStages = false) {
+    super(backend, counters, generators, seed, vcpus);
     this.queue = new EventQueue(vcpus);
-    this.lock = new MmuLock(vcpus);
-    this.stages = new Int32Array(vcpus);
-    this.stagesTaken = new Int32Array(vcpus);
-    this.cursors = new Array<ProgramCursor | undefined>(vcpus).fill(undefined);
-    this.durations = Float64Array.from(backend.stages, stage => stage.nominalNs * PS_PER_NS);
     this.passed = new Float64Array(vcpus);
     this.passedFrom = new Float64Array(vcpus);
     this.modes = Uint8Array.from(backend.stages, stage => lockModes[stage.lock]);
     this.firstStages = new Int32Array(vcpus);
     const waits = seesStages ? undefined : backend.faultWaits?.();
     if (waits !== undefined) this.waiting = new WaitingFaults(waits, counters, this.durations, vcpus);
-  }
-
-  run(programs: readonly VcpuProgram[], pass: number, stays = false): void {
-    this.start(programs, pass, stays);
-    while (this.next() >= 0);
-  }
-
-  start(programs: readonly VcpuProgram[], pass: number, stays = false): void {
-    this.jitter.restart(seedOf(this.seed, pass));
-    this.stays = stays;
-    this.begin(programs, NOT_ENTERED, START_SPREAD_PS);
   }
 
   next(): number {
@@ -145,21 +83,12 @@ export class Scheduler implements Interleaver {
     return vcpu;
   }
 
-  runRound(programs: readonly VcpuProgram[], pass: number, round: number): void {
-    this.jitter.restart(seedOf(this.seed, pass, round));
-    this.stays = true;
-    this.begin(programs, READY, ROUND_SPREAD_PS);
-    while (this.next() >= 0);
-  }
-
-  private begin(programs: readonly VcpuProgram[], first: number, spreadPs: number): void {
+  protected override begin(programs: readonly VcpuProgram[], first: number): void {
+    super.begin(programs, first);
     this.passed.fill(0);
     this.losses = this.backend.losses ?? 0;
-    programs.forEach((program, vcpu) => {
-      this.cursors[vcpu] = new ProgramCursor(program, vcpu, this.generators);
-      this.stages[vcpu] = first;
-      this.queue.push(this.jitter.upTo(vcpu, spreadPs), vcpu);
-    });
+    const spreadPs = first === NOT_ENTERED ? START_SPREAD_PS : ROUND_SPREAD_PS;
+    programs.forEach((_, vcpu) => this.queue.push(this.jitter.upTo(vcpu, spreadPs), vcpu));
   }
 
   private handle(vcpu: number, time: number): void {

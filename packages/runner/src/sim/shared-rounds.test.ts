@@ -1,7 +1,7 @@
 import { AccessKind, type EventDef, type MmuBackend, type SharedRounds, type VcpuProgram, type VcpuStep } from '@mmulab/api';
 import { RunCounters } from './counters';
 import { SharedPass } from './shared-rounds';
-import type { Interleaver } from './scheduler';
+import type { Interleaver } from './program-interleaver';
 
 const { Read, Write } = AccessKind;
 const events: readonly EventDef[] = [{ name: 'fault', unit: 'events', gauge: false, doc: 'Faults.' }];

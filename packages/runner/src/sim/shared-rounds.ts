@@ -7,7 +7,7 @@
  */
 import { AccessKind, type MmuBackend, type SharedPart, type SharedRounds, type VcpuProgram, type VcpuStep } from '@mmulab/api';
 import { HOST_ACTOR, type RunCounters } from './counters';
-import type { Interleaver } from './scheduler';
+import type { Interleaver } from './program-interleaver';
 
 /** Accesses of all vCPUs together from which on a pass goes in rounds. */
 const MIN_ACCESSES = 2 ** 19;

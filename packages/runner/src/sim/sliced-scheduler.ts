@@ -10,22 +10,11 @@
 import { ACCESS_DONE, type Counters, type VcpuProgram } from '@mmulab/api';
 import { schedulerLivelock, schedulerStage } from '../errors';
 import type { Generators } from './generator';
-import { Jitter, seedOf } from './jitter';
-import { MmuLock } from './mmu-lock';
-import { NOMINAL_COSTS_NS } from './nominal-costs';
-import { Atom, ProgramCursor } from './program-cursor';
-import { MAX_STAGES_PER_ACCESS, type Interleaver, type ScheduledBackend } from './scheduler';
+import { NOMINAL_COSTS_PS } from './nominal-costs';
+import { Atom, type ProgramCursor } from './program-cursor';
+import { MAX_STAGES_PER_ACCESS, ProgramInterleaver, READY, type ScheduledBackend } from './program-interleaver';
 
-const PS_PER_NS = 1000;
-const HIT_PS = NOMINAL_COSTS_NS.hit * PS_PER_NS;
-const ENTRY_PS = NOMINAL_COSTS_NS.entry * PS_PER_NS;
-const EXIT_PS = NOMINAL_COSTS_NS.exit * PS_PER_NS;
-const CONTROL_PS = NOMINAL_COSTS_NS.control * PS_PER_NS;
-const SLICE_PS = NOMINAL_COSTS_NS.slice * PS_PER_NS;
-
-/** What a vCPU does when it is in no stage. */
-const READY = -1;
-const NOT_ENTERED = -2;
+const { hit: HIT_PS, entry: ENTRY_PS, exit: EXIT_PS, control: CONTROL_PS, slice: SLICE_PS } = NOMINAL_COSTS_PS;
 
 /** Why a slice is over early: the program is at its end, or the vCPU waits. */
 const ENDED = -1;
@@ -34,65 +23,28 @@ const YIELDED = -2;
 /** What a vCPU has of the lock. */
 const Held = { No: 0, Yes: 1, Queued: 2 } as const;
 
-export class SlicedScheduler implements Interleaver {
-  private readonly cursors: (ProgramCursor | undefined)[];
-  private readonly jitter: Jitter;
-  private readonly lock: MmuLock;
+export class SlicedScheduler extends ProgramInterleaver {
   /** No stage takes the lock for reading: the kernel has a spinlock. */
   private readonly isSpinlock: boolean;
-  private readonly durations: Float64Array;
   private readonly locks: readonly string[];
-  private readonly stages: Int32Array;
-  private readonly stagesTaken: Int32Array;
   /** What is left of the stage a vCPU is in. */
   private readonly leftPs: Float64Array;
   private readonly held: Uint8Array;
   /** vCPUs whose programs are not at their end, in the order of their turns; whose turn it is, and what is left of the slice. */
   private running: number[] = [];
   private turn = 0;
-  /** vCPUs stay in the guest when their programs end. */
-  private stays = false;
   private slicePs = 0;
 
   /**
    * @param seed of the run
    * @param vcpus number of vCPUs of the VM
    */
-  constructor(
-    private readonly backend: ScheduledBackend,
-    private readonly counters: Counters,
-    private readonly generators: Generators,
-    private readonly seed: number,
-    vcpus: number,
-  ) {
-    this.cursors = new Array<ProgramCursor | undefined>(vcpus).fill(undefined);
-    this.jitter = new Jitter(seed, vcpus);
-    this.lock = new MmuLock(vcpus);
+  constructor(backend: ScheduledBackend, counters: Counters, generators: Generators, seed: number, vcpus: number) {
+    super(backend, counters, generators, seed, vcpus);
     this.locks = backend.stages.map(stage => stage.lock);
     this.isSpinlock = !this.locks.includes('read');
-    this.durations = Float64Array.from(backend.stages, stage => stage.nominalNs * PS_PER_NS);
-    this.stages = new Int32Array(vcpus);
-    this.stagesTaken = new Int32Array(vcpus);
     this.leftPs = new Float64Array(vcpus);
     this.held = new Uint8Array(vcpus);
-  }
-
-  run(programs: readonly VcpuProgram[], pass: number, stays = false): void {
-    this.start(programs, pass, stays);
-    while (this.next() >= 0);
-  }
-
-  start(programs: readonly VcpuProgram[], pass: number, stays = false): void {
-    this.jitter.restart(seedOf(this.seed, pass));
-    this.stays = stays;
-    this.begin(programs, NOT_ENTERED);
-  }
-
-  runRound(programs: readonly VcpuProgram[], pass: number, round: number): void {
-    this.jitter.restart(seedOf(this.seed, pass, round));
-    this.stays = true;
-    this.begin(programs, READY);
-    while (this.next() >= 0);
   }
 
   next(): number {
@@ -111,14 +63,11 @@ export class SlicedScheduler implements Interleaver {
     return vcpu;
   }
 
-  private begin(programs: readonly VcpuProgram[], first: number): void {
+  protected override begin(programs: readonly VcpuProgram[], first: number): void {
+    super.begin(programs, first);
     this.running = programs.map((_, vcpu) => vcpu);
     this.turn = 0;
     this.slicePs = 0;
-    programs.forEach((program, vcpu) => {
-      this.cursors[vcpu] = new ProgramCursor(program, vcpu, this.generators);
-      this.stages[vcpu] = first;
-    });
   }
 
   /** What a vCPU does next within its slice. @returns its duration, ENDED or YIELDED */

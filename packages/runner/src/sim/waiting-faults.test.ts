@@ -1,7 +1,8 @@
 import { ACCESS_DONE, AccessKind, type FaultWaits, type VcpuProgram } from '@mmulab/api';
 import { RunCounters } from './counters';
 import { Generators } from './generator';
-import { Scheduler, type ScheduledBackend } from './scheduler';
+import type { ScheduledBackend } from './program-interleaver';
+import { Scheduler } from './scheduler';
 
 /** Of 3 vCPUs the first locks the entry for 1 ms, 250 times as long as a turn of the others takes. */
 class LockedEntry implements ScheduledBackend, FaultWaits {
