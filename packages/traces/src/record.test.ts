@@ -128,30 +128,45 @@ function settings(root: string): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(values).map(([path, value]) => [path, value.replace(/^7 .*/, '7').replace(/^none$/, '0')]));
 }
 
-function record(shell: readonly string[], { root, out }: Host, test = 'dirty_log_perf_test'): number | null {
+/** Starts the script on a host. @returns its exit code */
+function record(shell: readonly string[], { root, out }: Host, test = 'dirty_log_perf_test'): Promise<number | null> {
   const script = join(root, 'record.sh');
   writeFileSync(script, recordScript([join(root, test), ...COMMAND.split(' ').slice(1)]));
   const [program = '', ...before] = shell;
-  return spawnSync(program, [...before, script, '-o', out], { env: { ...process.env, MMULAB_ROOT: root } }).status;
+  const child = spawn(program, [...before, script, '-o', out], { env: { ...process.env, MMULAB_ROOT: root }, stdio: 'ignore' });
+  return new Promise(resolve => child.on('exit', resolve));
 }
 
 describe('the recording script on hosts made of files', () => {
-  for (const shell of SHELLS) {
-    for (const layout of Object.keys(EVENTS)) {
-      it(`${shell.join(' ')}, ${layout}: switches on what is there, and everything back`, () => {
+  // The script waits a second for the last lines of the trace: all hosts are recorded at once.
+  const recordings = SHELLS.flatMap(shell => Object.keys(EVENTS).map(layout => ({ shell, layout, title: `${shell.join(' ')}, ${layout}` })));
+  let recorded: readonly { readonly host: Host; readonly before: ReturnType<typeof settings>; readonly status: number | null }[];
+  beforeAll(async () => {
+    recorded = await Promise.all(
+      recordings.map(async ({ shell, layout }) => {
         const host = fakeHost(layout, '');
         const before = settings(host.root);
-        expect(record(shell, host)).toBe(0);
-        expect(settings(host.root)).toEqual(before);
-        expect(readFileSync(join(host.out, 'events'), 'utf8').trim().split('\n').sort()).toEqual(
-          [...(EVENTS[layout] ?? []), 'syscalls/sys_enter_ioctl', 'syscalls/sys_exit_ioctl'].sort(),
-        );
-        expect(readFileSync(join(host.out, 'stats.end'), 'utf8')).toBe('pf_taken=17\n');
-        expect(readFileSync(join(host.out, 'output'), 'utf8')).toBe('tested\n');
-        expect(existsSync(join(host.out, '.saved'))).toBe(false);
-      });
-    }
-  }
+        return { host, before, status: await record(shell, host) };
+      }),
+    );
+  });
+
+  it.each(recordings.map(({ title, layout }, i) => ({ title, layout, i })))(
+    '$title: switches on what is there, and everything back',
+    ({ layout, i }) => {
+      const recording = recorded[i];
+      if (recording === undefined) throw new Error(`${layout} was not recorded`);
+      const { host, before, status } = recording;
+      expect(status).toBe(0);
+      expect(settings(host.root)).toEqual(before);
+      expect(readFileSync(join(host.out, 'events'), 'utf8').trim().split('\n').sort()).toEqual(
+        [...(EVENTS[layout] ?? []), 'syscalls/sys_enter_ioctl', 'syscalls/sys_exit_ioctl'].sort(),
+      );
+      expect(readFileSync(join(host.out, 'stats.end'), 'utf8')).toBe('pf_taken=17\n');
+      expect(readFileSync(join(host.out, 'output'), 'utf8')).toBe('tested\n');
+      expect(existsSync(join(host.out, '.saved'))).toBe(false);
+    },
+  );
 
   it('Ctrl-C ends the test and puts everything back', async () => {
     const host = fakeHost('x86 6.1', '');
@@ -168,10 +183,10 @@ describe('the recording script on hosts made of files', () => {
     expect(settings(host.root)).toEqual(before);
   });
 
-  it('a recording is never written over, a wrong option is refused', () => {
+  it('a recording is never written over, a wrong option is refused', async () => {
     const host = fakeHost('x86 6.1', '');
-    expect(record(SHELL, host)).toBe(0);
-    expect(record(SHELL, host)).toBe(2);
+    expect(await record(SHELL, host)).toBe(0);
+    expect(await record(SHELL, host)).toBe(2);
     const script = join(host.root, 'record.sh');
     const [program = '', ...first] = SHELL;
     expect(spawnSync(program, [...first, script, '--wrong']).status).toBe(2);
@@ -195,10 +210,10 @@ describe('the recording script on hosts made of files', () => {
 describe('from a recording to a record', () => {
   const registry = pluginRegistry();
 
-  it('a simulated host records what verify finds equal, every value of eight phases', () => {
+  it('a simulated host records what verify finds equal, every value of eight phases', async () => {
     const { text } = writeTrace({ command: COMMAND, kernel: '6.12.117', vendor: 'amd', options: { eager_page_split: 'N' }, ioctls: true });
     const host = fakeHost('x86 6.12', text);
-    expect(record(SHELL, host)).toBe(0);
+    expect(await record(SHELL, host)).toBe(0);
     const { file, notes } = readRecord(host.out, registry);
     const [one] = file.records;
     expect(notes).toEqual([]);
@@ -229,22 +244,22 @@ describe('from a recording to a record', () => {
     expect(report.equal).toBe(report.values);
   });
 
-  it('counters whose events the kernel lacks are left out, not zero', () => {
+  it('counters whose events the kernel lacks are left out, not zero', async () => {
     const { text } = writeTrace({ command: COMMAND, kernel: '6.1.192', vendor: 'amd', options: { eager_page_split: 'N' }, ioctls: true });
     const host = fakeHost('x86 6.1', text);
     rmSync(join(host.root, 'sys/kernel/tracing/events/kvmmmu/fast_page_fault'), { recursive: true });
-    expect(record(SHELL, host)).toBe(0);
+    expect(await record(SHELL, host)).toBe(0);
     const counters = readRecord(host.out, registry).file.records[0]?.phases[0]?.counters ?? {};
     expect(counters).not.toHaveProperty('fast_page_fault');
     expect(counters['huge_split.2m']).toBe(0);
   });
 
-  it('what is no recording, or of no known test, is refused by name', () => {
+  it('what is no recording, or of no known test, is refused by name', async () => {
     expect(() => readRecord(join(directory, 'none'), registry)).toThrow(/RECORDING_NOT_FOUND/);
     const empty = mkdtempSync(join(directory, 'empty-'));
     expect(() => readRecord(empty, registry)).toThrow(/RECORDING_INCOMPLETE.*facts/);
     const host = fakeHost('x86 6.1', '');
-    record(SHELL, host, 'slow_test_that_is_not_there');
+    await record(SHELL, host, 'slow_test_that_is_not_there');
     expect(() => readRecord(host.out, registry)).toThrow(/RECORDING_TEST.*dirty_log_perf_test/);
   });
 });
