@@ -13,4 +13,6 @@ export interface Machine {
   readonly physBits: number;
   /** Neighbouring entries the host's tables can treat as one (contiguous hugetlb pages), by level. Absent: none. */
   readonly contiguous?: Readonly<Partial<Record<Level, number>>>;
+  /** What a guest runs a guest of its own with, and so the form of its second-stage tables (NPT, EPT). Absent: the guest cannot. */
+  readonly nesting?: 'svm' | 'vmx';
 }

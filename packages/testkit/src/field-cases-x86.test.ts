@@ -117,3 +117,50 @@ describe('nx_huge_pages in the words of the module', () => {
     expect(config).toMatchObject({ host: { ad_bits: 'N', pml: 'N' } });
   });
 });
+
+describe('dirty_log_perf_test -n', () => {
+  const SHADOW = { name: 'x86-shadow', options: { npt: 'Y', tdp_mmu: 'N' } };
+  const NESTED = '-b 8M -s anonymous_hugetlb_2mb';
+  /** Rounds of the one, which records judge, and phases of the other that are the same work. */
+  const ALIKE = { '2_D': 'enable_log', '3_w': 'dirty_1', '4_G': 'get_log_1', '5_w': 'dirty_2', '6_G': 'get_log_2', '7_U': 'disable_log' } as const;
+  const machines: readonly (readonly [string, Readonly<Record<string, unknown>>])[] = [
+    ['SVM on the TDP MMU', { backend: { kernel: '6.1.192' }, host: { vendor: 'amd' } }],
+    ['VMX on the TDP MMU, without eager split', { backend: { kernel: '6.12.117', options: { eager_page_split: 'N' } } }],
+    ['SVM on the legacy MMU', { backend: { ...SHADOW, kernel: '6.1.192' }, host: { vendor: 'amd' } }],
+    ['VMX on the legacy MMU', { backend: { ...SHADOW, kernel: '6.12.117' } }],
+  ];
+
+  it.each(machines)('%s: counts in every phase after the first what nested_rounds counts', (_what, config) => {
+    const rounds = only(`nested_rounds ${NESTED} -p w,D,w,G,w,G,U`, config);
+    const test = only(`dirty_log_perf_test -n -g ${NESTED}`, config);
+    // Pages of memslot 0 differ, and so do gauges of 4 KiB leaves.
+    const without = ({ pages_4k: _pages, ...others }: Readonly<Record<string, number>>): Readonly<Record<string, number>> => others;
+    for (const [round, phase] of Object.entries(ALIKE)) expect(without(counted(test, phase))).toEqual(without(counted(rounds, round)));
+    expect(counted(test, 'dirty_1')['page_fault']).toBe(2048);
+  });
+
+  it('has every vCPU enter L2 once, and all share L1’s second-stage tables: no shadow page more with four vCPUs than with one', () => {
+    for (const vendor of ['amd', 'intel']) {
+      const [one, four] = [1, 4].map(vcpus => only(`dirty_log_perf_test -n -v ${vcpus} -b 2M -s anonymous_hugetlb_2mb`, { host: { vendor } }));
+      const populate = [one, four].map(result => counted(result ?? only(''), 'populate'));
+      // Their stacks, and a few pages of each hypervisor; 2 MiB each, write-protected when the log starts.
+      expect(populate.map(counts => counts['mmu.load'])).toEqual([2, 8]);
+      expect(populate.map(counts => counts['pages_2m'])).toEqual([1, 4]);
+      expect(populate.map(counts => counts['mmu_cache_miss'])).toEqual([6, 6]);
+      // In its own phase each vCPU's L2 writes all its pages: the hardware logs none, each is a slow fault of its own.
+      expect(counted(four ?? only(''), 'dirty_2')).toMatchObject({ page_fault: 2048, pf_fast: 0, 'pml.entry': 0 });
+    }
+  });
+
+  it('keeps test memory below 2^48, where four levels of L1’s tables reach', () => {
+    const result = only('dirty_log_perf_test -n -b 2M', { host: { vendor: 'intel', la57: 'Y' } });
+    expect(counted(result, 'populate')['pages_4k']).toBeGreaterThan(512);
+  });
+
+  it('is refused where guests have no guests: on arm64, and under shadow paging', () => {
+    const arm64 = (): unknown =>
+      run({ workload: 'dirty_log_perf_test -n -b 2M', backend: 'arm64-stage2' }, { plugins: [...plugins, '@mmulab/arm64'], from: __dirname });
+    expect(arm64).toThrow(/^WORKLOAD_NOT_ON_ARCH/);
+    expect(() => only('dirty_log_perf_test -n -b 2M', { backend: { name: 'x86-shadow' } })).toThrow(/^GUEST_NESTED/);
+  });
+});

@@ -110,10 +110,6 @@ describe('the tests', () => {
     expect(['-w 10', '-w 100', '-f 20', '-f 1', '-g'].map(selftestOf)).toEqual([undefined, 'since-6.2', undefined, 'until-6.1', undefined]);
   });
 
-  it('refuse an L2 guest in dirty_log_perf_test and say what it needs', () => {
-    expect(() => dirtyLogPerfDefinition.parseArguments(['-n'])).toThrow('needs the shadow MMU');
-  });
-
   it('know their own flags only', () => {
     expect(codeOf(() => executePerfDefinition.parseArguments(['-g']))).toBe('COMMAND_UNKNOWN_FLAG');
   });

@@ -14,6 +14,7 @@ import type {
   GuestImage,
   GuestMode,
   GuestRun,
+  GuestTables,
   HostBacking,
   Machine,
   MemslotSpec,
@@ -27,6 +28,7 @@ import type {
 import { hugeEntriesUnaligned, noRoom } from './errors';
 import { imageOf } from './guest-image';
 import { GuestTableBuilder } from './guest-tables';
+import { nestedTables, type NestedSpec } from './nested-guest';
 import { SlotZeroFrames, slotZeroPages } from './slot-zero';
 import { fetchPage, readPage, writePage } from './steps';
 
@@ -38,6 +40,8 @@ const IMAGE_PAGE_BYTES = 4096;
 const STACK_PAGES = 5;
 /** Host address below which nothing of a VM lies, in bytes; memslots follow one another from here, each aligned to its backing. */
 const HOST_BASE_BYTES = 2 ** 44;
+/** First frame a nested guest behind tables of four levels does not have. */
+const NESTED_END = 2 ** 36;
 /** Guest pages an entry of level 2 maps. */
 const HUGE_ENTRY_PAGES = 512;
 
@@ -68,8 +72,8 @@ export interface GuestLayoutSpec {
   readonly hugeEntries?: boolean;
   /** Pages of test memory the guest maps read-only, relative to its start. */
   readonly readOnly?: { readonly first: number; readonly npages: number };
-  /** Pages for the descriptors of a hypervisor in the guest, behind GDT and TSS. */
-  readonly extraSystemPages?: number;
+  /** The guest runs guests of its own. */
+  readonly nested?: NestedSpec;
   /** Table pages to allocate behind the guest's own. */
   readonly extraTables?: number;
 }
@@ -87,6 +91,8 @@ export interface GuestLayout {
   readonly pagesPerSlot: number;
   /** First of the extra table pages. */
   readonly extraTables: Gfn;
+  /** A page of a vCPU's hypervisor, where the guest has guests: GDT and TSS lie before those of vCPU 0. */
+  hypervisorVfn(vcpu: number, page: number): Vfn;
   /** The one page of a vCPU's stack that is used. */
   stackVfn(vcpu: number): Vfn;
   /** A vCPU's first program: its own code, stack and globals, `pass`, then the way to the host. */
@@ -123,9 +129,10 @@ export function guestUnitFrames({ pageFrames }: GuestMode): number {
   return Math.max(1, pageFrames);
 }
 
-/** The highest aligned place that leaves the last guest page free. */
-function topOfMemory(machine: Machine, { mode, npages, backing, alignFrames = 1 }: GuestLayoutSpec): Gfn {
-  const guestPages = Math.floor((machine.maxGfn(mode.physBits) + 1) / mode.pageFrames);
+/** The highest aligned place that leaves the last guest page free; with a nested guest one that its tables of four levels reach. */
+function topOfMemory(machine: Machine, { mode, npages, backing, alignFrames = 1, nested }: GuestLayoutSpec): Gfn {
+  const end = Math.min(machine.maxGfn(mode.physBits) + 1, nested === undefined ? Infinity : NESTED_END);
+  const guestPages = Math.floor(end / mode.pageFrames);
   const highest = (guestPages - 1) * mode.pageFrames - npages;
   const align = Math.max(backingFrames(machine, backing), mode.pageFrames, alignFrames);
   return Math.floor(highest / align) * align;
@@ -138,6 +145,9 @@ class GuestBuilder {
   private readonly frames: SlotZeroFrames;
   private readonly tables: GuestTableBuilder;
   private readonly stackPages: number;
+  /** Pages of the vCPUs' hypervisors, one vCPU's behind the other's; and the address from which on pages are free. */
+  private readonly hypervisors: Vfn[] = [];
+  private freeVfn: Vfn;
 
   constructor(
     private readonly request: WorkloadRequest,
@@ -151,6 +161,7 @@ class GuestBuilder {
       this.frames.takeTables(count),
     );
     this.stackPages = request.machine.pageSizeBytes === IMAGE_PAGE_BYTES ? STACK_PAGES : 1;
+    this.freeVfn = this.arch.systemFirst + this.arch.systemPages;
   }
 
   build(): GuestLayout {
@@ -161,14 +172,15 @@ class GuestBuilder {
     const early = storesAboveSlotZero ? this.mapSyncPage(this.arch.systemFirst, slotZero) : undefined;
     this.mapStacks();
     this.mapTestMemory();
+    const nested = this.mapHypervisors();
     const syncPage = early ?? (this.arch.syncsByStore ? this.mapSyncPage(Number(this.syncGfn()), this.syncGfn()) : undefined);
     const extraTables = frames.takeTables(spec.extraTables ?? 0);
     this.checkRoom(Math.max(slotZero, frames.end));
     const memslots = this.memslots(Math.max(slotZero, frames.end));
-    return this.layout(memslots, extraTables, syncPage);
+    return this.layout(memslots, extraTables, syncPage, nested);
   }
 
-  private layout(memslots: readonly MemslotSpec[], extraTables: Gfn, syncPage: Vfn | undefined): GuestLayout {
+  private layout(memslots: readonly MemslotSpec[], extraTables: Gfn, syncPage: Vfn | undefined, nested: GuestTables | undefined): GuestLayout {
     const { spec, image } = this;
     const toHost = syncPage === undefined ? [] : [writePage(syncPage)];
     const stackVfn = (vcpu: number): Vfn => this.stackVfn(vcpu);
@@ -187,6 +199,7 @@ class GuestBuilder {
         memslots,
         spaces: [this.tables.build()],
         cpu: { wp: false, smep: false, smap: false, efernx: true, pge: false, pcide: false },
+        ...(nested === undefined ? {} : { nested }),
       },
       image,
       baseVfn: this.testVfn(),
@@ -195,6 +208,7 @@ class GuestBuilder {
       testSlots: memslots.slice(1).map(slot => slot.id),
       pagesPerSlot: spec.npages / (spec.slots ?? 1),
       extraTables,
+      hypervisorVfn: (vcpu, page) => this.hypervisors[vcpu * (spec.nested?.pages ?? 0) + page] ?? 0,
       stackVfn,
       start: (vcpu, pass) => [...beginning(vcpu), ...pass, ...sync],
       again: pass => [...pass, ...toHost],
@@ -214,9 +228,38 @@ class GuestBuilder {
     for (let vcpu = 0; vcpu < this.spec.vcpus; vcpu++) {
       this.map(this.stackVfn(vcpu) - this.stackPages + 1, this.frames.takeAbsent(this.stackPages), this.stackPages);
       if (vcpu > 0) continue;
-      const systemPages = this.arch.systemPages + (this.spec.extraSystemPages ?? 0);
-      if (systemPages > 0) this.map(this.arch.systemFirst, this.frames.takePresent(systemPages), systemPages);
+      const { systemFirst, systemPages } = this.arch;
+      if (systemPages > 0) this.map(systemFirst, this.frames.takePresent(systemPages), systemPages);
     }
+  }
+
+  /** Pages of each vCPU's hypervisor at the first free addresses, and behind those of vCPU 0 the tables that all of them share. */
+  private mapHypervisors(): GuestTables | undefined {
+    const { nested, vcpus } = this.spec;
+    if (nested === undefined) return undefined;
+    let tables: GuestTables | undefined;
+    for (let vcpu = 0; vcpu < vcpus; vcpu++) {
+      for (let page = 0; page < nested.pages; page++) this.hypervisors.push(this.mapFreePage().vfn);
+      tables ??= nestedTables(nested, this.baseGfn, this.spec.npages, {
+        topTable: () => (nested.system === 'vmx' ? this.mapFreePage().gfn : this.frames.takeTables(1)),
+        tables: count => this.frames.takeTables(count),
+      });
+    }
+    return tables;
+  }
+
+  /** A page at the first free address behind the descriptor tables. */
+  private mapFreePage(): { readonly vfn: Vfn; readonly gfn: Gfn } {
+    const used = [...this.image.segments.map(({ first, last }) => ({ first: this.framesOf(first), last: this.framesOf(last) })), this.stacks()];
+    for (const { first, last } of used) if (this.freeVfn >= first && this.freeVfn <= last) this.freeVfn = last + 1;
+    const [vfn, gfn] = [this.freeVfn++, this.frames.takePresent(1)];
+    this.map(vfn, gfn, 1);
+    return { vfn, gfn };
+  }
+
+  /** Addresses of all stacks. */
+  private stacks(): { readonly first: Vfn; readonly last: Vfn } {
+    return { first: this.stackVfn(0) - this.stackPages + 1, last: this.stackVfn(this.spec.vcpus - 1) };
   }
 
   private mapTestMemory(): void {
@@ -263,8 +306,9 @@ class GuestBuilder {
   }
 
   private slotZeroPages(): number {
-    const { vcpus, npages } = this.spec;
-    return slotZeroPages({ stackPages: vcpus * this.stackPages, extraPages: npages, entriesPerTable: this.request.machine.pageSizeBytes / 8 });
+    const { vcpus, npages, nested } = this.spec;
+    const extraPages = npages + (nested?.reservedPages ?? 0);
+    return slotZeroPages({ stackPages: vcpus * this.stackPages, extraPages, entriesPerTable: this.request.machine.pageSizeBytes / 8 });
   }
 
   private checkRoom(slotZeroSize: number): void {

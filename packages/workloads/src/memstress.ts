@@ -13,6 +13,7 @@ import type { Selftest } from './generation';
 import { guestUnitFrames, layOutGuest, type GuestLayout } from './guest-layout';
 import { resolveGuestMode } from './guest-mode';
 import { guestPages } from './guest-pages';
+import { enterNested, memstressNested, type NestedSpec } from './nested-guest';
 import { MAX_TEST_MEMORY_BYTES, checkPinning, numberValue, switchValue, textValue } from './option-values';
 
 /** How the pages of a pass are touched. */
@@ -59,13 +60,15 @@ export interface MemstressOptions {
   readonly slots?: number;
   /** How it uses its memory. */
   readonly use?: BackingUse;
+  /** vCPUs run the test as guests of their guests. */
+  readonly nested?: boolean;
 }
 
 /**
  * Lays out a test from its options `vcpus`, `bytes` (per vCPU), `backing`, `overlap`, `guest_mode`.
  * @throws MmulabError for sizes that do not fit together
  */
-export function planMemstress(workload: string, request: WorkloadRequest, { selftest, slots = 1, use }: MemstressOptions): Memstress {
+export function planMemstress(workload: string, request: WorkloadRequest, { selftest, slots = 1, use, nested = false }: MemstressOptions): Memstress {
   const { options, machine } = request;
   const mode = resolveGuestMode(workload, textValue(options, 'guest_mode'), selftest.generation, request);
   const vcpus = numberValue(options, 'vcpus');
@@ -79,9 +82,11 @@ export function planMemstress(workload: string, request: WorkloadRequest, { self
   if ((npages / mode.pageFrames) % slots !== 0) throw slotsUneven(workload, npages / mode.pageFrames, slots);
   const { isNewer } = selftest;
   const backing = request.backing(textValue(options, 'backing'), use);
-  const layout = layOutGuest(request, { workload, program: 'perf', isNewer, mode, vcpus, npages, backing, slots });
+  const guests = nested ? memstressNested(workload, machine, vcpus, isNewer) : undefined;
+  const spec = { workload, program: 'perf', isNewer, mode, vcpus, npages, backing, slots };
+  const layout = layOutGuest(request, guests === undefined ? spec : { ...spec, nested: guests });
   const overlap = switchValue(options, 'overlap');
-  return memstress({ layout, isNewer, mode, vcpus, sharePages, overlap });
+  return memstress({ layout, isNewer, mode, vcpus, sharePages, overlap, nested: guests });
 }
 
 interface MemstressSpec {
@@ -92,12 +97,14 @@ interface MemstressSpec {
   readonly vcpus: number;
   readonly sharePages: number;
   readonly overlap: boolean;
+  readonly nested: NestedSpec | undefined;
 }
 
-function memstress({ layout, isNewer, mode, vcpus, sharePages, overlap }: MemstressSpec): Memstress {
+function memstress({ layout, isNewer, mode, vcpus, sharePages, overlap, nested }: MemstressSpec): Memstress {
   const everyone = Array.from({ length: vcpus }, (_, vcpu) => vcpu);
   const share = (vcpu: number): Share => (overlap ? { firstPage: 0, npages: layout.npages } : { firstPage: vcpu * sharePages, npages: sharePages });
   const pass = (vcpu: number, style: PassStyle): VcpuProgram => passOver(layout.baseVfn, share(vcpu), isNewer, mode, style);
+  const enter = (vcpu: number): VcpuProgram => (nested === undefined ? [] : enterNested(layout, vcpu, nested));
   return {
     layout,
     isNewer,
@@ -106,7 +113,7 @@ function memstress({ layout, isNewer, mode, vcpus, sharePages, overlap }: Memstr
     shared: overlap && vcpus > 1,
     share,
     pass,
-    start: style => everyone.map(vcpu => layout.start(vcpu, pass(vcpu, style))),
+    start: style => everyone.map(vcpu => [...enter(vcpu), ...layout.start(vcpu, pass(vcpu, style))]),
     again: style => everyone.map(vcpu => layout.again(pass(vcpu, style))),
   };
 }

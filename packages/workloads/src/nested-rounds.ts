@@ -5,29 +5,22 @@
  * L2's port I/O goes straight to user space.
  */
 import 'reflect-metadata';
-import type { Gfn, GuestTables, OptionSpec, PhaseStep, VcpuProgram, Workload, WorkloadDefinition, WorkloadPlan, WorkloadRequest } from '@mmulab/api';
+import type { OptionSpec, PhaseStep, VcpuProgram, Workload, WorkloadDefinition, WorkloadPlan, WorkloadRequest } from '@mmulab/api';
 import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
 import { noRoom, notOnArch, sizeUnaligned } from './errors';
 import { layOutGuest, type GuestLayout } from './guest-layout';
 import { resolveGuestMode } from './guest-mode';
+import { NESTED_ROUNDS, enterNested } from './nested-guest';
 import { numberValue, switchValue, textValue, vcpusFlag, vcpusOption } from './option-values';
 import { protectSteps, roundFlags, roundOptions, roundPhases, type PassRound } from './rounds';
-import { accesses, destroyVmPhase, fetchPage, guestStep, phase, readPage, writePage } from './steps';
+import { accesses, destroyVmPhase, fetchPage, guestStep, phase, writePage } from './steps';
 
 const NAME = 'nested_rounds';
 /** Test memory lies at 8 GiB. */
 const BASE_BYTES = 8 * 2 ** 30;
 /** Frames NPT12 maps: 512 entries of 1 GiB. */
 const NPT12_FRAMES = 512 ** 3;
-/** Pages of L1's hypervisor: its data, VMCB, save area, MSR map. */
-const SVM_PAGES = 4;
-const SVM_DATA = 4;
-const VMCB = 5;
-/** A page of globals that L1 writes before VMRUN. */
-const L1_GLOBALS = 0x508;
-/** Tables of NPT12: the top one and that of the 1 GiB entries. */
-const NPT12_TABLES = 2;
 
 const options: readonly OptionSpec[] = [{ ...vcpusOption, doc: 'One vCPU.', max: 1 }, ...roundOptions];
 const flags: readonly CommandFlag[] = [vcpusFlag, ...roundFlags];
@@ -64,8 +57,7 @@ export class NestedRounds implements Workload {
       backing,
       populated: switchValue(values, 'prefilled'),
       hugeEntries: switchValue(values, 'huge_guest_entries'),
-      extraSystemPages: SVM_PAGES,
-      extraTables: NPT12_TABLES,
+      nested: NESTED_ROUNDS,
     });
     const pass = ({ kind, stride }: PassRound): PhaseStep[] => {
       return [guestStep([[accesses(layout.baseVfn, Math.ceil(npages / stride), kind, { stride })]], false)];
@@ -77,27 +69,12 @@ export class NestedRounds implements Workload {
       ...roundPhases({ workload: NAME, rounds, manualProtect, slot, backing, pass }),
       destroyVmPhase(),
     ];
-    return { vm: { ...layout.vm, nested: npt12(layout.extraTables) }, phases, notes: layout.notes };
+    return { vm: layout.vm, phases, notes: layout.notes };
   }
 }
 
 /** L1 sets up and enters L2; L2 starts and synchronises. Its stack lies among the globals. */
 function startNested(layout: GuestLayout): VcpuProgram {
   const { image } = layout;
-  const hypervisor = [fetchPage(image.entryCode), writePage(layout.stackVfn(0)), fetchPage(image.syncCode)];
-  const setUp = [readPage(SVM_DATA), writePage(VMCB), writePage(L1_GLOBALS), ...image.globals.map(readPage)];
-  const guest = [fetchPage(image.entryCode), ...image.globals.map(writePage), fetchPage(image.syncCode)];
-  return [...hypervisor, ...setUp, { op: 'control', write: { register: 'nested', value: 'vmrun' } }, ...guest];
-}
-
-/** Identity tables over 512 GiB. */
-function npt12(root: Gfn): GuestTables {
-  const rights = { writable: true, user: true, executable: true, accessed: true, dirty: true };
-  return {
-    name: 'npt12',
-    levels: 4,
-    root,
-    runs: [{ vfn: 0, gfn: 0, npages: NPT12_FRAMES, level: 3, ...rights }],
-    tables: [{ level: 3, first: 0, count: 1, gfn: root + 1 }],
-  };
+  return [...enterNested(layout, 0, NESTED_ROUNDS), fetchPage(image.entryCode), ...image.globals.map(writePage), fetchPage(image.syncCode)];
 }

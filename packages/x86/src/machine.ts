@@ -15,6 +15,7 @@ export function x86Machine(host: OptionValues): Machine {
     arch: 'x86',
     pageSizeBytes: 4096,
     physBits: physBitsOf(host),
+    nesting: amd ? 'svm' : 'vmx',
     maxGfn: bits => {
       const last = 2 ** (bits - 12) - 1;
       return amd && bits >= 40 ? last - HYPERTRANSPORT_PAGES - 1 : last;
