@@ -79,7 +79,7 @@ export class RiscvGstage implements MmuBackend {
   }
 
   host(op: HostOp, answer?: HostAnswer): void {
-    const slot = 'slot' in op && typeof op.slot === 'number' ? op.slot : 0;
+    const slot = op.op === 'create_memslot' ? op.spec.id : 'slot' in op && typeof op.slot === 'number' ? op.slot : 0;
     const { path, slots, hostSide, hostOps } = this.vm;
     path.actFor(-1, slot);
     if (op.op === 'get_dirty_log') hostSide.countBitmap(slots.byId(slot));

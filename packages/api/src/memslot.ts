@@ -114,5 +114,7 @@ export interface MemslotSpec {
   readonly hvf: Hvf;
   readonly backing: HostBacking;
   readonly readonly: boolean;
+  /** KVM_MEM_LOG_DIRTY_PAGES from the beginning. Absent: logging is off until it is switched on. */
+  readonly logged?: boolean;
   readonly populated: readonly PopulatedRun[];
 }

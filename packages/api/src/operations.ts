@@ -16,6 +16,8 @@ export const COMMON_OPERATIONS: readonly string[] = [
   'idle',
   'create_memslot',
   'delete_memslot',
+  'move_memslot',
+  'set_memslot_flags',
   'destroy_vm',
 ];
 

@@ -10,7 +10,7 @@ import type { GuestDefinition } from './guest';
 import type { Machine } from './machine';
 import type { HostBacking, MemslotSpec } from './memslot';
 import type { OptionSpec, OptionValues } from './options';
-import type { Vfn } from './units';
+import type { Gfn, Vfn } from './units';
 
 /** A guest write to a register that concerns the MMU. `toggle` flips the bit's present value. */
 export type ControlWrite =
@@ -47,46 +47,75 @@ export type VcpuStep =
 /** What one vCPU does in one guest step, in order. The vCPU enters the guest first, even when the program is empty. */
 export type VcpuProgram = readonly VcpuStep[];
 
-/** Something the host does to the VM. Page ranges are relative to the slot; left out they mean the whole slot. */
+/**
+ * Pages of a memslot, counted from its beginning: `npages` of them from `firstPage` on; all that follow, or the whole slot, where they are left out. With a
+ * `stride` the operation is one call per page, for every `stride`-th page of the range, as a balloon does; without, one call over the range.
+ */
+export interface PageRange {
+  readonly firstPage?: number;
+  readonly npages?: number;
+  readonly stride?: number;
+}
+
+/** What madvise(2) is told of guest memory beyond MADV_DONTNEED (`unmap`). */
+export type MemoryAdvice = 'free' | 'cold' | 'collapse' | 'hugepage' | 'nohugepage';
+
+/** Something the host does to the VM. Whatever names pages is a `PageRange` of its memslot. */
 export type HostOp =
   /** KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2. */
   | { readonly op: 'manual_protect'; readonly initiallySet: boolean }
   | { readonly op: 'set_dirty_log'; readonly slot: number; readonly on: boolean }
   | { readonly op: 'get_dirty_log'; readonly slot: number }
-  /** Clears what the bitmap last read says, within the range. */
-  | { readonly op: 'clear_dirty_log'; readonly slot: number; readonly firstPage?: number; readonly npages?: number }
-  /** MMU notifier: the host takes the pages away; they are untouched afterwards. */
-  | { readonly op: 'unmap'; readonly slot: number; readonly firstPage?: number; readonly npages?: number }
+  /** Clears what the bitmap last read says, within the range. Here a stride is the length of the pieces: one call per `stride` pages, which clears them all. */
+  | ({ readonly op: 'clear_dirty_log'; readonly slot: number } & PageRange)
+  /** MMU notifier: the host takes the pages away (MADV_DONTNEED); they are untouched afterwards. `remap`: something new is mapped over them (mmap with MAP_FIXED). */
+  | ({ readonly op: 'unmap'; readonly slot: number; readonly remap?: boolean } & PageRange)
   /**
    * MMU notifier: aging. `pageByPage` calls it once per 4 KiB page (page_idle); `flush` is clear_flush_young instead of clear_young, `test` test_young, which
    * changes nothing.
    */
-  | {
+  | ({
       readonly op: 'age';
       readonly slot: number;
-      readonly firstPage?: number;
-      readonly npages?: number;
       readonly pageByPage: boolean;
       readonly flush: boolean;
       readonly test?: boolean;
-    }
+    } & PageRange)
+  /** mprotect of the host's memory: PROT_READ, or with `writable` PROT_READ | PROT_WRITE again. */
+  | ({ readonly op: 'protect'; readonly slot: number; readonly writable: boolean } & PageRange)
+  /** madvise of the host's memory, MADV_DONTNEED aside. */
+  | ({ readonly op: 'madvise'; readonly slot: number; readonly advice: MemoryAdvice } & PageRange)
+  /** The host itself reads the pages, or writes them: what it does not have yet comes, and what is shared is copied. */
+  | ({ readonly op: 'host_access'; readonly slot: number; readonly write: boolean } & PageRange)
+  /** fork of the process that owns guest memory: private pages are shared with a child that lives on, or that is gone at once. */
+  | { readonly op: 'fork'; readonly child: 'lives' | 'gone' }
+  /** The children of `fork` that live on end. */
+  | { readonly op: 'child_exit' }
+  /** KVM_PRE_FAULT_MEMORY of one vCPU: the pages are mapped as reads would map them. */
+  | ({ readonly op: 'pre_fault'; readonly slot: number; readonly vcpu?: number } & PageRange)
+  /** The module parameter nx_huge_pages is written while VMs run. */
+  | { readonly op: 'set_nx_huge_pages'; readonly on: boolean }
   /** One pass of the NX huge page recovery worker. */
   | { readonly op: 'nx_recovery' }
   /** Time passes with no guest running; periodic workers run as often as they are due. */
   | { readonly op: 'idle'; readonly ms: number }
-  | { readonly op: 'create_memslot'; readonly spec: MemslotSpec }
+  /** A memslot over memory of its own; with `memory: 'kept'` over that which the slot had that lay at `spec.hvf` before, pages and all. */
+  | { readonly op: 'create_memslot'; readonly spec: MemslotSpec; readonly memory?: 'new' | 'kept' }
+  /** The memslot goes; the host's memory behind it stays. */
   | { readonly op: 'delete_memslot'; readonly slot: number }
+  /** The memslot lies at `baseGfn` from now on, over the same memory, with its dirty log. */
+  | { readonly op: 'move_memslot'; readonly slot: number; readonly baseGfn: Gfn }
+  /** KVM_MEM_READONLY, on or off. The kernel refuses to change it (EINVAL): the slot is deleted and created anew over the same memory, as user space does. */
+  | { readonly op: 'set_memslot_flags'; readonly slot: number; readonly readonly: boolean }
   /** Everything that invalidates all roots at once: NX switch toggled, MMIO generation wrapped. */
   | { readonly op: 'zap_all' }
   | { readonly op: 'destroy_vm' }
   | OwnHostOp;
 
 /** A host operation of one architecture alone, `riscv.name`: its backend declares it (`BackendDefinition.operations`). */
-export interface OwnHostOp {
+export interface OwnHostOp extends PageRange {
   readonly op: `${string}.${string}`;
   readonly slot?: number;
-  readonly firstPage?: number;
-  readonly npages?: number;
   readonly value?: string | number;
 }
 

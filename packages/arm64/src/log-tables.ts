@@ -34,6 +34,11 @@ export class Stage2LogTables implements LoggedTables {
   /** Blocks come back by faults. */
   stop(): void {}
 
+  /** A logged slot is protected whenever it is committed, whatever maps it. */
+  committed(slot: Memslot, initiallySet: boolean): void {
+    this.start(slot, initiallySet);
+  }
+
   /** A word is protected over the span from its first to its last bit. */
   taker(_slot: Memslot, initiallySet: boolean): WordTaker {
     return {

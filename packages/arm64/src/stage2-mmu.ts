@@ -137,7 +137,7 @@ export class Stage2Mmu implements MmuBackend {
   private perform(op: HostOp, answer: HostAnswer | undefined): void {
     const { tables, hostTables, hostOps } = this.vm;
     tables.mm.endGracePeriod();
-    hostTables.select('slot' in op && typeof op.slot === 'number' ? op.slot : 0);
+    hostTables.select(slotOf(op));
     hostOps.perform(op, answer);
   }
 
@@ -145,4 +145,10 @@ export class Stage2Mmu implements MmuBackend {
     if (this.created === undefined) throw notCreated();
     return this.created;
   }
+}
+
+/** The memslot an operation is about; 0 where it is about none. */
+function slotOf(op: HostOp): number {
+  if (op.op === 'create_memslot') return op.spec.id;
+  return 'slot' in op && typeof op.slot === 'number' ? op.slot : 0;
 }

@@ -18,6 +18,8 @@ export interface LoggedTables {
   start(slot: Memslot, initiallySet: boolean): void;
   /** Logging of a slot has stopped. */
   stop(slot: Memslot): void;
+  /** A slot was made or has moved that is logged already. Absent: its pages, which nothing maps, need no protection. */
+  committed?(slot: Memslot, initiallySet: boolean): void;
   /** What is done for the words of a slot that have bits. @param initiallySet the slot was not protected when logging started */
   taker(slot: Memslot, initiallySet: boolean): WordTaker;
   /** Runs the words over frames [start, end) of a slot, lifted where a word cut at a block's end shows in no count. */
@@ -65,12 +67,25 @@ export class DirtyLog {
   /** Switches logging of a slot on or off. */
   set(slot: Memslot, on: boolean): void {
     if (slot.logged === on) return;
-    slot.logged = on;
-    if (!on) return this.tables.stop(slot);
+    if (on) {
+      this.attach(slot);
+      return this.tables.start(slot, this.initiallySet);
+    }
+    slot.logged = false;
+    this.tables.stop(slot);
+  }
+
+  /** A slot gets a bitmap: writes are logged from here on. */
+  attach(slot: Memslot): void {
     const { base, spec } = slot;
+    slot.logged = true;
     this.slots.dirtyBits.setRange(base, spec.npages, this.initiallySet ? 1 : 0);
     this.slots.readBits.setRange(base, spec.npages, 0);
-    this.tables.start(slot, this.initiallySet);
+  }
+
+  /** A slot was made or has moved that is logged already. */
+  committed(slot: Memslot): void {
+    this.tables.committed?.(slot, this.initiallySet);
   }
 
   /** KVM_GET_DIRTY_LOG: with manual protect a copy, else every word is taken and its pages are protected again. */

@@ -1,70 +1,36 @@
 /**
  * What the host does to a VM: each operation of a workload, taken to the part that performs it.
  *
- * Ranges are cut to their slot. When the host drops pages an MMU notifier surrounds it: the tables give up the range before its host pages change, and a huge page
- * broken up at an end of the range is an invalidation of its own, inside the first.
+ * Ranges are cut to their slot; one with a stride is a call per page (a clear: per piece). When the host drops pages an MMU notifier surrounds it: the tables give up
+ * the range before its host pages change, and a huge page broken up at an end of the range is an invalidation of its own, inside the first.
  *
  * Models: Linux virt/kvm/kvm_main.c (ioctls of memslots and dirty logs, MMU notifiers).
  */
-import type { GuestTables, HostAnswer, HostOp } from '@mmulab/api';
+import type { HostAnswer, HostOp, PageRange } from '@mmulab/api';
 import { tellDirty, type DirtyLog } from './dirty-log';
 import { dropPages } from './drop-pages';
 import { unknownOperation } from './errors';
+import type { Aging, GuestMemory, HostTables } from './host-tables';
 import type { Memslot } from './memslot';
 import type { Memslots } from './memslots';
-
-/** How a range is aged: `pageByPage` is a call per page, `flush` is clear_flush_young instead of clear_young. */
-export interface Aging {
-  readonly pageByPage: boolean;
-  readonly flush: boolean;
-}
-
-/** Periodic work of a kernel: NX recovery. */
-export interface RecoveryWorker {
-  /** One pass of it. */
-  pass(): void;
-  /** Time passes with no guest running. */
-  elapse(ms: number): void;
-}
-
-/** What host operations ask of an architecture. */
-export interface HostTables {
-  /** An MMU notifier call: mappings of frames [start, end) go, then the host does what it is about (`change`), then the call ends. */
-  invalidate(slot: Memslot, start: number, end: number, change?: () => void): void;
-  /** Takes A from the leaves of a range. @returns how many had it; undefined where that is not known */
-  age(slot: Memslot, start: number, end: number, aging: Aging): number | void;
-  /** Asks whether leaves of a range are young (test_young), which changes none. Absent: nothing is counted for it. @returns as `age` */
-  testYoung?(start: number, end: number, pageByPage: boolean): number | void;
-  /** Takes a memslot away, with what the kernel unmaps then. */
-  deleteMemslot(slot: Memslot): void;
-  /** Invalidates every mapping of the VM. */
-  zapAll(): void;
-  destroy(): void;
-  /** Logging of a slot was switched on or off. */
-  logChanged?(): void;
-  readonly recovery?: RecoveryWorker | undefined;
-}
-
-/** Where guest memory ends, and where the guest keeps its page tables. */
-export interface GuestMemory {
-  /** First frame beyond guest memory. */
-  readonly frameLimit: number;
-  /** Address spaces whose table pages lie in memslots; undefined: any slot may hold some. */
-  readonly spaces: readonly GuestTables[] | undefined;
-}
+import { SlotOps } from './slot-ops';
 
 /** Takes a VM's host operations to its parts. */
 export class HostOps {
+  private readonly slotOps: SlotOps;
+
   constructor(
     private readonly slots: Memslots,
     private readonly dirtyLog: DirtyLog,
     private readonly tables: HostTables,
-    private readonly memory: GuestMemory,
-  ) {}
+    guest: GuestMemory,
+  ) {
+    this.slotOps = new SlotOps(slots, dirtyLog, tables, guest);
+  }
 
   /** Performs one operation. @param answer takes what user space would see of it @throws VM_UNKNOWN_SLOT, VM_BAD_SLOT, VM_UNKNOWN_OPERATION */
   perform(op: HostOp, answer?: HostAnswer): void {
-    const { tables, dirtyLog } = this;
+    const { tables, dirtyLog, slotOps } = this;
     switch (op.op) {
       case 'manual_protect':
         dirtyLog.protectManually(op.initiallySet);
@@ -77,19 +43,25 @@ export class HostOps {
         this.getDirtyLog(this.slots.byId(op.slot), answer);
         break;
       case 'clear_dirty_log':
-        this.clearDirtyLog(this.slots.byId(op.slot), op.firstPage, op.npages);
+        this.eachPiece(op, op.stride, ({ slot, start, end }) => dirtyLog.clear(slot, start - slot.base, end - start));
         break;
       case 'unmap':
-        this.unmap(this.range(op));
+        this.eachPiece(op, 1, range => this.unmap(range));
         break;
       case 'age':
-        this.age(this.range(op), op, answer);
+        this.age(op, answer);
         break;
       case 'create_memslot':
-        this.addMemslot(op.spec);
+        slotOps.create(op.spec, op.memory);
         break;
       case 'delete_memslot':
-        tables.deleteMemslot(this.slots.byId(op.slot));
+        slotOps.delete(this.slots.byId(op.slot));
+        break;
+      case 'move_memslot':
+        slotOps.move(this.slots.byId(op.slot), op.baseGfn);
+        break;
+      case 'set_memslot_flags':
+        slotOps.setReadonly(this.slots.byId(op.slot), op.readonly);
         break;
       case 'zap_all':
         tables.zapAll();
@@ -110,7 +82,7 @@ export class HostOps {
 
   /** Adds a memslot. @throws VM_BAD_SLOT */
   addMemslot(spec: Memslot['spec']): void {
-    this.slots.add(spec, this.holdsTables(spec.baseGfn, spec.npages), this.memory.frameLimit);
+    this.slotOps.create(spec);
   }
 
   private getDirtyLog(slot: Memslot, answer: HostAnswer | undefined): void {
@@ -118,17 +90,17 @@ export class HostOps {
     if (answer?.dirty !== undefined) tellDirty(this.slots.readBits, slot, (first, npages) => answer.dirty?.(first, npages));
   }
 
-  private clearDirtyLog(slot: Memslot, firstPage = 0, npages = slot.spec.npages): void {
-    this.dirtyLog.clear(slot, firstPage, npages);
-  }
-
-  private age({ slot, start, end }: SlotRange, how: Aging & { readonly test?: boolean }, answer: HostAnswer | undefined): void {
+  private age(op: SlotRangeOp & Aging & { readonly test?: boolean }, answer: HostAnswer | undefined): void {
     const { tables } = this;
-    const young = how.test === true ? tables.testYoung?.(start, end, how.pageByPage) : tables.age(slot, start, end, how);
+    let young: number | undefined = 0;
+    this.eachPiece(op, 1, ({ slot, start, end }) => {
+      const met = op.test === true ? tables.testYoung?.(start, end, op.pageByPage) : tables.age(slot, start, end, op);
+      young = met === undefined || young === undefined ? undefined : young + met;
+    });
     if (young !== undefined) answer?.young?.(young);
   }
 
-  /** The host drops pages (MADV_DONTNEED). */
+  /** The host drops pages (MADV_DONTNEED), or maps something else over them. */
   private unmap({ slot, start, end }: SlotRange): void {
     const { tables, slots } = this;
     tables.invalidate(slot, start, end, () => {
@@ -136,16 +108,19 @@ export class HostOps {
     });
   }
 
-  private range(op: { readonly slot: number; readonly firstPage?: number; readonly npages?: number }): SlotRange {
+  /** Calls for the range of an operation; with a stride once per `npages` pages, `stride` pages apart. */
+  private eachPiece(op: SlotRangeOp, npages: number | undefined, call: (range: SlotRange) => void): void {
     const slot = this.slots.byId(op.slot);
     const start = Math.min(slot.end, slot.base + (op.firstPage ?? 0));
-    return { slot, start, end: Math.min(slot.end, start + (op.npages ?? slot.spec.npages)) };
+    const end = Math.min(slot.end, start + (op.npages ?? slot.spec.npages));
+    if (op.stride === undefined) return call({ slot, start, end });
+    for (let at = start; at < end; at += op.stride) call({ slot, start: at, end: Math.min(end, at + (npages ?? 1)) });
   }
+}
 
-  private holdsTables(baseGfn: number, npages: number): boolean {
-    const inside = (gfn: number): boolean => gfn >= baseGfn && gfn < baseGfn + npages;
-    return this.memory.spaces?.some(space => inside(space.root) || space.tables.some(run => inside(run.gfn))) ?? true;
-  }
+/** Pages of a memslot, as an operation names them. */
+interface SlotRangeOp extends PageRange {
+  readonly slot: number;
 }
 
 interface SlotRange {

@@ -15,7 +15,7 @@ export type { WordTaker } from './bitmap-words';
 export { DirtyLog } from './dirty-log';
 export type { LoggedTables } from './dirty-log';
 export { HostOps } from './host-ops';
-export type { Aging, GuestMemory, HostTables, RecoveryWorker } from './host-ops';
+export type { Aging, GuestMemory, HostTables, RecoveryWorker } from './host-tables';
 export { GuestLayout } from './guest-layout';
 export type { NumberedRun } from './guest-layout';
 export { EpochSet, SeenTables } from './seen-tables';

@@ -91,17 +91,22 @@ export class Memslots {
    * @throws VM_BAD_SLOT
    */
   add(spec: MemslotSpec, holdsGuestTables: boolean, limit: number): Memslot {
-    if (spec.npages <= 0 || spec.baseGfn < 0 || spec.baseGfn + spec.npages > limit) {
-      throw badSlot(spec.id, `frames 0x${spec.baseGfn.toString(16)} to 0x${(spec.baseGfn + spec.npages).toString(16)} do not lie in guest memory`);
-    }
-    const obstacle = this.slots.obstacle(spec);
-    if (obstacle !== undefined) throw badSlot(spec.id, obstacle);
+    this.checkPlace(spec, limit);
     const slot = new Memslot(spec, this.nextIndex++, holdsGuestTables, this.geometry, this.maxLeafLevel);
     this.slots.add(slot);
     this.hostStates.setRange(spec.baseGfn, spec.npages, 0);
     this.dirtyBits.setRange(spec.baseGfn, spec.npages, 0);
     for (const run of spec.populated) this.hostStates.setRange(run.gfn, run.npages, spec.backing.populated);
     return slot;
+  }
+
+  /** Whether a slot may lie there. @param moving the slot that is to move there @throws VM_BAD_SLOT */
+  checkPlace(spec: MemslotSpec, limit: number, moving?: Memslot): void {
+    if (spec.npages <= 0 || spec.baseGfn < 0 || spec.baseGfn + spec.npages > limit) {
+      throw badSlot(spec.id, `frames 0x${spec.baseGfn.toString(16)} to 0x${(spec.baseGfn + spec.npages).toString(16)} do not lie in guest memory`);
+    }
+    const obstacle = this.slots.obstacle(spec, moving);
+    if (obstacle !== undefined) throw badSlot(spec.id, obstacle);
   }
 
   /** Takes a slot away. */

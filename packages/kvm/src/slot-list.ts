@@ -23,10 +23,11 @@ export class SlotList<Slot extends ListedSlot> {
     return this.slots;
   }
 
-  /** What keeps a slot from being added, in words; undefined when nothing does. */
-  obstacle({ id, baseGfn, npages }: MemslotSpec): string | undefined {
-    if (this.byNumber.has(id)) return 'the number is taken';
-    const next = this.slots[this.placeOf(baseGfn)];
+  /** What keeps a slot from being added, in words; undefined when nothing does. @param moving the slot itself, where it is to move there */
+  obstacle({ id, baseGfn, npages }: MemslotSpec, moving?: Slot): string | undefined {
+    if (moving === undefined && this.byNumber.has(id)) return 'the number is taken';
+    const at = this.placeOf(baseGfn);
+    const next = this.slots[this.slots[at] === moving && moving !== undefined ? at + 1 : at];
     if (next !== undefined && next.spec.baseGfn < baseGfn + npages) return `overlaps memslot ${next.spec.id}`;
     return undefined;
   }
