@@ -37,6 +37,7 @@ export class HostSide implements HostTables {
   ) {}
 
   invalidate(slot: Memslot, start: number, end: number, change?: () => void): void {
+    this.path.actFor(-1, slot.spec.id);
     this.path.invalidate(slot, start, end, change);
   }
 

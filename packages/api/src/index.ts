@@ -37,6 +37,8 @@ export { TIMELINE_HOST } from './timeline';
 export type { RunTimeline, TimelineSetup } from './timeline';
 export { TraceExport } from './trace-export';
 export type { ExportDef } from './trace-export';
+export { changeRefusal } from './host-changes';
+export type { HostChanges, StateMap } from './host-changes';
 export { COMMON_OPERATIONS } from './operations';
 export type { HostAnswer, OperationDef, RegisterDef, RegisterField } from './operations';
 export { GuestContribution, contributeGuest } from './guest';

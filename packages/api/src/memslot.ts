@@ -5,6 +5,7 @@
  * host's own entry is writable, how large it is, and which MMU-notifier calls the fault causes. Backends keep the state of every page in a
  * frame map of their engine and ask this table, so that the host's behaviour lifts to ranges like everything else.
  */
+import type { HostChanges } from './host-changes';
 import type { Gfn, Hvf, Level } from './units';
 
 /** One MMU-notifier call pair (invalidate start and end) that a host fault causes before it returns. */
@@ -79,6 +80,12 @@ export interface HostBacking {
   readonly droppable?: boolean;
   /** State of a page that a userfaultfd handler has copied in. Absent: that of `populated`. */
   readonly copied?: number;
+  /** A shared mapping (MAP_SHARED): its pages are never copied, and fork tells nobody of it. Absent: private. */
+  readonly shared?: boolean;
+  /** Pages that nobody has written are a file's. */
+  readonly file?: boolean;
+  /** What else the host does to its pages. Absent: the runner derives it. */
+  readonly changes?: HostChanges;
 }
 
 const NO_NOTIFICATIONS: readonly HostNotification[] = [];

@@ -23,7 +23,8 @@ export class Stage2HostTables implements HostTables {
     private readonly released: () => void,
   ) {}
 
-  invalidate(_slot: Memslot, start: number, end: number, change?: () => void): void {
+  invalidate({ spec }: Memslot, start: number, end: number, change?: () => void): void {
+    this.select(spec.id);
     this.notifier.start(start, end);
     change?.();
     this.notifier.end();

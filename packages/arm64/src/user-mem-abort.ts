@@ -11,7 +11,7 @@
  */
 import { ACCESS_DONE, AccessKind, EntryKind } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
-import { HostFaults, HostPage, HostWork, livelock } from '@mmulab/kvm';
+import { HostFaults, HostPage, HostWork, livelock, noHostPage } from '@mmulab/kvm';
 import type { AccessPath, Memslot, Memslots } from '@mmulab/kvm';
 import { AbortMapper } from './abort-mapper';
 import { Stage } from './abort-stages';
@@ -190,10 +190,7 @@ export class UserMemAbort implements AccessPath {
     if (slot === undefined) return Stage.Resume;
     const page = this.hostFaults.settle(vcpu, slot, gfn, this.state.kind[vcpu] === AccessKind.Write, stage - Stage.HostPage);
     if (page >= 0) return Stage.HostPage + page;
-    if (page === ~HostPage.Failed) {
-      this.add(Ev.dropped);
-      return ACCESS_DONE;
-    }
+    if (page === ~HostPage.Failed) throw noHostPage(vcpu, gfn, this.state.kind[vcpu] === AccessKind.Write);
     this.state.hostWritable[vcpu] = page === ~HostPage.Writable ? 1 : 0;
     return this.relaxesUnderReadLock(vcpu, slot) ? Stage.Relax : Stage.Map;
   }

@@ -8,6 +8,7 @@
  */
 import type { DroppedPages, MemslotSpec } from '@mmulab/api';
 import type { Geometry, FrameMap } from '@mmulab/pgtable';
+import { eachFrameRun } from './frame-runs';
 
 /** A range of frames. */
 export interface FrameRange {
@@ -24,7 +25,7 @@ export interface FrameRange {
 export function dropPages(frames: FrameMap, geometry: Geometry, spec: MemslotSpec, { start, end }: FrameRange): readonly FrameRange[] {
   const { dropped, pageLevel, contiguous = 1 } = spec.backing;
   if (dropped === undefined) {
-    frames.setRange(start, end - start, 0);
+    leaveUntouched(frames, spec, { start, end });
     return [];
   }
   const span = geometry.pagesAt(pageLevel) * contiguous;
@@ -42,6 +43,35 @@ export function dropPages(frames: FrameMap, geometry: Geometry, spec: MemslotSpe
     at = part.end;
   }
   return broken;
+}
+
+/** Pages are untouched again; memory that is protected stays so. */
+function leaveUntouched(frames: FrameMap, { backing }: MemslotSpec, { start, end }: FrameRange): void {
+  const { untouched = [] } = backing.changes ?? {};
+  const kept: [number, number, number][] = [];
+  eachFrameRun(frames, start, end - start, (first, npages, state) => {
+    const next = untouched[state] ?? 0;
+    if (next !== 0) kept.push([first, npages, next]);
+  });
+  frames.setRange(start, end - start, 0);
+  for (const [first, npages, next] of kept) frames.setRange(first, npages, next);
+}
+
+/**
+ * Breaks up the huge pages that a range covers in part, and drops nothing.
+ * @returns their blocks
+ */
+export function breakBlocks(frames: FrameMap, geometry: Geometry, spec: MemslotSpec, { start, end }: FrameRange): readonly FrameRange[] {
+  const { dropped, pageLevel } = spec.backing;
+  if (dropped === undefined || start === end) return [];
+  const span = geometry.pagesAt(pageLevel);
+  const ends = new Set([start - (start % span), end - 1 - ((end - 1) % span)]);
+  return [...ends].flatMap(base => {
+    const block = { start: Math.max(base, spec.baseGfn), end: Math.min(base + span, spec.baseGfn + spec.npages) };
+    if (base >= start && base + span <= end) return [];
+    const isBroken = dropPart(frames, dropped, block, { start: 0, end: 0 });
+    return isBroken && block.end - block.start === span ? [block] : [];
+  });
 }
 
 /** Drops the block at the beginning of a range, and with it as many as have the same state throughout. @returns where to go on */

@@ -1,7 +1,7 @@
 /**
  * Errors that every KVM raises, by code.
  */
-import { InvariantError, MmulabError } from '@mmulab/api';
+import { InvariantError, KvmRunFailure, MmulabError } from '@mmulab/api';
 
 /** FAULT_LIVELOCK: one access faulted without end. */
 export function livelock(gfn: number, level: number, entry: string): InvariantError {
@@ -13,6 +13,11 @@ export function guestUnmapped(vfn: number): MmulabError {
   return new MmulabError('GUEST_UNMAPPED', `guest frame 0x${vfn.toString(16)}: not mapped by the guest's page tables`);
 }
 
+/** KVM_RUN_FAILED with EFAULT: the process has no page that the guest could have, or may not write to it itself. */
+export function noHostPage(vcpu: number, gfn: number, write: boolean): KvmRunFailure {
+  return new KvmRunFailure({ errno: 'EFAULT', vcpu, gfn }, `the host has no page there that the guest may ${write ? 'write' : 'read'}`);
+}
+
 /** MMU_NOT_CREATED: a backend is used before its VM is created. */
 export function notCreated(): InvariantError {
   return new InvariantError('MMU_NOT_CREATED', 'the backend is used before its VM is created', 0, 0, '');
@@ -21,6 +26,17 @@ export function notCreated(): InvariantError {
 /** VM_BAD_SLOT: two memslots share guest frames, or one ends beyond guest memory. */
 export function badSlot(id: number, why: string): MmulabError {
   return new MmulabError('VM_BAD_SLOT', `memslot ${id}: ${why}`);
+}
+
+/** VM_HOST_ACCESS: the process touches memory of its own that it may not touch, and would die of it. */
+export function hostAccessFailed(slot: number, page: number, write: boolean, state: string): MmulabError {
+  const access = write ? 'writes' : 'reads';
+  return new MmulabError('VM_HOST_ACCESS', `memslot ${slot}: the host ${access} page ${page}, which it may not (${state}): SIGSEGV`);
+}
+
+/** VM_HOST_REFUSED: the kernel refuses an operation on memory of that kind. */
+export function hostRefused(op: string, why: string): MmulabError {
+  return new MmulabError('VM_HOST_REFUSED', `${op}: ${why}`);
 }
 
 /** VM_UNKNOWN_OPERATION: a host operation of another architecture. */

@@ -10,9 +10,9 @@ export interface FrameRun {
   readonly value: number;
 }
 
-/** The runs of frames [start, start + npages), ascending; those of value 0 are left out. Uniform stretches cost nothing. */
-export function frameRuns(map: FrameMap, start: number, npages: number): FrameRun[] {
-  const runs: { first: number; npages: number; value: number }[] = [];
+/** Calls for each run of equal values of frames [start, start + npages), ascending. Uniform stretches cost nothing. */
+export function eachFrameRun(map: FrameMap, start: number, npages: number, call: (first: number, npages: number, value: number) => void): void {
+  let [first, length, last] = [start, 0, -1];
   const walk = (at: number, count: number): void => {
     const value = map.get(at);
     if (!map.isUniform(at, count, value)) {
@@ -21,12 +21,21 @@ export function frameRuns(map: FrameMap, start: number, npages: number): FrameRu
       walk(at + half, count - half);
       return;
     }
-    const last = runs[runs.length - 1];
-    if (last?.value === value && last.first + last.npages === at - start) last.npages += count;
-    else runs.push({ first: at - start, npages: count, value });
+    if (value !== last && length > 0) call(first, length, last);
+    if (value !== last) [first, length, last] = [at, 0, value];
+    length += count;
   };
-  walk(start, npages);
-  return runs.filter(run => run.value !== 0);
+  if (npages > 0) walk(start, npages);
+  if (length > 0) call(first, length, last);
+}
+
+/** The runs of frames [start, start + npages), ascending; those of value 0 are left out. */
+export function frameRuns(map: FrameMap, start: number, npages: number): FrameRun[] {
+  const runs: FrameRun[] = [];
+  eachFrameRun(map, start, npages, (first, count, value) => {
+    if (value !== 0) runs.push({ first: first - start, npages: count, value });
+  });
+  return runs;
 }
 
 /** Lays runs down from `start` on, as far as `npages` frames go; the frames between them become 0. */

@@ -48,6 +48,8 @@ export class HostFaults {
   settle(vcpu: number, slot: Memslot, gfn: number, write: boolean, done: number): number {
     const { slots } = this;
     const found = this.found[vcpu];
+    // A write to a read-only slot asks the host for nothing: it goes to user space.
+    if (write && slot.spec.readonly) return ~HostPage.ReadOnly;
     const fault = slots.hostFaultFrom(slot, gfn, found, write);
     if (!fault.ok) return ~HostPage.Failed;
     if (done === HostWork.None) {

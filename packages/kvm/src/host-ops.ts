@@ -1,15 +1,15 @@
 /**
  * What the host does to a VM: each operation of a workload, taken to the part that performs it.
  *
- * Ranges are cut to their slot; one with a stride is a call per page (a clear: per piece). When the host drops pages an MMU notifier surrounds it: the tables give up
- * the range before its host pages change, and a huge page broken up at an end of the range is an invalidation of its own, inside the first.
+ * Ranges are cut to their slot; one with a stride is a call per page (a clear: per piece). What the host does to its memory stands in host-memory-ops.ts, what becomes of
+ * memslots in slot-ops.ts.
  *
  * Models: Linux virt/kvm/kvm_main.c (ioctls of memslots and dirty logs, MMU notifiers).
  */
 import type { HostAnswer, HostOp, PageRange } from '@mmulab/api';
 import { tellDirty, type DirtyLog } from './dirty-log';
-import { dropPages } from './drop-pages';
 import { unknownOperation } from './errors';
+import { HostMemoryOps, type SlotRange } from './host-memory-ops';
 import type { Aging, GuestMemory, HostTables } from './host-tables';
 import type { Memslot } from './memslot';
 import type { Memslots } from './memslots';
@@ -18,6 +18,7 @@ import { SlotOps } from './slot-ops';
 /** Takes a VM's host operations to its parts. */
 export class HostOps {
   private readonly slotOps: SlotOps;
+  private readonly memory: HostMemoryOps;
 
   constructor(
     private readonly slots: Memslots,
@@ -26,63 +27,127 @@ export class HostOps {
     guest: GuestMemory,
   ) {
     this.slotOps = new SlotOps(slots, dirtyLog, tables, guest);
+    this.memory = new HostMemoryOps(slots, tables);
   }
 
-  /** Performs one operation. @param answer takes what user space would see of it @throws VM_UNKNOWN_SLOT, VM_BAD_SLOT, VM_UNKNOWN_OPERATION */
+  /**
+   * Performs one operation. @param answer takes what user space would see of it
+   * @throws VM_UNKNOWN_SLOT, VM_BAD_SLOT, VM_HOST_REFUSED, VM_HOST_ACCESS, VM_UNKNOWN_OPERATION
+   */
   perform(op: HostOp, answer?: HostAnswer): void {
-    const { tables, dirtyLog, slotOps } = this;
+    if (!this.isOfLog(op, answer) && !this.isOfSlots(op) && !this.isOfMemory(op) && !this.isOfTables(op, answer)) throw unknownOperation(op.op);
+  }
+
+  /** Dirty logs. @returns whether the operation is one of these, and done */
+  private isOfLog(op: HostOp, answer: HostAnswer | undefined): boolean {
+    const { dirtyLog, slots } = this;
     switch (op.op) {
       case 'manual_protect':
         dirtyLog.protectManually(op.initiallySet);
-        break;
+        return true;
       case 'set_dirty_log':
-        dirtyLog.set(this.slots.byId(op.slot), op.on);
-        tables.logChanged?.();
-        break;
+        dirtyLog.set(slots.byId(op.slot), op.on);
+        this.tables.logChanged?.();
+        return true;
       case 'get_dirty_log':
-        this.getDirtyLog(this.slots.byId(op.slot), answer);
-        break;
+        this.getDirtyLog(slots.byId(op.slot), answer);
+        return true;
       case 'clear_dirty_log':
         this.eachPiece(op, op.stride, ({ slot, start, end }) => dirtyLog.clear(slot, start - slot.base, end - start));
-        break;
-      case 'unmap':
-        this.eachPiece(op, 1, range => this.unmap(range));
-        break;
-      case 'age':
-        this.age(op, answer);
-        break;
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** Memslots. @returns as `isOfLog` */
+  private isOfSlots(op: HostOp): boolean {
+    const { slotOps, slots } = this;
+    switch (op.op) {
       case 'create_memslot':
         slotOps.create(op.spec, op.memory);
-        break;
+        return true;
       case 'delete_memslot':
-        slotOps.delete(this.slots.byId(op.slot));
-        break;
+        slotOps.delete(slots.byId(op.slot));
+        return true;
       case 'move_memslot':
-        slotOps.move(this.slots.byId(op.slot), op.baseGfn);
-        break;
+        slotOps.move(slots.byId(op.slot), op.baseGfn);
+        return true;
       case 'set_memslot_flags':
-        slotOps.setReadonly(this.slots.byId(op.slot), op.readonly);
-        break;
+        slotOps.setReadonly(slots.byId(op.slot), op.readonly);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** The host's memory. @returns as `isOfLog` */
+  private isOfMemory(op: HostOp): boolean {
+    const { memory } = this;
+    switch (op.op) {
+      case 'unmap':
+        this.eachPiece(op, 1, range => memory.unmap(range, op.remap === true));
+        return true;
+      case 'protect':
+        this.eachPiece(op, 1, range => memory.protect(range, op));
+        return true;
+      case 'madvise':
+        this.eachPiece(op, 1, range => memory.advise(range, op));
+        return true;
+      case 'host_access':
+        this.eachPiece(op, 1, range => memory.access(range, op.write));
+        return true;
+      case 'fork':
+        memory.fork(op.child);
+        return true;
+      case 'child_exit':
+        memory.childExit();
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** What goes straight to the tables. @returns as `isOfLog` */
+  private isOfTables(op: HostOp, answer: HostAnswer | undefined): boolean {
+    const { tables } = this;
+    switch (op.op) {
+      case 'age':
+        this.age(op, answer);
+        return true;
+      case 'pre_fault':
+        this.preFault(op);
+        return true;
+      case 'set_nx_huge_pages':
+        if (tables.setNxHugePages === undefined) return false;
+        tables.setNxHugePages(op.on);
+        return true;
       case 'zap_all':
         tables.zapAll();
-        break;
+        return true;
       case 'nx_recovery':
         tables.recovery?.pass();
-        break;
+        return true;
       case 'idle':
         tables.recovery?.elapse(op.ms);
-        break;
+        return true;
       case 'destroy_vm':
         tables.destroy();
-        break;
+        return true;
       default:
-        throw unknownOperation(op.op);
+        return false;
     }
   }
 
   /** Adds a memslot. @throws VM_BAD_SLOT */
   addMemslot(spec: Memslot['spec']): void {
     this.slotOps.create(spec);
+  }
+
+  private preFault(op: Extract<HostOp, { op: 'pre_fault' }>): void {
+    const { tables } = this;
+    if (tables.preFault === undefined) throw unknownOperation(op.op);
+    this.eachPiece(op, 1, ({ slot, start, end }) => tables.preFault?.(op.vcpu ?? 0, slot, start, end));
   }
 
   private getDirtyLog(slot: Memslot, answer: HostAnswer | undefined): void {
@@ -100,14 +165,6 @@ export class HostOps {
     if (young !== undefined) answer?.young?.(young);
   }
 
-  /** The host drops pages (MADV_DONTNEED), or maps something else over them. */
-  private unmap({ slot, start, end }: SlotRange): void {
-    const { tables, slots } = this;
-    tables.invalidate(slot, start, end, () => {
-      for (const broken of dropPages(slots.hostStates, slots.geometry, slot.spec, { start, end })) tables.invalidate(slot, broken.start, broken.end);
-    });
-  }
-
   /** Calls for the range of an operation; with a stride once per `npages` pages, `stride` pages apart. */
   private eachPiece(op: SlotRangeOp, npages: number | undefined, call: (range: SlotRange) => void): void {
     const slot = this.slots.byId(op.slot);
@@ -121,10 +178,4 @@ export class HostOps {
 /** Pages of a memslot, as an operation names them. */
 interface SlotRangeOp extends PageRange {
   readonly slot: number;
-}
-
-interface SlotRange {
-  readonly slot: Memslot;
-  readonly start: number;
-  readonly end: number;
 }

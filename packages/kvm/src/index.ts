@@ -4,6 +4,7 @@
 export { Memslot } from './memslot';
 export { Memslots } from './memslots';
 export type { MemslotsParts } from './memslots';
+export { HostMemoryOps } from './host-memory-ops';
 export { dropPages } from './drop-pages';
 export type { FrameRange } from './drop-pages';
 export { InvalidateSequence } from './mmu-notifier';
@@ -32,4 +33,4 @@ export { SideState } from './side-state';
 export { CommonEvents, counted, eventIndices } from './events';
 export { describeEntry } from './entry-words';
 export type { BitName, EntryNames } from './entry-words';
-export { guestUnmapped, livelock, notCreated } from './errors';
+export { guestUnmapped, livelock, noHostPage, notCreated } from './errors';

@@ -18,6 +18,7 @@ import {
   WorkloadContribution,
   suggestName,
   type BackendDefinition,
+  type BackingUse,
   type GuestDefinition,
   type HostBacking,
   type ContentionSolver,
@@ -40,6 +41,8 @@ import {
   unknownWorkload,
 } from './errors';
 import { builtInBackingNames, builtInBackings, findBacking, listBackings, type BackingHost, type ListedBacking } from './host/backings';
+import { withHostChanges } from './host/host-changes';
+import { copiedIn } from './host/userfaultfd';
 import { loadModule } from './plugin-module';
 import { checkBackend, checkGuest, checkCostModel, checkPatch, checkSolver, checkReporter, checkWorkload } from './plugin-shape';
 import type { LoadedPlugin } from './plugin-loader';
@@ -197,8 +200,9 @@ export class Registry {
   }
 
   /** @throws HOST_UNKNOWN_BACKING, HOST_BACKING_NOT_REPRESENTABLE */
-  backing(name: string, host: BackingHost): HostBacking {
-    return findBacking(name, this.backingsByName.values(), host);
+  backing(name: string, host: BackingHost, { userfaultfd }: BackingUse = {}): HostBacking {
+    const found = findBacking(name, this.backingsByName.values(), host);
+    return withHostChanges(userfaultfd === undefined ? found : copiedIn(found), host);
   }
 
   /** The guest of an architecture. @throws GUEST_UNKNOWN_ARCH */

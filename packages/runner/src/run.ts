@@ -30,7 +30,6 @@ import type { ResolvedRun } from './config/types';
 import { resolvedConfig } from './config/validate';
 import { pluginShape } from './errors';
 import { backingHost } from './host/backings';
-import { copiedIn } from './host/userfaultfd';
 import { PhaseResults } from './phase-results';
 import { checkNeeds } from './plan-needs';
 import { guarded } from './plugin-fault';
@@ -142,10 +141,11 @@ export function planOf({ definition, workload }: Composition, run: ResolvedRun, 
   if (machine === null) throw pluginShape(definition.name, 'the machine', machine, 'its page size and address bits');
   const host = backingHost(machine, run.host);
   const backings = new Map<string, HostBacking>();
-  const backing = (name: string, { userfaultfd }: BackingUse = {}): HostBacking => {
-    const found = backings.get(name) ?? registry.backing(name, host);
-    backings.set(name, found);
-    return userfaultfd === undefined ? found : copiedIn(found);
+  const backing = (name: string, use: BackingUse = {}): HostBacking => {
+    const key = `${name} ${use.userfaultfd ?? ''}`;
+    const found = backings.get(key) ?? registry.backing(name, host, use);
+    backings.set(key, found);
+    return found;
   };
   const guest = (): GuestDefinition => registry.guest(machine.arch);
   const plan: unknown = workload.plan({ options: run.workload.options, machine, backing, guest, kernel: run.backend.kernel });

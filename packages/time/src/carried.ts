@@ -17,7 +17,7 @@ export interface CarriedWork extends PhaseWork {
 
 const STARTS = /^(?:enable_log|\d+_D)$/;
 const READS = /^(?:get_log_\d+|\d+_G)$/;
-const CLEARS = /^(?:clear_log_\d+|\d+_K)$/;
+const CLEARS = /^(?:clear_log_\d+|\d+_K[\d@].*|\d+_K)$/;
 const STOPS = /^(?:disable_log|\d+_U)$/;
 
 /**

@@ -93,21 +93,79 @@ describe('access_rounds', () => {
     ]);
   });
 
-  it('takes lists of rounds only: the option accepts w,x512 and not wx, w0, D5 or an empty one', () => {
+  it('takes lists of rounds only: the option accepts w,x512 and ranges, and not wx, w0, D5, D@0 or an empty one', () => {
     const option = accessRoundsDefinition.options.find(({ name }) => name === 'rounds');
     const pattern = new RegExp(option?.kind === 'text' ? option.pattern : '');
-    expect(['w,x512', 'D', 'w', 'wx', 'w0', 'D5', '', 'w,', 'w, r', 'q'].map(list => pattern.test(list))).toEqual([
-      true,
-      true,
-      true,
-      false,
-      false,
-      false,
-      false,
-      false,
-      false,
-      false,
+    for (const list of ['w,x512', 'D', 'w', 'K@0+64', 'Z512@4M+2M,Sm1024', 'Apf@1G', 'Mc,Fc,Xy,Od'])
+      expect([list, pattern.test(list)]).toEqual([list, true]);
+    for (const list of ['wx', 'w0', 'D5', 'D@0', '', 'w,', 'w, r', 'q', 'w@', 'w@4+', 'S', 'M', 'Sd2'])
+      expect([list, pattern.test(list)]).toEqual([list, false]);
+  });
+
+  const opsOf = (command: string): unknown[] =>
+    [...rounds(command).phases].slice(1, -1).flatMap(({ steps }) => steps.map(step => (step.kind === 'host' ? step.op : undefined)));
+
+  it('names the pages of a host operation by range and stride, in pages or bytes', () => {
+    expect(opsOf('-b 16M -p Z512,Z@4M+2M,A8@64+128,H@1024,P@0+4K')).toEqual([
+      { op: 'unmap', slot: 1, stride: 512 },
+      { op: 'unmap', slot: 1, firstPage: 1024, npages: 512 },
+      { op: 'age', slot: 1, pageByPage: false, flush: false, firstPage: 64, npages: 128, stride: 8 },
+      { op: 'host_access', slot: 1, write: true, firstPage: 1024, npages: 3072 },
+      { op: 'pre_fault', slot: 1, firstPage: 0, npages: 1 },
     ]);
+  });
+
+  it('has each vCPU touch what lies of a range in its share, and a vCPU with nothing of it nothing', () => {
+    const runs = (command: string): unknown => {
+      const step = phaseOf(rounds(command), `1_${command.split('-p ')[1]}`)?.steps[0];
+      const programs = step?.kind === 'guest' ? step.programs : [];
+      return programs.map(program => program.map(one => (one.op === 'access' ? [one.run.vfn, one.run.count, one.run.stride] : [])));
+    };
+    expect(runs('-v 2 -b 4M -p w@2M+4M')).toEqual([[[0xc0200, 512, 1]], [[0xc0400, 512, 1]]]);
+    expect(runs('-v 2 -b 4M -p r20@0+100')).toEqual([[[0xc0000, 5, 20]], []]);
+    expect(runs('-v 2 -b 4M -o -p w64@2M')).toEqual([[[0xc0200, 8, 64]], [[0xc0200, 8, 64]]]);
+  });
+
+  it('moves the memslot down by its own size, or as many pages as are given, and back', () => {
+    const base = rounds('-b 16M -p w').vm.memslots[1]?.baseGfn ?? 0;
+    expect(opsOf('-b 16M -p Sm,Sb,Sm512,Sm512')).toMatchObject([
+      { baseGfn: base - 4096 },
+      { baseGfn: base },
+      { baseGfn: base - 512 },
+      { baseGfn: base - 1024 },
+    ]);
+  });
+
+  it('makes another memslot of one page of the backing below the test memory', () => {
+    const slot = rounds('-b 16M -s anonymous_hugetlb_2mb -p w').vm.memslots[1];
+    expect(opsOf('-b 16M -s anonymous_hugetlb_2mb -p Oa,Om,Od')).toMatchObject([
+      { op: 'create_memslot', spec: { id: 2, npages: 512, baseGfn: (slot?.baseGfn ?? 0) - 1024 } },
+      { op: 'move_memslot', slot: 2, baseGfn: (slot?.baseGfn ?? 0) - 1536 },
+      { op: 'delete_memslot', slot: 2 },
+    ]);
+  });
+
+  it.each([
+    ['-b 4M -p w@4M', /1_w@4M: @4M lies behind its end: the test memory has 4M \(1024 pages\)/],
+    ['-b 4M -p w,Z@1000+25', /2_Z@1000\+25: @1000\+25 ends behind it: the test memory has 4M/],
+    ['-b 4M -p w@2K', /@2K: expected a multiple of a page of 4096 bytes/],
+    ['-b 4M -p A@0+0', /\+0: expected a range of at least one page/],
+    ['-b 4M -M 1 -p D,K@0+65', /\+65: expected a multiple of 64 pages/],
+    ['-b 4M -M 1 -p D,K65', /65: expected a multiple of 64 pages/],
+    ['-b 4M -p Sa', /the memslot is there already/],
+    ['-b 4M -p Sd,D', /the memslot is deleted at that point/],
+    ['-b 4M -p Sd,Z', /followed only while its memslot is there/],
+    ['-b 4M -p D,Sd,Sa,G', /dirty logging is off at that point/],
+    ['-b 4M -p Od', /there is no other memslot/],
+    ['-b 4M -p Sm99999999999', /would lie at gfn -?\d+, where memslot 0 is/],
+    ['-b 4M -s anonymous_hugetlb_2mb -p Z@1M', /whole pages, here of 512 pages/],
+  ])('refuses %s', (command, message) => {
+    expect(() => rounds(command)).toThrow(message);
+    expect(codeOf(() => rounds(command))).toBe('WORKLOAD_ROUND_INVALID');
+  });
+
+  it('drops nothing of hugetlb memory page by page, as the kernel does', () => {
+    expect(opsOf('-b 4M -s anonymous_hugetlb_2mb -p Z512')).toEqual([]);
   });
 });
 

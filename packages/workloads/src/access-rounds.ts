@@ -2,11 +2,11 @@
  * access_rounds: passes over memory and host operations in any order, one phase each, after a round that only starts the vCPUs.
  */
 import 'reflect-metadata';
-import type { OptionSpec, PhaseStep, Workload, WorkloadDefinition, WorkloadPlan, WorkloadRequest } from '@mmulab/api';
+import type { OptionSpec, PhaseStep, VcpuProgram, Workload, WorkloadDefinition, WorkloadPlan, WorkloadRequest } from '@mmulab/api';
 import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
 import { memoryTooLarge, sizeUnaligned } from './errors';
-import { guestUnitFrames, layOutGuest } from './guest-layout';
+import { guestUnitFrames, layOutGuest, slotsOf } from './guest-layout';
 import { resolveSelftest, selftestOption } from './generation';
 import { guestModeOption, resolveGuestMode } from './guest-mode';
 import { guestPages } from './guest-pages';
@@ -69,27 +69,36 @@ export class AccessRounds implements Workload {
       hugeEntries: switchValue(values, 'huge_guest_entries'),
     });
     const everyone = Array.from({ length: vcpus }, (_, vcpu) => vcpu);
-    const sharePages = bytes / machine.pageSizeBytes;
-    const pass = ({ kind, stride }: PassRound): PhaseStep[] => {
-      const { pageFrames } = mode;
-      const count = Math.ceil(sharePages / pageFrames / stride);
-      const first = (vcpu: number): number => layout.baseVfn + (overlap ? 0 : vcpu * sharePages);
-      return [
-        guestStep(
-          everyone.map(vcpu => layout.again(guestPages({ vfn: first(vcpu), count, kind, pageFrames, stride }))),
-          overlap,
-        ),
-      ];
+    const { pageFrames, pageSizeBytes } = mode;
+    const steps = (vcpu: number, { kind, stride, range }: PassRound): VcpuProgram => {
+      const share = overlap ? 0 : vcpu * bytes;
+      const [start, end] = [Math.max(share, range.start), Math.min(share + bytes, range.end)];
+      const count = Math.max(0, Math.ceil((end - start) / pageSizeBytes / stride));
+      if (count === 0) return layout.again([]);
+      return layout.again(guestPages({ vfn: layout.baseVfn + start / machine.pageSizeBytes, count, kind, pageFrames, stride }));
     };
+    const pass = (round: PassRound): PhaseStep[] => [
+      guestStep(
+        everyone.map(vcpu => steps(vcpu, round)),
+        overlap,
+      ),
+    ];
     const manualProtect = textValue(values, 'manual_protect');
-    const [rounds, slot] = [textValue(values, 'rounds'), layout.testSlots[0] ?? 1];
     const noop = guestStep(
       everyone.map(vcpu => layout.start(vcpu, [])),
       false,
     );
     const phases = [
       phase('noop', [...protectSteps(manualProtect), noop]),
-      ...roundPhases({ workload: NAME, rounds, manualProtect, slot, backing, pass }),
+      ...roundPhases({
+        workload: NAME,
+        rounds: textValue(values, 'rounds'),
+        manualProtect,
+        ...slotsOf(layout, machine),
+        passPageBytes: pageSizeBytes,
+        passUnitBytes: guestUnitFrames(mode) * machine.pageSizeBytes,
+        pass,
+      }),
       destroyVmPhase(),
     ];
     return { vm: layout.vm, guestMode: mode.name, phases, notes: layout.notes };

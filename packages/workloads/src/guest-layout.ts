@@ -129,6 +129,22 @@ export function guestUnitFrames({ pageFrames }: GuestMode): number {
   return Math.max(1, pageFrames);
 }
 
+/** The memslot of the first test memory, the one with the guest's own pages, and the pages they are made of. */
+export function slotsOf({ vm }: GuestLayout, machine: Machine): SlotPages {
+  const [systemSlot, slot] = vm.memslots;
+  return { slot, systemSlot, pageBytes: machine.pageSizeBytes, backingFrames: backingFrames(machine, slot.backing) };
+}
+
+/** See `slotsOf`. */
+export interface SlotPages {
+  readonly slot: MemslotSpec;
+  readonly systemSlot: MemslotSpec;
+  /** Bytes of a page of the host. */
+  readonly pageBytes: number;
+  /** Frames of one page of the backing. */
+  readonly backingFrames: number;
+}
+
 /** The highest aligned place that leaves the last guest page free; with a nested guest one that its tables of four levels reach. */
 function topOfMemory(machine: Machine, { mode, npages, backing, alignFrames = 1, nested }: GuestLayoutSpec): Gfn {
   const end = Math.min(machine.maxGfn(mode.physBits) + 1, nested === undefined ? Infinity : NESTED_END);

@@ -9,7 +9,7 @@ import type { OptionSpec, PhaseStep, VcpuProgram, Workload, WorkloadDefinition, 
 import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
 import { noRoom, notOnArch, sizeUnaligned } from './errors';
-import { layOutGuest, type GuestLayout } from './guest-layout';
+import { layOutGuest, slotsOf, type GuestLayout } from './guest-layout';
 import { resolveGuestMode } from './guest-mode';
 import { NESTED_ROUNDS, enterNested } from './nested-guest';
 import { numberValue, switchValue, textValue, vcpusFlag, vcpusOption } from './option-values';
@@ -59,14 +59,24 @@ export class NestedRounds implements Workload {
       hugeEntries: switchValue(values, 'huge_guest_entries'),
       nested: NESTED_ROUNDS,
     });
-    const pass = ({ kind, stride }: PassRound): PhaseStep[] => {
-      return [guestStep([[accesses(layout.baseVfn, Math.ceil(npages / stride), kind, { stride })]], false)];
+    const pageBytes = mode.pageSizeBytes;
+    const pass = ({ kind, stride, range: { start, end } }: PassRound): PhaseStep[] => {
+      const count = Math.ceil((end - start) / pageBytes / stride);
+      return [guestStep([[accesses(layout.baseVfn + start / pageBytes, count, kind, { stride })]], false)];
     };
     const manualProtect = textValue(values, 'manual_protect');
-    const [rounds, slot] = [textValue(values, 'rounds'), layout.testSlots[0] ?? 1];
+    const rounds = textValue(values, 'rounds');
     const phases = [
       phase('noop', [...protectSteps(manualProtect), guestStep([startNested(layout)], false)]),
-      ...roundPhases({ workload: NAME, rounds, manualProtect, slot, backing, pass }),
+      ...roundPhases({
+        workload: NAME,
+        rounds,
+        manualProtect,
+        ...slotsOf(layout, machine),
+        passPageBytes: pageBytes,
+        passUnitBytes: pageBytes,
+        pass,
+      }),
       destroyVmPhase(),
     ];
     return { vm: layout.vm, phases, notes: layout.notes };

@@ -1,13 +1,14 @@
 /**
  * Rounds: the comma-separated list behind `-p` of access_rounds and nested_rounds, and the phases it stands for.
  *
- * A letter is a pass over memory (`w`, `r`, `x`, with an optional stride in pages) or a host operation on the test memory (`D` and `U` dirty log
- * on and off, `G` get, `K` clear, `Z` notifier unmap, `A` aging (`Ap` page by page, `Af` clear_flush_young, `At` test_young), `N` NX recovery).
+ * A round is a pass over memory or an operation of the host, one phase each, named as it is written. What the kernel would refuse at that point is refused here. The letters
+ * stand in round-letters.ts, what may stand behind them in round-syntax.ts.
  */
 import {
-  AccessKind,
-  type HostBacking,
+  changeRefusal,
+  type AccessKind,
   type HostOp,
+  type MemslotSpec,
   type OptionSpec,
   type SwitchOption,
   type TextOption,
@@ -17,6 +18,8 @@ import {
 import type { CommandFlag } from './command-line';
 import { invalidRound } from './errors';
 import { backingFlag, backingOption, bytesFlag, bytesOption, switchOption } from './option-values';
+import { HOST_LETTERS, PASS_KINDS, ROUND_SHAPES, type RoundLetter } from './round-letters';
+import { parseRound, rangeOf, roundsPattern, type ByteRange, type ParsedRound } from './round-syntax';
 import { hostSteps, phase } from './steps';
 
 /** A pass over memory. */
@@ -24,31 +27,21 @@ export interface PassRound {
   readonly kind: AccessKind;
   /** Pages from one access to the next. */
   readonly stride: number;
+  /** The part of the test memory it goes over. */
+  readonly range: ByteRange;
 }
 
-const PASS_KINDS: Readonly<Record<string, AccessKind>> = { r: AccessKind.Read, w: AccessKind.Write, x: AccessKind.Exec };
-
-const HOST_OPS: Readonly<Record<string, (slot: number) => HostOp>> = {
-  A: slot => ({ op: 'age', slot, pageByPage: false, flush: false }),
-  Af: slot => ({ op: 'age', slot, pageByPage: false, flush: true }),
-  Ap: slot => ({ op: 'age', slot, pageByPage: true, flush: false }),
-  Apf: slot => ({ op: 'age', slot, pageByPage: true, flush: true }),
-  At: slot => ({ op: 'age', slot, pageByPage: false, flush: false, test: true }),
-  D: slot => ({ op: 'set_dirty_log', slot, on: true }),
-  G: slot => ({ op: 'get_dirty_log', slot }),
-  K: slot => ({ op: 'clear_dirty_log', slot }),
-  N: () => ({ op: 'nx_recovery' }),
-  U: slot => ({ op: 'set_dirty_log', slot, on: false }),
-  Z: slot => ({ op: 'unmap', slot }),
-};
+const LETTERS_DOC = [...HOST_LETTERS].map(([letters, { doc }]) => `${letters} ${doc}`).join('; ');
 
 const roundsOption: TextOption = {
   kind: 'text',
   name: 'rounds',
-  doc: 'Rounds, comma-separated: w, r, x (with a stride in pages, as in x512) touch memory; D, U switch the dirty log, G gets, K clears it; Z unmaps, A ages (clear_young; Ap page by page, Af clear_flush_young, Apf both, At test_young), N runs NX recovery.',
+  doc:
+    'Rounds, comma-separated: LETTER[NUMBER][@FIRST[+COUNT]]. w, r, x touch memory, every NUMBER-th page; capitals are the host’s, with a NUMBER one call ' +
+    `per page, every NUMBER-th page. FIRST and COUNT are pages, or bytes with K, M, G. ${LETTERS_DOC}.`,
   default: 'w,r',
-  pattern: '^([wrx][1-9][0-9]{0,14}|[wrxDGKNUZ]|A(t|p?f?))(,([wrx][1-9][0-9]{0,14}|[wrxDGKNUZ]|A(t|p?f?)))*$',
-  expected: 'letters of w, r, x (with a stride), D, U, G, K, Z, A (Ap, Af, Apf, At), N, separated by commas',
+  pattern: roundsPattern(ROUND_SHAPES),
+  expected: `rounds separated by commas, each letters of w, r, x, ${[...HOST_LETTERS.keys()].join(', ')} with what may follow them, as in w512, K@0+64, Z512@4M+2M`,
 };
 
 const protectOption: ChoiceOption = {
@@ -80,7 +73,7 @@ export const roundFlags: readonly CommandFlag[] = [
     letter: 'p',
     argument: 'rounds',
     option: 'rounds',
-    doc: 'rounds: w,r,x with a stride (x512), D,U,G,K,Z,A,N; Ap, Af, Apf, At age page by page, with a flush, both, look only',
+    doc: `rounds, LETTER[NUMBER][@FIRST[+COUNT]]: w,r,x touch memory; ${LETTERS_DOC}`,
   },
   { letter: 'M', argument: 'n', option: 'manual_protect', doc: 'manual dirty log protection: 0, 1 or 3' },
   { letter: 'H', option: 'prefilled', value: true, doc: 'the host fills the memory first' },
@@ -89,6 +82,7 @@ export const roundFlags: readonly CommandFlag[] = [
 
 const NOT_DROPPABLE =
   'this kernel does not drop hugetlb memory (MADV_DONTNEED answers EINVAL before 5.18); the host option hugetlb_dontneed=Y has it go all the same, as when it is mapped over';
+const CLEAR_UNIT_PAGES = 64;
 
 /** What the rounds need to know of their test. */
 export interface RoundContext {
@@ -96,8 +90,15 @@ export interface RoundContext {
   readonly rounds: string;
   /** `0`, `1` or `3`. */
   readonly manualProtect: string;
-  readonly slot: number;
-  readonly backing: HostBacking;
+  /** The memslot of the test memory, and the one below it that holds the guest's own pages. */
+  readonly slot: MemslotSpec;
+  readonly systemSlot: MemslotSpec;
+  /** Bytes of a page of the host, and of what plain numbers of a pass count; ranges of passes begin on multiples of `passUnitBytes`. */
+  readonly pageBytes: number;
+  readonly passPageBytes: number;
+  readonly passUnitBytes: number;
+  /** Frames of one page of the backing. */
+  readonly backingFrames: number;
   /** The guest part of a pass. */
   readonly pass: (round: PassRound) => WorkloadPhase['steps'];
 }
@@ -108,22 +109,156 @@ export function protectSteps(manualProtect: string): WorkloadPhase['steps'] {
 }
 
 /**
- * The phases of a list of rounds, named `k_LETTERSTRIDE` from 1 on.
- * @throws MmulabError WORKLOAD_ROUND_INVALID where the kernel would refuse the operation
+ * The phases of a list of rounds, named as they are written, from 1 on: `3_Z512`.
+ * @throws MmulabError WORKLOAD_ROUND_INVALID where the kernel would refuse the operation, or a range does not lie in the memory
  */
 export function roundPhases(context: RoundContext): WorkloadPhase[] {
-  let isLogging = false;
-  return context.rounds.split(',').map((round, index) => {
-    const name = `${index + 1}_${round}`;
-    const kind = PASS_KINDS[round.charAt(0)];
-    if (kind !== undefined) return phase(name, context.pass({ kind, stride: Number(round.slice(1) || 1) }));
-    const op = HOST_OPS[round];
-    if (op === undefined) throw invalidRound(context.workload, name, 'no such round');
-    if (round === 'K' && context.manualProtect === '0')
-      throw invalidRound(context.workload, name, 'clearing needs manual dirty log protection (-M 1 or -M 3)');
-    if (round === 'Z' && context.backing.droppable === false) throw invalidRound(context.workload, name, NOT_DROPPABLE);
-    if (round === 'D' || round === 'U') isLogging = round === 'D';
-    else if ((round === 'G' || round === 'K') && !isLogging) throw invalidRound(context.workload, name, 'dirty logging is off at that point');
-    return phase(name, hostSteps([op(context.slot)]));
-  });
+  const list = new RoundList(context);
+  return context.rounds.split(',').map((text, index) => list.phase(`${index + 1}_${text}`, text));
+}
+
+/** What has become of memslots and log on the way through the list. */
+class RoundList {
+  private isLogging = false;
+  private exists = true;
+  private slot: MemslotSpec;
+  private other: MemslotSpec;
+  private hasOther = false;
+
+  constructor(private readonly context: RoundContext) {
+    const { slot, backingFrames } = context;
+    this.slot = slot;
+    const end = slot.hvf + slot.npages;
+    this.other = {
+      id: slot.id + 1,
+      baseGfn: alignDown(slot.baseGfn - 2 * backingFrames, backingFrames),
+      npages: backingFrames,
+      hvf: alignDown(end + 2 * backingFrames, backingFrames),
+      backing: slot.backing,
+      readonly: false,
+      populated: [],
+    };
+  }
+
+  phase(name: string, text: string): WorkloadPhase {
+    const parsed = parseRound(text);
+    const kind = PASS_KINDS[parsed?.letters ?? ''];
+    if (parsed !== undefined && kind !== undefined) return this.pass(name, kind, parsed);
+    const letter = HOST_LETTERS.get(parsed?.letters ?? '');
+    if (parsed === undefined || letter === undefined) throw this.invalid(name, 'no such round');
+    this.check(name, parsed.letters);
+    const op = this.make(name, letter, parsed);
+    const refusal = changeRefusal(op, this.context.slot.backing);
+    if (refusal !== undefined) throw this.invalid(name, refusal);
+    this.follow(name, op);
+    return phase(name, hostSteps(this.isIdle(name, op) ? [] : [op]));
+  }
+
+  /** hugetlb memory is dropped in whole pages: from the beginning of one on, or not at all, and what the range has of the last one stays. */
+  private isIdle(name: string, op: HostOp): boolean {
+    const { slot, backingFrames } = this.context;
+    if (op.op !== 'unmap' || !slot.backing.hugetlb) return false;
+    const { firstPage = 0, npages = slot.npages, stride } = op;
+    const isUnaligned = firstPage % backingFrames !== 0 || (stride !== undefined && stride % backingFrames !== 0 && stride < npages);
+    const isCut = op.remap === true && (stride !== undefined || npages % backingFrames !== 0) && backingFrames > 1;
+    if (isUnaligned || isCut) throw this.invalid(name, `hugetlb memory goes in whole pages, here of ${backingFrames} pages of 4K (EINVAL)`);
+    return stride !== undefined && backingFrames > 1;
+  }
+
+  private pass(name: string, kind: AccessKind, round: ParsedRound): WorkloadPhase {
+    const { passPageBytes, passUnitBytes, pass } = this.context;
+    const range = this.range(name, round, passPageBytes, passUnitBytes, `a page of ${passUnitBytes} bytes`);
+    return phase(name, pass({ kind, stride: round.number ?? 1, range }));
+  }
+
+  private make(name: string, letter: RoundLetter, round: ParsedRound): HostOp {
+    const { context, slot, other } = this;
+    const { pageBytes, backingFrames } = context;
+    const isClear = round.letters === 'K';
+    if (isClear && round.number !== undefined && round.number % CLEAR_UNIT_PAGES !== 0) {
+      throw this.invalid(
+        name,
+        `${round.number}: expected a multiple of ${CLEAR_UNIT_PAGES} pages, the words of the bitmap that KVM_CLEAR_DIRTY_LOG takes`,
+      );
+    }
+    const [unitPages, unit] = isClear ? [CLEAR_UNIT_PAGES, '64 pages, the words of the bitmap that KVM_CLEAR_DIRTY_LOG takes'] : [1, 'a page'];
+    const { start, end } = this.range(name, round, pageBytes, unitPages * pageBytes, unit);
+    const range = {
+      ...(round.first === undefined ? {} : { firstPage: start / pageBytes, npages: (end - start) / pageBytes }),
+      ...(round.number === undefined ? {} : { stride: round.number }),
+    };
+    const moved = round.letters === 'Om' ? other : slot;
+    const distance = round.number ?? Math.ceil(moved.npages / backingFrames) * backingFrames;
+    return letter.make({ slot, home: context.slot.baseGfn, other, range, distance });
+  }
+
+  /** What the kernel refuses in the present state. */
+  private check(name: string, letters: string): void {
+    const { context, isLogging, exists } = this;
+    const refuse = (isRefused: boolean, reason: string): void => {
+      if (isRefused) throw this.invalid(name, reason);
+    };
+    refuse(letters === 'Sa' && exists, 'the memslot is there already (Sd deletes it)');
+    refuse('DUGKPA'.includes(letters.charAt(0)) && !exists, 'the memslot is deleted at that point (Sa adds it again)');
+    refuse(/^[ZHRWM]/.test(letters) && !exists, 'the host’s memory is followed only while its memslot is there (Sa adds it again)');
+    refuse(/^S[dmbrw]$/.test(letters) && !exists, 'the memslot is deleted at that point (Sa adds it again)');
+    refuse(letters === 'Oa' && this.hasOther, 'the other memslot is there already (Od deletes it)');
+    refuse(/^O[dm]$/.test(letters) && !this.hasOther, 'there is no other memslot (Oa adds it)');
+    refuse(letters === 'K' && context.manualProtect === '0', 'clearing needs manual dirty log protection (-M 1 or -M 3)');
+    refuse(letters === 'Z' && context.slot.backing.droppable === false, NOT_DROPPABLE);
+    refuse((letters === 'G' || letters === 'K') && !isLogging, 'dirty logging is off at that point');
+  }
+
+  /** What the operation makes of it. */
+  private follow(name: string, op: HostOp): void {
+    if (op.op === 'set_dirty_log') this.isLogging = op.on;
+    else if (op.op === 'delete_memslot') this.delete(op.slot);
+    else if (op.op === 'create_memslot') this.create(name, op.spec);
+    else if (op.op === 'move_memslot') this.move(name, op.slot, op.baseGfn);
+    else if (op.op === 'set_memslot_flags') this.slot = { ...this.slot, readonly: op.readonly };
+  }
+
+  private delete(slot: number): void {
+    if (slot === this.other.id) {
+      this.hasOther = false;
+    } else {
+      this.exists = false;
+      this.isLogging = false;
+    }
+  }
+
+  private create(name: string, spec: MemslotSpec): void {
+    if (spec.id === this.slot.id) {
+      this.exists = true;
+      return;
+    }
+    this.hasOther = true;
+    this.checkPlace(name, spec.baseGfn);
+  }
+
+  private move(name: string, slot: number, baseGfn: number): void {
+    this.checkPlace(name, baseGfn);
+    if (slot === this.other.id) this.other = { ...this.other, baseGfn };
+    else this.slot = { ...this.slot, baseGfn };
+  }
+
+  private checkPlace(name: string, baseGfn: number): void {
+    const { baseGfn: base, npages } = this.context.systemSlot;
+    if (baseGfn < base + npages) throw this.invalid(name, `would lie at gfn ${baseGfn}, where memslot 0 is (gfn ${base} to ${base + npages - 1})`);
+  }
+
+  private range(name: string, round: ParsedRound, pageBytes: number, unitBytes: number, unit: string): ByteRange {
+    const bytes = this.context.slot.npages * this.context.pageBytes;
+    const range = rangeOf(round, { bytes, pageBytes, unitBytes, unit });
+    if (typeof range === 'string') throw this.invalid(name, range);
+    return range;
+  }
+
+  private invalid(round: string, reason: string): Error {
+    return invalidRound(this.context.workload, round, reason);
+  }
+}
+
+function alignDown(frame: number, unit: number): number {
+  return frame - (frame % unit);
 }

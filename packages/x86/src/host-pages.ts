@@ -18,9 +18,9 @@ export class HostPages {
     private readonly vm: Pick<X86Vm, 'invalidate'>,
   ) {}
 
-  /** The host faults on a page, with the notifier calls that entails. @returns a `HostPage`; that of a read-only page outside all slots */
+  /** The host faults on a page, with the notifier calls that entails. @returns a `HostPage`; that of a read-only page outside all slots, and for a write to a read-only slot, which goes to user space */
   resolve(slot: Memslot | undefined, gfn: number, write: boolean): number {
-    if (slot === undefined) return HostPage.ReadOnly;
+    if (slot === undefined || (write && slot.spec.readonly)) return HostPage.ReadOnly;
     this.asked = true;
     const fault = this.slots.hostFault(slot, gfn, write);
     if (!fault.ok) return HostPage.Failed;

@@ -4,13 +4,14 @@
 import { PAGE_SIZE_BYTES, formatSize, suggestName, type BackendDefinition, type HostBacking, type Machine, type OptionValues } from '@mmulab/api';
 import { backingNotRepresentable, unknownBacking } from '../errors';
 import { anonymous } from './anonymous';
+import type { ChangesHost } from './host-changes';
 import { HUGETLB_SIZES, hugetlbBytes, hugetlbSizes, levelSizeBytes, privateHugetlb, sharedHugetlb, type HugetlbHost } from './hugetlb';
 import { privateFile } from './private-file';
 import { shmem, shmemThp } from './shmem';
 import { anonymousThp, anonymousThpNever, type ThpPolicy } from './thp';
 
 /** What of the machine and its kernel decides how a backing behaves. What is left out is as on the newest kernel. */
-export interface BackingHost extends HugetlbHost, Partial<ThpPolicy> {
+export interface BackingHost extends HugetlbHost, Partial<ThpPolicy>, ChangesHost {
   /** Value of the host option `thp`. */
   readonly thp: string;
 }
@@ -24,8 +25,14 @@ export function backingHost(machine: Machine, host: OptionValues): BackingHost {
     hugetlbDontneed: host['hugetlb_dontneed'] !== 'N',
     hugeZeroWrite: host['huge_zero_write'] !== 'split',
     pageTableReclaim: host['page_table_reclaim'] !== 'N',
+    mprotectRestores: RESTORES.indexOf(String(host['mprotect_restores'] ?? 'huge')),
+    mprotectByGib: host['mprotect_notify'] === 'gib',
+    madviseCollapse: host['madvise_collapse'] !== 'N',
   };
 }
+
+/** Values of `mprotect_restores`, by the largest level of pages that are writable again. */
+const RESTORES = ['none', 'small', 'huge'];
 
 const DEFAULT_HOST: BackingHost = { pageSizeBytes: PAGE_SIZE_BYTES, thp: 'madvise' };
 const PRIVATE_HUGETLB = 'anonymous_hugetlb';

@@ -117,6 +117,7 @@ export function sharedHugetlb(name: string, host: HugetlbHost, size = DEFAULT_SI
     name,
     doc: `Shared hugetlb memory in pages of ${formatSize(hugetlbBytes(size, pageSizeBytes))}${mappedAs(size, pageSizeBytes)}, writable from the first access on.`,
     ...commonOf(size, host),
+    shared: true,
     states: [
       { name: 'none', present: false, writable: false, level, thp: false },
       { name: 'own', present: true, writable: true, level, thp: false },

@@ -17,6 +17,7 @@ export const privateFile: HostBacking = {
   doc: 'A private mapping of a file in the page cache, in small pages: read-only until a page is written, which copies it. Without fault-around. Not of the selftests.',
   pageLevel: 1,
   hugetlb: false,
+  file: true,
   states: [
     { name: 'none', present: false, writable: false, level: 1, thp: false },
     { name: 'cached', present: true, writable: false, level: 1, thp: false },

@@ -24,7 +24,22 @@ describe('the host’s memory', () => {
     ['7.3.4', 'huge', 'Y', 'Y'],
     ['9.0 (as 7.3)', 'huge', 'Y', 'Y'],
   ])('of %s on arm64: huge zero page %s, page tables reclaimed %s, hugetlb dropped %s', (kernel, zero, reclaim, hugetlb) => {
-    expect(hostMemoryValues(definition('arm64'), kernel)).toEqual({ huge_zero_write: zero, page_table_reclaim: reclaim, hugetlb_dontneed: hugetlb });
+    expect(hostMemoryValues(definition('arm64'), kernel)).toMatchObject({
+      huge_zero_write: zero,
+      page_table_reclaim: reclaim,
+      hugetlb_dontneed: hugetlb,
+    });
+  });
+
+  it.each([
+    ['5.10.223', 'none', 'gib', 'N'],
+    ['6.0', 'small', 'gib', 'N'],
+    ['6.1.176', 'small', 'gib', 'Y'],
+    ['6.2', 'huge', 'gib', 'Y'],
+    ['6.12.107', 'huge', 'once', 'Y'],
+  ])('of %s: mprotect restores %s pages, tells of each %s, MADV_COLLAPSE %s', (kernel, restores, notify, collapse) => {
+    const values = hostMemoryValues(definition('arm64'), kernel);
+    expect(values).toMatchObject({ mprotect_restores: restores, mprotect_notify: notify, madvise_collapse: collapse });
   });
 
   it('reclaims page tables on x86 from 6.14 on', () => {

@@ -27,6 +27,26 @@ export const hostMemoryOptions: readonly OptionSpec[] = [
     default: 'Y',
     doc: 'MADV_DONTNEED drops hugetlb memory (5.18); before, the kernel answers EINVAL.',
   },
+  {
+    kind: 'choice',
+    name: 'mprotect_restores',
+    choices: ['none', 'small', 'huge'],
+    default: 'huge',
+    doc: 'Private pages that mprotect makes writable at once when it gives the right back: none, small ones (6.0), transparent huge ones, too (6.2). Others wait for a write.',
+  },
+  {
+    kind: 'choice',
+    name: 'mprotect_notify',
+    choices: ['gib', 'once'],
+    default: 'once',
+    doc: 'Calls of the MMU notifier by one mprotect: one for each GiB that has pages, or one (6.12).',
+  },
+  {
+    kind: 'flag',
+    name: 'madvise_collapse',
+    default: 'Y',
+    doc: 'There is MADV_COLLAPSE (6.1); before, the kernel answers EINVAL.',
+  },
 ];
 
 /** In which release each of them changed. */
@@ -38,6 +58,17 @@ function hostMemorySwitches(arch: string): readonly KernelSwitch[] {
     { option: 'page_table_reclaim', first: 'N', changes: [{ since: arch === 'x86' ? '6.14' : '7.0', value: 'Y', basis: 'judgement' }] },
     // Not in 5.10.223, in 6.1.176 by the records.
     { option: 'hugetlb_dontneed', first: 'N', changes: [{ since: '5.18', value: 'Y', basis: 'judgement' }] },
+    // Measured on arm64: none on 5.10, small pages on 6.1, huge ones on 6.12.
+    {
+      option: 'mprotect_restores',
+      first: 'none',
+      changes: [
+        { since: '6.0', value: 'small', basis: 'judgement' },
+        { since: '6.2', value: 'huge', basis: 'judgement' },
+      ],
+    },
+    { option: 'mprotect_notify', first: 'gib', changes: [{ since: '6.12', value: 'once', basis: 'judgement' }] },
+    { option: 'madvise_collapse', first: 'N', changes: [{ since: '6.1', value: 'Y', basis: 'reference' }] },
   ];
 }
 

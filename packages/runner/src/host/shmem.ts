@@ -21,6 +21,7 @@ export const shmem = (name = 'shmem', doc = 'Shared memory in small pages, writa
   doc,
   pageLevel: 1,
   hugetlb: false,
+  shared: true,
   states: [
     { name: 'none', present: false, writable: false, level: 1, thp: false },
     { name: 'own', present: true, writable: true, level: 1, thp: false },
@@ -35,6 +36,7 @@ export const shmemThp: HostBacking = {
   doc: 'Shared memory (shmem or a memfd) with transparent huge pages: shmem_enabled is advise or always. Not of the selftests.',
   pageLevel: PMD,
   hugetlb: false,
+  shared: true,
   states: [
     { name: 'none', present: false, writable: false, level: 1, thp: false },
     { name: 'own', present: true, writable: true, level: 1, thp: false },

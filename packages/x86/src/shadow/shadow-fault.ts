@@ -14,7 +14,7 @@ import { Ev } from '../events';
 import { Access, isDirect } from '../roots/role';
 import { Spte } from '../spte';
 import { isFastEligible } from '../fast-fault';
-import { HostFaults, HostPage, HostWork, hostStages, livelock } from '@mmulab/kvm';
+import { HostFaults, HostPage, HostWork, hostStages, livelock, noHostPage } from '@mmulab/kvm';
 import { RetPf } from '../ret-pf';
 import type { X86Vm } from '../x86-vm';
 import { GuestWalk } from './guest-walk';
@@ -242,6 +242,7 @@ export class ShadowFaultPath {
       const page = this.hostFaults.settleAtOnce(vcpu, slot, gfn, this.kind[vcpu] === Write, done);
       if (page >= 0) return Stage.HostPage + page;
       this.host[vcpu] = ~page;
+      if (~page === HostPage.Failed) throw noHostPage(vcpu, gfn, this.kind[vcpu] === Write);
     }
     return Stage.Map;
   }
@@ -265,7 +266,7 @@ export class ShadowFaultPath {
     fault.gfn = gfn;
     fault.write = kind === Write;
     fault.slot = mmu.slots.find(gfn);
-    fault.mmio = fault.slot === undefined || this.host[vcpu] === HostPage.Failed;
+    fault.mmio = fault.slot === undefined;
     fault.hostWritable = this.host[vcpu] === HostPage.Writable;
     fault.hugePageDisallowed = kind === Exec && mmu.policy.nxHugePages;
     fault.access = Access.All;

@@ -16,7 +16,7 @@ import type { Counters } from '@mmulab/api';
 import { Ev } from '../events';
 import { isFastEligible } from '../fast-fault';
 import type { HostPages } from '../host-pages';
-import { HostFaults, HostPage, livelock } from '@mmulab/kvm';
+import { HostFaults, HostPage, livelock, noHostPage } from '@mmulab/kvm';
 import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { VmJournal } from '../vm-journal';
 import type { ShadowedFrames } from '../x86-vm';
@@ -107,6 +107,7 @@ export class TdpFaultPath {
     const root = this.vm.root(vcpu);
     const seq = this.slots.invalidations.ended;
     const host = this.hostPages.resolve(slot, gfn, kind === Write);
+    if (host === FAILED) throw noHostPage(vcpu, gfn, kind === Write);
     return this.slots.invalidations.mustRetry(seq) ? Stage.Resume : this.mapPage(root, slot, gfn, kind, host);
   }
 
@@ -225,6 +226,7 @@ export class TdpFaultPath {
       const page = this.hostFaults.settleAtOnce(vcpu, slot, gfn, this.kind[vcpu] === Write, stage - Stage.HostPage);
       if (page >= 0) return Stage.HostPage + page;
       this.host[vcpu] = ~page;
+      if (~page === FAILED) throw noHostPage(vcpu, gfn, this.kind[vcpu] === Write);
     }
     return this.policy.parallelFaults ? Stage.Walk : Stage.Map;
   }
@@ -329,7 +331,7 @@ export class TdpFaultPath {
   private prepareMap(slot: Memslot | undefined, gfn: number, kind: number, host: number): number {
     const op = this.mmu.mapOp;
     op.kind = kind;
-    op.mmio = slot === undefined || host === FAILED;
+    op.mmio = slot === undefined;
     op.hostWritable = host === WRITABLE;
     op.logged = slot !== undefined && slot.logged;
     op.hugePageDisallowed = kind === Exec && this.policy.nxHugePages;
