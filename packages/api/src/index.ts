@@ -80,6 +80,7 @@ export { BUILT_IN_FORMATS, ReporterContribution, contributeReporter } from './re
 export type { Cell, Column, CsvRows, Report, ReportView, Reporter, Sheet, Tone, TonedCell } from './report';
 export { ContentionSolverContribution, CostModelContribution, CostModelFiles, contributeCostModel, contributeSolver } from './cost';
 export type { AccessCounts, ContentionSolver, CostModel, Network, PhaseWork, RunWork, Solution, Station } from './cost';
+export type { AnsweredQuantity, CheckRelation, CheckResult, CheckedQuantity, CountedQuantity, HostFigure, MappedQuantity, PhaseCheck } from './check';
 export { RESULT_SCHEMA } from './result';
 export type { CounterValues, PhaseResult, PhaseTime, RunFailure, RunResult, Stalls } from './result';
 export { RECORDS_SCHEMA, TOTAL_PHASE } from './records';

@@ -1,6 +1,7 @@
 /**
  * What a run returns, and how it is written: `mmulab.result.v1`.
  */
+import type { CheckResult } from './check';
 
 export const RESULT_SCHEMA = 'mmulab.result.v1';
 
@@ -64,6 +65,8 @@ export interface RunResult {
   readonly notes: readonly string[];
   /** Present when the run failed, as it does on the kernel. */
   readonly failure?: RunFailure;
+  /** What the test asserts, as far as the run came, in order; absent where it asserts nothing. */
+  readonly checks?: readonly CheckResult[];
   readonly phases: readonly PhaseResult[];
   readonly totals: { readonly counters: CounterValues };
   readonly memory: { readonly tableBytesReal: number; readonly simulatorBytes: number };

@@ -6,6 +6,7 @@
  * them, or replay them.
  */
 import type { AccessRun, GuestTables, RandomRun } from './access';
+import type { PhaseCheck } from './check';
 import type { GuestDefinition } from './guest';
 import type { Machine } from './machine';
 import type { HostBacking, MemslotSpec } from './memslot';
@@ -136,6 +137,8 @@ export interface WorkloadPhase {
   readonly steps: readonly PhaseStep[];
   /** Names under which the tests or documents print the phase, for the selftest format. */
   readonly label?: string;
+  /** What the test asserts once the phase is over. */
+  readonly checks?: readonly PhaseCheck[];
 }
 
 /**
@@ -173,6 +176,8 @@ export interface VmLayout {
   readonly cpu: GuestCpuState;
   /** Nested workloads: L1's own second-stage tables (NPT12), mapping L2 guest physical frames (as vfn) to L1 frames. */
   readonly nested?: GuestTables;
+  /** Capabilities enabled before there is a vCPU, by the name of the operation that a backend declares (`disable_nx_huge_pages`). Absent: none. */
+  readonly capabilities?: readonly string[];
 }
 
 /** A VM and what happens in it. */
@@ -202,6 +207,8 @@ export interface WorkloadRequest {
   guest(): GuestDefinition;
   /** Kernel release of the run, as results name it; absent where there is none. */
   readonly kernel?: string;
+  /** Resolved options of the backend: module parameters that a test reads. Absent: none are known. */
+  readonly settings?: OptionValues;
 }
 
 /** A workload the runner can run. */
@@ -223,4 +230,9 @@ export interface WorkloadDefinition {
    * Throws a typed error that lists the known flags when one is unknown.
    */
   parseArguments(argv: readonly string[]): Readonly<Record<string, string | boolean>>;
+  /**
+   * The VMs that the test program runs one after the other: values of options that a command line leaves open, one run for each. Absent: one VM.
+   * @param given what `parseArguments` read
+   */
+  runsOf?(given: Readonly<Record<string, string | boolean>>): Readonly<Record<string, readonly (string | number | boolean)[]>>;
 }

@@ -2,7 +2,7 @@
  * Performs prepared runs one after the other: shows how far they have come, passes on their notes, checks their thresholds.
  */
 import type { RunResult, TraceExport } from '@mmulab/api';
-import { failureText, formatCount } from '@mmulab/report';
+import { checkText, failedChecks, failureText, formatCount } from '@mmulab/report';
 import { checkThresholds, runResolved } from '@mmulab/runner';
 import type { PreparedRun } from './sources';
 import type { Terminal } from './terminal';
@@ -19,7 +19,7 @@ export interface PerformOptions {
   readonly onResult?: (result: RunResult, run: number) => void;
 }
 
-/** Results, in the order of the runs, and whether all of them came to their end and met every threshold. */
+/** Results, in the order of the runs, and whether all of them came to their end, passed their checks and met every threshold. */
 export interface Performance {
   readonly results: readonly RunResult[];
   readonly meetsThresholds: boolean;
@@ -35,9 +35,13 @@ export function performRuns(prepared: readonly PreparedRun[], terminal: Terminal
   terminal.progress(undefined);
   if (options.quiet !== true) for (const note of new Set(results.flatMap(result => result.notes))) terminal.err(`note: ${note}\n`);
   for (const { name, failure } of results) if (failure !== undefined) terminal.err(`run failed: ${name}: ${failureText(failure)}\n`);
+  for (const { name, checks } of results) for (const check of failedChecks(checks)) terminal.err(`check failed: ${name}: ${checkText(check)}\n`);
   const failures = prepared.flatMap(({ run }, index) => thresholdFailures(run, results[index]));
   for (const failure of failures) terminal.err(`threshold not met: ${failure}\n`);
-  return { results, meetsThresholds: failures.length === 0 && results.every(({ failure }) => failure === undefined) };
+  return {
+    results,
+    meetsThresholds: failures.length === 0 && results.every(({ failure, checks }) => failure === undefined && failedChecks(checks).length === 0),
+  };
 }
 
 function performRun(

@@ -89,6 +89,7 @@ const FIELDS: Fields = {
   phases: ['a list of phases', Array.isArray],
   totals: ['counters', hasCounters],
   failure: ['how a KVM_RUN failed', value => value === undefined || isFailure(value)],
+  checks: ['checks that were looked at', value => value === undefined || (Array.isArray(value) && value.every(isCheck))],
 };
 
 /** Fields of a phase that are read. */
@@ -106,6 +107,13 @@ function isTime(value: unknown): boolean {
 
 function isFailure(value: unknown): boolean {
   return isMap(value) && isText(value['phase']) && isText(value['reason']) && typeof value['vcpu'] === 'number';
+}
+
+function isCheck(value: unknown): boolean {
+  if (!isMap(value)) return false;
+  const { phase, name, of, relation, expected, actual, passed } = value;
+  const isWhole = [phase, name, of, relation].every(isText) && typeof expected === 'number' && typeof passed === 'boolean';
+  return isWhole && (actual === undefined || typeof actual === 'number');
 }
 
 /** @throws RESULT_SCHEMA for what is no result of this version, RESULT_MALFORMED for one with parts missing or broken */

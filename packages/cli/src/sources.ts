@@ -3,7 +3,7 @@
  */
 import { configOf, readImport, underlayImport, type Imported, type ImportedConfig } from '@mmulab/import';
 import {
-  commandLineConfig,
+  commandLineRuns,
   inPlace,
   loadConfigFile,
   planRun,
@@ -57,7 +57,7 @@ export function prepareOperands({ files, commandLine }: Operands, settings: Sett
 /** The runs of a command line. */
 export function prepareCommandLine(commandLine: readonly string[], settings: Settings): readonly PreparedRun[] {
   const registry = loadRegistry(settings.plugin);
-  return prepare(commandLineConfig(commandLine, registry), settings, registry);
+  return prepare(commandLineRuns(commandLine, registry), settings, registry);
 }
 
 /** The runs of a config or .test file, or of all .test files in a folder. Errors name the file. */

@@ -117,6 +117,7 @@ export function comparisonDocument(comparisons: readonly Comparison[]): unknown 
         label: (comparison.labels[index] ?? []).join(', '),
         settings: Object.fromEntries(comparison.settings.map(setting => [setting.path, setting.values[index]])),
         ...(run.failure === undefined ? {} : { failure: run.failure }),
+        ...(run.checks === undefined ? {} : { checks: run.checks }),
       })),
       phases: comparison.phases.map(phaseDocument),
       totals: phaseDocument(comparison.totals),

@@ -3,6 +3,7 @@
  * several ways are folded under the one a person would name (counter-groups.ts), and phases without a difference into a line.
  */
 import type { PhaseTime, RunResult } from '@mmulab/api';
+import { checkRows } from './checks';
 import { comparisonDocument, isSameInAll, type ComparedCounter, type ComparedPhase, type Comparison } from './compare';
 import { foldCounters, type FoldedCounters } from './counter-groups';
 import { describeRuns, EMPTY_CATALOG, followsFromKernel, GUEST_MODE, type Catalog } from './describe';
@@ -107,7 +108,7 @@ export function sharedSettings(comparison: Comparison, catalog: Catalog): string
   return describeRuns(runs, catalog, guestModeLines(comparison).length > 0 ? [...differing, GUEST_MODE] : differing);
 }
 
-/** Which runs failed, and how. */
+/** Which runs failed, and how; checks among it. */
 export function failedRuns({ runs, labels }: Comparison): readonly string[] {
   return runs.flatMap((run, index) => failureLines(run).map(line => `${(labels[index] ?? []).join(', ')}: ${line}`));
 }
@@ -217,10 +218,11 @@ function comparisonRows(comparisons: readonly Comparison[]): CsvRows {
 function* valueRows(comparisons: readonly Comparison[], paths: readonly string[]): Iterable<readonly (string | number)[]> {
   for (const [group, comparison] of comparisons.entries()) {
     const settings = paths.map(path => comparison.settings.find(setting => setting.path === path));
-    for (const [run, { name, failure }] of comparison.runs.entries()) {
+    for (const [run, { name, failure, checks = [] }] of comparison.runs.entries()) {
       const head = [group + 1, run + 1, name, ...settings.map(setting => setting?.values[run] ?? '')];
       for (const phase of comparison.phases) for (const row of phaseValues(phase, run)) yield [...head, phase.phase, ...row];
       if (failure !== undefined) yield [...head, failure.phase, failureCounter(failure), 1, ''];
+      for (const check of checks) for (const row of checkRows(check)) yield [...head, check.phase, ...row, ''];
     }
   }
 }

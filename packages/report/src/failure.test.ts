@@ -1,4 +1,4 @@
-import type { Report } from '@mmulab/api';
+import type { CheckResult, Report } from '@mmulab/api';
 import { EMPTY_CATALOG } from './describe';
 import { madeResult } from './fixtures/results';
 import { htmlReport } from './html/build-report';
@@ -40,5 +40,39 @@ describe('a run in which a KVM_RUN failed', () => {
     const stuck = { ...whole, failure: { phase: 'populate', vcpu: 0, reason: 'the fault repairs another page' } };
     expect(renderReport(resultsReport([stuck]), 'table', view)).toContain('KVM_RUN of vCPU 0 did not come back: the fault repairs');
     expect(renderReport(resultsReport([stuck]), 'csv', view)).toContain(',run.failed,1');
+  });
+});
+
+describe('a run of a test that asserts', () => {
+  const check = { phase: 'populate', name: 'huge pages', of: 'pages_2m', relation: '==', expected: 4 } as const;
+  const passed: CheckResult = { ...check, actual: 4, passed: true };
+  const checked = { ...whole, checks: [passed, { ...check, name: 'small pages', relation: '>=', actual: 3, passed: false } as const] };
+  const text = (report: Report, format: string): string => renderReport(report, format, view);
+
+  it('shows passed and failed checks with their values in every format', () => {
+    const report = resultsReport([checked]);
+    expect(text(report, 'table')).toContain('CHECK FAILED in populate: small pages: pages_2m is 3, expected >= 4');
+    expect(text(report, 'table')).toMatch(/populate +huge pages +pages_2m +4 +4 +passed/);
+    expect(text(report, 'markdown')).toMatch(/small pages.*FAILED/);
+    expect(text(report, 'csv')).toContain(',populate,vm,check small pages: passed,0');
+    expect(text(report, 'json')).toContain('"actual": 3');
+    expect(text(report, 'selftest')).toMatch(
+      /Assertion Failure ====\n {2}small pages: pages_2m is 3, expected >= 4\n {2}in populate\nAssertions passed: 1 of 2/,
+    );
+    expect(htmlReport({ madeBy: 'mmulab', stories: [{ results: [checked], command: '' }], catalog: EMPTY_CATALOG }).html).toContain('small pages');
+  });
+
+  it('is marked beside others, and where all passed there is no mark', () => {
+    const report = comparisonReport(compareResults([whole, checked]));
+    expect(text(report, 'table')).toContain('CHECK FAILED in populate');
+    expect(text(report, 'csv')).toContain('check small pages: passed,0');
+    expect(text(report, 'json')).toContain('"passed": false');
+    expect(text(resultsReport([{ ...whole, checks: [passed] }]), 'table')).not.toContain('FAILED');
+  });
+
+  it('of many checks shows those that failed, unless all are wanted', () => {
+    const many = { ...whole, checks: [...Array.from({ length: 50 }, () => passed), ...checked.checks] };
+    const shown = (all: boolean): number => renderReport(resultsReport([many]), 'table', { ...view, all }).match(/huge pages/g)?.length ?? 0;
+    expect([shown(false), shown(true)]).toEqual([0, 51]);
   });
 });

@@ -1,7 +1,9 @@
 /**
- * Runs that failed, as every format marks them: a KVM_RUN that the modelled kernel answers with an error ends the test, and its counts are those up to there.
+ * Runs that failed, as every format marks them: a KVM_RUN that the modelled kernel answers with an error ends the test, and its counts are those up to there; a
+ * check of the test that fails leaves the run whole.
  */
 import type { RunFailure, RunResult } from '@mmulab/api';
+import { checkText, expectedText, failedChecks } from './checks';
 
 /** Errors of KVM_RUN as the C library has them. */
 const ERRNOS: Readonly<Record<string, readonly [number: number, text: string]>> = {
@@ -23,9 +25,9 @@ export function failureText({ phase, errno, vcpu, gfn, reason }: RunFailure): st
   return `FAILED in ${phase}: KVM_RUN of vCPU ${vcpu}${where} ${how}: ${reason}`;
 }
 
-/** The line of a result that failed; none of others. */
-export function failureLines({ failure }: Pick<RunResult, 'failure'>): readonly string[] {
-  return failure === undefined ? [] : [failureText(failure)];
+/** Lines of a result that failed, one per failed check; none of others. */
+export function failureLines({ failure, checks }: Pick<RunResult, 'failure' | 'checks'>): readonly string[] {
+  return [...(failure === undefined ? [] : [failureText(failure)]), ...failedChecks(checks).map(check => `CHECK FAILED in ${checkText(check)}`)];
 }
 
 /** What stands for the failure among counters, in formats of counters alone: `run.failed.EEXIST`. */
@@ -33,8 +35,17 @@ export function failureCounter({ errno }: RunFailure): string {
   return errno === undefined ? 'run.failed' : `run.failed.${errno}`;
 }
 
-/** What a test of the library prints when its assertion about KVM_RUN fails. */
-export function assertionLines({ failure }: Pick<RunResult, 'failure'>): readonly string[] {
+/** What a test of the library prints when an assertion fails: of its own, or that about KVM_RUN. It ends with the first one; here all stand. */
+export function assertionLines({ failure, checks = [] }: Pick<RunResult, 'failure' | 'checks'>): readonly string[] {
+  const passed = checks.length - failedChecks(checks).length;
+  return [
+    ...failedChecks(checks).flatMap(check => ['==== Test Assertion Failure ====', `  ${check.name}: ${expectedText(check)}`, `  in ${check.phase}`]),
+    ...(checks.length === 0 ? [] : [`Assertions passed: ${passed} of ${checks.length}`]),
+    ...runAssertion(failure),
+  ];
+}
+
+function runAssertion(failure: RunFailure | undefined): readonly string[] {
   if (failure === undefined) return [];
   const { errno, reason } = failure;
   const [number, text] = ERRNOS[errno ?? ''] ?? [];

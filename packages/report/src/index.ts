@@ -6,6 +6,7 @@ export type { CsvRows, Report, ReportView as View } from '@mmulab/api';
 export { REPORTERS, renderParts, renderReport, reporterFor } from './reporter';
 export type { Reporter } from '@mmulab/api';
 export type { Catalog } from './describe';
+export { checkText, failedChecks } from './checks';
 export { failureText } from './failure';
 export { resultsReport } from './results';
 export { COMPARISON_SCHEMA, compareResults } from './compare';

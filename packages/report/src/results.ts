@@ -2,6 +2,7 @@
  * Results as a report: per run a sheet of counters by phases, rows for a spreadsheet, lines in the manner of the selftests.
  */
 import type { CounterValues, PhaseResult, PhaseTime, RunResult } from '@mmulab/api';
+import { checkRows, checksSheet } from './checks';
 import { describeRun, EMPTY_CATALOG, type Catalog } from './describe';
 import { failureCounter, failureLines } from './failure';
 import { foldIterations, type PhaseFold } from './iterations';
@@ -31,7 +32,12 @@ export function resultsReport(results: readonly RunResult[], catalog: Catalog = 
 /** One after the other: of many results not all sheets are needed at once. */
 function* resultSheets(results: readonly RunResult[], catalog: Catalog, view: View): Iterable<Sheet> {
   const titles = runTitles(results);
-  for (const [run, result] of results.entries()) yield resultSheet(result, titles[run] ?? '', catalog, view);
+  for (const [run, result] of results.entries()) {
+    const title = titles[run] ?? '';
+    yield resultSheet(result, title, catalog, view);
+    const checks = checksSheet(result, title, view);
+    if (checks !== undefined) yield checks;
+  }
 }
 
 /** The runs' names, with what distinguishes a run when others bear the same name. */
@@ -159,6 +165,7 @@ function* valueRows(results: readonly RunResult[], settings: readonly Setting[],
     const head = [run + 1, result.name, ...settings.map(setting => setting.values[run] ?? '')];
     for (const phase of result.phases) for (const row of phaseValues(phase, view)) yield [...head, phase.phase, ...row];
     if (result.failure !== undefined) yield [...head, result.failure.phase, 'vm', failureCounter(result.failure), 1];
+    for (const check of result.checks ?? []) for (const row of checkRows(check)) yield [...head, check.phase, 'vm', ...row];
   }
 }
 

@@ -264,6 +264,10 @@ export const thresholdUnknownPath = (path: string, problem: string): MmulabError
 export const thresholdUnknownPhase = (path: string, phase: string, suggestion: string): MmulabError =>
   usage('THRESHOLD_UNKNOWN_PHASE', `thresholds.${path}: ${phase}: not a phase of this run${suggestion}`);
 
+/** A check looks at a phase that is not over by then: a fault of the workload's plan. */
+export const checkedPhase = (workload: string, phase: string, other: string, suggestion: string): MmulabError =>
+  usage('WORKLOAD_CHECK_PHASE', `${workload}: a check of ${phase} looks at ${other}, which is no phase before it${suggestion}`);
+
 /** The plan asks for what the backend does not have; found before anything runs. */
 export const operationMissing = (workload: string, what: string, backend: string, has: readonly string[]): MmulabError =>
   usage('WORKLOAD_NEEDS', `${workload}: needs ${what}, which ${backend} does not have (it has: ${has.join(', ') || 'none'})`);

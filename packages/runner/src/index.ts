@@ -11,7 +11,7 @@ export type { BackingHost, ListedBacking } from './host/backings';
 export { hostMemoryValues } from './host/releases';
 export { loadConfigFile } from './config/load';
 export type { AxisLists, RawBackend, RawConfig, RawOptions, RawSample, RawWorkload, ResolvedRun } from './config/types';
-export { commandLineConfig, splitCommand, splitList } from './config/command-line';
+export { commandLineConfig, commandLineRuns, splitCommand, splitList } from './config/command-line';
 export { readTestFile, testFilesIn } from './config/test-files';
 export { applySetting } from './config/settings';
 export { overrideConfig } from './config/overrides';

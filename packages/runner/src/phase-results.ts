@@ -1,7 +1,7 @@
 /**
  * The phases of a run as its result shows them, made as the phases end: what a phase counted is kept by name, equal counts once.
  */
-import type { CounterValues, PhaseResult } from '@mmulab/api';
+import { TOTAL_PHASE, type CounterValues, type PhaseResult } from '@mmulab/api';
 import type { PhaseCounts, RunCounters } from './sim/counters';
 
 export class PhaseResults {
@@ -42,6 +42,13 @@ export class PhaseResults {
       if (ids.length === Object.keys(slots).length) return result;
       return { ...result, slots: Object.fromEntries(ids.map(id => [String(id), slots[id] ?? none])) };
     });
+  }
+
+  /** Counters of a phase that has ended, the last of that name; of all so far under `total`. */
+  countersOf(phase: string): CounterValues | undefined {
+    if (phase === TOTAL_PHASE) return this.totals();
+    for (let at = this.results.length - 1; at >= 0; at--) if (this.results[at]?.phase === phase) return this.results[at]?.counters;
+    return undefined;
   }
 
   /** What the whole run counted; gauges as they stand at its end. */

@@ -4,15 +4,19 @@
  */
 import {
   COMMON_OPERATIONS,
+  TOTAL_PHASE,
+  suggestName,
   type BackendDefinition,
   type ControlWrite,
   type PhaseStep,
   type RegisterDef,
   type RegisterField,
   type VcpuStep,
+  type WorkloadPhase,
   type WorkloadPlan,
 } from '@mmulab/api';
-import { operationMissing, registerValue } from './errors';
+import { quantitiesOf } from './checks/run-checks';
+import { checkedPhase, operationMissing, registerValue } from './errors';
 
 /** Phases looked at: those of further iterations are like them. */
 const MOST_PHASES = 1000;
@@ -24,9 +28,11 @@ const NESTED = 'nested';
 export function checkNeeds(workload: string, plan: WorkloadPlan, definition: BackendDefinition): void {
   const needs = new PlanNeeds(workload, definition);
   if (plan.vm.nested !== undefined) needs.operation(NESTED);
+  for (const capability of plan.vm.capabilities ?? []) needs.operation(capability);
   let phases = 0;
-  for (const { steps } of plan.phases) {
-    for (const step of steps) needs.phaseStep(step);
+  for (const phase of plan.phases) {
+    for (const step of phase.steps) needs.phaseStep(step);
+    needs.checks(phase);
     if (++phases === MOST_PHASES) break;
   }
 }
@@ -36,6 +42,8 @@ class PlanNeeds {
   private readonly registers: ReadonlyMap<string, RegisterDef>;
   /** Writes are looked at once: workloads make many of few. */
   private readonly seen = new Set<ControlWrite>();
+  /** Names of the phases looked at. */
+  private readonly phases = new Set<string>();
 
   constructor(
     private readonly workload: string,
@@ -54,6 +62,20 @@ class PlanNeeds {
   phaseStep(step: PhaseStep): void {
     if (step.kind === 'host') this.operation(step.op.op);
     else for (const program of step.programs) this.steps(program);
+  }
+
+  /** What checks look at: counters that the backend has, phases that come before. */
+  checks(phase: WorkloadPhase): void {
+    const { events, name: backend } = this.definition;
+    this.phases.add(phase.name);
+    for (const one of quantitiesOf(phase)) {
+      if (!('counter' in one)) continue;
+      const names = events.map(event => event.name);
+      if (!names.includes(one.counter))
+        throw operationMissing(this.workload, `the counter ${one.counter}${suggestName(one.counter, names)}`, backend, names);
+      if (one.phase !== undefined && one.phase !== TOTAL_PHASE && !this.phases.has(one.phase))
+        throw checkedPhase(this.workload, phase.name, one.phase, suggestName(one.phase, [...this.phases]));
+    }
   }
 
   private steps(steps: readonly VcpuStep[]): void {

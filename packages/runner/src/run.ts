@@ -8,6 +8,7 @@ import {
   KvmRunFailure,
   RESULT_SCHEMA,
   type BackingUse,
+  type CheckResult,
   type CounterValues,
   type GuestDefinition,
   type HostBacking,
@@ -24,6 +25,7 @@ import {
   type VcpuStep,
   type WorkloadPlan,
 } from '@mmulab/api';
+import { RunChecks } from './checks/run-checks';
 import { compose, type Composition } from './compose';
 import { checkTargets, type PlannedRun } from './config/thresholds';
 import type { ResolvedRun } from './config/types';
@@ -93,7 +95,7 @@ function performResolved(run: ResolvedRun, registry: Registry, hooks: RunHooks):
   const composition = compose(run, registry, hooks);
   const plan = planOf(composition, run, registry);
   const log = run.time === undefined && hooks.onWork === undefined ? undefined : new WorkLog(composition.counters, testedPages(plan));
-  const { notes, phases, failure, ...performed } = new RunInProgress(composition, plan, run, log).perform(hooks);
+  const { notes, phases, failure, checks, ...performed } = new RunInProgress(composition, plan, run, log).perform(hooks);
   if (log !== undefined) hooks.onWork?.(log.phases);
   const { name, variation, seed } = run;
   return {
@@ -104,6 +106,7 @@ function performResolved(run: ResolvedRun, registry: Registry, hooks: RunHooks):
     seed,
     notes: [...run.notes, ...plan.notes, ...notes],
     ...(failure === undefined ? {} : { failure }),
+    ...(checks === undefined ? {} : { checks }),
     ...performed,
     phases: timed(phases, run, registry, log),
     memory: { ...performed.memory, simulatorBytes: peakMemoryBytes() },
@@ -148,7 +151,14 @@ export function planOf({ definition, workload }: Composition, run: ResolvedRun, 
     return found;
   };
   const guest = (): GuestDefinition => registry.guest(machine.arch);
-  const plan: unknown = workload.plan({ options: run.workload.options, machine, backing, guest, kernel: run.backend.kernel });
+  const plan: unknown = workload.plan({
+    options: run.workload.options,
+    machine,
+    backing,
+    guest,
+    kernel: run.backend.kernel,
+    settings: run.backend.options,
+  });
   checkPlan(run.workload.name, plan);
   checkNeeds(run.workload.name, plan, definition);
   if (run.thresholds.length > 0) checkTargets(run.thresholds, placesOf(plan), definition);
@@ -173,6 +183,7 @@ interface Performed {
   readonly memory: { readonly tableBytesReal: number };
   readonly notes: readonly string[];
   readonly failure: RunFailure | undefined;
+  readonly checks: readonly CheckResult[] | undefined;
 }
 
 /** A VM being run. */
@@ -180,6 +191,7 @@ export class RunInProgress {
   private readonly backend: MmuBackend;
   private readonly counters: RunCounters;
   private readonly generators: Generators;
+  private readonly checks: RunChecks | undefined;
   private scheduler: Interleaver | undefined = undefined;
   /** Guest steps done so far. */
   private passes = 0;
@@ -195,17 +207,19 @@ export class RunInProgress {
     this.backend = composition.backend;
     this.counters = composition.counters;
     this.generators = new Generators(plan.vm.vcpus);
+    this.checks = RunChecks.of(plan, composition.backend);
   }
 
   perform(hooks: RunHooks): Performed {
-    const { backend, counters } = this;
+    const { backend, counters, checks } = this;
     const { vm, phases } = this.plan;
     backend.create(vm);
     const results = new PhaseResults(counters, hooks.vcpuCounters !== false);
     let tableBytesReal = 0;
     let index = 0;
     let failure: RunFailure | undefined;
-    for (const { name, steps } of phases) {
+    for (const phase of phases) {
+      const { name, steps } = phase;
       hooks.onPhaseStart?.(name, index, phases.length);
       failure = this.performPhase(name, steps);
       tableBytesReal = Math.max(tableBytesReal, backend.memory().tableBytesReal);
@@ -215,9 +229,10 @@ export class RunInProgress {
       this.log?.endPhase(name, counts);
       index++;
       if (failure !== undefined) break;
+      checks?.endPhase(phase, of => results.countersOf(of));
     }
     const notes = [...(this.inRounds ? [ROUNDS_NOTE] : []), ...(backend.notes?.() ?? [])];
-    return { phases: results.phases(), totals: { counters: results.totals() }, memory: { tableBytesReal }, notes, failure };
+    return { phases: results.phases(), totals: { counters: results.totals() }, memory: { tableBytesReal }, notes, failure, checks: checks?.results };
   }
 
   /** @returns how a KVM_RUN in it failed, if one did: the test dies there */
@@ -233,9 +248,11 @@ export class RunInProgress {
   private performStep(step: PhaseStep): void {
     if (step.kind === 'host') {
       this.counters.select(HOST_ACTOR);
-      this.backend.host(step.op);
+      if (this.checks === undefined) this.backend.host(step.op);
+      else this.checks.host(step.op);
       return;
     }
+    this.checks?.guest(step.programs);
     this.log?.count(step.programs);
     const pass = this.passes++;
     if (step.shared && step.programs.length > 1) {

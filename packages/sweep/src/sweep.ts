@@ -231,7 +231,15 @@ function usageFailure(error: unknown): { readonly code: string; readonly message
   return { code: error.code, message: error.message.slice(`${error.code}: `.length) };
 }
 
-/** A run in which a KVM_RUN failed has a result, and falls short all the same. */
-function unlessWhole({ failure }: RunResult): readonly ThresholdFailure[] {
-  return failure === undefined ? [] : [{ path: 'failure', condition: 'no KVM_RUN that fails', actual: 1 }];
+/** A run in which a KVM_RUN or a check of the test failed has a result, and falls short all the same. */
+function unlessWhole({ failure, checks = [] }: RunResult): readonly ThresholdFailure[] {
+  const failed = checks.filter(({ passed }) => !passed);
+  return [
+    ...(failure === undefined ? [] : [{ path: 'failure', condition: 'no KVM_RUN that fails', actual: 1 }]),
+    ...failed.map(({ phase, name, relation, expected, actual = NaN }) => ({
+      path: `checks.${phase}.${name}`,
+      condition: `${relation} ${expected}`,
+      actual,
+    })),
+  ];
 }

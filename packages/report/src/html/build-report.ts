@@ -139,6 +139,7 @@ function runData(result: RunResult, sets: string[][], withPhases: boolean): RunD
     seed: result.seed,
     notes: result.notes,
     ...(result.failure === undefined ? {} : { failure: result.failure }),
+    ...(result.checks === undefined ? {} : { checks: result.checks }),
     tableBytesReal: result.memory.tableBytesReal,
     counterSet,
     phases: (withPhases ? result.phases : []).map(({ phase, counters, time }) => ({

@@ -2,7 +2,7 @@
  * What a report page is given: results with their zeros left out, the words around them, and what each counter means. Written into the page as JSON by Node, read back in
  * the browser, which draws with the same functions as the terminal.
  */
-import { RESULT_SCHEMA, type CounterValues, type PhaseTime, type RunFailure, type RunResult } from '@mmulab/api';
+import { RESULT_SCHEMA, type CheckResult, type CounterValues, type PhaseTime, type RunFailure, type RunResult } from '@mmulab/api';
 import type { Setting } from '../settings';
 import type { Sheet } from '../sheet';
 
@@ -37,6 +37,8 @@ export interface RunData {
   readonly seed: number;
   readonly notes: readonly string[];
   readonly failure?: RunFailure;
+  /** What its test asserts. */
+  readonly checks?: readonly CheckResult[];
   readonly tableBytesReal: number;
   /** Index into `counterSets`. */
   readonly counterSet: number;
@@ -111,6 +113,7 @@ export function unpackRun(run: RunData, counterSets: ReportData['counterSets']):
     seed: run.seed,
     notes: run.notes,
     ...(run.failure === undefined ? {} : { failure: run.failure }),
+    ...(run.checks === undefined ? {} : { checks: run.checks }),
     phases: run.phases.map(({ phase, counters, time }) => ({
       phase,
       counters: unpackCounters(counters, names),

@@ -5,6 +5,7 @@ import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import { compareRuns } from '../../compare';
 import type { RunResult } from '@mmulab/api';
+import { checksSheet } from '../../checks';
 import { failureLines } from '../../failure';
 import { hasTimes, publishedSpec } from '../chart-spec';
 import { unpackRun, type GroupData, type ReportData, type StoryData } from '../report-data';
@@ -113,6 +114,7 @@ function Group({ group, runs, place, id }: GroupProps): JSX.Element {
 function GroupBody({ group, runs, isTitled, id }: Omit<GroupProps, 'place'> & { readonly isTitled: boolean }): JSX.Element {
   const comparison = useMemo(() => (runs.length < 2 ? undefined : compareRuns(runs)), [runs]);
   const notes = [...new Set(runs.flatMap(run => run.notes))];
+  const checked = runs.flatMap(run => checksSheet(run, run.name, { all: true }) ?? []);
   const failures = [...new Set(runs.flatMap(failureLines))];
   return (
     <>
@@ -139,6 +141,9 @@ function GroupBody({ group, runs, isTitled, id }: Omit<GroupProps, 'place'> & { 
       </div>
       {comparison !== undefined && <ComparisonView comparison={comparison} id={id} />}
       {hasTimes(runs) && <TimeView runs={runs} />}
+      {checked.map(sheet => (
+        <DataTable sheet={sheet} caption={sheet.title} />
+      ))}
     </>
   );
 }

@@ -1,0 +1,153 @@
+/**
+ * Evaluates what a plan asserts: gathers the answers of host operations while a phase runs, and compares when it is over.
+ */
+import {
+  TOTAL_PHASE,
+  type CheckRelation,
+  type CheckResult,
+  type CheckedQuantity,
+  type CounterValues,
+  type HostFigure,
+  type HostOp,
+  type MappedQuantity,
+  type MmuBackend,
+  type PhaseCheck,
+  type VcpuProgram,
+  type WorkloadPhase,
+  type WorkloadPlan,
+} from '@mmulab/api';
+import { WrittenPages } from './written-pages';
+
+const RELATIONS: Readonly<Record<CheckRelation, (actual: number, expected: number) => boolean>> = {
+  '==': (a, b) => a === b,
+  '!=': (a, b) => a !== b,
+  '<': (a, b) => a < b,
+  '<=': (a, b) => a <= b,
+  '>': (a, b) => a > b,
+  '>=': (a, b) => a >= b,
+};
+
+/** Phases whose checks are looked at before a run: those of further iterations are like them. */
+const MOST_PHASES = 1000;
+
+/** Counters of a phase that is over, by its name; of the run so far under `total`. */
+export type CountersOf = (phase: string) => CounterValues | undefined;
+
+/** Everything that the checks of a phase look at. */
+export function quantitiesOf({ checks = [] }: WorkloadPhase): readonly CheckedQuantity[] {
+  return checks.flatMap(({ of, expected }) => [...of, ...(typeof expected === 'number' ? [] : expected)]);
+}
+
+/** Checks of one run. */
+export class RunChecks {
+  readonly results: CheckResult[] = [];
+  /** Present where a check asks for what the guest wrote. */
+  private readonly written: WrittenPages | undefined;
+  /** Figures of the phase under way, by slot and name. */
+  private readonly figures = new Map<string, number>();
+  /** First frame and pages of every memslot, by id. */
+  private readonly places = new Map<number, { readonly baseGfn: number; readonly npages: number }>();
+
+  private constructor(
+    plan: WorkloadPlan,
+    private readonly backend: MmuBackend,
+    asksForWrites: boolean,
+  ) {
+    this.written = asksForWrites ? new WrittenPages(plan.vm) : undefined;
+    for (const { id, ...place } of plan.vm.memslots) this.places.set(id, place);
+  }
+
+  /** @returns undefined for a plan that asserts nothing */
+  static of(plan: WorkloadPlan, backend: MmuBackend): RunChecks | undefined {
+    let hasChecks = false;
+    let asksForWrites = false;
+    let phases = 0;
+    for (const phase of plan.phases) {
+      hasChecks ||= (phase.checks?.length ?? 0) > 0;
+      asksForWrites ||= quantitiesOf(phase).some(one => 'answer' in one && /^dirty\.(missing|unexplained)$/.test(one.answer));
+      if (++phases === MOST_PHASES) break;
+    }
+    return hasChecks ? new RunChecks(plan, backend, asksForWrites) : undefined;
+  }
+
+  /** vCPUs are about to run. */
+  guest(programs: readonly VcpuProgram[]): void {
+    this.written?.guest(programs);
+  }
+
+  /** Performs a host operation and keeps what it answers. */
+  host(op: HostOp): void {
+    const read: (readonly [number, number])[] = [];
+    let young: number | undefined;
+    const dirty = (firstPage: number, npages: number): void => void read.push([firstPage, npages]);
+    const isAsked = op.op === 'get_dirty_log' || op.op === 'age';
+    if (isAsked) this.backend.host(op, { dirty, young: leaves => (young = (young ?? 0) + leaves) });
+    else this.backend.host(op);
+    if (op.op === 'get_dirty_log') {
+      const pages = read.reduce((sum, [, npages]) => sum + npages, 0);
+      this.add(op.slot, 'dirty.pages', pages);
+    }
+    if (op.op === 'age' && young !== undefined) this.add(op.slot, 'young.leaves', young);
+    const harvested = this.written?.host(op, read);
+    if (harvested !== undefined && op.op === 'get_dirty_log') {
+      this.add(op.slot, 'dirty.missing', harvested.missing);
+      this.add(op.slot, 'dirty.unexplained', harvested.unexplained);
+    }
+    this.follow(op);
+  }
+
+  /** A phase is over. @param countersOf earlier phases, this one included */
+  endPhase({ name, checks = [] }: WorkloadPhase, countersOf: CountersOf): void {
+    for (const check of checks) this.results.push(this.evaluate(name, check, countersOf));
+    this.figures.clear();
+  }
+
+  private evaluate(phase: string, check: PhaseCheck, countersOf: CountersOf): CheckResult {
+    const sum = (quantities: readonly CheckedQuantity[]): number =>
+      quantities.reduce((total, one) => total + (one.times ?? 1) * this.valueOf(one, phase, countersOf), 0);
+    const actual = sum(check.of);
+    const expected = typeof check.expected === 'number' ? check.expected : sum(check.expected);
+    const { name, relation } = check;
+    const of = check.of.map(describe).join(' + ');
+    if (Number.isNaN(actual)) return { phase, name, of, relation, expected, passed: false };
+    return { phase, name, of, relation, expected, actual, passed: RELATIONS[relation](actual, expected) };
+  }
+
+  private valueOf(one: CheckedQuantity, phase: string, countersOf: CountersOf): number {
+    if ('counter' in one) return countersOf(one.phase ?? phase)?.[one.counter] ?? NaN;
+    if ('answer' in one) return this.figures.get(`${one.slot} ${one.answer}`) ?? NaN;
+    return this.mapped(one);
+  }
+
+  private mapped({ mapped, slot, firstPage = 0, npages = Infinity }: MappedQuantity): number {
+    const place = this.places.get(slot);
+    if (place === undefined) return 0;
+    const end = place.baseGfn + Math.min(place.npages, firstPage + npages);
+    let count = 0;
+    for (let gfn = place.baseGfn + firstPage; gfn < end; gfn++) if (this.backend.translate(gfn)?.[mapped] === true) count++;
+    return count;
+  }
+
+  private follow(op: HostOp): void {
+    if (op.op === 'create_memslot') this.places.set(op.spec.id, { baseGfn: op.spec.baseGfn, npages: op.spec.npages });
+    else if (op.op === 'delete_memslot') this.places.delete(op.slot);
+  }
+
+  private add(slot: number, figure: HostFigure, value: number): void {
+    const key = `${slot} ${figure}`;
+    this.figures.set(key, (this.figures.get(key) ?? 0) + value);
+  }
+}
+
+function describe(one: CheckedQuantity): string {
+  const times = one.times === undefined || one.times === 1 ? '' : `${one.times} * `;
+  if ('counter' in one)
+    return `${times}${one.counter}${one.phase === undefined ? '' : one.phase === TOTAL_PHASE ? ' of the run' : ` of ${one.phase}`}`;
+  if ('answer' in one) return `${times}${one.answer} of memslot ${one.slot}`;
+  const { slot, firstPage, npages } = one;
+  const part =
+    firstPage === undefined && npages === undefined
+      ? ''
+      : ` pages ${firstPage ?? 0} to ${npages === undefined ? 'the end' : (firstPage ?? 0) + npages - 1}`;
+  return `${times}${one.mapped} frames of memslot ${slot}${part}`;
+}
