@@ -100,6 +100,11 @@ export function slotsUneven(workload: string, npages: number, slots: number): Mm
   return new MmulabError('WORKLOAD_SLOTS_UNEVEN', `${workload}: slots: ${npages} pages cannot be divided evenly into ${slots} memslots`);
 }
 
+/** The program looks for something before it runs, and skips itself where it is not there. */
+export function testNeeds(workload: string, what: string, why: string, found: string): MmulabError {
+  return new MmulabError('WORKLOAD_TEST_NEEDS', `${workload}: needs ${what} (${why}), and finds ${found}`);
+}
+
 /** No guest mode has this name or number. */
 export function unknownMode(workload: string, mode: string, names: readonly string[]): MmulabError {
   return new MmulabError('WORKLOAD_UNKNOWN_MODE', `${workload}: guest mode ${mode}: no such mode${suggestName(mode, names)}`);

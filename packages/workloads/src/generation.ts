@@ -9,8 +9,9 @@
  *
  * Models: Linux tools/testing/selftests/kvm: the modes with 16 KiB pages came in with 5.17, memstress with 6.2, P52V48_16K with 6.8.
  */
-import { compareReleases, parseRelease, type ChoiceOption, type OptionValues } from '@mmulab/api';
+import { compareReleases, type ChoiceOption, type OptionValues } from '@mmulab/api';
 import { optionConflict } from './errors';
+import { kernelRelease } from './kernel-release';
 
 /** Kernel trees whose tests differ, each standing for those up to the next. */
 const GENERATIONS = ['5.12', '6.1', '6.2', '6.8', '6.12'] as const;
@@ -59,7 +60,7 @@ function isNewer(generation: Generation): boolean {
 
 /** The generation of a kernel's tests. @param kernel release as results name it; without one, 6.1 */
 export function generationOfKernel(kernel: string | undefined): Generation {
-  const release = parseRelease((kernel ?? '').replace(/ \(as .*$/, ''));
+  const release = kernelRelease(kernel);
   if (release === undefined) return '6.1';
   return FIRST_RELEASES.filter(([, first]) => compareReleases(release, [...first]) >= 0).at(-1)?.[0] ?? '5.12';
 }

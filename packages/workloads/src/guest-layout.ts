@@ -64,6 +64,10 @@ export interface GuestLayoutSpec {
   readonly slots?: number;
   /** Where test memory begins instead of at the top. */
   readonly baseGfn?: Gfn;
+  /** First guest page of test memory. Absent: DEFAULT_GUEST_TEST_MEM. */
+  readonly baseVfn?: Vfn;
+  /** Number of the first memslot with test memory. Absent: 1. */
+  readonly firstSlot?: number;
   /** Alignment of test memory in frames where it is coarser than the backing page. */
   readonly alignFrames?: number;
   /** The host has filled the test memory beforehand. */
@@ -305,7 +309,7 @@ class GuestBuilder {
   }
 
   private memslots(slotZeroSize: number): MemslotSpec[] {
-    const { backing, npages, populated, slots = 1 } = this.spec;
+    const { backing, npages, populated, slots = 1, firstSlot = 1 } = this.spec;
     const alignment = Math.max(pagesAtLevel(this.request.machine, 2), backingFrames(this.request.machine, backing));
     const align = (frame: number): number => Math.ceil(frame / alignment) * alignment;
     let hvf = align(HOST_BASE_BYTES / this.request.machine.pageSizeBytes);
@@ -316,7 +320,7 @@ class GuestBuilder {
       hvf = align(hvf + before);
       before = npages / slots;
       const gfn = this.baseGfn + index * before;
-      memslots.push(memslot(index + 1, gfn, before, hvf, backing, populated === true ? [{ gfn, npages: before }] : []));
+      memslots.push(memslot(firstSlot + index, gfn, before, hvf, backing, populated === true ? [{ gfn, npages: before }] : []));
     }
     return memslots;
   }
@@ -355,7 +359,7 @@ class GuestBuilder {
   }
 
   private testVfn(): Vfn {
-    return TEST_MEMORY_BYTES / this.request.machine.pageSizeBytes;
+    return this.spec.baseVfn ?? TEST_MEMORY_BYTES / this.request.machine.pageSizeBytes;
   }
 
   private stackVfn(vcpu: number): Vfn {

@@ -43,3 +43,6 @@ export { DemandPaging, demandPagingDefinition } from './demand-paging';
 export { CrChurn, crChurnDefinition } from './cr-churn';
 export { Cr0WpChurn, cr0WpChurnDefinition } from './cr0-wp-churn';
 export { NestedRounds, nestedRoundsDefinition } from './nested-rounds';
+export { counterCheck, harvestChecks, sumCheck } from './checks';
+export { NxHugePages, nxHugePagesDefinition } from './nx-huge-pages';
+export { DirtyLogPageSplitting, dirtyLogPageSplittingDefinition } from './dirty-log-page-splitting';

@@ -24,6 +24,11 @@ export const vcpusOption: NumberOption = {
   integer: true,
 };
 
+/** The option of a test that has so many vCPUs and no flag for it. */
+export function fixedVcpus(count: number): NumberOption {
+  return { ...vcpusOption, doc: `Number of vCPUs: the test has ${count}.`, default: count, min: count, max: count };
+}
+
 /** Kind of host memory behind the test memory. */
 export const backingOption: TextOption = {
   kind: 'text',

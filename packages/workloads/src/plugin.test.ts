@@ -25,7 +25,7 @@ function isWithin(spec: OptionSpec): boolean {
 }
 
 describe('the plugin', () => {
-  it('brings the selftests, the rounds and register churn', () => {
+  it('brings the selftests, the rounds, register churn and the tests that assert', () => {
     expect(contributions().map(({ definition }) => definition.name)).toEqual([
       'dirty_log_perf_test',
       'execute_perf_test',
@@ -36,6 +36,8 @@ describe('the plugin', () => {
       'cr_churn',
       'cr0_wp_churn',
       'nested_rounds',
+      'nx_huge_pages_test',
+      'dirty_log_page_splitting_test',
     ]);
   });
 });
@@ -59,7 +61,7 @@ describe.each(contributions().map(contribution => [contribution.definition.name,
       expect(plan.phases.at(-1)?.name).toBe('destroy_vm');
       const names = plan.phases.map(phase => phase.name);
       expect(new Set(names).size).toBe(names.length);
-      expect(plan.vm.vcpus).toBe(1);
+      expect(plan.vm.vcpus).toBe(options['vcpus']);
     });
 
     it('prints a usage line of its own', () => {

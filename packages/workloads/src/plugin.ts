@@ -9,11 +9,13 @@ import { AccessTracking, accessTrackingDefinition } from './access-tracking';
 import { Cr0WpChurn, cr0WpChurnDefinition } from './cr0-wp-churn';
 import { CrChurn, crChurnDefinition } from './cr-churn';
 import { DemandPaging, demandPagingDefinition } from './demand-paging';
+import { DirtyLogPageSplitting, dirtyLogPageSplittingDefinition } from './dirty-log-page-splitting';
 import { DirtyLogPerf, dirtyLogPerfDefinition } from './dirty-log-perf';
 import { ExecutePerf, executePerfDefinition } from './execute-perf';
 import { ARM64_GUEST, X86_GUEST } from './guest-image';
 import { KvmPageTable, kvmPageTableDefinition } from './kvm-page-table';
 import { NestedRounds, nestedRoundsDefinition } from './nested-rounds';
+import { NxHugePages, nxHugePagesDefinition } from './nx-huge-pages';
 
 /** Registers all workloads and guests of the package. */
 export default new ContainerModule(load => {
@@ -28,4 +30,6 @@ export default new ContainerModule(load => {
   contributeWorkload(load, crChurnDefinition, CrChurn);
   contributeWorkload(load, cr0WpChurnDefinition, Cr0WpChurn);
   contributeWorkload(load, nestedRoundsDefinition, NestedRounds);
+  contributeWorkload(load, nxHugePagesDefinition, NxHugePages);
+  contributeWorkload(load, dirtyLogPageSplittingDefinition, DirtyLogPageSplitting);
 });

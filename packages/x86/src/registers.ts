@@ -32,4 +32,5 @@ export const x86Operations: readonly OperationDef[] = [
   { name: 'nx_recovery', doc: 'One pass of the worker that takes back pages which execution has split.' },
   { name: 'zap_all', doc: 'Everything that invalidates all roots at once: the NX switch toggled, the MMIO generation wrapped.' },
   { name: 'nested', doc: 'L1 may run a guest of its own (svm, vmx).' },
+  { name: 'disable_nx_huge_pages', doc: 'A VM that opts out of the NX workaround before it has a vCPU (KVM_CAP_VM_DISABLE_NX_HUGE_PAGES, 6.0).' },
 ];

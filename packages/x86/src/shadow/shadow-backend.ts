@@ -30,6 +30,6 @@ export class ShadowBackend extends X86Backend<LegacyVm> {
   }
 
   protected make(layout: VmLayout): LegacyVm {
-    return new LegacyVm(this.world, layout);
+    return new LegacyVm(this.worldOf(layout), layout);
   }
 }

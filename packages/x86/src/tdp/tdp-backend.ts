@@ -41,6 +41,6 @@ export class TdpBackend extends X86Backend<TdpVm> {
   }
 
   protected make(layout: VmLayout): TdpVm {
-    return new TdpVm(this.world, layout, this.rules);
+    return new TdpVm(this.worldOf(layout), layout, this.rules);
   }
 }

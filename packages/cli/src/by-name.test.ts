@@ -1,0 +1,112 @@
+/**
+ * The kernel's asserting tests by name: they pass on every kernel, and a TDP MMU with a fault fails them, in every format and in the exit code.
+ */
+import type { RunResult } from '@mmulab/api';
+import { resolve } from 'node:path';
+import { record, type Recording } from './fixtures/recorder';
+
+const FAILING = resolve(__dirname, 'fixtures/failing');
+
+function run(settings: string, test: string): Recording {
+  return record('run', '--quiet', '--plugin', FAILING, ...settings.split(' ').filter(Boolean), '--', ...test.split(' '));
+}
+
+function results(settings: string, test: string): RunResult[] {
+  const { out, err } = run(`--format json ${settings}`, test);
+  if (out === '') throw new Error(err);
+  return [JSON.parse(out) as RunResult | RunResult[]].flat();
+}
+
+const failed = ({ checks = [] }: RunResult): string[] =>
+  checks.filter(({ passed }) => !passed).map(({ phase, of, actual, expected }) => `${phase}: ${of} ${actual ?? '?'} not ${expected}`);
+
+describe('nx_huge_pages_test', () => {
+  const gauges = ({ phases }: RunResult): unknown => phases.slice(1, -1).map(({ counters }) => [counters['pages_2m'], counters['nx_lpage_splits']]);
+  const ORACLE = [
+    [1, 0],
+    [2, 0],
+    [1, 1],
+    [1, 2],
+    [1, 2],
+    [1, 0],
+    [2, 0],
+  ];
+
+  it.each([
+    '--kernel 6.0',
+    '--kernel 6.1',
+    '--kernel 6.2',
+    '--kernel 6.12.117',
+    '--kernel 6.18',
+    '--backend x86-shadow --set npt=N',
+    '--set vendor=amd',
+  ])('counts 1,0 2,0 1,1 1,2 1,2 and 1,0 2,0 after recovery: %s', settings => {
+    const [result, ...others] = results(`${settings} --set nx_huge_pages=Y`, 'nx_huge_pages_test');
+    expect(others).toEqual([]);
+    expect(result === undefined ? [] : [gauges(result), failed(result), result.checks?.length]).toEqual([ORACLE, [], 16]);
+  });
+
+  it('runs a second VM with -r, which opts out of the workaround and maps three huge pages', () => {
+    const [first, second] = results('--set nx_huge_pages=Y', 'nx_huge_pages_test -r -t 887563923 -p 60000');
+    expect(first === undefined ? [] : failed(first)).toEqual([]);
+    expect(second === undefined ? [] : [gauges(second), failed(second)]).toEqual([[1, 2, 2, 3, 3, 3, 3].map(pages => [pages, 0]), []]);
+  });
+
+  it('fails where nothing is recovered, with the values in every format and exit code 1', () => {
+    const settings = '--set nx_huge_pages=Y --set patch=never-recovers';
+    expect(results(settings, 'nx_huge_pages_test').map(failed)).toEqual([
+      ['recovery: nx_lpage_splits 2 not 0', 'read_3: pages_2m 1 not 2', 'read_3: nx_lpage_splits 2 not 0'],
+    ]);
+    const table = run(settings, 'nx_huge_pages_test');
+    expect(table.code).toBe(1);
+    expect(table.out).toMatch(/CHECK FAILED in recovery: NX splits after recovery: nx_lpage_splits is 2, expected 0/);
+    expect(table.out).toMatch(/3 of 16 checks failed/);
+    expect(table.err).toContain('check failed: nx_huge_pages_test: read_3: 2 MiB pages after reading from huge page 3: pages_2m is 1, expected 2');
+    expect(run(`${settings} --format selftest`, 'nx_huge_pages_test').out).toContain('==== Test Assertion Failure ====');
+    expect(run(`${settings} --format csv`, 'nx_huge_pages_test').out).toContain('recovery,vm,check NX splits after recovery: nx_lpage_splits,2');
+  });
+
+  it('is seen to fail in a comparison of the kernel with a patch', () => {
+    const argv = ['compare', '--plugin', FAILING, '--set', 'nx_huge_pages=Y', '--vary', 'patch=none,never-recovers', '--', 'nx_huge_pages_test'];
+    const { code, out } = record(...argv);
+    expect(code).toBe(1);
+    expect(out).toMatch(/patch=never-recovers: CHECK FAILED in read_3/);
+    expect(out).not.toMatch(/patch=none: CHECK FAILED/);
+  });
+
+  it.each([
+    ['--kernel 5.19 --set nx_huge_pages=Y', 'nx_huge_pages_test', /WORKLOAD_TEST_NEEDS.*KVM_CAP_VM_DISABLE_NX_HUGE_PAGES/],
+    ['', 'nx_huge_pages_test', /WORKLOAD_TEST_NEEDS.*nx_huge_pages=Y/],
+    ['--set nx_huge_pages=Y', 'nx_huge_pages_test -t 7', /WORKLOAD_TEST_NEEDS.*887563923/],
+    ['--backend arm64-stage2', 'nx_huge_pages_test', /WORKLOAD_NOT_ON_ARCH/],
+    ['--backend x86-shadow --set npt=N', 'dirty_log_page_splitting_test -b 4M', /WORKLOAD_TEST_NEEDS.*tdp_mmu/],
+    ['--set eager_page_split=N', 'dirty_log_page_splitting_test -b 4M', /WORKLOAD_TEST_NEEDS.*eager_page_split/],
+  ])('is refused where the program would skip itself: %s %s', (settings, test, message) => {
+    expect(run(settings, test).err).toMatch(message);
+  });
+});
+
+describe('dirty_log_page_splitting_test', () => {
+  const TEST = 'dirty_log_page_splitting_test -b 4M';
+
+  it.each(['5.18', '6.1', '6.5', '6.12.117', '7.3'])('passes in both of its VMs on %s: split as logging starts, or as the log is cleared', kernel => {
+    const [plain, manual] = results(`--kernel ${kernel}`, TEST);
+    const huge = (result: RunResult | undefined, phase: string): number | undefined =>
+      result?.phases.find(one => one.phase === phase)?.counters['pages_2m'];
+    expect([plain, manual].map(result => (result === undefined ? ['absent'] : failed(result)))).toEqual([[], []]);
+    expect(['populate', 'enable_log', 'repopulate'].map(phase => huge(plain, phase))).toEqual([4, 0, 4]);
+    expect(['populate', 'enable_log', 'clear_log_1', 'repopulate'].map(phase => huge(manual, phase))).toEqual([4, 4, 0, 4]);
+  });
+
+  it('fails where huge pages are not split eagerly', () => {
+    expect(results('--kernel 6.12 --set patch=never-splits', TEST).map(failed)).toEqual([
+      ['enable_log: pages_2m + pages_1g 4 not 0', expect.stringMatching(/^enable_log: pages_4k \d+ not 2048$/)],
+      ['clear_log_1: pages_2m + pages_1g 4 not 0', expect.stringMatching(/^clear_log_1: pages_4k \d+ not 2048$/)],
+    ]);
+  });
+
+  it('fails on memory that is not in huge pages', () => {
+    const [plain] = results('--kernel 6.12', `${TEST} -s anonymous`);
+    expect(plain === undefined ? [] : failed(plain)).toEqual(['populate: 512 * pages_2m + 262144 * pages_1g 0 not 2048']);
+  });
+});
