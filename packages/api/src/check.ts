@@ -4,6 +4,7 @@
  * A check compares what a phase left behind (counters and gauges, answers of host operations, what frames translate to) with a number or with what another phase
  * left. The runner evaluates it, results carry it, and a run with one that fails is a failed run.
  */
+import type { Gfn } from './units';
 
 /** How the two sides are to compare. */
 export type CheckRelation = '==' | '!=' | '<' | '<=' | '>' | '>=';
@@ -36,12 +37,11 @@ export interface AnsweredQuantity extends Quantity {
   readonly slot: number;
 }
 
-/** How many frames of a memslot, or of a part of it, translate when the phase is over; pages count from the slot's first. */
+/** How many of the frames from `gfn` on translate when the phase is over. */
 export interface MappedQuantity extends Quantity {
   readonly mapped: 'readable' | 'writable';
-  readonly slot: number;
-  readonly firstPage?: number;
-  readonly npages?: number;
+  readonly gfn: Gfn;
+  readonly npages: number;
 }
 
 export type CheckedQuantity = CountedQuantity | AnsweredQuantity | MappedQuantity;

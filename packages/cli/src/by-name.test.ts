@@ -110,3 +110,29 @@ describe('dirty_log_page_splitting_test', () => {
     expect(plain === undefined ? [] : failed(plain)).toEqual(['populate: 512 * pages_2m + 262144 * pages_1g 0 not 2048']);
   });
 });
+
+describe('dirty_log_test', () => {
+  const TEST = 'dirty_log_test -i 4 -I 2';
+  const SMALL = '--set bytes=4M';
+
+  it.each([
+    '--kernel 5.10.262',
+    '--kernel 6.1 --set vendor=amd',
+    '--kernel 7.3',
+    '--backend x86-shadow --set npt=N',
+    '--backend arm64-stage2 --kernel 6.1.176',
+    '--backend arm64-stage2 --set granule=64K',
+  ])('finds every written page in the log and no other, in both log modes: %s', settings => {
+    const all = results(`${SMALL} ${settings}`, TEST);
+    expect(all.map(one => [failed(one), one.checks?.length])).toEqual([
+      [[], 6],
+      [[], 6],
+    ]);
+  });
+
+  it.each(['amd', 'intel'])('fails from the second harvest on where harvesting leaves pages writable and dirty: %s', vendor => {
+    const all = results(`${SMALL} --set vendor=${vendor} --set patch=forgets-to-protect`, TEST);
+    const places = ['get_log_2', 'get_log_3'].map((phase): unknown => expect.stringMatching(`^${phase}: dirty.missing of memslot 1 [1-9]`));
+    expect(all.map(failed)).toEqual([places, places]);
+  });
+});

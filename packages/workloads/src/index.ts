@@ -45,4 +45,5 @@ export { Cr0WpChurn, cr0WpChurnDefinition } from './cr0-wp-churn';
 export { NestedRounds, nestedRoundsDefinition } from './nested-rounds';
 export { counterCheck, harvestChecks, sumCheck } from './checks';
 export { NxHugePages, nxHugePagesDefinition } from './nx-huge-pages';
+export { DirtyLogTest, dirtyLogDefinition } from './dirty-log';
 export { DirtyLogPageSplitting, dirtyLogPageSplittingDefinition } from './dirty-log-page-splitting';

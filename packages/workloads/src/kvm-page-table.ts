@@ -11,8 +11,6 @@
 import 'reflect-metadata';
 import {
   AccessKind,
-  parseSize,
-  type Gfn,
   type HostBacking,
   type OptionSpec,
   type VcpuProgram,
@@ -23,7 +21,7 @@ import {
 } from '@mmulab/api';
 import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
-import { memoryTooLarge, sizeUnaligned } from './errors';
+import { memoryTooLarge } from './errors';
 import { backingFrames, guestUnitFrames, layOutGuest, type GuestLayout } from './guest-layout';
 import { resolveSelftest, selftestOption } from './generation';
 import { guestModeOption, resolveGuestMode } from './guest-mode';
@@ -34,6 +32,7 @@ import {
   bytesOption,
   modeFlag,
   numberValue,
+  physOffsetFrames,
   physOffsetOption,
   textValue,
   vcpusFlag,
@@ -92,7 +91,7 @@ export class KvmPageTable implements Workload {
     const large = backingFrames(machine, backing);
     const sizes = { large, npages: regionPages(numberValue(values, 'bytes'), Math.max(large, guestUnitFrames(mode)), machine.pageSizeBytes) };
     const vcpus = numberValue(values, 'vcpus');
-    const baseGfn = regionStart(textValue(values, 'phys_offset'), mode.pageSizeBytes, machine.pageSizeBytes);
+    const baseGfn = physOffsetFrames(NAME, values, mode.pageSizeBytes, machine.pageSizeBytes);
     const place = baseGfn === undefined ? {} : { baseGfn };
     const npages = sizes.npages;
     const layout = layOutGuest(request, { workload: NAME, program: 'page_table', isNewer, mode, vcpus, npages, backing, ...place });
@@ -105,13 +104,6 @@ function regionPages(bytes: number, alignFrames: number, pageSizeBytes: number):
   const npages = Math.ceil(bytes / pageSizeBytes / alignFrames) * alignFrames;
   if (npages * pageSizeBytes > MAX_TEST_MEMORY_BYTES) throw memoryTooLarge(NAME, npages * pageSizeBytes, MAX_TEST_MEMORY_BYTES);
   return npages;
-}
-
-/** Where `-p` places the memory; undefined for the top. */
-function regionStart(text: string, guestPageBytes: number, pageSizeBytes: number): Gfn | undefined {
-  const bytes = /^0x/i.test(text) ? Number(text) : (parseSize(text) ?? 0);
-  if (bytes % guestPageBytes !== 0) throw sizeUnaligned(NAME, 'phys_offset', bytes, guestPageBytes);
-  return bytes === 0 ? undefined : bytes / pageSizeBytes;
 }
 
 function stages(layout: GuestLayout, sizes: Sizes, backing: HostBacking, vcpus: number): WorkloadPlan['phases'] {

@@ -1,8 +1,8 @@
 /**
  * Options that several tests have, and typed access to validated values.
  */
-import type { NumberOption, OptionValues, SizeOption, SwitchOption, TextOption } from '@mmulab/api';
-import { optionConflict, optionNotValidated } from './errors';
+import { parseSize, type Gfn, type NumberOption, type OptionValues, type SizeOption, type SwitchOption, type TextOption } from '@mmulab/api';
+import { optionConflict, optionNotValidated, sizeUnaligned } from './errors';
 import type { CommandFlag, ValueFlag } from './command-line';
 import { Family } from './generation';
 
@@ -99,7 +99,7 @@ export function checkPinning(workload: string, options: OptionValues, vcpus: num
   throw optionConflict(workload, 'pinning', `${cpus} CPUs for ${vcpus} vCPUs: expected one per vCPU, or one more for the main thread`);
 }
 
-/** Where test memory begins: honoured by kvm_page_table_test, read and not used by the others. */
+/** Where test memory begins: honoured by kvm_page_table_test and dirty_log_test, read and not used by the others. */
 export function physOffsetOption(doc: string): TextOption {
   return {
     kind: 'text',
@@ -109,6 +109,17 @@ export function physOffsetOption(doc: string): TextOption {
     pattern: '^(0x[0-9A-Fa-f]+|[0-9]+[KMGTkmgt]?)$',
     expected: 'an address such as 0x100000000, or a size such as 4G',
   };
+}
+
+/**
+ * Where `-p` places the test memory, in frames; undefined for the top.
+ * @throws MmulabError WORKLOAD_SIZE_UNALIGNED
+ */
+export function physOffsetFrames(workload: string, options: OptionValues, guestPageBytes: number, pageSizeBytes: number): Gfn | undefined {
+  const text = textValue(options, 'phys_offset');
+  const bytes = /^0x/i.test(text) ? Number(text) : (parseSize(text) ?? 0);
+  if (bytes % guestPageBytes !== 0) throw sizeUnaligned(workload, 'phys_offset', bytes, guestPageBytes);
+  return bytes === 0 ? undefined : bytes / pageSizeBytes;
 }
 
 /** @returns the value of a number or size option */

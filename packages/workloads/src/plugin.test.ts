@@ -38,6 +38,7 @@ describe('the plugin', () => {
       'nested_rounds',
       'nx_huge_pages_test',
       'dirty_log_page_splitting_test',
+      'dirty_log_test',
     ]);
   });
 });

@@ -9,6 +9,7 @@ import { AccessTracking, accessTrackingDefinition } from './access-tracking';
 import { Cr0WpChurn, cr0WpChurnDefinition } from './cr0-wp-churn';
 import { CrChurn, crChurnDefinition } from './cr-churn';
 import { DemandPaging, demandPagingDefinition } from './demand-paging';
+import { DirtyLogTest, dirtyLogDefinition } from './dirty-log';
 import { DirtyLogPageSplitting, dirtyLogPageSplittingDefinition } from './dirty-log-page-splitting';
 import { DirtyLogPerf, dirtyLogPerfDefinition } from './dirty-log-perf';
 import { ExecutePerf, executePerfDefinition } from './execute-perf';
@@ -32,4 +33,5 @@ export default new ContainerModule(load => {
   contributeWorkload(load, nestedRoundsDefinition, NestedRounds);
   contributeWorkload(load, nxHugePagesDefinition, NxHugePages);
   contributeWorkload(load, dirtyLogPageSplittingDefinition, DirtyLogPageSplitting);
+  contributeWorkload(load, dirtyLogDefinition, DirtyLogTest);
 });

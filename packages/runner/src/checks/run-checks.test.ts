@@ -107,14 +107,9 @@ describe('a check', () => {
     expect(evaluate({ name: 'total', of: [{ counter: 'a', phase: 'total' }], relation: '<', expected: 10 })).toEqual(['a of the run', 10, 10, false]);
   });
 
-  it('counts the frames of a memslot that translate', () => {
-    const mapped = { mapped: 'readable', slot: 1, firstPage: 1 } as const;
-    expect(evaluate({ name: 'r', of: [mapped], relation: '==', expected: 2 })).toEqual([
-      'readable frames of memslot 1 pages 1 to the end',
-      2,
-      2,
-      true,
-    ]);
+  it('counts the frames that translate', () => {
+    const mapped = { mapped: 'readable', gfn: 1001, npages: 60 } as const;
+    expect(evaluate({ name: 'r', of: [mapped], relation: '==', expected: 2 })).toEqual(['readable frames of 60 from gfn 0x3e9 on', 2, 2, true]);
     expect(evaluate({ name: 'w', of: [{ ...mapped, mapped: 'writable' }], relation: '==', expected: 2 })).toEqual([expect.any(String), 1, 2, false]);
   });
 

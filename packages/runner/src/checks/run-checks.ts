@@ -45,8 +45,6 @@ export class RunChecks {
   private readonly written: WrittenPages | undefined;
   /** Figures of the phase under way, by slot and name. */
   private readonly figures = new Map<string, number>();
-  /** First frame and pages of every memslot, by id. */
-  private readonly places = new Map<number, { readonly baseGfn: number; readonly npages: number }>();
 
   private constructor(
     plan: WorkloadPlan,
@@ -54,7 +52,6 @@ export class RunChecks {
     asksForWrites: boolean,
   ) {
     this.written = asksForWrites ? new WrittenPages(plan.vm) : undefined;
-    for (const { id, ...place } of plan.vm.memslots) this.places.set(id, place);
   }
 
   /** @returns undefined for a plan that asserts nothing */
@@ -93,7 +90,6 @@ export class RunChecks {
       this.add(op.slot, 'dirty.missing', harvested.missing);
       this.add(op.slot, 'dirty.unexplained', harvested.unexplained);
     }
-    this.follow(op);
   }
 
   /** A phase is over. @param countersOf earlier phases, this one included */
@@ -119,18 +115,10 @@ export class RunChecks {
     return this.mapped(one);
   }
 
-  private mapped({ mapped, slot, firstPage = 0, npages = Infinity }: MappedQuantity): number {
-    const place = this.places.get(slot);
-    if (place === undefined) return 0;
-    const end = place.baseGfn + Math.min(place.npages, firstPage + npages);
+  private mapped({ mapped, gfn, npages }: MappedQuantity): number {
     let count = 0;
-    for (let gfn = place.baseGfn + firstPage; gfn < end; gfn++) if (this.backend.translate(gfn)?.[mapped] === true) count++;
+    for (let frame = gfn; frame < gfn + npages; frame++) if (this.backend.translate(frame)?.[mapped] === true) count++;
     return count;
-  }
-
-  private follow(op: HostOp): void {
-    if (op.op === 'create_memslot') this.places.set(op.spec.id, { baseGfn: op.spec.baseGfn, npages: op.spec.npages });
-    else if (op.op === 'delete_memslot') this.places.delete(op.slot);
   }
 
   private add(slot: number, figure: HostFigure, value: number): void {
@@ -144,10 +132,5 @@ function describe(one: CheckedQuantity): string {
   if ('counter' in one)
     return `${times}${one.counter}${one.phase === undefined ? '' : one.phase === TOTAL_PHASE ? ' of the run' : ` of ${one.phase}`}`;
   if ('answer' in one) return `${times}${one.answer} of memslot ${one.slot}`;
-  const { slot, firstPage, npages } = one;
-  const part =
-    firstPage === undefined && npages === undefined
-      ? ''
-      : ` pages ${firstPage ?? 0} to ${npages === undefined ? 'the end' : (firstPage ?? 0) + npages - 1}`;
-  return `${times}${one.mapped} frames of memslot ${slot}${part}`;
+  return `${times}${one.mapped} frames of ${one.npages} from gfn 0x${one.gfn.toString(16)} on`;
 }

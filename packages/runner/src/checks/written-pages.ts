@@ -69,6 +69,9 @@ export class WrittenPages {
       case 'delete_memslot':
         this.remove(op.slot);
         return undefined;
+      case 'move_memslot':
+        this.move(this.slots.get(op.slot), op.baseGfn);
+        return undefined;
       default:
         return undefined;
     }
@@ -77,6 +80,14 @@ export class WrittenPages {
   private add(spec: MemslotSpec): void {
     const none = new Uint8Array(0);
     this.slots.set(spec.id, { spec, logged: false, written: none, before: none, read: none });
+    if (spec.logged === true) this.start(this.slots.get(spec.id), true);
+    else this.order();
+  }
+
+  /** Its dirty log goes with it. */
+  private move(slot: FollowedSlot | undefined, baseGfn: number): void {
+    if (slot === undefined) return;
+    this.slots.set(slot.spec.id, { ...slot, spec: { ...slot.spec, baseGfn } });
     this.order();
   }
 
