@@ -7,6 +7,7 @@
  */
 import type { AccessKind, AccessRun } from './access';
 import type { EventDef } from './events';
+import type { GuestTableWrites } from './guest-table-writes';
 import type { BackendInspection } from './inspection';
 import type { KernelSwitch } from './kernel-releases';
 import type { KernelProfile, OptionSpec, OptionValues } from './options';
@@ -121,6 +122,8 @@ export interface MmuBackend {
   runShared?(rounds: SharedRounds): void;
   /** The guest writes a control register (or the like): one that the definition declares. */
   control(vcpu: number, write: ControlWrite): void;
+  /** The vCPU, inside the guest, writes entries of its guest's page tables, one access each. Goes with the operation `guest_table_writes`. */
+  writeTables?(vcpu: number, writes: GuestTableWrites): void;
   /**
    * A host operation. Selects the host's counters.
    * @param answer takes what user space would see of it; nothing is gathered without one

@@ -42,6 +42,8 @@ export type { HostChanges, StateMap } from './host-changes';
 export { COMMON_OPERATIONS } from './operations';
 export type { HostAnswer, OperationDef, RegisterDef, RegisterField } from './operations';
 export { GuestContribution, contributeGuest } from './guest';
+export { GuestEntryBit } from './guest-table-writes';
+export type { EntryChange, GuestTableWrites } from './guest-table-writes';
 export type { GuestDefinition, GuestImage, GuestMode, ImageSegment } from './guest';
 export { Workload } from './workload';
 export type {

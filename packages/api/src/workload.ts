@@ -8,6 +8,7 @@
 import type { AccessRun, GuestTables, RandomRun } from './access';
 import type { PhaseCheck } from './check';
 import type { GuestDefinition } from './guest';
+import type { GuestTableWrites } from './guest-table-writes';
 import type { Machine } from './machine';
 import type { HostBacking, MemslotSpec } from './memslot';
 import type { OptionSpec, OptionValues } from './options';
@@ -40,9 +41,14 @@ export type VcpuStep =
   | { readonly op: 'access'; readonly run: AccessRun }
   | { readonly op: 'random'; readonly run: RandomRun }
   | { readonly op: 'control'; readonly write: ControlWrite }
+  /** The guest writes entries of its own page tables: an operation that backends declare as `guest_table_writes`. */
+  | { readonly op: 'table'; readonly writes: GuestTableWrites }
   /** Exit to user space and enter again (port I/O of the tests): pending requests are served at the new entry. */
   | { readonly op: 'exit' }
-  /** The steps `times` times over; each time all runs in them lie `shift` frames further on (0 without it). */
+  /**
+   * The steps `times` times over; each time all runs in them lie `shift` frames further on (0 without it), and so do frames that register writes name. Writes to
+   * tables lie as many entries further on, and store what further writes of one step would.
+   */
   | { readonly op: 'repeat'; readonly times: number; readonly shift?: number; readonly steps: readonly VcpuStep[] };
 
 /** What one vCPU does in one guest step, in order. The vCPU enters the guest first, even when the program is empty. */

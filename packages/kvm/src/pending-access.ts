@@ -23,8 +23,8 @@ export interface GuestWalks {
   readonly tableAccess: AccessKind | undefined;
   /** Levels of guest tables that the hardware walks; 0 where it walks none. */
   levels(vcpu: number): number;
-  /** The frame touched at a level on the way to a virtual frame, or -1 where none is. Level 0 is the data. */
-  frameAt(vcpu: number, level: number, vfn: number): number;
+  /** The frame touched at a level on the way to a virtual frame, or -1 where none is. Level 0 is the data; `kind` is that of the access to it. */
+  frameAt(vcpu: number, level: number, vfn: number, kind: AccessKind): number;
 }
 
 /** The accesses that the vCPUs of one VM have begun. */
@@ -72,7 +72,7 @@ export class PendingAccesses {
     const { walks, path, level } = this;
     const vfn = this.vfn[vcpu];
     for (let at = level[vcpu]; at >= 0; at--) {
-      const frame = walks.frameAt(vcpu, at, vfn);
+      const frame = walks.frameAt(vcpu, at, vfn, this.kind[vcpu] as AccessKind);
       if (frame < 0) continue;
       const stage = at === 0 ? path.start(vcpu, frame, this.kind[vcpu], 0) : path.start(vcpu, frame, walks.tableAccess ?? this.kind[vcpu], 1);
       if (stage === ACCESS_DONE) continue;

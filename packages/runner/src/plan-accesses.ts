@@ -16,6 +16,7 @@ export function accessesOf({ phases }: WorkloadPlan, limit: number): number {
 function accessesIn(steps: readonly VcpuStep[]): number {
   return steps.reduce((sum, step) => {
     if (step.op === 'repeat') return sum + step.times * accessesIn(step.steps);
+    if (step.op === 'table') return sum + step.writes.count;
     return sum + (step.op === 'access' || step.op === 'random' ? step.run.count : 0);
   }, 0);
 }

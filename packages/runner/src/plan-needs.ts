@@ -23,6 +23,8 @@ const MOST_PHASES = 1000;
 
 /** What a workload needs of a VM whose guest has a guest. */
 const NESTED = 'nested';
+/** What it needs where the guest writes its own page tables. */
+const TABLE_WRITES = 'guest_table_writes';
 
 /** @throws WORKLOAD_NEEDS, WORKLOAD_REGISTER_VALUE */
 export function checkNeeds(workload: string, plan: WorkloadPlan, definition: BackendDefinition): void {
@@ -82,6 +84,7 @@ class PlanNeeds {
     for (const step of steps) {
       if (step.op === 'repeat') this.steps(step.steps);
       else if (step.op === 'control') this.register(step.write);
+      else if (step.op === 'table') this.operation(TABLE_WRITES);
     }
   }
 

@@ -43,6 +43,7 @@ import { Generators } from './sim/generator';
 import { interleaver } from './sim/interleaver';
 import type { Interleaver } from './sim/program-interleaver';
 import { scaledWork, WorkLog } from './sim/work-log';
+import { shiftTableWrites, shiftWrite } from './sim/shifted-steps';
 import { SteadyCycle } from './sim/steady-cycle';
 import { SharedPass, ROUNDS_NOTE } from './sim/shared-rounds';
 
@@ -294,7 +295,9 @@ export class RunInProgress {
       case 'random':
         return this.generators.run(this.backend, vcpu, shiftRun(step.run, shift));
       case 'control':
-        return this.backend.control(vcpu, step.write);
+        return this.backend.control(vcpu, shiftWrite(step.write, shift));
+      case 'table':
+        return this.backend.writeTables?.(vcpu, shiftTableWrites(step.writes, shift));
       case 'exit':
         this.backend.leave?.(vcpu);
         return this.backend.enter(vcpu);

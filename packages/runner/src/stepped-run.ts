@@ -10,6 +10,7 @@ import {
   type AccessKind,
   type BackendDefinition,
   type ControlWrite,
+  type GuestTableWrites,
   type HostOp,
   type MmuBackend,
   type PhaseResult,
@@ -42,6 +43,7 @@ export type StepAct =
   /** A stage of the access that is under way; `done` when it was the last. */
   | { readonly act: 'stage'; readonly vfn: number; readonly kind: AccessKind; readonly stage: number; readonly done: boolean }
   | { readonly act: 'control'; readonly write: ControlWrite }
+  | { readonly act: 'table'; readonly writes: GuestTableWrites }
   | { readonly act: 'host'; readonly op: HostOp }
   /** The whole program of a vCPU, or (vCPU -1) the programs of all, which share memory. */
   | { readonly act: 'program' };
@@ -158,6 +160,8 @@ export class SteppedRun {
       else if (atom === Atom.Exit) {
         recorded.leave(vcpu);
         recorded.enter(vcpu);
+      } else if (atom === Atom.Table) {
+        if (cursor.tableWrites !== undefined) recorded.writeTables(vcpu, cursor.tableWrites);
       } else if (cursor.write !== undefined) recorded.control(vcpu, cursor.write);
       yield [vcpu, recorded.take()];
     }
@@ -229,6 +233,11 @@ class RecordedBackend implements ScheduledBackend {
   control(vcpu: number, write: ControlWrite): void {
     this.backend.control(vcpu, write);
     this.acts.push({ act: 'control', write });
+  }
+
+  writeTables(vcpu: number, writes: GuestTableWrites): void {
+    this.backend.writeTables?.(vcpu, writes);
+    this.acts.push({ act: 'table', writes });
   }
 
   /** What was remembered since the last call. */

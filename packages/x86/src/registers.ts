@@ -33,4 +33,6 @@ export const x86Operations: readonly OperationDef[] = [
   { name: 'zap_all', doc: 'Everything that invalidates all roots at once: the NX switch toggled, the MMIO generation wrapped.' },
   { name: 'nested', doc: 'L1 may run a guest of its own (svm, vmx).' },
   { name: 'disable_nx_huge_pages', doc: 'A VM that opts out of the NX workaround before it has a vCPU (KVM_CAP_VM_DISABLE_NX_HUGE_PAGES, 6.0).' },
+  { name: 'guest_table_writes', doc: 'Guests may write their own page tables while they run.' },
+  { name: 'x86.set_nr_mmu_pages', doc: 'KVM_SET_NR_MMU_PAGES: limit on the shadow pages of a VM, as `value`, from 64 on.' },
 ];

@@ -19,7 +19,9 @@ import type { GuestCpu } from './roots/guest-state';
 import type { RootPages } from './roots/root-pages';
 import type { RootPolicy } from './roots/root-policy';
 import { VcpuRoots } from './roots/vcpu-roots';
+import { GuestMemory as TableMemory } from './shadow/guest-memory';
 import type { ShadowPolicy } from './shadow/shadow-policy';
+import { TableWriter } from './shadow/table-writer';
 import { VcpuStates } from './vcpu-state';
 import { VmJournal } from './vm-journal';
 import { makeMemslots } from './x86-memslots';
@@ -40,6 +42,9 @@ export class VmParts {
   readonly nxLists: NxLists;
   readonly journal: VmJournal;
   readonly cpus: readonly GuestCpu[];
+  /** The guest's table pages, and its writes to them. */
+  readonly memory: TableMemory;
+  readonly tableWriter: TableWriter;
 
   constructor(
     readonly world: X86World,
@@ -51,6 +56,8 @@ export class VmParts {
     this.nxLists = new NxLists(policy.nxRecovery.perMmu);
     this.journal = new VmJournal(this.vcpus, this.nxLists.tables);
     this.cpus = createCpus(layout, rootPolicy);
+    this.memory = new TableMemory(layout.nested === undefined ? layout.spaces : [...layout.spaces, layout.nested]);
+    this.tableWriter = new TableWriter(this.memory);
   }
 
   /** Dispatch of the host's operations, the layout's memslots added. @param spaces see `GuestMemory`; @throws VM_BAD_SLOT */

@@ -8,6 +8,7 @@ import type {
   BackendMemory,
   ControlWrite,
   Counters,
+  GuestTableWrites,
   HostAnswer,
   HostOp,
   MmuBackend,
@@ -26,7 +27,10 @@ import type { X86World } from './vm-parts';
 
 /** One VM on one of the two MMUs: what is asked of a backend but to create it. */
 export type BackedVm = Required<
-  Pick<MmuBackend, 'enter' | 'run' | 'touch' | 'begin' | 'advance' | 'control' | 'host' | 'translate' | 'inspection' | 'stateKey' | 'memory'>
+  Pick<
+    MmuBackend,
+    'enter' | 'run' | 'touch' | 'begin' | 'advance' | 'control' | 'writeTables' | 'host' | 'translate' | 'inspection' | 'stateKey' | 'memory'
+  >
 >;
 
 /** Either backend. */
@@ -73,6 +77,10 @@ export abstract class X86Backend<Vm extends BackedVm> implements MmuBackend {
 
   control(vcpu: number, write: ControlWrite): void {
     this.vm.control(vcpu, write);
+  }
+
+  writeTables(vcpu: number, writes: GuestTableWrites): void {
+    this.vm.writeTables(vcpu, writes);
   }
 
   host(op: HostOp, answer?: HostAnswer): void {

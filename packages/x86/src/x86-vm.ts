@@ -17,6 +17,8 @@ export interface X86Vm {
 export interface ShadowedFrames {
   /** Largest level up to `level` at which a frame may be mapped. */
   maxLevel(gfn: number, level: number): number;
+  /** Whether writes to a frame are emulated. */
+  isTracked(gfn: number): boolean;
   /** Whether a frame must not become writable; last-level tables are let go of instead. */
   refusesWrite(gfn: number): boolean;
   /** A refused write was emulated. */

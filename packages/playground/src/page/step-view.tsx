@@ -46,6 +46,8 @@ function says(act: StepAct, stages: readonly StageDef[], isAll: boolean): string
       return `is through stage ${stages[act.stage]?.name ?? ''} of its access to ${hex(act.vfn)}${act.done ? ', and has made it' : ''}`;
     case 'control':
       return controlSays(act.write);
+    case 'table':
+      return `writes ${act.writes.count === 1 ? 'an entry' : `${act.writes.count} entries`} of its page tables, through virtual frame ${hex(act.writes.vfn)}`;
     case 'host':
       return hostSays(act.op);
     case 'program':

@@ -1,7 +1,15 @@
 /**
  * The scheduler with an onlooker: it does the same in the same order, and tells of it. Its times go on from step to step, where the plain one begins each step at 0.
  */
-import { ACCESS_DONE, type ControlWrite, type Counters, type MmuBackend, type RunTimeline, type VcpuProgram } from '@mmulab/api';
+import {
+  ACCESS_DONE,
+  type ControlWrite,
+  type Counters,
+  type GuestTableWrites,
+  type MmuBackend,
+  type RunTimeline,
+  type VcpuProgram,
+} from '@mmulab/api';
 import type { FlushCounts } from './flush-counts';
 import type { Generators } from './generator';
 import { Scheduler } from './scheduler';
@@ -62,6 +70,14 @@ export class ObservedScheduler extends Scheduler {
 
   protected override control(vcpu: number, write: ControlWrite, from: number, to: number): void {
     this.telling(vcpu, `write ${write.register}`, from, to, () => super.control(vcpu, write, from, to));
+  }
+
+  protected override writeTables(vcpu: number, writes: GuestTableWrites, from: number): number {
+    this.flushes.begin(vcpu);
+    const to = super.writeTables(vcpu, writes, from);
+    this.timeline.acts(vcpu, 'write guest tables', this.startPs + from, this.startPs + to);
+    this.flushes.tell(vcpu, this.startPs + to);
+    return to;
   }
 
   protected override ended(vcpu: number, time: number): void {

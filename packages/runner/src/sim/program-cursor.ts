@@ -1,12 +1,13 @@
 /**
- * A vCPU's program, one atom at a time: an access, an exit, a register write. Runs and repeats are unrolled on the way, without
+ * A vCPU's program, one atom at a time: an access, an exit, a register write, writes to the guest's tables. Runs and repeats are unrolled on the way, without
  * allocating per access. Hot path.
  */
-import { AccessKind, type AccessRun, type ControlWrite, type RandomRun, type VcpuProgram, type VcpuStep } from '@mmulab/api';
+import { AccessKind, type AccessRun, type ControlWrite, type GuestTableWrites, type RandomRun, type VcpuProgram, type VcpuStep } from '@mmulab/api';
 import { nextDraw, type Generators } from './generator';
+import { shiftTableWrites, shiftWrite } from './shifted-steps';
 
 /** What `next` found. */
-export const Atom = { End: 0, Access: 1, Exit: 2, Control: 3 } as const;
+export const Atom = { End: 0, Access: 1, Exit: 2, Control: 3, Table: 4 } as const;
 export type Atom = (typeof Atom)[keyof typeof Atom];
 
 const PERCENT = 100;
@@ -27,6 +28,8 @@ export class ProgramCursor {
   kind: AccessKind = AccessKind.Read;
   /** The register write, after `next` answered Control. */
   write: ControlWrite | undefined = undefined;
+  /** The writes to the guest's tables, after `next` answered Table. */
+  tableWrites: GuestTableWrites | undefined = undefined;
 
   private readonly frames: Frame[];
   private index = 0;
@@ -109,8 +112,11 @@ export class ProgramCursor {
         this.first += shift;
         return Atom.Access;
       case 'control':
-        this.write = step.write;
+        this.write = shiftWrite(step.write, shift);
         return Atom.Control;
+      case 'table':
+        this.tableWrites = shiftTableWrites(step.writes, shift);
+        return Atom.Table;
       case 'exit':
         return Atom.Exit;
     }

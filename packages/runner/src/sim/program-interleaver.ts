@@ -19,7 +19,7 @@ export const MAX_STAGES_PER_ACCESS = 10_000_000;
 /** The part of a backend that accesses are interleaved through. */
 export type ScheduledBackend = Pick<
   MmuBackend,
-  'stages' | 'enter' | 'leave' | 'begin' | 'advance' | 'control' | 'hitsAhead' | 'losses' | 'faultWaits'
+  'stages' | 'enter' | 'leave' | 'begin' | 'advance' | 'control' | 'writeTables' | 'hitsAhead' | 'losses' | 'faultWaits'
 >;
 
 /** Has vCPUs that share memory do their accesses, in an order that the seed decides. */

@@ -12,7 +12,7 @@
  *
  * Counters: the vCPU is selected, in the scope of no slot, before every call of the backend. Hot path.
  */
-import { ACCESS_DONE, type ControlWrite, type Counters, type VcpuProgram } from '@mmulab/api';
+import { ACCESS_DONE, type ControlWrite, type Counters, type GuestTableWrites, type VcpuProgram } from '@mmulab/api';
 import { schedulerLivelock, schedulerStage } from '../errors';
 import { EventQueue } from './event-queue';
 import type { Generators } from './generator';
@@ -29,7 +29,7 @@ import { WaitingFaults } from './waiting-faults';
 
 // Bound here: names that other modules export are looked up at each use.
 const DONE: number = ACCESS_DONE;
-const { Access: ACCESS, Exit: EXIT, Control: CONTROL } = Atom;
+const { Access: ACCESS, Exit: EXIT, Control: CONTROL, Table: TABLE } = Atom;
 
 const READY: number = READY_CODE;
 const NOT_ENTERED: number = NOT_ENTERED_CODE;
@@ -138,6 +138,9 @@ export class Scheduler extends ProgramInterleaver {
         if (cursor.write !== undefined) this.control(vcpu, cursor.write, time, time + CONTROL_PS);
         this.noteChanges(vcpu, time);
         time += CONTROL_PS;
+      } else if (atom === TABLE) {
+        if (cursor.tableWrites !== undefined) time = this.writeTables(vcpu, cursor.tableWrites, time);
+        this.noteChanges(vcpu, time);
       } else {
         this.ended(vcpu, time);
         return;
@@ -186,6 +189,12 @@ export class Scheduler extends ProgramInterleaver {
   /** The guest writes a register. */
   protected control(vcpu: number, write: ControlWrite, _from: number, _to: number): void {
     this.backend.control(vcpu, write);
+  }
+
+  /** The guest writes its tables: all of a step at once, with the faults. @returns when that is done */
+  protected writeTables(vcpu: number, writes: GuestTableWrites, from: number): number {
+    this.backend.writeTables?.(vcpu, writes);
+    return from + writes.count * HIT_PS;
   }
 
   /** The vCPU's program is over. */

@@ -100,6 +100,10 @@ export class SlicedScheduler extends ProgramInterleaver {
       case Atom.Control:
         if (cursor.write !== undefined) this.backend.control(vcpu, cursor.write);
         return CONTROL_PS;
+      case Atom.Table:
+        if (cursor.tableWrites === undefined) return 0;
+        this.backend.writeTables?.(vcpu, cursor.tableWrites);
+        return cursor.tableWrites.count * HIT_PS;
       default:
         if (!this.stays) this.backend.leave?.(vcpu);
         return ENDED;

@@ -1,7 +1,16 @@
 /**
  * The work of the phases of a run, for cost models: what vCPUs and host counted, and how many accesses the guest's programs list.
  */
-import { AccessKind, type AccessCounts, type AccessRun, type CounterValues, type PhaseWork, type VcpuProgram, type VcpuStep } from '@mmulab/api';
+import {
+  AccessKind,
+  type AccessCounts,
+  type AccessRun,
+  type CounterValues,
+  type GuestTableWrites,
+  type PhaseWork,
+  type VcpuProgram,
+  type VcpuStep,
+} from '@mmulab/api';
 import type { PhaseCounts, RunCounters } from './counters';
 
 type Kinds = { -readonly [Kind in keyof AccessCounts]: number };
@@ -75,12 +84,21 @@ function countProgram(steps: readonly VcpuStep[], times: number, kinds: Kinds): 
 function countStep(step: VcpuStep, times: number, kinds: Kinds): number {
   if (step.op === 'repeat') return countProgram(step.steps, times * step.times, kinds);
   if (step.op === 'access') return countRun(step.run, times, kinds);
+  if (step.op === 'table') return countTableWrites(step.writes, times, kinds);
   if (step.op !== 'random') return 0;
   const accesses = step.run.count * times;
   const writes = (accesses * step.run.writePercent) / 100;
   kinds.writes += writes;
   kinds.reads += accesses - writes;
   return accesses;
+}
+
+/** Each is a write; what is copied is read before. */
+function countTableWrites({ count, change }: GuestTableWrites, times: number, kinds: Kinds): number {
+  kinds.writes += count * times;
+  if (change.kind !== 'copy') return count * times;
+  kinds.reads += count * times;
+  return 2 * count * times;
 }
 
 function countRun({ count, kind, writeEvery }: AccessRun, times: number, kinds: Kinds): number {

@@ -51,7 +51,7 @@ describe('a cold guest with used entries', () => {
 describe('a write to a last-level table', () => {
   it('faults once, unsyncs the table, and then goes unseen', () => {
     const vm = warm();
-    vm.backend.writeGuestEntry(0, TABLE, 3, USED, DATA_GFN + 100);
+    vm.store(TABLE, 3, USED, DATA_GFN + 100);
     // The window on the tables was prefetched read-only: the write faults on a present entry and is let through.
     expect(vm.since(...COUNTED)).toEqual({
       page_fault: 1,
@@ -62,7 +62,7 @@ describe('a write to a last-level table', () => {
       remote_tlb_flush_requests: 0,
       mmu_flooded: 0,
     });
-    vm.backend.writeGuestEntry(0, TABLE, 4, USED, DATA_GFN + 101);
+    vm.store(TABLE, 4, USED, DATA_GFN + 101);
     expect(vm.since('page_fault', 'mmu_unsync')).toEqual({ page_fault: 0, mmu_unsync: 0 });
     // Until the guest flushes, the old translation may serve.
     vm.read(DATA + 3);
@@ -76,7 +76,7 @@ describe('a write to a last-level table', () => {
     ['6.13', 1],
   ])('whose entry only loses a right, on %s: %i flushes when it shows', (kernel, requests) => {
     const vm = warm(kernel);
-    vm.backend.writeGuestEntry(0, TABLE, 0, USED & ~Gpte.Executable, DATA_GFN);
+    vm.store(TABLE, 0, USED & ~Gpte.Executable, DATA_GFN);
     vm.since(...COUNTED, 'pages_4k');
     vm.backend.control(0, { register: 'cr3', space: 0 });
     expect(vm.since('remote_tlb_flush_requests', 'pages_4k')).toEqual({ remote_tlb_flush_requests: requests, pages_4k: 0 });
@@ -84,14 +84,14 @@ describe('a write to a last-level table', () => {
 
   it('shows after CR3 is reloaded: the frame is protected, changed entries go, and the others lose A (6.1)', () => {
     const vm = warm();
-    vm.backend.writeGuestEntry(0, TABLE, 3, USED, DATA_GFN + 100);
+    vm.store(TABLE, 3, USED, DATA_GFN + 100);
     vm.since(...COUNTED, 'pages_4k');
     vm.backend.control(0, { register: 'cr3', space: 0 });
     // One flush for protecting the frame, one because an entry went and others lost A.
     expect(vm.since('remote_tlb_flush_requests', 'pages_4k')).toEqual({ remote_tlb_flush_requests: 2, pages_4k: -1 });
     vm.read(DATA + 3);
     expect(vm.since('page_fault')).toEqual({ page_fault: 1 });
-    vm.backend.writeGuestEntry(0, TABLE, 3, USED, DATA_GFN + 102);
+    vm.store(TABLE, 3, USED, DATA_GFN + 102);
     expect(vm.since('page_fault', 'mmu_unsync')).toEqual({ page_fault: 1, mmu_unsync: 1 });
   });
 
@@ -101,7 +101,7 @@ describe('a write to a last-level table', () => {
       ['6.12.117', 1],
     ] as const) {
       const vm = warm(kernel);
-      vm.backend.writeGuestEntry(0, TABLE, 3, USED, DATA_GFN + 3);
+      vm.store(TABLE, 3, USED, DATA_GFN + 3);
       vm.since('remote_tlb_flush_requests');
       vm.backend.control(0, { register: 'cr3', space: 0 });
       expect(vm.since('remote_tlb_flush_requests')).toEqual({ remote_tlb_flush_requests: flushes });
@@ -110,8 +110,8 @@ describe('a write to a last-level table', () => {
 
   it('shows for one page after INVLPG, the others stay as they were', () => {
     const vm = warm();
-    vm.backend.writeGuestEntry(0, TABLE, 3, USED, DATA_GFN + 100);
-    vm.backend.writeGuestEntry(0, TABLE, 4, USED, DATA_GFN + 101);
+    vm.store(TABLE, 3, USED, DATA_GFN + 100);
+    vm.store(TABLE, 4, USED, DATA_GFN + 101);
     vm.since(...COUNTED, 'shadow.set_spte', 'invlpg');
     vm.backend.control(0, { register: 'invlpg', vfn: DATA + 3 });
     // 6.1: the entry is zapped (one flush) and the new one prefetched.
@@ -136,7 +136,7 @@ describe('a write to a last-level table', () => {
       layoutOf({ ...windowedSpace(PAGES), runs: windowedSpace(PAGES).runs.map(run => ({ ...run, writable: run.vfn !== TABLES })) }),
     );
     vm.read(DATA + 3);
-    vm.backend.writeGuestEntry(0, TABLE, 3, 0, 0);
+    vm.store(TABLE, 3, 0, 0);
     vm.backend.control(0, { register: 'cr3', space: 0 });
     vm.read(DATA + 3);
     expect(vm.since('pf_guest', 'mmu_unsync')).toEqual({ pf_guest: 1, mmu_unsync: 0 });
@@ -144,7 +144,7 @@ describe('a write to a last-level table', () => {
 
   it('takes an entry away: the next access is the guest’s own fault', () => {
     const vm = warm();
-    vm.backend.writeGuestEntry(0, TABLE, 3, 0, 0);
+    vm.store(TABLE, 3, 0, 0);
     vm.backend.control(0, { register: 'cr3', space: 0 });
     vm.read(DATA + 3);
     expect(vm.since('pf_guest')).toEqual({ pf_guest: 1 });
@@ -155,7 +155,7 @@ describe('a write to an upper-level table', () => {
   it('is emulated each time: the entry it concerns is unlinked, with one flush', () => {
     const vm = warm();
     // The directory's entry 2 leads to the table of the data.
-    vm.backend.writeGuestEntry(0, DIRECTORY, 2, USED, TABLE_FRAMES.data);
+    vm.store(DIRECTORY, 2, USED, TABLE_FRAMES.data);
     expect(vm.since(...COUNTED, 'mmu_pde_zapped')).toEqual({
       page_fault: 1,
       pf_fixed: 0,
@@ -180,7 +180,7 @@ describe('a write to an upper-level table', () => {
 
   it('takes an empty entry away without a flush and without counting a dropped one', () => {
     const vm = warm();
-    vm.backend.writeGuestEntry(0, DIRECTORY, 9, 0, 0);
+    vm.store(DIRECTORY, 9, 0, 0);
     expect(vm.since('mmu_pte_write', 'remote_tlb_flush_requests', 'mmu_pde_zapped')).toEqual({
       mmu_pte_write: 1,
       remote_tlb_flush_requests: 0,
@@ -206,16 +206,16 @@ describe('a write to an upper-level table', () => {
     vm.write(FAR);
     vm.read(TABLES + 16);
     vm.since(...COUNTED, 'table.zap');
-    for (let i = 0; i < 2; i++) vm.backend.writeGuestEntry(0, TABLES + 16, 100 + i, 0, 0);
+    for (let i = 0; i < 2; i++) vm.store(TABLES + 16, 100 + i, 0, 0);
     expect(vm.since('pf_emulate', 'mmu_flooded', 'table.zap')).toEqual({ pf_emulate: 2, mmu_flooded: 0, 'table.zap': 0 });
-    vm.backend.writeGuestEntry(0, TABLES + 16, 102, 0, 0);
+    vm.store(TABLES + 16, 102, 0, 0);
     expect(vm.since('pf_emulate', 'mmu_flooded', 'table.zap', 'remote_tlb_flush_requests')).toEqual({
       pf_emulate: 1,
       mmu_flooded: 1,
       'table.zap': 1,
       remote_tlb_flush_requests: 1,
     });
-    vm.backend.writeGuestEntry(0, TABLES + 16, 103, 0, 0);
+    vm.store(TABLES + 16, 103, 0, 0);
     expect(vm.since('page_fault', 'pf_fixed', 'pf_emulate')).toEqual({ page_fault: 4, pf_fixed: 1, pf_emulate: 0 });
     // A walk through the directory shadows it again: the table below is found in the hash, and its frame is protected.
     vm.read(FAR);
@@ -225,7 +225,7 @@ describe('a write to an upper-level table', () => {
   it('counts start over when the table is walked through', () => {
     const vm = warm();
     // The way to the window leads through this very directory: each fault takes the count back.
-    for (let i = 0; i < 9; i++) vm.backend.writeGuestEntry(0, DIRECTORY, 100 + i, 0, 0);
+    for (let i = 0; i < 9; i++) vm.store(DIRECTORY, 100 + i, 0, 0);
     expect(vm.since('pf_emulate', 'mmu_flooded')).toEqual({ pf_emulate: 9, mmu_flooded: 0 });
   });
 });

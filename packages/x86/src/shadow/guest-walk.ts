@@ -148,8 +148,8 @@ export function accessOf(bits: number, nx: boolean): number {
   return access;
 }
 
-/** Whether rights allow an access by the guest's rules. */
-function permits(access: number, kind: number, rules: WalkRules): boolean {
+/** Whether rights allow an access by the guest's rules. @param kind 0 read, 1 write, 2 execute */
+export function permits(access: number, kind: number, rules: WalkRules): boolean {
   const isUserPage = (access & Access.User) !== 0;
   if (rules.user && !isUserPage) return false;
   if (!rules.user && isUserPage && (kind === Exec ? rules.smep : rules.smap)) return false;

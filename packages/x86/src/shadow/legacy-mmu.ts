@@ -4,7 +4,7 @@
 import type { GuestTables } from '@mmulab/api';
 import { hasGptes } from '../roots/role';
 import type { VmParts } from '../vm-parts';
-import { GuestMemory } from './guest-memory';
+import type { GuestMemory } from './guest-memory';
 import { PageLookup } from './page-lookup';
 import { ShadowLeaves } from './shadow-leaves';
 import { ShadowMapper } from './shadow-mapper';
@@ -19,14 +19,15 @@ import { WriteTrack } from './write-track';
 /** One VM's legacy MMU. */
 export class LegacyMmu {
   readonly track = new WriteTrack();
-  readonly memory = new GuestMemory();
+  readonly memory: GuestMemory;
   readonly mmu: ShadowMmu;
   readonly map: ShadowMapper;
   readonly sync: ShadowSync;
   readonly roots: ShadowRoots;
   readonly tables: RmapOps;
 
-  constructor({ world, slots, journal, nxLists, layout }: VmParts, vm: ShadowVm) {
+  constructor({ world, slots, journal, nxLists, layout, memory }: VmParts, vm: ShadowVm) {
+    this.memory = memory;
     this.mmu = new ShadowMmu(world.shadowPolicy, slots, world.counters, journal, nxLists.pages, this.track, this.memory, vm);
     const leaves = new ShadowLeaves(this.mmu);
     this.sync = new ShadowSync(this.mmu, leaves);

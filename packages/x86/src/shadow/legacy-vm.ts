@@ -14,6 +14,7 @@ import type {
   BackendMemory,
   ControlWrite,
   GuestTables,
+  GuestTableWrites,
   HostAnswer,
   HostOp,
   Translation,
@@ -39,9 +40,10 @@ import { LegacyMmu } from './legacy-mmu';
 import { isLeaf } from './shadow-spte';
 import { shadowContentKey } from './content-key';
 import type { WalkRules } from './guest-walk';
+import type { WritingGuest } from './table-writer';
 
 /** One VM on the legacy MMU. */
-export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables {
+export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables, WritingGuest {
   pmlActive = false;
   readonly recovery: NxRecovery;
   private readonly parts: VmParts;
@@ -63,8 +65,8 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables {
     this.parts = parts;
     this.engine = new LegacyMmu(parts, { writeProtectElsewhere: () => false, rootsObsolete: () => this.entry.roots.invalidateAll() });
     this.entry = new VcpuEntry(parts, this.engine.roots, layout.nested === undefined ? undefined : this.engine.roots);
-    this.spaces = new VcpuSpaces(layout, parts.cpus, shadowPolicy.tdp, shadowPolicy.tableAccess);
-    this.path = new ShadowFaultPath(layout.vcpus, this.engine.mmu, this.engine.map, this);
+    this.spaces = new VcpuSpaces(layout, parts.cpus, shadowPolicy.tdp, shadowPolicy.tableAccess, parts.memory);
+    this.path = new ShadowFaultPath(layout.vcpus, this.engine.mmu, this.engine.map, this, parts.tableWriter);
     this.accesses = new ShadowAccesses(parts.vcpus, this.spaces, this.path, counters);
     const { tables } = this.engine;
     const recovered = { pages: tables, flush: (times: number): void => tables.flush(times) };
@@ -106,29 +108,21 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables {
     this.entry.write(vcpu, write);
   }
 
-  /**
-   * The guest stores an entry of one of its own tables, through a virtual frame that maps the table page.
-   * @param vfn virtual frame by which the guest writes
-   * @param index entry within the table
-   * @param bits new bits (see guest-memory.ts), and the frame it points to
-   */
-  writeGuestEntry(vcpu: number, vfn: number, index: number, bits: number, gfn: number): void {
+  writeTables(vcpu: number, writes: GuestTableWrites): void {
     this.select(vcpu);
-    const frame = this.spaces.physical(vcpu, vfn);
-    const levels = this.spaces.current(vcpu).levels;
-    const page = this.engine.memory.page(frame, 1, levels);
-    const bytes = levels === 2 ? 4 : 8;
-    let isStored = false;
-    const store = (): void => {
-      isStored = true;
-      this.engine.memory.store(page, index, bits, gfn);
-    };
-    this.path.pendingWrite = { gfn: frame, offset: index * bytes, bytes, store };
-    this.path.refused = false;
-    this.accesses.touch(vcpu, vfn, AccessKind.Write);
-    this.path.pendingWrite = undefined;
-    // Not emulated: the guest's own store, if its tables let it through.
-    if (!isStored && !this.path.refused) store();
+    this.parts.tableWriter.write(this, vcpu, writes);
+  }
+
+  space(vcpu: number): GuestTables {
+    return this.spaces.current(vcpu);
+  }
+
+  reach(vcpu: number, vfn: Vfn, kind: AccessKind): number {
+    return this.spaces.reach(vcpu, vfn, kind);
+  }
+
+  access(vcpu: number, vfn: Vfn, kind: AccessKind): void {
+    this.accesses.touch(vcpu, vfn, kind);
   }
 
   host(op: HostOp, answer?: HostAnswer): void {

@@ -17,6 +17,7 @@ import { ShadowAccesses } from './shadow-accesses';
 import { ShadowFaultPath } from './shadow-fault';
 import type { ShadowFaultVm } from './shadow-fault';
 import type { ShadowVm } from './shadow-mmu';
+import type { TableWriter } from './table-writer';
 import { VcpuSpaces } from './vcpu-spaces';
 
 /** What nested guests need of the backend that runs L1. */
@@ -33,6 +34,7 @@ export class NestedGuests implements ShadowFaultVm, ShadowedFrames {
   /** L2's accesses: the hardware touches the pages of its tables, then its own page, all through the shadow of L1's tables. */
   readonly accesses: ShadowAccesses;
   private readonly spaces: VcpuSpaces;
+  private readonly writer: TableWriter;
 
   constructor(
     parts: VmParts,
@@ -42,8 +44,9 @@ export class NestedGuests implements ShadowFaultVm, ShadowedFrames {
     const { shadowPolicy, counters } = parts.world;
     const { vcpus } = parts.layout;
     this.engine = new LegacyMmu(parts, host);
-    this.spaces = new VcpuSpaces(parts.layout, parts.cpus, true, shadowPolicy.tableAccess);
-    const path = new ShadowFaultPath(vcpus, this.engine.mmu, this.engine.map, this);
+    this.spaces = new VcpuSpaces(parts.layout, parts.cpus, true, shadowPolicy.tableAccess, parts.memory);
+    const path = new ShadowFaultPath(vcpus, this.engine.mmu, this.engine.map, this, parts.tableWriter);
+    this.writer = parts.tableWriter;
     this.accesses = new ShadowAccesses(parts.vcpus, this.spaces, path, counters);
   }
 
@@ -51,12 +54,18 @@ export class NestedGuests implements ShadowFaultVm, ShadowedFrames {
     return this.engine.track.maxLevel(gfn, level);
   }
 
+  isTracked(gfn: number): boolean {
+    return this.engine.track.isTracked(gfn);
+  }
+
   refusesWrite(gfn: number): boolean {
     return this.engine.mmu.tryToUnsync(gfn, true, false);
   }
 
   emulated(gfn: number): void {
-    tableWritten(this.engine.mmu, { gfn, offset: 0, bytes: 8 });
+    const write = this.writer.writing(gfn);
+    write?.store();
+    tableWritten(this.engine.mmu, write ?? { gfn, offset: 0, bytes: 8 });
   }
 
   rootPage(vcpu: number, frame: number): number {

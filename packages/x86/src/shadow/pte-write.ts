@@ -9,24 +9,13 @@
  */
 import { Ev } from '../events';
 import { Role, hasGptes, roleLevel } from '../roots/role';
-import { Gpte } from './guest-memory';
 import type { ShadowMmu } from './shadow-mmu';
 import { NO_PAGE, indexOf } from './shadow-page';
 import { childOf } from './shadow-spte';
+import type { TableWrite } from './table-writer';
 
 /** The write from which on a table is taken for flooded. */
 const FLOOD_WRITES = 3;
-
-/** One write to a guest table page. */
-export interface TableWrite {
-  /** Frame of the table page. */
-  readonly gfn: number;
-  /** Byte offset within it, and length. */
-  readonly offset: number;
-  readonly bytes: number;
-  /** Puts the new value into memory; absent where the value stays what it was. */
-  readonly store?: () => void;
-}
 
 /** The guest wrote to a tracked table; the new value is in memory. */
 export function tableWritten(mmu: ShadowMmu, write: TableWrite): void {
@@ -93,7 +82,8 @@ function zapWritten(mmu: ShadowMmu, page: number, role: number, { gfn, offset }:
     first = (written % perQuadrant) * (level === 1 ? 1 : 2);
     count = level === 1 ? 1 : 2;
   }
-  const isEmptyNow = (mmu.memory.page(gfn, level, small ? 2 : 4).bits[written] & Gpte.Present) === 0;
+  const table = mmu.memory.tableAt(gfn, small ? 2 : 4);
+  const isEmptyNow = table.bits[written] === 0 && table.gfns[written] === 0;
   let flush = false;
   for (let index = first; index < first + count; index++) {
     flush = mmu.zapEntry(page, index, undefined) || flush;

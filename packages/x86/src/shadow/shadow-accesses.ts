@@ -1,26 +1,27 @@
 /**
- * Accesses of vCPUs whose memory shadow pages map: the hardware's own to the guest's tables first, where it walks them, then the one that is meant.
+ * Accesses of vCPUs one by one: the hardware's own to the guest's tables first, where it walks them, then the one that is meant. So go those to memory that shadow pages
+ * map, and all of a guest that writes its tables.
  *
  * Hot path.
  */
 import { ACCESS_DONE as DONE_CODE } from '@mmulab/api';
-import type { AccessRun, Counters } from '@mmulab/api';
+import type { AccessKind, AccessRun, Counters } from '@mmulab/api';
 import { PendingAccesses, accessKind } from '@mmulab/kvm';
+import type { AccessPath, StagedPath } from '@mmulab/kvm';
 import type { VcpuStates } from '../vcpu-state';
-import type { ShadowFaultPath } from './shadow-fault';
 import type { VcpuSpaces } from './vcpu-spaces';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const ACCESS_DONE: number = DONE_CODE;
 
-/** Accesses of all vCPUs on one legacy MMU. */
+/** Accesses of all vCPUs of one VM. */
 export class ShadowAccesses {
   private readonly pending: PendingAccesses;
 
   constructor(
     private readonly vcpus: VcpuStates,
     private readonly spaces: VcpuSpaces,
-    private readonly path: ShadowFaultPath,
+    private readonly path: AccessPath & StagedPath,
     private readonly counters: Counters,
   ) {
     this.pending = new PendingAccesses(vcpus.count, spaces, path);
@@ -33,13 +34,13 @@ export class ShadowAccesses {
   }
 
   /** One access, all its faults included. */
-  touch(vcpu: number, vfn: number, kind: number): void {
+  touch(vcpu: number, vfn: number, kind: AccessKind): void {
     this.access(vcpu, vfn, kind);
     this.vcpus.countFulls(vcpu, this.counters.now);
   }
 
   /** Begins one access that may interleave. @returns the first stage due, or ACCESS_DONE */
-  begin(vcpu: number, vfn: number, kind: number): number {
+  begin(vcpu: number, vfn: number, kind: AccessKind): number {
     return this.ended(vcpu, this.pending.begin(vcpu, vfn, kind));
   }
 
@@ -48,13 +49,14 @@ export class ShadowAccesses {
     return this.ended(vcpu, this.pending.advance(vcpu));
   }
 
-  private access(vcpu: number, vfn: number, kind: number): void {
+  private access(vcpu: number, vfn: number, kind: AccessKind): void {
     const { spaces, path } = this;
     for (let level = spaces.levels(vcpu); level > 0; level--) {
-      const frame = spaces.frameAt(vcpu, level, vfn);
+      const frame = spaces.frameAt(vcpu, level, vfn, kind);
       if (frame >= 0) path.access(vcpu, frame, spaces.tableAccess, 1);
     }
-    path.access(vcpu, spaces.frameAt(vcpu, 0, vfn), kind, 0);
+    const frame = spaces.frameAt(vcpu, 0, vfn, kind);
+    if (frame >= 0) path.access(vcpu, frame, kind, 0);
   }
 
   /** @returns the stage due */

@@ -24,11 +24,6 @@ export class ShadowBackend extends X86Backend<LegacyVm> {
     super(options, host, counters, engines, policyOf);
   }
 
-  /** See LegacyVm. */
-  writeGuestEntry(vcpu: number, vfn: number, index: number, bits: number, gfn: number): void {
-    this.vm.writeGuestEntry(vcpu, vfn, index, bits, gfn);
-  }
-
   protected make(layout: VmLayout): LegacyVm {
     return new LegacyVm(this.worldOf(layout), layout);
   }

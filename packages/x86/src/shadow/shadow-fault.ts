@@ -20,7 +20,7 @@ import type { X86Vm } from '../x86-vm';
 import { GuestWalk } from './guest-walk';
 import type { WalkRules } from './guest-walk';
 import { clearFlood, tableWritten } from './pte-write';
-import type { TableWrite } from './pte-write';
+import type { TableWriter } from './table-writer';
 import { ShadowFault } from './shadow-mapper';
 import type { ShadowMapper } from './shadow-mapper';
 import type { ShadowMmu } from './shadow-mmu';
@@ -59,10 +59,6 @@ const MAX_FAULTS_PER_ACCESS = 64;
 
 /** Faults of all vCPUs on one VM's shadow pages. */
 export class ShadowFaultPath {
-  /** What the access is to store, when it is to a guest table; see `ShadowBackend.writeGuestEntry`. */
-  pendingWrite: TableWrite | undefined = undefined;
-  /** The guest's own tables refused an access since this was last cleared. */
-  refused = false;
   private readonly walk: GuestWalk;
   private readonly fault = new ShadowFault();
   private readonly frame: Float64Array;
@@ -80,6 +76,7 @@ export class ShadowFaultPath {
     private readonly mmu: ShadowMmu,
     private readonly map: ShadowMapper,
     private readonly vm: ShadowFaultVm,
+    private readonly writer: TableWriter,
   ) {
     this.walk = new GuestWalk(mmu.memory, gfn => this.markDirty(gfn));
     this.frame = new Float64Array(vcpus);
@@ -138,7 +135,7 @@ export class ShadowFaultPath {
       // A known MMIO frame: the exit goes straight to emulation.
       this.mmu.journal.exit();
       this.mmu.count(Ev.exit);
-      return ACCESS_DONE;
+      return this.leaveFault(vcpu);
     }
     if (!leaf.allows(entry, kind) || this.userPageRefused(vcpu, entry, kind)) return this.faults(vcpu, (entry & Spte.AccessTracked) === 0 ? 1 : 0);
     const after = leaf.afterAccess(entry, kind);
@@ -173,6 +170,8 @@ export class ShadowFaultPath {
     if (this.denied[vcpu] === 1) mmu.count(Ev.pageFaultPresent);
     if (this.guestTable[vcpu] === 1) mmu.count(Ev.pageFaultGuestTable);
     if (!isFastEligible(mmu.policy, kind, this.denied[vcpu] === 1) || !this.isDirectRoot(vcpu)) return Stage.HostPage;
+    // Writes to tracked frames (tables of a nested guest) are told apart first.
+    if (kind === Write && this.denied[vcpu] === 1 && mmu.track.isTracked(this.frame[vcpu])) return Stage.HostPage;
     mmu.count(Ev.fastPageFault);
     return Stage.FastFault;
   }
@@ -219,13 +218,12 @@ export class ShadowFaultPath {
     const gfn = this.resolve(vcpu);
     if (gfn < 0) {
       mmu.count(Ev.pfGuest);
-      this.refused = true;
-      return ACCESS_DONE;
+      return this.leaveFault(vcpu);
     }
     if (this.kind[vcpu] === Write && this.denied[vcpu] === 1 && mmu.track.isTracked(gfn)) {
       clearFlood(mmu, this.vm.rootPage(vcpu, this.frame[vcpu]), this.frame[vcpu]);
       mmu.count(Ev.pfEmulate);
-      return this.emulateWrite(gfn);
+      return this.emulateWrite(vcpu, gfn);
     }
     this.seq[vcpu] = mmu.slots.invalidations.ended;
     this.gfn[vcpu] = gfn;
@@ -273,13 +271,13 @@ export class ShadowFaultPath {
     fault.maxLevel = 3;
     if (fault.write && fault.slot !== undefined && fault.slot.spec.readonly) {
       mmu.count(Ev.pfEmulate);
-      return ACCESS_DONE;
+      return this.leaveFault(vcpu);
     }
     const frame = this.frame[vcpu];
     const root = this.vm.rootPage(vcpu, frame);
     if (!isDirectMap) this.takeGuestRights(vcpu);
     const result = isDirectMap ? this.map.mapDirect(root, fault) : this.map.fetch(root, frame, this.walk, fault);
-    return this.finish(gfn, result);
+    return this.finish(vcpu, gfn, result);
   }
 
   /** Rights and level of the guest's leaf. Without WP the kernel may write what only users may read: then users are shut out. */
@@ -294,15 +292,15 @@ export class ShadowFaultPath {
     if (rules.smep) fault.access &= ~Access.Exec;
   }
 
-  private finish(gfn: number, result: number): number {
+  private finish(vcpu: number, gfn: number, result: number): number {
     const { mmu } = this;
     if (result === RetPf.Emulate) {
       mmu.count(Ev.pfEmulate);
       if (this.fault.mmio) {
         mmu.count(Ev.pfMmioSpteCreated);
-        return ACCESS_DONE;
+        return this.leaveFault(vcpu);
       }
-      return this.emulateWrite(gfn);
+      return this.emulateWrite(vcpu, gfn);
     }
     if (result === RetPf.Fixed) mmu.count(Ev.pfFixed);
     else if (!mmu.policy.fixedInHandler) mmu.count(Ev.pfSpurious);
@@ -310,10 +308,17 @@ export class ShadowFaultPath {
   }
 
   /** KVM carries the write out itself. */
-  private emulateWrite(gfn: number): number {
+  private emulateWrite(vcpu: number, gfn: number): number {
     this.markDirty(gfn);
-    this.pendingWrite?.store?.();
-    tableWritten(this.mmu, this.pendingWrite ?? { gfn, offset: 0, bytes: 8 });
+    const write = this.writer.writing(gfn);
+    write?.store();
+    tableWritten(this.mmu, write ?? { gfn, offset: 0, bytes: 8 });
+    return this.leaveFault(vcpu);
+  }
+
+  /** The access is over without being executed again; the vCPU enters all the same. */
+  private leaveFault(vcpu: number): number {
+    this.vm.reenter(vcpu);
     return ACCESS_DONE;
   }
 

@@ -90,7 +90,7 @@ export class ShadowLeaves {
     const { mmu } = this;
     const role = mmu.pages.role[page];
     if (!hasGptes(role)) return false;
-    const table = mmu.memory.page(mmu.pages.gfn[page], 1, (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
+    const table = mmu.memory.tableAt(mmu.pages.gfn[page], (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
     return this.prefetchGuest(page, index, table);
   }
 
@@ -137,7 +137,7 @@ export class ShadowLeaves {
   private prefetchIndirect(page: number, faulting: number): void {
     const { mmu } = this;
     const role = mmu.pages.role[page];
-    const table = mmu.memory.page(mmu.pages.gfn[page], 1, (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
+    const table = mmu.memory.tableAt(mmu.pages.gfn[page], (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
     const first = faulting - (faulting % PREFETCH_ENTRIES);
     for (let i = first; i < first + PREFETCH_ENTRIES; i++) {
       if (i === faulting || isShadowPresent(mmu.pages.entry(page, i))) continue;

@@ -9,7 +9,7 @@
  * paging_tmpl.h FNAME(sync_page)(), FNAME(invlpg)(). Hot path.
  */
 import { ENTRIES_PER_TABLE as TABLE_ENTRIES, PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
-import { Access, Role, hasGptes, roleAccess, roleLevel } from '../roots/role';
+import { Access, Role, hasGptes, roleAccess } from '../roots/role';
 import { Spte } from '../spte';
 import { Gpte } from './guest-memory';
 import { accessOf } from './guest-walk';
@@ -112,7 +112,7 @@ export class ShadowSync {
     if (old === 0) return false;
     const role = pageRole(mmu, page);
     const at = guestIndex(role, index);
-    const table = mmu.memory.page(pages.gfn[page], roleLevel(role), (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
+    const table = mmu.memory.tableAt(pages.gfn[page], (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
     const bits = table.bits[at];
     const gfn = table.gfns[at];
     if ((bits & (Gpte.Present | Gpte.Accessed | Gpte.Reserved)) !== (Gpte.Present | Gpte.Accessed)) return mmu.zapEntry(page, index, undefined);

@@ -91,7 +91,12 @@ export class TdpFaultPath {
       if (walk !== NOT_PRESENT && walk !== DENIED) return this.endWalk(walk, gfn);
       if (++faults > MAX_FAULTS_PER_ACCESS) throw livelock(gfn, 1, this.describe(vcpu, gfn, kind));
       const slot = this.slots.find(gfn);
-      const isFixed = this.leave(kind, walk === DENIED, guestTable) && this.fixFast(this.vm.root(vcpu), slot, gfn, kind);
+      const isTracked = this.isTrackedWrite(gfn, kind, walk === DENIED);
+      const isFixed = this.leave(kind, walk === DENIED, guestTable, isTracked) && this.fixFast(this.vm.root(vcpu), slot, gfn, kind);
+      if (isTracked) {
+        this.emulate(vcpu, gfn);
+        return;
+      }
       if (!isFixed && this.mapFresh(vcpu, slot, gfn, kind) === ACCESS_DONE) return;
       this.vm.reenter(vcpu);
     }
@@ -108,7 +113,7 @@ export class TdpFaultPath {
     const seq = this.slots.invalidations.ended;
     const host = this.hostPages.resolve(slot, gfn, kind === Write);
     if (host === FAILED) throw noHostPage(vcpu, gfn, kind === Write);
-    return this.slots.invalidations.mustRetry(seq) ? Stage.Resume : this.mapPage(root, slot, gfn, kind, host);
+    return this.slots.invalidations.mustRetry(seq) ? Stage.Resume : this.mapPage(vcpu, root, slot, gfn, kind, host);
   }
 
   /** Starts an access that may interleave with others. @returns ACCESS_DONE, or the first stage of its fault */
@@ -166,12 +171,30 @@ export class TdpFaultPath {
   }
 
   private exit(vcpu: number): number {
-    const tryFast = this.leave(this.kind[vcpu], this.denied[vcpu] === 1, this.guestTable[vcpu]);
+    const [gfn, kind, denied] = [this.gfn[vcpu], this.kind[vcpu], this.denied[vcpu] === 1];
+    const isTracked = this.isTrackedWrite(gfn, kind, denied);
+    const tryFast = this.leave(kind, denied, this.guestTable[vcpu], isTracked);
+    if (isTracked) return this.emulate(vcpu, gfn);
     return tryFast ? Stage.FastFault : this.askHost(vcpu);
   }
 
-  /** A fault leaves the guest and is counted. @returns whether the lockless path tries to fix it */
-  private leave(kind: number, denied: boolean, guestTable: number): boolean {
+  /** Whether L1 writes a table of its nested guest that it has mapped and may not write. */
+  private isTrackedWrite(gfn: number, kind: number, denied: boolean): boolean {
+    return denied && kind === Write && this.shadowed !== undefined && this.shadowed.isTracked(gfn);
+  }
+
+  /** KVM carries a write to a tracked table out itself. What that asked for is served when the vCPU enters again. @returns ACCESS_DONE */
+  private emulate(vcpu: number, gfn: number): number {
+    this.add(Ev.pfEmulate);
+    const slot = this.slots.find(gfn);
+    if (slot !== undefined) this.slots.markDirty(slot, gfn);
+    this.shadowed?.emulated(gfn);
+    this.vm.reenter(vcpu);
+    return ACCESS_DONE;
+  }
+
+  /** A fault leaves the guest and is counted. @param isTracked KVM will carry the write out @returns whether the lockless path tries to fix it */
+  private leave(kind: number, denied: boolean, guestTable: number, isTracked: boolean): boolean {
     const now = this.counters.now;
     this.journal.exit();
     now[EXIT] = now[EXIT] + 1;
@@ -181,7 +204,7 @@ export class TdpFaultPath {
     else if (kind === Exec) this.add(Ev.pageFaultFetch);
     if (denied) now[PAGE_FAULT_PRESENT] = now[PAGE_FAULT_PRESENT] + 1;
     if (guestTable === 1) this.add(Ev.pageFaultGuestTable);
-    if (!this.policy.fastPageFault || !isFastEligible(this.policy, kind, denied)) return false;
+    if (isTracked || !this.policy.fastPageFault || !isFastEligible(this.policy, kind, denied)) return false;
     now[FAST_PAGE_FAULT] = now[FAST_PAGE_FAULT] + 1;
     return true;
   }
@@ -264,7 +287,7 @@ export class TdpFaultPath {
     if (this.slots.invalidations.mustRetry(this.seq[vcpu])) return Stage.Resume;
     if (this.policy.parallelFaults && this.lostExchange(vcpu)) return Stage.Resume;
     const gfn = this.gfn[vcpu];
-    return this.mapPage(this.vm.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu], this.host[vcpu]);
+    return this.mapPage(vcpu, this.vm.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu], this.host[vcpu]);
   }
 
   /** Starts a fault that a trace shows, whatever the tables say by now. @returns its first stage */
@@ -309,16 +332,12 @@ export class TdpFaultPath {
   }
 
   /** @param host a `HostPage`; @returns Stage.Resume or ACCESS_DONE */
-  private mapPage(root: TdpRoot, slot: Memslot | undefined, gfn: number, kind: number, host: number): number {
+  private mapPage(vcpu: number, root: TdpRoot, slot: Memslot | undefined, gfn: number, kind: number, host: number): number {
     if (isReadonlyWrite(slot, kind)) return this.refuse();
     const isRefused = this.shadowed !== undefined && host === WRITABLE && this.shadowed.refusesWrite(gfn);
     const goal = this.prepareMap(slot, gfn, kind, isRefused ? 0 : host);
     const result = this.mmu.map(root, gfn, goal);
-    if (isRefused && kind === Write) {
-      this.add(Ev.pfEmulate);
-      this.shadowed?.emulated(gfn);
-      return ACCESS_DONE;
-    }
+    if (isRefused && kind === Write) return this.emulate(vcpu, gfn);
     return this.endMap(result);
   }
 

@@ -13,6 +13,8 @@ import type {
   BackendInspection,
   BackendMemory,
   ControlWrite,
+  GuestTables,
+  GuestTableWrites,
   HostAnswer,
   HostOp,
   ReplayPort,
@@ -33,7 +35,9 @@ import { INVALID_ROOT } from '../roots/root-cache';
 import { shadowContentKey } from '../shadow/content-key';
 import { NestedGuests } from '../shadow/nested-guest';
 import type { NestedHost } from '../shadow/nested-guest';
-import type { ShadowAccesses } from '../shadow/shadow-accesses';
+import { ShadowAccesses } from '../shadow/shadow-accesses';
+import type { WritingGuest } from '../shadow/table-writer';
+import { VcpuSpaces } from '../shadow/vcpu-spaces';
 import { Spte, SpteAttrs } from '../spte';
 import { VcpuEntry, VmParts } from '../vm-parts';
 import type { X86World } from '../vm-parts';
@@ -52,7 +56,7 @@ import type { TdpRules } from './tdp-rules';
 import { VcpuContexts } from './vcpu-contexts';
 
 /** One VM on the TDP MMU. */
-export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm {
+export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, WritingGuest {
   pmlActive = false;
   readonly recovery: NxRecovery;
   /** The nested guest, where the workload has one. */
@@ -67,6 +71,9 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm {
   /** Counted up by whatever may change what windows show (GuestAccesses.touchAgain): all that is asked of the VM but accesses known by heart. */
   private readonly version: Version;
   private readonly accesses: GuestAccesses;
+  /** Address spaces as the guest has written them, and accesses through them: once it has, one by one. */
+  private readonly spaces: VcpuSpaces;
+  private readonly writtenAccesses: ShadowAccesses;
   private readonly hostOps: HostOps;
 
   /** @throws OPTION_NESTED_SPLIT, VM_BAD_SLOT */
@@ -101,6 +108,8 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm {
       this,
       policy.tableAccess,
     );
+    this.spaces = new VcpuSpaces(layout, cpus, true, policy.tableAccess, parts.memory);
+    this.writtenAccesses = new ShadowAccesses(parts.vcpus, this.spaces, this.path, counters);
     const { engine } = this.nested ?? {};
     const tables = engine === undefined ? this.mmu : new BothMmus(this.mmu, engine.tables, engine.mmu.pages);
     const recovered = { tables: this.mmu, pages: engine?.tables, flush: (times: number): void => tables.flush(times) };
@@ -165,7 +174,7 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm {
 
   /** See MmuBackend.hitsAhead. */
   hitsAhead(vcpu: number, vfn: Vfn, kind: AccessKind, stride: number, count: number): number {
-    return this.nested === undefined ? this.accesses.hitsAhead(vcpu, vfn, kind, stride, count) : 0;
+    return this.nested === undefined && this.parts.memory.stores === 0 ? this.accesses.hitsAhead(vcpu, vfn, kind, stride, count) : 0;
   }
 
   /** See MmuBackend.losses. */
@@ -181,6 +190,24 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm {
   control(vcpu: number, write: ControlWrite): void {
     this.select(vcpu);
     this.entry.write(vcpu, write, () => this.contexts.registersChanged());
+  }
+
+  writeTables(vcpu: number, writes: GuestTableWrites): void {
+    this.select(vcpu);
+    this.parts.tableWriter.write(this, vcpu, writes);
+    this.contexts.forgetTables();
+  }
+
+  space(vcpu: number): GuestTables {
+    return this.spaces.current(vcpu);
+  }
+
+  reach(vcpu: number, vfn: Vfn, kind: AccessKind): number {
+    return this.spaces.reach(vcpu, vfn, kind);
+  }
+
+  access(vcpu: number, vfn: Vfn, kind: AccessKind): void {
+    this.accessesOf(vcpu).touch(vcpu, vfn, kind);
   }
 
   host(op: HostOp, answer?: HostAnswer): void {
@@ -229,7 +256,7 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm {
     const pages = this.nested === undefined ? '' : shadowContentKey(this.nested.engine.mmu);
     const frameMaps = frameMapsKey(this.parts.slots);
     if (tables === undefined || pages === undefined || frameMaps === undefined || !this.parts.nxLists.isEmpty) return undefined;
-    return `${this.entry.roots.key()} ${this.recovery.key} ${frameMaps} ${tables} ${pages}`;
+    return `${this.entry.roots.key()} ${this.recovery.key} ${frameMaps} ${tables} ${pages} ${this.parts.memory.stores}`;
   }
 
   memory(): BackendMemory {
@@ -312,7 +339,8 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm {
 
   /** The accesses of the guest that the vCPU runs now: L1, or its nested guest. */
   private accessesOf(vcpu: number): GuestAccesses | ShadowAccesses {
-    return this.nested !== undefined && this.parts.cpus[vcpu].guestMode ? this.nested.accesses : this.accesses;
+    if (this.nested !== undefined && this.parts.cpus[vcpu].guestMode) return this.nested.accesses;
+    return this.parts.memory.stores > 0 && this.spaces.hasWritten(vcpu) ? this.writtenAccesses : this.accesses;
   }
 
   /** A vCPU acts, and may change anything. */
