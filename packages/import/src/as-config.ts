@@ -3,7 +3,7 @@
  */
 import { formatSize, parseSize } from '@mmulab/api';
 import { commandLineConfig, underlayConfig, type RawConfig, type Registry, type UnderlaidSetting } from '@mmulab/runner';
-import { stringify } from 'yaml';
+import type * as Yaml from 'yaml';
 import { importUnfit } from './errors';
 import type { Imported, ImportedSetting } from './imported';
 
@@ -65,6 +65,8 @@ export function configText(imported: Imported, registry: Registry): string {
   const memory = imported.memory === undefined ? [] : [`guest memory: ${formatSize(imported.memory.bytes)}   from ${imported.memory.said}`];
   const tail = notes.length === 0 ? [] : ['Left out or decided:', ...notes.map(note => `  ${note}`)];
   const head = [`Imported from ${imported.file} (${imported.format}).`, ...[...understood, ...memory].map(line => `  ${line}`)];
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded only when a config is to be written
+  const { stringify } = require('yaml') as typeof Yaml;
   return [...head, ...tail].map(commentLine).join('') + stringify(inOrder(config), { lineWidth: 0 });
 }
 

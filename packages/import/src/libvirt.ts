@@ -3,7 +3,7 @@
  *
  * Models: libvirt's domain format, elements vcpu, memory, currentMemory, memoryBacking, cpu, os. Entities of a document's own are not expanded.
  */
-import { XMLParser, XMLValidator } from 'fast-xml-parser';
+import type * as FastXml from 'fast-xml-parser';
 import { importMalformed, importValue } from './errors';
 import type { Format, ImportedSetting, LeftOut } from './imported';
 import { readVm, type VmBacking } from './vm';
@@ -55,6 +55,8 @@ export const libvirt: Format = {
 
 function domainOf(text: string, file: string): Element {
   if (/<!DOCTYPE/i.test(text)) throw importMalformed({ file }, NAME, 'has a DOCTYPE, which libvirt never writes');
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded only when there is a domain to read
+  const { XMLParser, XMLValidator } = require('fast-xml-parser') as typeof FastXml;
   const valid = XMLValidator.validate(text);
   if (valid !== true) throw importMalformed({ file, line: valid.err.line }, NAME, valid.err.msg);
   const parser = new XMLParser({

@@ -102,9 +102,25 @@ export function checkReporter(plugin: string, reporter: Reporter): void {
   checkFields(plugin, 'a reporter', reporter, { name: 'string', doc: 'string', render: 'function' });
 }
 
-/** @throws PLUGIN_SHAPE */
-export function checkCostModel(plugin: string, model: CostModel): void {
-  checkFields(plugin, 'a cost model', model, { name: 'string', doc: 'string', backends: 'list', check: 'method', price: 'method' });
+const COST_MODEL: Fields = { name: 'string', doc: 'string', backends: 'list', check: 'method', price: 'method' };
+
+/**
+ * Checks a cost model. Behind a getter there may be a file to be read: it is asked once somebody wants the model.
+ * @param isWanted whether somebody does
+ * @throws PLUGIN_SHAPE
+ */
+export function checkCostModel(plugin: string, model: CostModel, isWanted: boolean): void {
+  const asked = Object.entries(COST_MODEL).filter(([field]) => isWanted || !isGetter(model, field));
+  checkFields(plugin, 'a cost model', model, Object.fromEntries(asked));
+}
+
+/** Whether a field is answered by a function. What is no object has none. */
+function isGetter(value: unknown, field: string): boolean {
+  for (let owner = value; typeof owner === 'object' && owner !== null; owner = Object.getPrototypeOf(owner)) {
+    const property = Object.getOwnPropertyDescriptor(owner, field);
+    if (property !== undefined) return property.get !== undefined;
+  }
+  return false;
 }
 
 /** @throws PLUGIN_SHAPE */

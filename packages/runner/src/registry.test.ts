@@ -55,6 +55,26 @@ describe('a plugin with a solver', () => {
   });
 });
 
+describe('a plugin with a cost model', () => {
+  const model = (doc: string): Registry => {
+    const directory = writeFiles({
+      'package.json': '{ "name": "mmulab-plugin-model", "mmulab": { "plugin": "p.js", "api": 1 } }',
+      'p.js': `const model = { name: 'mine', ${doc}, backends: [], check() {}, price: () => [] };
+        exports.default = { id: 1, load: ({ bind }) => void bind(Symbol.for('mmulab.CostModelContribution')).toConstantValue(model) };`,
+    });
+    return load(directory);
+  };
+
+  it('is checked when it is loaded, but for what it has to read first: 0 times for a registry, once for whoever wants the model', () => {
+    expect(codeOf(() => model('doc: 1'))).toBe('PLUGIN_SHAPE');
+    const registry = model('get doc() { globalThis.readings = (globalThis.readings ?? 0) + 1; return 2; }');
+    expect(Reflect.get(globalThis, 'readings')).toBeUndefined();
+    expect(codeOf(() => registry.model('mine'))).toBe('PLUGIN_SHAPE');
+    expect(Reflect.get(globalThis, 'readings')).toBe(1);
+    expect(messageOf(() => registry.models())).toBe('PLUGIN_SHAPE: mmulab-plugin-model: a cost model: doc is 2; expected a string');
+  });
+});
+
 /** A module with nothing but a format in it. */
 const format = (name: string): string =>
   `exports.default = { id: 1, load: ({ bind }) => void bind(Symbol.for('mmulab.ReporterContribution')).toConstantValue({ name: '${name}', doc: '', render() {} }) };`;

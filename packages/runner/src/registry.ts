@@ -217,15 +217,18 @@ export class Registry {
     return this.reportersByName.values();
   }
 
-  /** Cost models. */
+  /** Cost models. @throws PLUGIN_SHAPE */
   models(): readonly CostModel[] {
-    return this.modelsByName.values();
+    return this.modelsByName.names().map(name => this.model(name));
   }
 
-  /** A cost model by its name, or by the path of its file. @throws CONFIG_UNKNOWN_MODEL */
+  /** A cost model by its name, or by the path of its file. @throws CONFIG_UNKNOWN_MODEL, PLUGIN_SHAPE */
   model(name: string): CostModel {
     const found = this.modelsByName.get(name);
-    if (found !== undefined) return found;
+    if (found !== undefined) {
+      checkCostModel(this.modelsByName.pluginOf(name) ?? '', found, true);
+      return found;
+    }
     if (this.modelFiles !== undefined && /\.ya?ml$/.test(name)) return this.modelFiles(name);
     throw unknownModel('time.model', name, suggestName(name, this.modelsByName.names()));
   }
@@ -277,7 +280,7 @@ export class Registry {
     for (const one of guests) checkGuest(plugin.name, one);
     for (const one of backings) checkBacking(plugin.name, one);
     for (const one of reporters) checkReporter(plugin.name, one);
-    for (const one of models) checkCostModel(plugin.name, one);
+    for (const one of models) checkCostModel(plugin.name, one, false);
     for (const one of solvers) checkSolver(plugin.name, one);
     for (const one of patches) checkPatch(plugin.name, one);
     if ([backends, workloads, guests, backings, reporters, patches, models, solvers, files].every(list => list.length === 0))

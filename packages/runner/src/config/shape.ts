@@ -3,7 +3,8 @@
  * of options is checked against the option specs afterwards.
  */
 import { suggestName } from '@mmulab/api';
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import type * as AjvModule from 'ajv';
+import type { ErrorObject, ValidateFunction } from 'ajv';
 import { missingInConfig, outOfRange, unknownKey, wrongType } from '../errors';
 import { isMap } from '../plain-map';
 import type { RawConfig } from './types';
@@ -100,13 +101,19 @@ export function keysOf(section: string): readonly string[] | undefined {
  * @throws CONFIG_UNKNOWN_KEY with the nearest key, CONFIG_WRONG_TYPE, CONFIG_OUT_OF_RANGE for an empty list
  */
 export function checkShape(config: unknown): asserts config is RawConfig {
-  validator ??= new Ajv(AJV_OPTIONS).compile(shapeSchema);
+  validator ??= makeValidator();
   if (validator(config)) {
     checkMaps(config as RawConfig);
     return;
   }
   const [error] = validator.errors ?? [];
   if (error !== undefined) throw shapeError(error);
+}
+
+function makeValidator(): ValidateFunction {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- not every command reads a config
+  const { Ajv } = require('ajv') as typeof AjvModule;
+  return new Ajv(AJV_OPTIONS).compile(shapeSchema);
 }
 
 /** To the schema a date or a set is an object, like a map. */
