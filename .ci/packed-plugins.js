@@ -3,11 +3,13 @@
  *
  *   node .ci/packed-plugins.js [KIND...]
  *
+ * A plugin must also meet the one `@mmulab/api` that is at work in the command's bundle.
+ *
  * Packages of ours come out of their tarballs; what they need of others is that of this checkout, since nothing is fetched.
  */
 'use strict';
-const { execFileSync } = require('node:child_process');
-const { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } = require('node:fs');
+const { execFileSync, spawnSync } = require('node:child_process');
+const { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { dirname, join } = require('node:path');
 const { performance } = require('node:perf_hooks');
@@ -59,8 +61,29 @@ function tryKind(kind) {
   console.log(`${kind}: builds, passes its tests, runs (${Math.round((performance.now() - startedMs) / 100) / 10} s)`);
 }
 
+/** A plugin that changes a function of the api: the command's own messages show whether it is the same one. */
+const SPY = `
+  const { ContainerModule } = require('inversify');
+  const bundled = name => (Object.getOwnPropertyDescriptor(require.cache[require.resolve(name)], 'exports').get ? 'bundled' : 'from its file');
+  require('@mmulab/api/lib/errors.js').suggestName = () => \` (api \${bundled('@mmulab/api')}, inversify \${bundled('inversify')})\`;
+  exports.default = new ContainerModule(({ bind }) => bind(require('@mmulab/api').ReporterContribution).toConstantValue({ name: 'spy', doc: '', render: () => '' }));
+`;
+
+/** Whether plugins of others and the command share one api. */
+function trySharing() {
+  const directory = join(folder, 'spy');
+  mkdirSync(directory);
+  writeFileSync(join(directory, 'package.json'), '{ "name": "mmulab-plugin-spy", "mmulab": { "plugin": "p.js", "api": 1 } }');
+  writeFileSync(join(directory, 'p.js'), SPY);
+  const args = ['list', 'profiles', '--backend', 'x86-td', '--plugin', './spy'];
+  const { stderr } = spawnSync(process.execPath, [join(modules, '@mmulab/cli/bin/mmulab.js'), ...args], { cwd: folder, encoding: 'utf8' });
+  if (!stderr.includes('(api bundled, inversify bundled)')) throw new Error(`mmulab ${args.join(' ')}: a plugin has another api: ${stderr}`);
+  console.log('shares one api with the bundle');
+}
+
 try {
   console.log(`${install()} packages from their tarballs`);
+  trySharing();
   const asked = process.argv.slice(2);
   for (const kind of asked.length === 0 ? KINDS : asked) tryKind(kind);
 } catch (error) {

@@ -1,6 +1,6 @@
 /**
  * Sets a checkout up and then runs a command in it: installs what the lock file asks for, when node_modules has something else or nothing;
- * builds (tsc -b, incremental, then the pages of .ci/bundle.js); with --check-tests also checks the types of the tests, which belong to no build. Uses nothing but Node,
+ * builds (tsc -b, incremental, then the pages of .ci/bundle.js and the command of .ci/command-bundle.js); with --check-tests also checks the types of the tests, which belong to no build. Uses nothing but Node,
  * because on a fresh clone there is nothing else.
  *
  *   node .ci/setup.js [--no-build] [--check-tests] [COMMAND ARG...]
@@ -62,6 +62,8 @@ if (!options.has('--no-build')) {
 }
 // Committed bundles of pages are made anew when their sources changed, and where checks run a test says so instead. The page with the engine inside is made with every build.
 if (!options.has('--no-build')) run(process.execPath, [join('.ci', 'bundle.js'), ...(process.env.CI ? ['--uncommitted'] : [])], toStderr);
+// The command finds its modules in one file; it runs without, only slower to start.
+if (!options.has('--no-build')) run(process.execPath, [join('.ci', 'command-bundle.js')], toStderr);
 const checked = ['tsconfig.test.json', join('packages', 'report', 'tsconfig.page.json'), join('packages', 'playground', 'tsconfig.page.json')];
 if (options.has('--check-tests')) for (const config of checked) run('tsc', ['-p', config], toStderr);
 if (args.length > 0) run(args[0] === 'node' ? process.execPath : args[0], args.slice(1));

@@ -23,13 +23,16 @@ export interface CommandModule {
   configure(command: Command, context: CommandContext): void;
 }
 
+/** `with plugins`: when arguments name plugins. */
+export type TakesTime = boolean | 'with plugins';
+
 /** One command. */
 export interface CommandEntry {
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
-  /** Whether it may take long, be it in a plugin: such a command runs in a thread of its own, so that it can be interrupted. */
-  readonly takesTime: boolean;
+  /** Whether it may take long, be it in a plugin of somebody else that it is told to load: such a command runs in a thread of its own, so that it can be interrupted. */
+  readonly takesTime: TakesTime;
   /** Whether it waits, for other processes: such a command comes to its end by itself when it is interrupted. */
   readonly waits: boolean;
   load(): CommandModule;
@@ -51,15 +54,15 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('calibrate', 'fit a cost model to published or own tables of times', true),
   entry('break-even', 'say what splitting huge pages on faults, beforehand, or not at all costs, and where which is cheaper', true),
   entry('explain-time', 'say term by term where the predicted time of a run comes from', true),
-  entry('list', 'list backends, workloads, profiles, events, models, solvers, patches or plugins', true),
-  entry('explain', 'say what an option, counter, profile, workload or backing is', true),
+  entry('list', 'list backends, workloads, profiles, events, models, solvers, patches or plugins', 'with plugins'),
+  entry('explain', 'say what an option, counter, profile, workload or backing is', 'with plugins'),
   entry('init', 'write a config to start from', false),
   entry('new-plugin', 'write a package to start a plugin from', false),
   entry('import', 'print the config, or the record, that a file in another format means', true),
   entry('validate', 'check configs without running them', true),
 ];
 
-function entry(name: string, summary: string, takesTime: boolean, waits = false): CommandEntry {
+function entry(name: string, summary: string, takesTime: TakesTime, waits = false): CommandEntry {
   return {
     name,
     summary,

@@ -7,7 +7,7 @@
 import type * as Runner from '@mmulab/runner';
 import { fstatSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { outputUnwritable } from './errors';
+import type * as Errors from './errors';
 
 /** Standard output and standard error. */
 export type Stream = 1 | 2;
@@ -15,7 +15,8 @@ const NAMES: Readonly<Record<Stream, string>> = { 1: 'standard output', 2: 'stan
 
 /** Whether a stream is neither a pipe nor a terminal. */
 export function isDirect(stream: Stream): boolean {
-  const stats = fstatSync(stream);
+  // As bigint, because Node's realpathSync looks at the plain figures of the last call, whoever made it, and stops half way where they are a pipe's.
+  const stats = fstatSync(stream, { bigint: true });
   return stats.isFile() || (stats.isCharacterDevice() && !isatty(stream));
 }
 
@@ -26,6 +27,8 @@ export function writeDirectly(stream: Stream, text: string): void {
   try {
     writeAll(stream, Buffer.from(text));
   } catch (error) {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- hardly ever needed
+    const { outputUnwritable } = require('./errors') as typeof Errors;
     throw outputUnwritable(NAMES[stream], problemOf(error));
   }
 }

@@ -7,8 +7,10 @@
 import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import type * as Threads from 'node:worker_threads';
 import { findCommand, splitArguments } from './arguments';
+import { loadModule } from './bundle';
 import type { CommandEntry } from './command-entry';
 import { ExitCode } from './exit-code';
 import type * as InternalError from './internal-error';
@@ -47,7 +49,12 @@ class MainThread {
 
   run(): Promise<number> {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => this.hearSignal(signal));
-    return this.command?.takesTime === true && hasDirectory() ? this.runInThread() : Promise.resolve(runHere(this.argv, this.terminal));
+    return this.mayTakeTime() && hasDirectory() ? this.runInThread() : Promise.resolve(runHere(this.argv, this.terminal));
+  }
+
+  private mayTakeTime(): boolean {
+    const takesTime = this.command?.takesTime ?? false;
+    return takesTime === 'with plugins' ? splitArguments(this.argv).own.some(word => /^--plugin(=|$)/.test(word)) : takesTime;
   }
 
   /** Whoever reads our output may stop early, as `head` does: then there is nothing left to do, and nothing wrong. A full disk is wrong. */
@@ -88,7 +95,9 @@ class MainThread {
     const underway = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     const order: ThreadOrder = { argv, look: { columns: terminal.columns, color: terminal.color }, underway };
     const limits = this.command?.waits === true ? { resourceLimits: WAITING_LIMITS } : {};
-    const thread = new Worker(join(__dirname, 'command-thread.js'), { workerData: order, ...limits });
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- not every command runs in a thread
+    const { Worker: Thread } = require('node:worker_threads') as typeof Threads;
+    const thread = new Thread(join(__dirname, 'thread-start.js'), { workerData: order, ...limits });
     this.thread = thread;
     return new Promise(resolve => {
       let code: number = ExitCode.Internal;
@@ -142,8 +151,7 @@ const OUT_OF_MEMORY =
   'or more memory (NODE_OPTIONS=--max-old-space-size=MEGABYTES)\n';
 
 function runHere(argv: readonly string[], terminal: Terminal): number {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- a process that only listens loads no commands
-  const { runCommand } = require('./program') as typeof Program;
+  const { runCommand } = loadModule('program') as typeof Program;
   return runCommand(argv, terminal);
 }
 
