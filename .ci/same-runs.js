@@ -82,11 +82,14 @@ function perform({ config, trace }) {
   }
 }
 
+/** A result as text, but for counters at zero: one that is new, and counts nothing in these runs, moves none. */
+const written = result => JSON.stringify(result, (_, value) => (value === 0 ? undefined : value));
+
 function firstDifference(before, after) {
   for (const [at, phase] of (before.phases ?? []).entries()) {
     const now = after.phases?.[at];
     for (const [name, value] of Object.entries(phase.counters)) {
-      if (now?.counters[name] !== value) return `${phase.phase} ${name}: ${value} became ${now?.counters[name]}`;
+      if ((now?.counters[name] ?? 0) !== value) return `${phase.phase} ${name}: ${value} became ${now?.counters[name]}`;
     }
   }
   return JSON.stringify(after.refused ?? before.refused ?? 'counters by vCPU or slot, notes, memory or trace');
@@ -105,7 +108,7 @@ if (mode === 'keep') {
 } else {
   const kept = JSON.parse(readFileSync(file, 'utf8'));
   const ids = [...new Set([...Object.keys(kept), ...Object.keys(done)])];
-  const moved = ids.filter(id => JSON.stringify(kept[id]) !== JSON.stringify(done[id]));
+  const moved = ids.filter(id => written(kept[id]) !== written(done[id]));
   for (const id of moved)
     console.log(`${id}: ${kept[id] === undefined || done[id] === undefined ? 'not in both' : firstDifference(kept[id], done[id])}`);
   console.log(`${ids.length - moved.length} of ${ids.length} runs equal to the byte`);

@@ -41,6 +41,8 @@ export { changeRefusal } from './host-changes';
 export type { HostChanges, StateMap } from './host-changes';
 export { COMMON_OPERATIONS } from './operations';
 export type { HostAnswer, OperationDef, RegisterDef, RegisterField } from './operations';
+export { DIRTY_RING_OPERATION } from './dirty-ring';
+export type { DirtyRingSpec } from './dirty-ring';
 export { GuestContribution, contributeGuest } from './guest';
 export { GuestEntryBit } from './guest-table-writes';
 export type { EntryChange, GuestTableWrites } from './guest-table-writes';

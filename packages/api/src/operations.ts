@@ -53,6 +53,13 @@ export interface RegisterDef {
 export interface HostAnswer {
   /** KVM_GET_DIRTY_LOG: the bits of pages [firstPage, firstPage + npages) of the slot are set. In ascending order; pages nobody is told of are clean. */
   dirty?(firstPage: number, npages: number): void;
+  /**
+   * `collect_dirty_rings`: pages [firstPage, firstPage + npages) of a memslot were in entries that user space has taken since it was last told, whether now or because a
+   * ring was full. Ascending, each page once.
+   */
+  collected?(slot: number, firstPage: number, npages: number): void;
+  /** `collect_dirty_rings`, `reset_dirty_rings`: so many entries were taken now, or reset (what KVM_RESET_DIRTY_RINGS returns). */
+  ringEntries?(count: number): void;
   /** Aging: so many of the leaves asked about were young. Told once per operation. */
   young?(leaves: number): void;
 }

@@ -7,6 +7,7 @@
  */
 import type { AccessRun, GuestTables, RandomRun } from './access';
 import type { PhaseCheck } from './check';
+import type { DirtyRingSpec } from './dirty-ring';
 import type { GuestDefinition } from './guest';
 import type { GuestTableWrites } from './guest-table-writes';
 import type { Machine } from './machine';
@@ -75,6 +76,10 @@ export type HostOp =
   | { readonly op: 'get_dirty_log'; readonly slot: number }
   /** Clears what the bitmap last read says, within the range. Here a stride is the length of the pieces: one call per `stride` pages, which clears them all. */
   | ({ readonly op: 'clear_dirty_log'; readonly slot: number } & PageRange)
+  /** User space takes what dirty rings hold: those of all vCPUs, or one's. The entries stay in the rings until a reset. */
+  | { readonly op: 'collect_dirty_rings'; readonly vcpu?: number }
+  /** KVM_RESET_DIRTY_RINGS: entries that were collected leave the rings, and their pages are protected again. */
+  | { readonly op: 'reset_dirty_rings' }
   /** MMU notifier: the host takes the pages away (MADV_DONTNEED); they are untouched afterwards. `remap`: something new is mapped over them (mmap with MAP_FIXED). */
   | ({ readonly op: 'unmap'; readonly slot: number; readonly remap?: boolean } & PageRange)
   /**
@@ -180,6 +185,8 @@ export interface VmLayout {
   /** Address spaces; every vCPU starts in number 0. */
   readonly spaces: readonly GuestTables[];
   readonly cpu: GuestCpuState;
+  /** Dirty pages go to rings, one per vCPU. Absent: to bitmaps. */
+  readonly dirtyRing?: DirtyRingSpec;
   /** Nested workloads: L1's own second-stage tables (NPT12), mapping L2 guest physical frames (as vfn) to L1 frames. */
   readonly nested?: GuestTables;
   /** Capabilities enabled before there is a vCPU, by the name of the operation that a backend declares (`disable_nx_huge_pages`). Absent: none. */

@@ -117,7 +117,7 @@ export class AbortMapper {
     const { policy, slots, state } = this;
     const gfn = state.gfn[vcpu];
     const slot = slots.find(gfn);
-    if (this.writable[vcpu] === 1 && !policy.dirtyOnSuccess && slot !== undefined) slots.markDirty(slot, gfn);
+    if (this.writable[vcpu] === 1 && !policy.dirtyOnSuccess && slot !== undefined) slots.markDirty(slot, gfn, vcpu);
     return !policy.walkerCmo && this.maintain(vcpu, gfn);
   }
 
@@ -253,7 +253,7 @@ export class AbortMapper {
     if (this.writable[vcpu] === 0 || !this.policy.dirtyOnSuccess) return;
     const gfn = this.state.gfn[vcpu];
     const slot = this.slots.find(gfn);
-    if (slot !== undefined) this.slots.markDirty(slot, gfn);
+    if (slot !== undefined) this.slots.markDirty(slot, gfn, vcpu);
   }
 
   /** The access flag of the leaf that faulted is set. */

@@ -1,7 +1,7 @@
 /**
  * What the `arm64-stage2` backend says of itself.
  */
-import type { BackendDefinition } from '@mmulab/api';
+import { DIRTY_RING_OPERATION, type BackendDefinition } from '@mmulab/api';
 import { CASEMATE } from './casemate/export';
 import { stage2Events } from './events';
 import { checkOptions, granuleOf, readPolicy } from './policy';
@@ -21,7 +21,10 @@ export const stage2Definition: BackendDefinition = {
   options: stage2Options,
   hostOptions: stage2HostOptions,
   events: stage2Events,
-  operations: [{ name: 'zap_all', doc: 'Every mapping of the VM goes (kvm_arch_flush_shadow_all).' }],
+  operations: [
+    { name: 'zap_all', doc: 'Every mapping of the VM goes (kvm_arch_flush_shadow_all).' },
+    { name: DIRTY_RING_OPERATION, doc: 'Dirty rings, and a bitmap beside them.' },
+  ],
   countsMemslots: true,
   exports: [
     { name: CASEMATE, doc: 'Page-table writes, barriers, TLB invalidations and mmu_lock, as Casemate’s checker of break-before-make reads them.' },

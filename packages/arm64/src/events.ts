@@ -4,7 +4,7 @@
  * Names with sizes exist for the leaf sizes of all three granules; a run counts those of its own. Levels are in the architecture's numbering.
  */
 import type { EventDef } from '@mmulab/api';
-import { CommonEvents, counted, eventIndices } from '@mmulab/kvm';
+import { CommonEvents, RING_EVENTS, counted, eventIndices, ringEvents } from '@mmulab/kvm';
 
 const event = counted('events');
 const bytes = counted('bytes');
@@ -83,6 +83,7 @@ export const stage2Events: readonly EventDef[] = [
   event('mm_ops.free_unlinked_table', 'Calls of the callback free_unlinked_table: subtrees whose pages are freed after a grace period.'),
   CommonEvents.markPageDirty,
   CommonEvents.dirtyBitmapSet,
+  ...RING_EVENTS,
   event('notifier.invalidate', 'MMU notifier: pairs of invalidate start and end.'),
   event('change_pte', 'MMU notifier change_pte: maps of a copied page (before 6.10); their leaves and maintenance count here alone.'),
   event('change_pte.failed', 'Of these: found no table to write to and had no memory cache.'),
@@ -150,6 +151,7 @@ export const Ev = {
   freeUnlinkedTable: eventIndex('mm_ops.free_unlinked_table'),
   markPageDirty: eventIndex(CommonEvents.markPageDirty.name),
   dirtyBitmapSet: eventIndex(CommonEvents.dirtyBitmapSet.name),
+  rings: ringEvents(eventIndex),
   notifierInvalidate: eventIndex('notifier.invalidate'),
   changePte: eventIndex('change_pte'),
   changePteFailed: eventIndex('change_pte.failed'),

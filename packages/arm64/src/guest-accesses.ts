@@ -6,7 +6,7 @@
  */
 import type { AccessKind, AccessRun, Counters, FaultWaits } from '@mmulab/api';
 import { AccessProgram, PendingAccesses, SideState, accessKind, eachPiece } from '@mmulab/kvm';
-import type { Memslot, Memslots, PieceRunner } from '@mmulab/kvm';
+import type { DirtyRings, Memslot, Memslots, PieceRunner } from '@mmulab/kvm';
 import { Way } from './guest-table-walks';
 import type { GuestTableWalks } from './guest-table-walks';
 import type { MemoryCaches } from './memcache';
@@ -30,9 +30,11 @@ export class GuestAccesses implements PieceRunner, FaultWaits {
     private readonly slots: Memslots,
     private readonly caches: MemoryCaches,
     private readonly counters: Counters,
+    rings: DirtyRings | undefined,
   ) {
     this.pending = new PendingAccesses(vcpus, walks, path);
-    this.sideState = new SideState([caches, new WaitingTables(tables.mm)]);
+    const parts = [caches, new WaitingTables(tables.mm)];
+    this.sideState = new SideState(rings === undefined ? parts : [...parts, rings]);
   }
 
   /** One access, all its faults included. */

@@ -8,7 +8,7 @@
  * Models: Linux arch/arm64/kvm/mmu.c kvm_mmu_wp_memory_region(), kvm_mmu_split_memory_region(), kvm_arch_mmu_enable_log_dirty_pt_masked(), kvm_arch_commit_memory_region().
  */
 import { WORD_PAGES } from '@mmulab/kvm';
-import type { BitmapWords, LoggedTables, Memslot, Memslots, WordTaker } from '@mmulab/kvm';
+import type { BitmapWords, LoggedTables, Memslot, Memslots, PageGroups, WordTaker } from '@mmulab/kvm';
 import type { Stage2Policy } from './policy';
 import { eachChunk } from './stage2-tables';
 import type { Stage2Tables } from './stage2-tables';
@@ -55,8 +55,20 @@ export class Stage2LogTables implements LoggedTables {
     else this.takeStretches(words, start, end, initiallySet);
   }
 
+  /** Neighbouring pages are one stretch, in which each group is a call over its 64 pages. */
+  runGroups(groups: PageGroups, _slot: Memslot, start: number, end: number, initiallySet: boolean): void {
+    const splits = this.policy.eagerSplitChunk !== 0 && initiallySet;
+    if (groups.stride === 1 && !splits) this.tables.writeProtect(start, end, (end - start) / WORD_PAGES);
+    else if (groups.fitsBlocks(this.tables.shape.geometry.pagesAt(2))) this.tables.run(groups, start, end);
+    else groups.block(start, end);
+  }
+
   flush(slot: Memslot): void {
     this.tables.tlb.slot(slot.spec.npages);
+  }
+
+  flushAll(): void {
+    this.tables.tlb.vmid();
   }
 
   /** Words one by one, but stretches in which all bits are clear or all are set at once: there each word is a call over its 64 pages. */

@@ -45,6 +45,8 @@ export interface Stage2Policy {
   readonly unmapFlushOnce: boolean;
   readonly deferredFree: boolean;
   readonly changePte: boolean;
+  /** User space may have dirty pages in rings, and a bitmap beside them. */
+  readonly dirtyRing: boolean;
 }
 
 /** Bytes of the host's granule. */
@@ -102,6 +104,7 @@ export function readPolicy(options: OptionValues, host: OptionValues): Stage2Pol
     unmapFlushOnce: on('unmap_flush_once') && tlbiRange && fwb,
     deferredFree: on('deferred_free'),
     changePte: on('change_pte'),
+    dirtyRing: on('dirty_ring'),
   };
 }
 

@@ -59,6 +59,7 @@ export const stage2Options: readonly OptionSpec[] = [
   flag('unmap_flush_once', 'Y', 'With FWB and range invalidation, unmapping flushes leaves once per chunk (6.6).'),
   flag('deferred_free', 'Y', 'Tables that a block replaces are freed after a grace period (6.2).'),
   flag('eager_split', 'Y', 'The kernel can split blocks eagerly (6.5).'),
+  flag('dirty_ring', 'Y', 'User space may have dirty pages in a ring per vCPU, with a bitmap beside (KVM_CAP_DIRTY_LOG_RING_ACQ_REL, 6.2).'),
   flag('change_pte', 'N', 'The host’s copy-on-write maps the copy at once, read-only (up to 6.9).'),
   flag('lpa2', 'Y', '52-bit addresses with 4 KiB and 16 KiB granules, on CPUs that have them (6.8).'),
 ];
@@ -120,6 +121,7 @@ export const stage2Switches: readonly KernelSwitch[] = [
   since('range_chunk', '6.1', 'start_level', 'block', 'measured'),
   since('attr_eagain', '6.2', 'N', 'Y', 'judgement'),
   since('deferred_free', '6.2', 'N', 'Y'),
+  since('dirty_ring', '6.2', 'N', 'Y', 'judgement'),
   since('relax_tlbi', '6.5', 'broadcast', 'local'),
   since('eager_split', '6.5', 'N', 'Y'),
   since('table_flush', '6.6', 'vmid', 'range'),

@@ -104,7 +104,8 @@ export class SharedProgram implements RunProgram, Journal {
 
   context(gfn: number, level: number): number {
     const { slot } = this;
-    if (slot === undefined) return NOT_LIFTED;
+    // When a dirty ring is full hangs on what it holds.
+    if (slot === undefined || (slot.logged && this.slots.rings !== undefined)) return NOT_LIFTED;
     if (slot.hostReach > level && !this.slots.isHostStable(slot, gfn, level, true)) return NOT_LIFTED;
     return slot.maxLevel(gfn);
   }

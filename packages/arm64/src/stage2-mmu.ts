@@ -73,12 +73,14 @@ export class Stage2Mmu implements MmuBackend {
   /** @throws HOST_IPA_BITS, GUEST_NESTED, VM_BAD_SLOT, EXPORT_VCPUS, EXPORT_IPA_BITS */
   create(layout: VmLayout): void {
     if (layout.nested !== undefined) throw nestedGuest();
-    this.created = new Stage2Vm(this.world, layout);
+    this.created = new Stage2Vm(this.world, layout, this);
   }
 
   enter(vcpu: number): void {
-    this.vm.tables.mm.endGracePeriod();
+    const { tables, rings } = this.vm;
+    tables.mm.endGracePeriod();
     this.world.counters.select(vcpu);
+    if (rings?.isSoftFull(vcpu) === true) rings.exitFull(vcpu, this);
   }
 
   run(vcpu: number, run: AccessRun): void {

@@ -5,7 +5,8 @@
  */
 import { AccessKind, EntryKind } from '@mmulab/api';
 import type { Counters, GuestTables, StageDef, Translation, VmLayout } from '@mmulab/api';
-import { DirtyLog, GuestLayout, HostOps, Memslots } from '@mmulab/kvm';
+import { DirtyLog, DirtyRings, GuestLayout, HostOps, Memslots } from '@mmulab/kvm';
+import type { DirtyRingSupport, RingUser } from '@mmulab/kvm';
 import type { EngineFactory } from '@mmulab/pgtable';
 import type { CasemateExport } from './casemate/export';
 import { Stage2Attrs } from './descriptor';
@@ -48,6 +49,7 @@ export class Stage2Vm {
   readonly vcpus: number;
   readonly shape: Stage2Shape;
   readonly slots: Memslots;
+  readonly rings: DirtyRings | undefined;
   readonly tables: Stage2Tables;
   readonly notifier: MmuNotifier;
   readonly path: UserMemAbort;
@@ -60,22 +62,24 @@ export class Stage2Vm {
   /** @throws HOST_IPA_BITS, VM_BAD_SLOT, EXPORT_VCPUS, EXPORT_IPA_BITS */
   constructor(
     private readonly world: Stage2World,
-    { vcpus, physBits, spaces, memslots }: VmLayout,
+    { vcpus, physBits, spaces, memslots, dirtyRing }: VmLayout,
+    user: RingUser,
   ) {
     const { policy, counters, mmOps } = world;
     this.vcpus = vcpus;
     this.shape = stage2Shape(policy.granuleBytes, physBits, policy.ipaLimit, policy.ipaLimitReason);
     this.slots = this.makeSlots();
+    this.rings = dirtyRing === undefined ? undefined : new DirtyRings(dirtyRing, vcpus, this.ringSupport(), this.slots, counters, world.engines);
     this.tables = this.makeTables();
     mmOps.zallocPagesExact?.(this.shape.geometry.rootTables);
     this.notifier = new MmuNotifier(this.tables, this.slots, counters, policy);
     const caches = new MemoryCaches(vcpus, counters, this.shape.minCachePages);
     const walks = new GuestTableWalks(new GuestLayout(spaces[0] ?? NO_SPACE), this.tables);
-    this.path = this.makePath(caches, walks);
-    this.accesses = new GuestAccesses(vcpus, walks, this.path, this.tables, this.slots, caches, counters);
+    this.path = this.makePath(caches, walks, user);
+    this.accesses = new GuestAccesses(vcpus, walks, this.path, this.tables, this.slots, caches, counters, this.rings);
     this.shared = new SharedAccesses(walks, this.tables, this.slots, counters);
     this.hostTables = new Stage2HostTables(this.tables, this.slots, this.notifier, walks, counters, () => this.released());
-    const dirtyLog = new DirtyLog(new Stage2LogTables(this.tables, this.slots, policy), this.slots);
+    const dirtyLog = new DirtyLog(new Stage2LogTables(this.tables, this.slots, policy), this.slots, this.rings);
     this.hostOps = new HostOps(this.slots, dirtyLog, this.hostTables, { frameLimit: 2 ** physBits / policy.granuleBytes, spaces });
     for (const spec of memslots) this.hostOps.addMemslot(spec);
   }
@@ -124,10 +128,20 @@ export class Stage2Vm {
     return new Stage2Tables(from, this.shape, new Stage2Attrs(), this.slots, counters, mm, tlb, policy, rules);
   }
 
-  private makePath(caches: MemoryCaches, walks: GuestTableWalks): UserMemAbort {
+  private ringSupport(): DirtyRingSupport {
+    const { dirtyRing, granuleBytes } = this.world.policy;
+    return { rings: dirtyRing, withBitmap: dirtyRing, pageSizeBytes: granuleBytes, cpuLogEntries: 0, newestFirst: false, events: Ev.rings };
+  }
+
+  private makePath(caches: MemoryCaches, walks: GuestTableWalks, user: RingUser): UserMemAbort {
     const { policy, counters, stages, casemate } = this.world;
-    const { vcpus, tables, slots, notifier } = this;
-    const parts: ConstructorParameters<typeof UserMemAbort> = [vcpus, tables, slots, caches, notifier, counters, policy, () => walks.forget()];
+    const { vcpus, tables, slots, notifier, rings } = this;
+    const full =
+      rings === undefined
+        ? undefined
+        : { isSoftFull: (vcpu: number) => rings.isSoftFull(vcpu), exitFull: (vcpu: number) => rings.exitFull(vcpu, user) };
+    const forget = (): void => walks.forget();
+    const parts: ConstructorParameters<typeof UserMemAbort> = [vcpus, tables, slots, caches, notifier, counters, policy, forget, full];
     return casemate?.abortPath(stages, ...parts) ?? new UserMemAbort(...parts);
   }
 

@@ -28,6 +28,14 @@ import type { Stage2Tables } from './stage2-tables';
 /** More faults than an access of private memory takes. */
 const MAX_FAULTS_PER_ACCESS = 64;
 
+/** The dirty rings of a VM, as the path meets them. */
+export interface VcpuRings {
+  /** Whether the vCPU must not enter the guest. */
+  isSoftFull(vcpu: number): boolean;
+  /** It goes to user space, and comes back. */
+  exitFull(vcpu: number): void;
+}
+
 /** Told when guest page-table pages may have lost their mapping. */
 export type TablesUnmapped = () => void;
 
@@ -46,6 +54,7 @@ export class UserMemAbort implements AccessPath {
     private readonly counters: Counters,
     private readonly policy: Stage2Policy,
     private readonly tablesUnmapped: TablesUnmapped,
+    private readonly rings?: VcpuRings,
   ) {
     this.state = new AbortState(vcpus);
     this.hostFaults = new HostFaults(vcpus, slots, (_slot, start, end) => notifier.start(start, end));
@@ -136,6 +145,10 @@ export class UserMemAbort implements AccessPath {
 
   /** The guest executes the access (again). */
   private execute(vcpu: number): number {
+    if (this.rings?.isSoftFull(vcpu) === true) {
+      this.rings.exitFull(vcpu);
+      this.select(vcpu);
+    }
     const gfn = this.state.gfn[vcpu];
     const outcome = this.tables.hardwareWalk(gfn, this.state.kind[vcpu]);
     const result = walkResult(outcome);

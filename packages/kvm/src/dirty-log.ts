@@ -5,47 +5,19 @@
  * Reading hands the bitmap out; without manual protect every word that had bits is taken as it is read: its bits go and its pages are protected again. With
  * it that waits for a clear, which takes those bits only that user space has read and that are still set. Whoever took any flushes at the end.
  *
- * Models: Linux virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect(), kvm_vm_ioctl_enable_dirty_log_protect().
+ * A VM with dirty rings has no bitmaps, unless it asked for both: there user space collects rings and resets them (dirty-ring.ts).
+ *
+ * Models: Linux virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect(), kvm_vm_ioctl_enable_dirty_log_protect(),
+ * kvm_vm_ioctl_reset_dirty_pages().
  */
-import type { FrameMap } from '@mmulab/pgtable';
-import { BitmapWords, type WordTaker } from './bitmap-words';
+import { BitmapWords } from './bitmap-words';
+import type { DirtyRings } from './dirty-ring';
+import { noBitmap, noRings } from './errors';
+import type { LoggedTables } from './logged-tables';
 import type { Memslot } from './memslot';
 import type { Memslots } from './memslots';
-
-/** What dirty logging asks of an architecture's page tables. */
-export interface LoggedTables {
-  /** Logging of a slot starts: protects, splits and flushes what the architecture does then. @param initiallySet the bitmap starts full */
-  start(slot: Memslot, initiallySet: boolean): void;
-  /** Logging of a slot has stopped. */
-  stop(slot: Memslot): void;
-  /** A slot was made or has moved that is logged already. Absent: its pages, which nothing maps, need no protection. */
-  committed?(slot: Memslot, initiallySet: boolean): void;
-  /** What is done for the words of a slot that have bits. @param initiallySet the slot was not protected when logging started */
-  taker(slot: Memslot, initiallySet: boolean): WordTaker;
-  /** Runs the words over frames [start, end) of a slot, lifted where a word cut at a block's end shows in no count. */
-  run(words: BitmapWords, slot: Memslot, start: number, end: number, initiallySet: boolean): void;
-  /** Some bit was taken: the flush at the end. */
-  flush(slot: Memslot): void;
-}
-
-/** Tells the runs of pages with a bit, ascending, relative to their slot. Uniform stretches cost nothing. */
-export function tellDirty(read: FrameMap, { base, spec }: Memslot, tell: (firstPage: number, npages: number) => void): void {
-  let from = -1;
-  const walk = (start: number, npages: number): void => {
-    if (read.isUniform(start, npages, 0)) {
-      if (from >= 0) tell(from - base, start - from);
-      from = -1;
-    } else if (read.isUniform(start, npages, 1)) {
-      if (from < 0) from = start;
-    } else {
-      const half = 2 ** (Math.ceil(Math.log2(npages)) - 1);
-      walk(start, half);
-      walk(start + half, npages - half);
-    }
-  };
-  walk(base, spec.npages);
-  if (from >= 0) tell(from - base, base + spec.npages - from);
-}
+import { eachGroup } from './ring-groups';
+import { RingReset } from './ring-reset';
 
 /** Dirty logging of one VM. */
 export class DirtyLog {
@@ -56,6 +28,7 @@ export class DirtyLog {
   constructor(
     private readonly tables: LoggedTables,
     private readonly slots: Memslots,
+    private readonly rings?: DirtyRings,
   ) {}
 
   /** Enables manual protect. @param initiallySet bitmaps start full */
@@ -90,14 +63,48 @@ export class DirtyLog {
 
   /** KVM_GET_DIRTY_LOG: with manual protect a copy, else every word is taken and its pages are protected again. */
   get(slot: Memslot): void {
+    this.checkBitmap('KVM_GET_DIRTY_LOG', slot);
     this.slots.readBits.copyRange(this.slots.dirtyBits, slot.base, slot.spec.npages);
     if (!this.manualProtect) this.take(slot, slot.base, slot.end);
   }
 
   /** KVM_CLEAR_DIRTY_LOG for pages of the slot: clears what the bitmap last read says and is still set. */
   clear(slot: Memslot, firstPage: number, npages: number): void {
+    this.checkBitmap('KVM_CLEAR_DIRTY_LOG', slot);
     const start = slot.base + firstPage;
     this.take(slot, start, Math.min(slot.end, start + npages));
+  }
+
+  /** User space takes what dirty rings hold. @param vcpu whose; undefined: all; @returns entries */
+  collect(vcpu: number | undefined, tell?: (slot: number, firstPage: number, npages: number) => void): number {
+    const { rings } = this;
+    if (rings === undefined) throw noRings('collect_dirty_rings');
+    const entries = rings.collect(vcpu);
+    if (tell !== undefined) rings.tellTaken(tell);
+    return entries;
+  }
+
+  /** KVM_RESET_DIRTY_RINGS. @returns entries */
+  reset(): number {
+    const { rings, tables, slots, initiallySet } = this;
+    if (rings === undefined) throw noRings('reset_dirty_rings');
+    const entries = rings.reset(({ runs }) => {
+      const reset = new RingReset(tables, slots, initiallySet);
+      eachGroup(runs, reset);
+      return reset.groups;
+    });
+    if (entries > 0) this.flushAll();
+    return entries;
+  }
+
+  private flushAll(): void {
+    const { tables, slots } = this;
+    if (tables.flushAll !== undefined) tables.flushAll();
+    else for (const slot of slots.all) tables.flush(slot);
+  }
+
+  private checkBitmap(ioctl: string, slot: Memslot): void {
+    if (this.rings !== undefined && this.rings.spec.withBitmap !== true) throw noBitmap(ioctl, slot.spec.id);
   }
 
   private get initiallySet(): boolean {

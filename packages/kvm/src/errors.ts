@@ -3,6 +3,29 @@
  */
 import { InvariantError, KvmRunFailure, MmulabError } from '@mmulab/api';
 
+/** DIRTY_RING_NO_BITMAP: the dirty log is read or cleared of a VM that has rings instead. */
+export function noBitmap(ioctl: string, slot: number): MmulabError {
+  return new MmulabError(
+    'DIRTY_RING_NO_BITMAP',
+    `${ioctl} of memslot ${slot}: ENXIO: the VM has dirty rings and no bitmaps (expected collect_dirty_rings)`,
+  );
+}
+
+/** DIRTY_RING_OFF: rings are asked of a VM that has none. */
+export function noRings(op: string): MmulabError {
+  return new MmulabError('DIRTY_RING_OFF', `${op}: the VM has no dirty rings (expected a layout with dirtyRing)`);
+}
+
+/** DIRTY_RING_SIZE: the kernel refuses rings of that size. */
+export function badRingSize(entries: number, least: number, most: number): MmulabError {
+  return new MmulabError('DIRTY_RING_SIZE', `a dirty ring of ${entries} entries: expected a power of two from ${least} to ${most}`);
+}
+
+/** DIRTY_RING_UNSUPPORTED: the kernel does not have what was asked for. */
+export function ringUnsupported(what: string, capability: string): MmulabError {
+  return new MmulabError('DIRTY_RING_UNSUPPORTED', `${what}: this kernel has no ${capability}`);
+}
+
 /** FAULT_LIVELOCK: one access faulted without end. */
 export function livelock(gfn: number, level: number, entry: string): InvariantError {
   return new InvariantError('FAULT_LIVELOCK', 'an access faults again and again', gfn, level, entry);

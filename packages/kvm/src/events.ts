@@ -20,8 +20,34 @@ export const CommonEvents = {
   ),
   markPageDirty: event('mark_page_dirty', 'Calls that mark a page dirty, whether or not the bit was clear or the slot is logged.'),
   dirtyBitmapSet: event('dirty_bitmap.set', 'Bits of dirty bitmaps that went from clear to set.'),
+  dirtyRingPush: event('dirty_ring_push', 'Pages pushed to dirty rings.'),
+  dirtyRingExit: event('dirty_ring_exit', 'Exits to user space because a dirty ring was soft full (KVM_EXIT_DIRTY_RING_FULL).'),
+  dirtyRingReset: event('dirty_ring_reset', 'Dirty rings that KVM_RESET_DIRTY_RINGS went through, one per vCPU and call.'),
+  dirtyRingGroup: event('dirty_ring_reset.group', 'Groups of up to 64 neighbouring pages that it protected again, each in one call under mmu_lock.'),
   exit: event('exit', 'Guest exits the MMU caused.'),
 } as const;
+
+/** Those of dirty rings, in order. */
+export const RING_EVENTS: readonly EventDef[] = [
+  CommonEvents.dirtyRingPush,
+  CommonEvents.dirtyRingExit,
+  CommonEvents.dirtyRingReset,
+  CommonEvents.dirtyRingGroup,
+];
+
+/** Places of the counters of dirty rings among a backend's. */
+export interface RingEvents {
+  readonly push: number;
+  readonly exit: number;
+  readonly reset: number;
+  readonly group: number;
+}
+
+/** Finds the counters of dirty rings. @param indexOf as `eventIndices` makes it */
+export function ringEvents(indexOf: (name: string) => number): RingEvents {
+  const [push, exit, reset, group] = RING_EVENTS.map(({ name }) => indexOf(name));
+  return { push, exit, reset, group };
+}
 
 /** Finds events of a list by their names, at load time. */
 export function eventIndices(events: readonly EventDef[]): (name: string) => number {

@@ -7,13 +7,14 @@
  * Models: Linux virt/kvm/kvm_main.c (ioctls of memslots and dirty logs, MMU notifiers).
  */
 import type { HostAnswer, HostOp, PageRange } from '@mmulab/api';
-import { tellDirty, type DirtyLog } from './dirty-log';
+import type { DirtyLog } from './dirty-log';
 import { unknownOperation } from './errors';
 import { HostMemoryOps, type SlotRange } from './host-memory-ops';
 import type { Aging, GuestMemory, HostTables } from './host-tables';
 import type { Memslot } from './memslot';
 import type { Memslots } from './memslots';
 import { SlotOps } from './slot-ops';
+import { tellDirty } from './tell-dirty';
 
 /** Takes a VM's host operations to its parts. */
 export class HostOps {
@@ -54,6 +55,12 @@ export class HostOps {
         return true;
       case 'clear_dirty_log':
         this.eachPiece(op, op.stride, ({ slot, start, end }) => dirtyLog.clear(slot, start - slot.base, end - start));
+        return true;
+      case 'collect_dirty_rings':
+        this.collectRings(op.vcpu, answer);
+        return true;
+      case 'reset_dirty_rings':
+        this.resetRings(answer);
         return true;
       default:
         return false;
@@ -153,6 +160,16 @@ export class HostOps {
   private getDirtyLog(slot: Memslot, answer: HostAnswer | undefined): void {
     this.dirtyLog.get(slot);
     if (answer?.dirty !== undefined) tellDirty(this.slots.readBits, slot, (first, npages) => answer.dirty?.(first, npages));
+  }
+
+  private collectRings(vcpu: number | undefined, answer: HostAnswer | undefined): void {
+    const entries = this.dirtyLog.collect(vcpu, answer?.collected === undefined ? undefined : (...pages) => answer.collected?.(...pages));
+    answer?.ringEntries?.(entries);
+  }
+
+  private resetRings(answer: HostAnswer | undefined): void {
+    const entries = this.dirtyLog.reset();
+    answer?.ringEntries?.(entries);
   }
 
   private age(op: SlotRangeOp & Aging & { readonly test?: boolean }, answer: HostAnswer | undefined): void {

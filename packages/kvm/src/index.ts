@@ -2,8 +2,8 @@
  * What every KVM shares (virt/kvm), as parts a backend composes. Reading order: memslots and the host memory behind them, the MMU notifier, dirty bitmaps.
  */
 export { Memslot } from './memslot';
-export { Memslots } from './memslots';
-export type { MemslotsParts } from './memslots';
+export { Memslots, NO_VCPU } from './memslots';
+export type { MemslotsParts, WrittenPages } from './memslots';
 export { HostMemoryOps } from './host-memory-ops';
 export { dropPages } from './drop-pages';
 export type { FrameRange } from './drop-pages';
@@ -14,7 +14,10 @@ export type { Invalidate } from './host-faults';
 export { BitmapWords, WORD_PAGES } from './bitmap-words';
 export type { WordTaker } from './bitmap-words';
 export { DirtyLog } from './dirty-log';
-export type { LoggedTables } from './dirty-log';
+export type { LoggedTables } from './logged-tables';
+export { DirtyRings } from './dirty-ring';
+export type { DirtyRingSupport, RingUser } from './dirty-ring';
+export { PageGroups } from './ring-groups';
 export { HostOps } from './host-ops';
 export type { Aging, GuestMemory, HostTables, RecoveryWorker } from './host-tables';
 export { GuestLayout } from './guest-layout';
@@ -30,7 +33,8 @@ export { GuestAccesses } from './guest-accesses';
 export type { AccessParts } from './guest-accesses';
 export { HeldCounts } from './held-counts';
 export { SideState } from './side-state';
-export { CommonEvents, counted, eventIndices } from './events';
+export { CommonEvents, RING_EVENTS, counted, eventIndices, ringEvents } from './events';
+export type { RingEvents } from './events';
 export { describeEntry } from './entry-words';
 export type { BitName, EntryNames } from './entry-words';
 export { guestUnmapped, livelock, noHostPage, notCreated } from './errors';

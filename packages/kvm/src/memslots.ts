@@ -24,6 +24,21 @@ export interface MemslotsParts {
   readonly dirtyBitmapSet: number;
 }
 
+/** Where pages go that vCPUs write under dirty logging, instead of bitmaps. */
+export interface WrittenPages {
+  /** KVM marks a page dirty, at once. */
+  push(vcpu: number, slot: Memslot, gfn: number): void;
+  /** The hardware logs a page, which is marked when its log is read. */
+  log(vcpu: number, slot: Memslot, gfn: number): void;
+  /** The vCPU begins a run: what is replayed is its. */
+  act(vcpu: number): void;
+  /** Whether the vCPU stays in the guest if it writes so many pages. */
+  hasRoom(vcpu: number, pages: number): boolean;
+}
+
+/** No vCPU: KVM itself writes. */
+export const NO_VCPU = -1;
+
 /** All memslots of a VM, with host memory and dirty bitmaps. */
 export class Memslots {
   readonly geometry: Geometry;
@@ -39,6 +54,8 @@ export class Memslots {
   readonly frameMaps: readonly FrameMap[];
   /** Those that accesses to pages read and change: host states and dirty bits. */
   readonly pageMaps: readonly FrameMap[];
+  /** Dirty rings. Undefined: dirty pages go to bitmaps. */
+  rings: WrittenPages | undefined = undefined;
   /** MMU notifier calls. */
   readonly invalidations = new InvalidateSequence();
   private readonly counters: Counters;
@@ -114,6 +131,11 @@ export class Memslots {
     this.slots.remove(slot);
     this.last = undefined;
     this.lastLogged = undefined;
+  }
+
+  /** The slot of that id, or undefined. */
+  get(id: number): Memslot | undefined {
+    return this.slots.get(id);
   }
 
   /** The slot of that id. @throws VM_UNKNOWN_SLOT */
@@ -193,13 +215,27 @@ export class Memslots {
     return faults[state * 2]?.state === state && (!writes || faults[state * 2 + 1]?.state === state);
   }
 
-  /** mark_page_dirty: counts the call; sets the bit where the slot is logged. */
-  markDirty(slot: Memslot, gfn: number): void {
+  /** mark_page_dirty: counts the call; where the slot is logged, the page goes to the vCPU's ring, or its bit is set. @param vcpu who writes: to be told where there may be rings */
+  markDirty(slot: Memslot, gfn: number, vcpu = NO_VCPU): void {
     const now = this.counters.now;
     now[this.markPageDirty] = now[this.markPageDirty] + 1;
-    if (slot.logged && this.dirtyBits.get(gfn) === 0) {
-      this.dirtyBits.set(gfn, 1);
-      now[this.dirtyBitmapSet] = now[this.dirtyBitmapSet] + 1;
-    }
+    if (!slot.logged) return;
+    if (this.rings !== undefined && vcpu !== NO_VCPU) this.rings.push(vcpu, slot, gfn);
+    else this.setBit(now, gfn);
+  }
+
+  /** The hardware logs a page that the vCPU writes. mark_page_dirty is counted now, although it is called when the log is read. */
+  markLogged(slot: Memslot, gfn: number, vcpu: number): void {
+    const { rings } = this;
+    if (rings === undefined) return this.markDirty(slot, gfn, vcpu);
+    const now = this.counters.now;
+    now[this.markPageDirty] = now[this.markPageDirty] + 1;
+    rings.log(vcpu, slot, gfn);
+  }
+
+  private setBit(now: Float64Array, gfn: number): void {
+    if (this.dirtyBits.get(gfn) !== 0) return;
+    this.dirtyBits.set(gfn, 1);
+    now[this.dirtyBitmapSet] = now[this.dirtyBitmapSet] + 1;
   }
 }

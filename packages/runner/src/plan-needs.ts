@@ -4,6 +4,7 @@
  */
 import {
   COMMON_OPERATIONS,
+  DIRTY_RING_OPERATION,
   TOTAL_PHASE,
   suggestName,
   type BackendDefinition,
@@ -26,11 +27,15 @@ const NESTED = 'nested';
 /** What it needs where the guest writes its own page tables. */
 const TABLE_WRITES = 'guest_table_writes';
 
+/** Host operations that come with another thing a backend declares. */
+const BROUGHT_BY: Readonly<Record<string, string>> = { collect_dirty_rings: DIRTY_RING_OPERATION, reset_dirty_rings: DIRTY_RING_OPERATION };
+
 /** @throws WORKLOAD_NEEDS, WORKLOAD_REGISTER_VALUE */
 export function checkNeeds(workload: string, plan: WorkloadPlan, definition: BackendDefinition): void {
   const needs = new PlanNeeds(workload, definition);
   if (plan.vm.nested !== undefined) needs.operation(NESTED);
   for (const capability of plan.vm.capabilities ?? []) needs.operation(capability);
+  if (plan.vm.dirtyRing !== undefined) needs.operation(DIRTY_RING_OPERATION);
   let phases = 0;
   for (const phase of plan.phases) {
     for (const step of phase.steps) needs.phaseStep(step);
@@ -62,7 +67,7 @@ class PlanNeeds {
   }
 
   phaseStep(step: PhaseStep): void {
-    if (step.kind === 'host') this.operation(step.op.op);
+    if (step.kind === 'host') this.operation(BROUGHT_BY[step.op.op] ?? step.op.op);
     else for (const program of step.programs) this.steps(program);
   }
 

@@ -2,7 +2,7 @@
  * Events of both x86 backends. Kernel statistics keep their kernel names.
  */
 import type { EventDef } from '@mmulab/api';
-import { CommonEvents, counted, eventIndices } from '@mmulab/kvm';
+import { CommonEvents, RING_EVENTS, counted, eventIndices, ringEvents } from '@mmulab/kvm';
 
 const event = counted('events');
 const tables = counted('tables');
@@ -74,6 +74,7 @@ export const x86Events: readonly EventDef[] = [
   event('root.cache_miss', 'Lookups among them that failed.'),
   CommonEvents.markPageDirty,
   CommonEvents.dirtyBitmapSet,
+  ...RING_EVENTS,
   event('pml.entry', 'Entries the hardware wrote to a page-modification log.'),
   event('pml.full', 'Exits because a page-modification log was full.'),
   event('pf_guest', 'Page faults handed on to the guest (KVM statistic): its own tables refuse the access.'),
@@ -135,6 +136,7 @@ export const Ev = {
   rootCacheMiss: indexOf('root.cache_miss'),
   markPageDirty: indexOf(CommonEvents.markPageDirty.name),
   dirtyBitmapSet: indexOf(CommonEvents.dirtyBitmapSet.name),
+  rings: ringEvents(indexOf),
   pmlEntry: indexOf('pml.entry'),
   pmlFull: indexOf('pml.full'),
   pfGuest: indexOf('pf_guest'),

@@ -8,7 +8,7 @@
  * Models: Linux arch/x86/kvm/x86.c kvm_mmu_slot_apply_flags(), arch/x86/kvm/mmu/mmu.c kvm_arch_mmu_enable_log_dirty_pt_masked().
  */
 import { ENTRIES_PER_TABLE } from '@mmulab/api';
-import type { BitmapWords, LoggedTables, Memslot, WordTaker } from '@mmulab/kvm';
+import type { BitmapWords, LoggedTables, Memslot, PageGroups, WordTaker } from '@mmulab/kvm';
 import type { RunProgram } from '@mmulab/pgtable';
 
 /** Lowest levels of leaves an operation is about: in the TDP MMU, and in reverse maps. */
@@ -93,7 +93,16 @@ export class X86LogTables implements LoggedTables {
     if (!liftable || this.mmu.runLifted?.(words, start, end) !== true) words.block(start, end);
   }
 
+  runGroups(groups: PageGroups, slot: Memslot, start: number, end: number, initiallySet: boolean): void {
+    const liftable = !this.isHugeDue(initiallySet) || slot.isSmall || groups.fitsBlocks(PAGES_PER_BLOCK);
+    if (!liftable || this.mmu.runLifted?.(groups, start, end) !== true) groups.block(start, end);
+  }
+
   flush(): void {
+    this.mmu.flush(1);
+  }
+
+  flushAll(): void {
     this.mmu.flush(1);
   }
 

@@ -86,6 +86,12 @@ export const x86Options: readonly OptionSpec[] = [
     'What stopping dirty logging does to tables that could be huge pages: zap the leaves in them one by one (up to 5.18), zap the tables (up to 6.12), put the huge leaf in place (6.13).',
   ),
   flag('log_stop_flush_each', 'Y', 'Each leaf zapped when dirty logging stops asks for a TLB flush (5.13); before, all of them for one.'),
+  flag('dirty_ring', 'Y', 'User space may have dirty pages in a ring per vCPU instead of bitmaps (KVM_CAP_DIRTY_LOG_RING, 5.11).'),
+  choice(
+    'pml_read_order',
+    ['newest_first', 'oldest_first'],
+    'How an exit reads the page-modification log: from its newest entry back, or in the order in which it was written (6.14). Only dirty rings show it.',
+  ),
   flag('unmap_tables', 'N', 'A range the host takes away takes the tables along that lie wholly inside it (up to 5.17); after, leaves only.'),
   flag(
     'mark_unlogged_dirty',

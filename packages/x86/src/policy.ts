@@ -12,6 +12,10 @@ export interface X86Policy {
   readonly tableAccess: AccessKind;
   /** The hardware logs dirty pages. */
   readonly pml: boolean;
+  /** Its log is read from the newest entry back. */
+  readonly pmlNewestFirst: boolean;
+  /** User space may have dirty pages in rings. */
+  readonly dirtyRing: boolean;
   readonly levels: number;
   readonly maxLeafLevel: number;
   readonly eagerPageSplit: boolean;
@@ -83,6 +87,8 @@ export function readPolicy(options: OptionValues, host: OptionValues): X86Policy
     adBits,
     tableAccess: amd || adBits ? AccessKind.Write : AccessKind.Read,
     pml,
+    pmlNewestFirst: options['pml_read_order'] === 'newest_first',
+    dirtyRing: on('dirty_ring'),
     levels: tdpLevels(host),
     maxLeafLevel: 3,
     eagerPageSplit: on('eager_page_split'),

@@ -36,6 +36,8 @@ export const x86Switches: readonly KernelSwitch[] = [
   from('log_start_flush', 'leaf', at('5.13', 'change', 'judgement'), at('6.0', 'always', 'judgement')),
   from('log_stop', 'leaves', at('5.19', 'zap'), at('6.13', 'recover')),
   from('log_stop_flush_each', 'N', at('5.13', 'Y', 'judgement')),
+  from('dirty_ring', 'N', at('5.11', 'Y', 'judgement')),
+  from('pml_read_order', 'newest_first', at('6.14', 'oldest_first', 'judgement')),
   from('unmap_tables', 'Y', at('5.18', 'N', 'judgement')),
 
   from('nx_precise', 'N', at('6.2', 'Y', 'measured')),

@@ -5,6 +5,7 @@
  *
  * Models: Linux arch/x86/kvm/x86.c request handling at vcpu entry, arch/x86/kvm/vmx/vmx.c PML buffer.
  */
+import type { DirtyRings } from '@mmulab/kvm';
 import { Ev } from './events';
 import { PML_ENTRIES, overflows } from './log-span';
 import type { LogSpan } from './log-span';
@@ -18,7 +19,10 @@ export class VcpuStates {
   /** Overflow exits not yet counted. */
   readonly pmlFulls: Float64Array;
 
-  constructor(readonly count: number) {
+  constructor(
+    readonly count: number,
+    private readonly rings?: DirtyRings,
+  ) {
     this.flushPending = new Uint8Array(count);
     this.pmlFill = new Int32Array(count);
     this.pmlFulls = new Float64Array(count);
@@ -26,11 +30,14 @@ export class VcpuStates {
 
   /** The hardware logs one page. */
   logPage(vcpu: number): void {
-    if (this.pmlFill[vcpu] === PML_ENTRIES) {
-      this.pmlFulls[vcpu] = this.pmlFulls[vcpu] + 1;
-      this.pmlFill[vcpu] = 0;
-    }
+    if (this.pmlFill[vcpu] === PML_ENTRIES) this.logFull(vcpu);
     this.pmlFill[vcpu] = this.pmlFill[vcpu] + 1;
+  }
+
+  /** The vCPU exits because its log is full. */
+  logFull(vcpu: number): void {
+    this.pmlFulls[vcpu] = this.pmlFulls[vcpu] + 1;
+    this.pmlFill[vcpu] = 0;
   }
 
   /** A stretch of a run logs what it does behind what the log holds. */
@@ -41,8 +48,9 @@ export class VcpuStates {
     this.pmlFill[vcpu] = exited ? tail : total - fulls * PML_ENTRIES;
   }
 
-  /** Counts the exits because of a full log that are not counted yet. */
+  /** Counts the exits because of a full log that are not counted yet, and the pages they have put into dirty rings. */
   countFulls(vcpu: number, now: Float64Array): void {
+    this.rings?.countPushes(vcpu, now);
     const fulls = this.pmlFulls[vcpu];
     if (fulls === 0) return;
     this.pmlFulls[vcpu] = 0;

@@ -1,7 +1,8 @@
 /**
- * Effects of a vCPU's run whose order matters and that no counter holds: the page-modification log, the NX huge page list, flushes the other
+ * Effects of a vCPU's run whose order matters and that no counter holds: the page-modification log, dirty rings, the NX huge page list, flushes the other
  * vCPUs have to serve. Recorded while a block runs page by page, brought about again when a later block takes its answer from memory.
  */
+import type { DirtyRings } from '@mmulab/kvm';
 import type { Journal } from '@mmulab/pgtable';
 import { LogSpan } from './log-span';
 import type { NxList } from './nx-lists';
@@ -21,17 +22,19 @@ interface ListChange {
 class BlockEffects {
   readonly log = new LogSpan();
   flushed = false;
+  /** What became of dirty rings, as these recorded it; they keep what blocks around it record themselves. */
+  rings: unknown = undefined;
   readonly list: ListChange[] = [];
 
   constructor(readonly base: number) {}
 
   /** Whether it did nothing but exit. */
   get isPlain(): boolean {
-    return this.log.isPlain && !this.flushed && this.list.length === 0;
+    return this.log.isPlain && !this.flushed && this.rings === undefined && this.list.length === 0;
   }
 
   get isEmpty(): boolean {
-    return this.log.isEmpty && !this.flushed && this.list.length === 0;
+    return this.log.isEmpty && !this.flushed && this.rings === undefined && this.list.length === 0;
   }
 
   /** Makes it what it was and then `next`, as if that had begun at frame `base`. */
@@ -65,7 +68,18 @@ export class VmJournal implements Journal {
   constructor(
     private readonly vcpus: VcpuStates,
     private readonly nxTables: NxList,
+    private readonly rings?: DirtyRings,
   ) {}
+
+  /**
+   * Before the hardware logs another page: whether the exit of a log that is full makes the dirty ring soft full. Then the vCPU goes to user space, and the access
+   * is made again.
+   */
+  isRingFilledByLog(): boolean {
+    if (this.rings?.isFilledByLog(this.vcpu) !== true) return false;
+    this.vcpus.logFull(this.vcpu);
+    return true;
+  }
 
   /** The hardware logged a page. */
   pmlEntry(): void {
@@ -76,6 +90,7 @@ export class VmJournal implements Journal {
   /** The vCPU exited. */
   exit(): void {
     this.vcpus.drain(this.vcpu);
+    this.rings?.exit(this.vcpu);
     this.top?.log.exit();
   }
 
@@ -101,6 +116,7 @@ export class VmJournal implements Journal {
   open(gfn: number): void {
     this.top = new BlockEffects(gfn);
     this.frames.push(this.top);
+    this.rings?.open(gfn);
   }
 
   /** Whether anything is being recorded. */
@@ -121,6 +137,7 @@ export class VmJournal implements Journal {
   replay(effects: unknown, gfn: number): void {
     const block = effects as BlockEffects;
     this.vcpus.appendLog(this.vcpu, block.log);
+    if (block.rings !== undefined) this.rings?.replay(block.rings, gfn);
     if (block.flushed) this.vcpus.requestFlushOfOthers(this.vcpu);
     for (const change of block.list) {
       if (change.append) this.nxTables.addTables(gfn + change.offset, change.level, change.step, change.count);
@@ -132,6 +149,7 @@ export class VmJournal implements Journal {
   /** Ends the innermost recording: it belongs to the one around it, too. */
   private end(): BlockEffects {
     const done = this.frames.pop() as BlockEffects;
+    done.rings = this.rings?.close();
     this.top = this.frames[this.frames.length - 1];
     this.top?.then(done, done.base);
     return done;

@@ -5,10 +5,11 @@
  * Models: Linux arch/x86/kvm/x86.c kvm_arch_vcpu_create(), vcpu_enter_guest(); struct kvm_arch.
  */
 import type { ControlWrite, Counters, VmLayout } from '@mmulab/api';
-import { DirtyLog, HostOps } from '@mmulab/kvm';
-import type { GuestMemory, HostTables, Memslots } from '@mmulab/kvm';
+import { DirtyLog, type DirtyRings, HostOps } from '@mmulab/kvm';
+import type { GuestMemory, HostTables, Memslots, RingUser } from '@mmulab/kvm';
 import { Geometry } from '@mmulab/pgtable';
 import type { EngineFactory } from '@mmulab/pgtable';
+import { ringsOf } from './dirty-rings';
 import { X86LogTables } from './log-tables';
 import type { DirtyLogPolicy, LoggedMmu } from './log-tables';
 import { NxLists } from './nx-lists';
@@ -38,6 +39,7 @@ export interface X86World {
 /** Parts of one VM that belong to no MMU. */
 export class VmParts {
   readonly slots: Memslots;
+  readonly rings: DirtyRings | undefined;
   readonly vcpus: VcpuStates;
   readonly nxLists: NxLists;
   readonly journal: VmJournal;
@@ -52,9 +54,10 @@ export class VmParts {
   ) {
     const { policy, rootPolicy, counters, engines } = world;
     this.slots = makeMemslots(engines, new Geometry(512, policy.levels), counters);
-    this.vcpus = new VcpuStates(layout.vcpus);
+    this.rings = ringsOf(world, layout, this.slots);
+    this.vcpus = new VcpuStates(layout.vcpus, this.rings);
     this.nxLists = new NxLists(policy.nxRecovery.perMmu);
-    this.journal = new VmJournal(this.vcpus, this.nxLists.tables);
+    this.journal = new VmJournal(this.vcpus, this.nxLists.tables, this.rings);
     this.cpus = createCpus(layout, rootPolicy);
     this.memory = new TableMemory(layout.nested === undefined ? layout.spaces : [...layout.spaces, layout.nested]);
     this.tableWriter = new TableWriter(this.memory);
@@ -62,7 +65,7 @@ export class VmParts {
 
   /** Dispatch of the host's operations, the layout's memslots added. @param spaces see `GuestMemory`; @throws VM_BAD_SLOT */
   hostOps(tables: HostTables, logged: LoggedMmu, logPolicy: DirtyLogPolicy, spaces: GuestMemory['spaces']): HostOps {
-    const dirtyLog = new DirtyLog(new X86LogTables(logged, logPolicy), this.slots);
+    const dirtyLog = new DirtyLog(new X86LogTables(logged, logPolicy), this.slots, this.rings);
     const ops = new HostOps(this.slots, dirtyLog, tables, { frameLimit: 2 ** (this.layout.physBits - 12), spaces });
     for (const spec of this.layout.memslots) ops.addMemslot(spec);
     return ops;
@@ -77,11 +80,13 @@ export class VcpuEntry {
   /**
    * @param main the tables L1 runs on
    * @param nested the tables its nested guest runs on
+   * @param user who performs what user space does
    */
   constructor(
     private readonly parts: VmParts,
     main: RootPages,
     nested: RootPages | undefined,
+    private readonly user: RingUser,
   ) {
     const { cpus, layout, vcpus, journal, world } = parts;
     const { rootPolicy, counters } = world;
@@ -98,14 +103,32 @@ export class VcpuEntry {
   /** A vCPU enters. Whoever enters was out of the guest before: that exit drained its log. */
   enter(vcpu: number): void {
     this.parts.journal.exit();
-    this.roots.serve(vcpu);
+    this.resume(vcpu);
+  }
+
+  /** A vCPU leaves the guest, for user space: its log is read. */
+  leave(vcpu: number): void {
+    const { journal, vcpus, world } = this.parts;
+    journal.exit();
+    vcpus.countFulls(vcpu, world.counters.now);
+  }
+
+  /** Whether a vCPU has to go to user space before it enters again. */
+  mustExit(vcpu: number): boolean {
+    return this.parts.rings?.isSoftFull(vcpu) === true;
+  }
+
+  /** A vCPU goes on: by way of user space where it must, else its requests are served. */
+  resume(vcpu: number): void {
+    if (this.mustExit(vcpu)) this.parts.rings?.exitFull(vcpu, this.user);
+    else this.roots.serve(vcpu);
   }
 
   /** A vCPU writes a register and enters again. @param written told before it enters */
   write(vcpu: number, write: ControlWrite, written?: () => void): void {
     this.registers.write(vcpu, write);
     written?.();
-    this.roots.serve(vcpu);
+    this.resume(vcpu);
   }
 
   /** All vCPUs let go of their roots. */

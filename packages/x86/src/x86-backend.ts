@@ -29,7 +29,19 @@ import type { X86World } from './vm-parts';
 export type BackedVm = Required<
   Pick<
     MmuBackend,
-    'enter' | 'run' | 'touch' | 'begin' | 'advance' | 'control' | 'writeTables' | 'host' | 'translate' | 'inspection' | 'stateKey' | 'memory'
+    | 'enter'
+    | 'leave'
+    | 'run'
+    | 'touch'
+    | 'begin'
+    | 'advance'
+    | 'control'
+    | 'writeTables'
+    | 'host'
+    | 'translate'
+    | 'inspection'
+    | 'stateKey'
+    | 'memory'
   >
 >;
 
@@ -57,6 +69,10 @@ export abstract class X86Backend<Vm extends BackedVm> implements MmuBackend {
 
   enter(vcpu: number): void {
     this.vm.enter(vcpu);
+  }
+
+  leave(vcpu: number): void {
+    this.vm.leave(vcpu);
   }
 
   run(vcpu: number, run: AccessRun): void {

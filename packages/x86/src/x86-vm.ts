@@ -9,7 +9,9 @@ export interface X86Vm {
   readonly pmlActive: boolean;
   /** The host takes pages away (MMU notifier). */
   invalidate(slot: Memslot, start: number, end: number): void;
-  /** Serves the vCPU's requests before it enters again. */
+  /** Whether the vCPU has to go to user space before it enters again: its dirty ring is soft full. */
+  mustExit(vcpu: number): boolean;
+  /** The vCPU enters again: by way of user space where it must, else its requests are served. */
   reenter(vcpu: number): void;
 }
 

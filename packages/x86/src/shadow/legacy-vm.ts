@@ -64,7 +64,7 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables, WritingGue
     const parts = new VmParts(world, layout);
     this.parts = parts;
     this.engine = new LegacyMmu(parts, { writeProtectElsewhere: () => false, rootsObsolete: () => this.entry.roots.invalidateAll() });
-    this.entry = new VcpuEntry(parts, this.engine.roots, layout.nested === undefined ? undefined : this.engine.roots);
+    this.entry = new VcpuEntry(parts, this.engine.roots, layout.nested === undefined ? undefined : this.engine.roots, this);
     this.spaces = new VcpuSpaces(layout, parts.cpus, shadowPolicy.tdp, shadowPolicy.tableAccess, parts.memory);
     this.path = new ShadowFaultPath(layout.vcpus, this.engine.mmu, this.engine.map, this, parts.tableWriter);
     this.accesses = new ShadowAccesses(parts.vcpus, this.spaces, this.path, counters);
@@ -79,8 +79,18 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables, WritingGue
     this.entry.enter(vcpu);
   }
 
+  leave(vcpu: number): void {
+    if (this.parts.rings === undefined) return;
+    this.select(vcpu);
+    this.entry.leave(vcpu);
+  }
+
+  mustExit(vcpu: number): boolean {
+    return this.parts.rings !== undefined && this.entry.mustExit(vcpu);
+  }
+
   reenter(vcpu: number): void {
-    this.entry.roots.serve(vcpu);
+    this.entry.resume(vcpu);
   }
 
   run(vcpu: number, run: AccessRun): void {
@@ -180,7 +190,7 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables, WritingGue
     const pages = shadowContentKey(this.engine.mmu);
     const frameMaps = frameMapsKey(this.parts.slots);
     if (pages === undefined || frameMaps === undefined || !this.parts.nxLists.isEmpty) return undefined;
-    return `${this.entry.roots.key()} ${this.recovery.key} ${frameMaps} ${pages}`;
+    return `${this.entry.roots.key()} ${this.parts.rings?.key() ?? ''} ${this.recovery.key} ${frameMaps} ${pages}`;
   }
 
   memory(): BackendMemory {

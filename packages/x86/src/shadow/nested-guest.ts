@@ -23,6 +23,9 @@ import { VcpuSpaces } from './vcpu-spaces';
 /** What nested guests need of the backend that runs L1. */
 export interface NestedHost extends ShadowVm {
   roots(): VcpuRoots;
+  mustExit(vcpu: number): boolean;
+  /** The vCPU goes on in the guest. */
+  resume(vcpu: number): void;
   invalidate(slot: Memslot, start: number, end: number): void;
 }
 
@@ -84,7 +87,11 @@ export class NestedGuests implements ShadowFaultVm, ShadowedFrames {
     this.host.invalidate(slot, start, end);
   }
 
+  mustExit(vcpu: number): boolean {
+    return this.host.mustExit(vcpu);
+  }
+
   reenter(vcpu: number): void {
-    this.host.roots().serve(vcpu);
+    this.host.resume(vcpu);
   }
 }

@@ -124,6 +124,7 @@ export class ShadowFaultPath {
 
   /** The guest executes the access (again). */
   private execute(vcpu: number): number {
+    if (this.vm.mustExit(vcpu)) this.vm.reenter(vcpu);
     const { pages, leaf } = this.mmu;
     const frame = this.frame[vcpu];
     const kind = this.kind[vcpu];
@@ -140,8 +141,13 @@ export class ShadowFaultPath {
     if (!leaf.allows(entry, kind) || this.userPageRefused(vcpu, entry, kind)) return this.faults(vcpu, (entry & Spte.AccessTracked) === 0 ? 1 : 0);
     const after = leaf.afterAccess(entry, kind);
     if (after !== entry) {
+      const isLogged = (after & ~entry & Spte.Dirty) !== 0 && this.vm.pmlActive && isDirect(pages.role[page]);
+      if (isLogged && this.mmu.journal.isRingFilledByLog()) {
+        this.vm.reenter(vcpu);
+        return this.execute(vcpu);
+      }
       pages.setEntry(page, index, after);
-      if ((after & ~entry & Spte.Dirty) !== 0 && this.vm.pmlActive && isDirect(pages.role[page])) this.logDirty(pages.entryGfn(page, index));
+      if (isLogged) this.logDirty(vcpu, pages.entryGfn(page, index));
     }
     return ACCESS_DONE;
   }
@@ -208,7 +214,7 @@ export class ShadowFaultPath {
     const gains = isWritable(fixed) && !isWritable(old);
     if (gains && pages.level(page) > 1 && (!policy.fastFixHuge || (slot !== undefined && slot.logged))) return RetPf.Invalid;
     pages.setEntry(page, index, fixed);
-    if (gains && slot !== undefined && isMmuWritable(fixed)) slots.markDirty(slot, frame);
+    if (gains && slot !== undefined && isMmuWritable(fixed)) slots.markDirty(slot, frame, vcpu);
     return RetPf.Fixed;
   }
 
@@ -322,14 +328,16 @@ export class ShadowFaultPath {
     return ACCESS_DONE;
   }
 
-  private logDirty(gfn: number): void {
-    this.mmu.count(Ev.pmlEntry);
-    this.mmu.journal.pmlEntry();
-    this.markDirty(gfn);
+  private logDirty(vcpu: number, gfn: number): void {
+    const { mmu } = this;
+    mmu.count(Ev.pmlEntry);
+    mmu.journal.pmlEntry();
+    const slot = mmu.slots.find(gfn);
+    if (slot !== undefined) mmu.slots.markLogged(slot, gfn, vcpu);
   }
 
   private markDirty(gfn: number): void {
     const slot = this.mmu.slots.find(gfn);
-    if (slot !== undefined) this.mmu.slots.markDirty(slot, gfn);
+    if (slot !== undefined) this.mmu.slots.markDirty(slot, gfn, this.mmu.journal.vcpu);
   }
 }

@@ -81,7 +81,7 @@ export class ShadowLeaves {
     if (material.prefetch) bits = leaf.prefetched(bits);
     if ((bits & Spte.Writable) === 0) return bits;
     const slot = slots.find(gfn);
-    if (slot !== undefined && (slot.logged || this.mmu.policy.markUnloggedDirty)) slots.markDirty(slot, gfn);
+    if (slot !== undefined && (slot.logged || this.mmu.policy.markUnloggedDirty)) slots.markDirty(slot, gfn, this.mmu.journal.vcpu);
     return bits;
   }
 

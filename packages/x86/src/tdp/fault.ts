@@ -88,7 +88,7 @@ export class TdpFaultPath {
   access(vcpu: number, gfn: number, kind: number, guestTable: number): void {
     let faults = 0;
     for (let walk = this.walkFor(vcpu, gfn, kind); walk !== HIT; walk = this.walkFor(vcpu, gfn, kind)) {
-      if (walk !== NOT_PRESENT && walk !== DENIED) return this.endWalk(walk, gfn);
+      if (walk !== NOT_PRESENT && walk !== DENIED) return this.endWalk(vcpu, gfn, kind, walk);
       if (++faults > MAX_FAULTS_PER_ACCESS) throw livelock(gfn, 1, this.describe(vcpu, gfn, kind));
       const slot = this.slots.find(gfn);
       const isTracked = this.isTrackedWrite(gfn, kind, walk === DENIED);
@@ -104,6 +104,7 @@ export class TdpFaultPath {
 
   /** The hardware's walk. @returns a HwWalk */
   private walkFor(vcpu: number, gfn: number, kind: number): number {
+    if (this.vm.mustExit(vcpu)) this.vm.reenter(vcpu);
     return this.mmu.hardwareWalk(this.vm.root(vcpu), gfn, kind);
   }
 
@@ -149,7 +150,7 @@ export class TdpFaultPath {
     const walk = this.walkFor(vcpu, gfn, this.kind[vcpu]);
     if (walk === HIT) return ACCESS_DONE;
     if (walk !== NOT_PRESENT && walk !== DENIED) {
-      this.endWalk(walk, gfn);
+      this.endWalk(vcpu, gfn, this.kind[vcpu], walk);
       return ACCESS_DONE;
     }
     this.denied[vcpu] = walk === DENIED ? 1 : 0;
@@ -157,17 +158,27 @@ export class TdpFaultPath {
   }
 
   /** What a walk that did not fault, but did not merely hit, entails. */
-  private endWalk(walk: number, gfn: number): void {
+  private endWalk(vcpu: number, gfn: number, kind: number, walk: number): void {
     if (walk === HwWalk.Mmio) {
       // A known MMIO frame: the exit goes straight to emulation.
       this.journal.exit();
       this.add(Ev.exit);
     } else if (this.vm.pmlActive) {
-      this.add(Ev.pmlEntry);
-      this.journal.pmlEntry();
-      const slot = this.slots.find(gfn);
-      if (slot !== undefined) this.slots.markDirty(slot, gfn);
+      this.logPage(vcpu, gfn, kind);
     }
+  }
+
+  /** The hardware logs a page whose D bit it has set. */
+  private logPage(vcpu: number, gfn: number, kind: number): void {
+    if (this.journal.isRingFilledByLog()) {
+      // User space takes D back, of this page perhaps, before the access is made.
+      this.vm.reenter(vcpu);
+      this.walkFor(vcpu, gfn, kind);
+    }
+    this.add(Ev.pmlEntry);
+    this.journal.pmlEntry();
+    const slot = this.slots.find(gfn);
+    if (slot !== undefined) this.slots.markLogged(slot, gfn, vcpu);
   }
 
   private exit(vcpu: number): number {

@@ -100,11 +100,11 @@ function logStopWalk({ logStop }: TdpPolicy): RangeOptions<CollapseOp> {
   return { minLevel: leaves ? 1 : 2, tables: !leaves, specials: false };
 }
 
-/** Marks a frame dirty in the memslot it lies in. */
-function markDirtyIn(slots: Memslots): (gfn: number) => void {
+/** Marks a frame dirty in the memslot it lies in, which the vCPU that acts writes. */
+function markDirtyIn(slots: Memslots, journal: VmJournal): (gfn: number) => void {
   return gfn => {
     const slot = slots.find(gfn);
-    if (slot !== undefined) slots.markDirty(slot, gfn);
+    if (slot !== undefined) slots.markDirty(slot, gfn, journal.vcpu);
   };
 }
 
@@ -147,7 +147,7 @@ export class TdpMmu {
     rules: TdpRules = tdpRules,
   ) {
     this.geometry = new Geometry(512, levels);
-    this.book = new TdpBookkeeper(counters, journal, policy.flushRemovedTable, markDirtyIn(slots), attr => spte.stableKinds(attr));
+    this.book = new TdpBookkeeper(counters, journal, policy.flushRemovedTable, markDirtyIn(slots, journal), attr => spte.stableKinds(attr));
     this.engine = engines.makeEngine({
       geometry: this.geometry,
       attrs: spte.table,

@@ -93,7 +93,7 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
     this.known = new KnownAccesses(this.mmu.pages, slots, hostPages, journal, this, this.path);
     this.nested = this.makeNested(layout);
     this.tdpRoots = new TdpRoots(this.mmu, rootPolicy.lifetime, counters, () => this.contexts.rootsChanged());
-    this.entry = new VcpuEntry(parts, this.tdpRoots, this.nested?.engine.roots);
+    this.entry = new VcpuEntry(parts, this.tdpRoots, this.nested?.engine.roots, this);
     const layouts = guestSpaces(layout).map(space => new GuestLayout(space));
     this.contexts = new VcpuContexts(layouts, cpus, this.entry.roots, this.tdpRoots, this.version);
     this.accesses = new GuestAccesses(
@@ -122,7 +122,18 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
     this.entry.enter(vcpu);
   }
 
+  leave(vcpu: number): void {
+    if (this.parts.rings === undefined) return;
+    this.select(vcpu);
+    this.entry.leave(vcpu);
+  }
+
+  mustExit(vcpu: number): boolean {
+    return this.parts.rings !== undefined && this.entry.mustExit(vcpu);
+  }
+
   reenter(vcpu: number): void {
+    if (this.mustExit(vcpu)) return this.entry.resume(vcpu);
     if (this.entry.roots.requests[vcpu] === 0 && this.parts.vcpus.flushPending[vcpu] === 0 && this.contexts.get(vcpu).root !== undefined) return;
     this.entry.roots.serve(vcpu);
   }
@@ -130,6 +141,7 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   isCalm(vcpu: number): boolean {
     return (
       !this.pmlActive &&
+      (this.parts.rings === undefined || !this.parts.slots.isAnyLogged) &&
       this.path.shadowed === undefined &&
       this.parts.vcpus.flushPending[vcpu] === 0 &&
       this.parts.vcpus.pmlFill[vcpu] === 0 &&
@@ -174,7 +186,8 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
 
   /** See MmuBackend.hitsAhead. */
   hitsAhead(vcpu: number, vfn: Vfn, kind: AccessKind, stride: number, count: number): number {
-    return this.nested === undefined && this.parts.memory.stores === 0 ? this.accesses.hitsAhead(vcpu, vfn, kind, stride, count) : 0;
+    const isPlain = this.nested === undefined && this.parts.memory.stores === 0 && !this.mustExit(vcpu);
+    return isPlain ? this.accesses.hitsAhead(vcpu, vfn, kind, stride, count) : 0;
   }
 
   /** See MmuBackend.losses. */
@@ -256,7 +269,8 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
     const pages = this.nested === undefined ? '' : shadowContentKey(this.nested.engine.mmu);
     const frameMaps = frameMapsKey(this.parts.slots);
     if (tables === undefined || pages === undefined || frameMaps === undefined || !this.parts.nxLists.isEmpty) return undefined;
-    return `${this.entry.roots.key()} ${this.recovery.key} ${frameMaps} ${tables} ${pages} ${this.parts.memory.stores}`;
+    const { rings, memory } = this.parts;
+    return `${this.entry.roots.key()} ${rings?.key() ?? ''} ${this.recovery.key} ${frameMaps} ${tables} ${pages} ${memory.stores}`;
   }
 
   memory(): BackendMemory {
@@ -327,6 +341,8 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   private nestedHost(): NestedHost {
     return {
       roots: () => this.entry.roots,
+      mustExit: vcpu => this.mustExit(vcpu),
+      resume: vcpu => this.entry.resume(vcpu),
       invalidate: (slot, start, end) => this.invalidate(slot, start, end),
       rootsObsolete: () => this.entry.roots.invalidateAll(),
       writeProtectElsewhere: gfn => {
