@@ -83,7 +83,7 @@ export function scenarios(fc: typeof FastCheck, sizes: Sizes, controls: readonly
       profile: fc.nat(1000),
       overrides: fc.array(choice, { maxLength: 10 }),
       host: fc.array(choice, { maxLength: 3 }),
-      vm: fc.record({ vcpus: fc.constantFrom(1, 1, 2, 3), slots }),
+      vm: fc.record({ vcpus: fc.constantFrom(1, 1, 2, 3), slots, ring: fc.constantFrom(0, 0, 0, 1024) }),
       operations: fc.array(drawn(fc, sizes, controls), { minLength: sizes.operations, maxLength: sizes.operations }),
     }),
   );
@@ -204,6 +204,7 @@ export class StepMaker {
   private readonly tables: SlotState;
   private readonly regions: readonly TestRegion[];
   private readonly vcpus: number;
+  private readonly hasRings: boolean;
 
   /** @param maxRun accesses of a run at most */
   constructor(
@@ -213,6 +214,7 @@ export class StepMaker {
   ) {
     this.regions = vm.regions;
     this.vcpus = vm.layout.vcpus;
+    this.hasRings = vm.layout.dirtyRing !== undefined;
     const [tables, ...slots] = vm.layout.memslots.map((spec): SlotState => ({ spec, exists: true, logged: false, read: false }));
     this.tables = tables;
     this.slots = slots;
@@ -267,10 +269,12 @@ export class StepMaker {
         Object.assign(state, { logged: drawn.on, read: false });
         return { op: 'set_dirty_log', slot, on: drawn.on };
       case 'get':
+        if (this.hasRings) return { op: 'collect_dirty_rings' };
         if (!state.logged) return undefined;
         state.read = true;
         return { op: 'get_dirty_log', slot };
       case 'clear':
+        if (this.hasRings) return { op: 'reset_dirty_rings' };
         if (!state.logged || !this.manual || !state.read) return undefined;
         return { op: 'clear_dirty_log', slot, ...wordsOf(rangeOf(drawn.from, drawn.pages, spec.npages), spec.npages) };
       case 'unmap':

@@ -30,6 +30,8 @@ export class Subject {
   readonly backend: MmuBackend;
   private readonly vcpus: number;
   private totals: Float64Array;
+  /** What user space has seen of the last host operation, as text. */
+  answer = '';
 
   /**
    * @param name for messages
@@ -64,7 +66,14 @@ export class Subject {
   attempt(step: SubjectStep): void {
     if (step.step === 'host') {
       this.counters.select(-1);
-      this.backend.host(step.op);
+      this.answer = '';
+      const tell = (what: string, ...numbers: readonly number[]): void => void (this.answer += `${what} ${numbers.join(',')}; `);
+      this.backend.host(step.op, {
+        dirty: (first, npages) => tell('dirty', first, npages),
+        collected: (slot, first, npages) => tell('collected', slot, first, npages),
+        ringEntries: count => tell('entries', count),
+        young: leaves => tell('young', leaves),
+      });
       return;
     }
     this.backend.enter(step.vcpu);

@@ -21,6 +21,8 @@ export interface SlotPlan {
 export interface VmPlan {
   readonly vcpus: number;
   readonly slots: readonly SlotPlan[];
+  /** Entries of a dirty ring on pages of 4 KiB; absent or 0: there are none. */
+  readonly ring?: number;
 }
 
 /** A laid-out VM, and where a test finds its memory. */
@@ -85,7 +87,8 @@ export function layOutVm(plan: VmPlan, machine: Machine, backing: (name: string)
     populated: [{ gfn: TABLE_GFN, npages: Math.ceil(tablePages / 2) }],
   };
   const cpu = { wp: false, smep: false, smap: false, efernx: true, pge: false, pcide: false };
-  const layout = { vcpus: plan.vcpus, physBits: machine.physBits, memslots: [zero, ...slots], spaces, cpu };
+  const rings = plan.ring === undefined || plan.ring === 0 ? {} : { dirtyRing: { entries: (plan.ring * entries) / SMALL_TABLE } };
+  const layout = { vcpus: plan.vcpus, physBits: machine.physBits, memslots: [zero, ...slots], spaces, cpu, ...rings };
   return { layout, regions: [...regions, hole] };
 }
 

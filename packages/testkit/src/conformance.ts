@@ -7,7 +7,7 @@
  * of the test; MMULAB_SEED sets another one. A failure prints the shortest sequence that still fails.
  */
 import { deepStrictEqual, ok } from 'node:assert';
-import { isMmulabError, parseRelease } from '@mmulab/api';
+import { DIRTY_RING_OPERATION, isMmulabError, parseRelease } from '@mmulab/api';
 import type { BackendDefinition, ControlWrite, OptionSpec, OptionValue, OptionValues } from '@mmulab/api';
 import { Registry } from '@mmulab/runner';
 import type * as FastCheck from 'fast-check';
@@ -179,14 +179,16 @@ function checkProperty(runs: number, seed: number, sizes: Sizes, controls: reado
 }
 
 function vmOf(definition: BackendDefinition, scenario: Scenario): TestVm {
-  const { host } = drawValues(definition, scenario);
+  const { options, host } = drawValues(definition, scenario);
+  // A backend whose kernels came to have dirty rings tells by an option of that name which do.
+  const hasRings = definition.operations?.some(({ name }) => name === DIRTY_RING_OPERATION) === true && options[DIRTY_RING_OPERATION] !== 'N';
   const machine = definition.machine(host);
   const registry = Registry.load([]);
   const backingHost = { pageSizeBytes: machine.pageSizeBytes, thp: String(host['thp'] ?? 'madvise') };
   // 1 GiB pages exist with 4 KiB granules only.
   const known = registry.backings().map(backing => backing.name);
   const isThere = (name: string): boolean => machine.pageSizeBytes === 4096 || !/_\d+[mg]b$/.test(name) || !known.includes(name);
-  return layOutVm(scenario.vm, machine, name => registry.backing(isThere(name) ? name : 'anonymous_hugetlb', backingHost));
+  return layOutVm({ ...scenario.vm, ring: hasRings ? (scenario.vm.ring ?? 0) : 0 }, machine, name => registry.backing(isThere(name) ? name : 'anonymous_hugetlb', backingHost));
 }
 
 /** Drives one scenario in every way and compares all counters and sampled translations after each operation. */
@@ -260,13 +262,15 @@ function outcomeOf(subject: Subject, step: SubjectStep, sampled: readonly number
     failure = error.message;
   }
   const counted = subject.counted(what);
-  return { name: subject.name, failure, counted, translations: subject.translations(sampled), memory: subject.backend.memory() };
+  return { name: subject.name, failure, answer: subject.answer, counted, translations: subject.translations(sampled), memory: subject.backend.memory() };
 }
 
 interface Outcome {
   readonly name: string;
   /** How a KVM_RUN failed, if one did. */
   readonly failure: string | undefined;
+  /** What user space has seen of the last host operation. */
+  readonly answer: string;
   readonly counted: readonly Readonly<Record<string, number>>[];
   readonly translations: readonly unknown[];
   readonly memory: unknown;
@@ -282,6 +286,7 @@ function compare(expected: Outcome, found: Outcome, frames: readonly number[], w
   );
   ok(differences.length === 0, `${what}: ${differences.join('; ')}`);
   frames.forEach((gfn, i) => deepStrictEqual(found.translations[i], expected.translations[i], `${what}: translation of frame 0x${gfn.toString(16)}`));
+  deepStrictEqual(found.answer, expected.answer, `${what}: what user space sees`);
   deepStrictEqual(found.memory, expected.memory, `${what}: memory`);
 }
 
