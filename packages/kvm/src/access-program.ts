@@ -9,7 +9,7 @@ import type { HostFault } from '@mmulab/api';
 import { NOT_LIFTED as NOT_LIFTED_CONTEXT } from '@mmulab/pgtable';
 import type { FrameMap, Journal, RunProgram } from '@mmulab/pgtable';
 import type { Memslot } from './memslot';
-import type { Memslots, WrittenPages } from './memslots';
+import type { Memslots } from './memslots';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const { Write } = AccessKind;
@@ -48,8 +48,6 @@ export class AccessProgram implements RunProgram {
   readonly period: number;
   private readonly writes: boolean;
   private readonly others: boolean;
-  /** The dirty rings its writes go to; undefined where they go to none. */
-  private readonly rings: WrittenPages | undefined;
 
   /**
    * @param more constants of the backend's that decide beside pattern and slot, as text
@@ -77,7 +75,6 @@ export class AccessProgram implements RunProgram {
     this.period = stride * (writeEvery > 1 ? writeEvery : 1);
     this.writes = writeEvery > 0 || kind === Write;
     this.others = kind !== Write && writeEvery !== 1;
-    this.rings = slot.logged && this.writes ? slots.rings : undefined;
     slots.rings?.act(vcpu);
   }
 
@@ -96,16 +93,10 @@ export class AccessProgram implements RunProgram {
   }
 
   context(gfn: number, level: number): number {
-    if (this.rings !== undefined && !this.rings.hasRoom(this.vcpu, this.mostPushes(level))) return NOT_LIFTED;
     if (this.slot.hostReach > level && !this.slots.isHostStable(this.slot, gfn, level, this.writes)) return NOT_LIFTED;
     // A notification takes the pages out of all roots; what is remembered of a block speaks of one.
     if (!this.alone && this.mayNotify(gfn, level)) return NOT_LIFTED;
     return this.slot.maxLevel(gfn);
-  }
-
-  /** Pages that a block's accesses push at most: one may be marked dirty by its fault and logged by the hardware then. */
-  private mostPushes(level: number): number {
-    return 2 * (Math.floor(this.slots.geometry.pagesAt(level) / (this.pattern.kind === Write ? this.stride : this.period)) + 1);
   }
 
   /** Whether a host fault in the block may call the MMU notifier. */

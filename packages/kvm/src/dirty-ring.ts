@@ -6,8 +6,8 @@
  * KVM_RUN, or the next entry within one, comes back to user space (KVM_EXIT_DIRTY_RING_FULL), which collects what the rings hold and has them reset: collected entries
  * leave, and their pages are protected again in groups (ring-groups.ts), with one flush if there were any.
  *
- * Under lifting a block of a run may be taken from memory only if it cannot fill the ring: so rings are a condition of a block (`hasRoom`), and what a block pushes is
- * recorded and pushed again by a later one, in order. How much of the CPU's log an exit finds hangs on what came before the block; therefore its pages are counted when
+ * Under lifting a run is cut before it may fill the ring (access-runs.ts): its last accesses are made one by one, the others by blocks. What a block pushes is
+ * recorded, and pushed again in order by a later one. How much of the CPU's log an exit finds hangs on what came before the block; therefore its pages are counted when
  * somebody asks (`countPushes`), as exits because of a full log are.
  *
  * Models: Linux virt/kvm/dirty_ring.c, virt/kvm/kvm_main.c mark_page_dirty_in_slot(), kvm_vm_ioctl_enable_dirty_log_ring(), kvm_vm_ioctl_reset_dirty_pages();
@@ -133,10 +133,10 @@ export class DirtyRings implements Journal, WrittenPages {
     return this.rings[vcpu].used >= this.softLimit;
   }
 
-  /** Whether `pages` more, with those in the CPU's log, leave the ring short of soft full. */
-  hasRoom(vcpu: number, pages: number): boolean {
+  /** Pages that leave the ring short of soft full, if those in the CPU's log are pushed, too. */
+  roomFor(vcpu: number): number {
     const ring = this.rings[vcpu];
-    return ring.used + ring.log.count + pages < this.softLimit;
+    return this.softLimit - 1 - ring.used - ring.log.count;
   }
 
   /** The vCPU goes to user space because its ring is soft full. There the rings are collected and reset; then it enters again. */

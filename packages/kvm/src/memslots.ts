@@ -32,8 +32,8 @@ export interface WrittenPages {
   log(vcpu: number, slot: Memslot, gfn: number): void;
   /** The vCPU begins a run: what is replayed is its. */
   act(vcpu: number): void;
-  /** Whether the vCPU stays in the guest if it writes so many pages. */
-  hasRoom(vcpu: number, pages: number): boolean;
+  /** Pages that the vCPU may write at most before it has to leave the guest. */
+  roomFor(vcpu: number): number;
 }
 
 /** No vCPU: KVM itself writes. */
@@ -99,6 +99,11 @@ export class Memslots {
     while (at >= 0 && !all[at].logged) at--;
     this.lastLogged = all[at];
     return at >= 0;
+  }
+
+  /** Whether guest page tables lie in a slot under dirty logging. */
+  get areTablesLogged(): boolean {
+    return this.isAnyLogged && this.slots.all.some(slot => slot.holdsGuestTables && slot.logged);
   }
 
   /**

@@ -194,13 +194,17 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
     while (done < count) {
       const vfn = run.vfn + (first + done) * stride;
       let here = count - done;
-      // Table pages in between the data matter to a log that fills: then one guest table's worth of data at a time.
-      if (this.vm.pmlActive && !this.areTablesStable(vcpu, layout, vfn, vfn + (here - 1) * stride))
+      // Table pages in between the data matter to a log that fills, and to a ring: then one guest table's worth of data at a time.
+      if ((this.vm.pmlActive || this.areTablesPushed()) && !this.areTablesStable(vcpu, layout, vfn, vfn + (here - 1) * stride))
         here = Math.min(here, Math.ceil((512 - (vfn % 512)) / stride));
       this.touchTables(vcpu, layout, vfn, vfn + (here - 1) * stride, stride);
       this.runData(vcpu, run, first + done, here, gfn + done * stride, slot);
       done += here;
     }
+  }
+
+  private areTablesPushed(): boolean {
+    return this.slots.rings !== undefined && this.slots.areTablesLogged;
   }
 
   private runData(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): void {
