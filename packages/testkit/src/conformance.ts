@@ -188,7 +188,9 @@ function vmOf(definition: BackendDefinition, scenario: Scenario): TestVm {
   // 1 GiB pages exist with 4 KiB granules only.
   const known = registry.backings().map(backing => backing.name);
   const isThere = (name: string): boolean => machine.pageSizeBytes === 4096 || !/_\d+[mg]b$/.test(name) || !known.includes(name);
-  return layOutVm({ ...scenario.vm, ring: hasRings ? (scenario.vm.ring ?? 0) : 0 }, machine, name => registry.backing(isThere(name) ? name : 'anonymous_hugetlb', backingHost));
+  return layOutVm({ ...scenario.vm, ring: hasRings ? (scenario.vm.ring ?? 0) : 0 }, machine, name =>
+    registry.backing(isThere(name) ? name : 'anonymous_hugetlb', backingHost),
+  );
 }
 
 /** Drives one scenario in every way and compares all counters and sampled translations after each operation. */
@@ -262,7 +264,14 @@ function outcomeOf(subject: Subject, step: SubjectStep, sampled: readonly number
     failure = error.message;
   }
   const counted = subject.counted(what);
-  return { name: subject.name, failure, answer: subject.answer, counted, translations: subject.translations(sampled), memory: subject.backend.memory() };
+  return {
+    name: subject.name,
+    failure,
+    answer: subject.answer,
+    counted,
+    translations: subject.translations(sampled),
+    memory: subject.backend.memory(),
+  };
 }
 
 interface Outcome {
