@@ -11,6 +11,7 @@ export const COMMON_OPERATIONS: readonly string[] = [
   'set_dirty_log',
   'get_dirty_log',
   'clear_dirty_log',
+  'kvm_write',
   'unmap',
   'age',
   'protect',

@@ -76,6 +76,8 @@ export type HostOp =
   | { readonly op: 'get_dirty_log'; readonly slot: number }
   /** Clears what the bitmap last read says, within the range. Here a stride is the length of the pieces: one call per `stride` pages, which clears them all. */
   | ({ readonly op: 'clear_dirty_log'; readonly slot: number } & PageRange)
+  /** KVM itself writes pages, for no vCPU (arm64: KVM_DEV_ARM_ITS_SAVE_TABLES): under dirty logging they are in the bitmap, also beside rings. */
+  | ({ readonly op: 'kvm_write'; readonly slot: number } & PageRange)
   /** User space takes what dirty rings hold: those of all vCPUs, or one's. The entries stay in the rings until a reset. */
   | { readonly op: 'collect_dirty_rings'; readonly vcpu?: number }
   /** KVM_RESET_DIRTY_RINGS: entries that were collected leave the rings, and their pages are protected again. */

@@ -63,14 +63,14 @@ export class DirtyLog {
 
   /** KVM_GET_DIRTY_LOG: with manual protect a copy, else every word is taken and its pages are protected again. */
   get(slot: Memslot): void {
-    this.checkBitmap('KVM_GET_DIRTY_LOG', slot);
+    this.needBitmap('KVM_GET_DIRTY_LOG of', slot);
     this.slots.readBits.copyRange(this.slots.dirtyBits, slot.base, slot.spec.npages);
     if (!this.manualProtect) this.take(slot, slot.base, slot.end);
   }
 
   /** KVM_CLEAR_DIRTY_LOG for pages of the slot: clears what the bitmap last read says and is still set. */
   clear(slot: Memslot, firstPage: number, npages: number): void {
-    this.checkBitmap('KVM_CLEAR_DIRTY_LOG', slot);
+    this.needBitmap('KVM_CLEAR_DIRTY_LOG of', slot);
     const start = slot.base + firstPage;
     this.take(slot, start, Math.min(slot.end, start + npages));
   }
@@ -103,8 +103,9 @@ export class DirtyLog {
     else for (const slot of slots.all) tables.flush(slot);
   }
 
-  private checkBitmap(ioctl: string, slot: Memslot): void {
-    if (this.rings !== undefined && this.rings.spec.withBitmap !== true) throw noBitmap(ioctl, slot.spec.id);
+  /** What has to have a bitmap is refused where there are rings instead. @throws DIRTY_RING_NO_BITMAP */
+  needBitmap(what: string, slot: Memslot): void {
+    if (this.rings !== undefined && this.rings.spec.withBitmap !== true) throw noBitmap(what, slot.spec.id);
   }
 
   private get initiallySet(): boolean {

@@ -3,11 +3,11 @@
  */
 import { InvariantError, KvmRunFailure, MmulabError } from '@mmulab/api';
 
-/** DIRTY_RING_NO_BITMAP: the dirty log is read or cleared of a VM that has rings instead. */
-export function noBitmap(ioctl: string, slot: number): MmulabError {
+/** DIRTY_RING_NO_BITMAP: the dirty log of a VM is read, cleared or written for no vCPU that has rings instead. */
+export function noBitmap(what: string, slot: number): MmulabError {
   return new MmulabError(
     'DIRTY_RING_NO_BITMAP',
-    `${ioctl} of memslot ${slot}: ENXIO: the VM has dirty rings and no bitmaps (expected collect_dirty_rings)`,
+    `${what} memslot ${slot}: the VM has dirty rings and no bitmaps (expected collect_dirty_rings)`,
   );
 }
 

@@ -104,6 +104,9 @@ export class HostOps {
       case 'host_access':
         this.eachPiece(op, 1, range => memory.access(range, op.write));
         return true;
+      case 'kvm_write':
+        this.eachPiece(op, 1, range => this.write(range));
+        return true;
       case 'fork':
         memory.fork(op.child);
         return true;
@@ -160,6 +163,14 @@ export class HostOps {
   private getDirtyLog(slot: Memslot, answer: HostAnswer | undefined): void {
     this.dirtyLog.get(slot);
     if (answer?.dirty !== undefined) tellDirty(this.slots.readBits, slot, (first, npages) => answer.dirty?.(first, npages));
+  }
+
+  /** KVM writes guest memory through the process's mapping. */
+  private write(range: SlotRange): void {
+    const { slot, start, end } = range;
+    if (slot.logged) this.dirtyLog.needBitmap('a write of KVM to', slot);
+    this.memory.access(range, true);
+    for (let gfn = start; gfn < end; gfn++) this.slots.markDirty(slot, gfn);
   }
 
   private collectRings(vcpu: number | undefined, answer: HostAnswer | undefined): void {

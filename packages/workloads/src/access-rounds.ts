@@ -21,7 +21,7 @@ import {
   vcpusFlag,
   vcpusOption,
 } from './option-values';
-import { protectSteps, roundFlags, roundOptions, roundPhases, type PassRound } from './rounds';
+import { protectSteps, ringOf, roundFlags, roundOptions, roundPhases, type PassRound } from './rounds';
 import { destroyVmPhase, guestStep, phase } from './steps';
 
 const NAME = 'access_rounds';
@@ -84,6 +84,7 @@ export class AccessRounds implements Workload {
       ),
     ];
     const manualProtect = textValue(values, 'manual_protect');
+    const dirtyRing = ringOf(NAME, values);
     const noop = guestStep(
       everyone.map(vcpu => layout.start(vcpu, [])),
       false,
@@ -94,6 +95,7 @@ export class AccessRounds implements Workload {
         workload: NAME,
         rounds: textValue(values, 'rounds'),
         manualProtect,
+        dirtyRing,
         ...slotsOf(layout, machine),
         passPageBytes: pageSizeBytes,
         passUnitBytes: guestUnitFrames(mode) * machine.pageSizeBytes,
@@ -101,6 +103,7 @@ export class AccessRounds implements Workload {
       }),
       destroyVmPhase(),
     ];
-    return { vm: layout.vm, guestMode: mode.name, phases, notes: layout.notes };
+    const vm = dirtyRing === undefined ? layout.vm : { ...layout.vm, dirtyRing };
+    return { vm, guestMode: mode.name, phases, notes: layout.notes };
   }
 }

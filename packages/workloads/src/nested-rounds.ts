@@ -13,7 +13,7 @@ import { layOutGuest, slotsOf, type GuestLayout } from './guest-layout';
 import { resolveGuestMode } from './guest-mode';
 import { NESTED_ROUNDS, enterNested } from './nested-guest';
 import { numberValue, switchValue, textValue, vcpusFlag, vcpusOption } from './option-values';
-import { protectSteps, roundFlags, roundOptions, roundPhases, type PassRound } from './rounds';
+import { protectSteps, ringOf, roundFlags, roundOptions, roundPhases, type PassRound } from './rounds';
 import { accesses, destroyVmPhase, fetchPage, guestStep, phase, writePage } from './steps';
 
 const NAME = 'nested_rounds';
@@ -65,6 +65,7 @@ export class NestedRounds implements Workload {
       return [guestStep([[accesses(layout.baseVfn + start / pageBytes, count, kind, { stride })]], false)];
     };
     const manualProtect = textValue(values, 'manual_protect');
+    const dirtyRing = ringOf(NAME, values);
     const rounds = textValue(values, 'rounds');
     const phases = [
       phase('noop', [...protectSteps(manualProtect), guestStep([startNested(layout)], false)]),
@@ -72,6 +73,7 @@ export class NestedRounds implements Workload {
         workload: NAME,
         rounds,
         manualProtect,
+        dirtyRing,
         ...slotsOf(layout, machine),
         passPageBytes: pageBytes,
         passUnitBytes: pageBytes,
@@ -79,7 +81,8 @@ export class NestedRounds implements Workload {
       }),
       destroyVmPhase(),
     ];
-    return { vm: layout.vm, phases, notes: layout.notes };
+    const vm = dirtyRing === undefined ? layout.vm : { ...layout.vm, dirtyRing };
+    return { vm, phases, notes: layout.notes };
   }
 }
 

@@ -2,7 +2,7 @@
  * The letters of rounds: what each does, and what may stand behind it.
  *
  * One letter per operation, small ones behind it for its variants. Passes touch memory; what is written large, the host does: to the test memory (`Z`, `A`, `H`, `R`, `W`,
- * `M.`, `P`), to its dirty log (`D`, `G`, `K`, `U`), to its memslot (`S.`), to another memslot (`O.`), to the process (`F.`), to the module (`X.`).
+ * `M.`, `P`), to its dirty log (`D`, `G`, `K`, `U`, `Q.`), to its memslot (`S.`), to another memslot (`O.`), to the process (`F.`), to the module (`X.`).
  */
 import { AccessKind, type HostOp, type MemslotSpec, type PageRange } from '@mmulab/api';
 import type { RoundShape } from './round-syntax';
@@ -45,6 +45,8 @@ export const HOST_LETTERS: ReadonlyMap<string, RoundLetter> = new Map<string, Ro
   ['U', bare('dirty log off', ({ slot }) => ({ op: 'set_dirty_log', slot: slot.id, on: false }))],
   ['G', bare('get the dirty log', ({ slot }) => ({ op: 'get_dirty_log', slot: slot.id }))],
   ['K', ranged('clear it; with a number in calls of so many pages', slot => ({ op: 'clear_dirty_log', slot }))],
+  ['Qc', bare('user space collects the dirty rings', () => ({ op: 'collect_dirty_rings' }))],
+  ['Qr', bare('KVM_RESET_DIRTY_RINGS', () => ({ op: 'reset_dirty_rings' }))],
   ['Z', ranged('MADV_DONTNEED', slot => ({ op: 'unmap', slot }))],
   ['Zm', ranged('something new is mapped over it (MAP_FIXED)', slot => ({ op: 'unmap', slot, remap: true }))],
   ['A', ranged('age (clear_young)', slot => ({ op: 'age', slot, pageByPage: false, flush: false }))],
@@ -54,6 +56,7 @@ export const HOST_LETTERS: ReadonlyMap<string, RoundLetter> = new Map<string, Ro
   ['At', ranged('look whether it is young (test_young)', slot => ({ op: 'age', slot, pageByPage: false, flush: false, test: true }))],
   ['H', ranged('the host writes it', slot => ({ op: 'host_access', slot, write: true }))],
   ['Hr', ranged('the host reads it', slot => ({ op: 'host_access', slot, write: false }))],
+  ['Hk', ranged('KVM writes it for no vCPU', slot => ({ op: 'kvm_write', slot }))],
   ['R', ranged('mprotect to PROT_READ', slot => ({ op: 'protect', slot, writable: false }))],
   ['W', ranged('mprotect back to PROT_READ | PROT_WRITE', slot => ({ op: 'protect', slot, writable: true }))],
   ['Mf', ranged('MADV_FREE', slot => ({ op: 'madvise', slot, advice: 'free' }))],

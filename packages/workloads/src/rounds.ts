@@ -7,17 +7,20 @@
 import {
   changeRefusal,
   type AccessKind,
+  type DirtyRingSpec,
   type HostOp,
   type MemslotSpec,
+  type NumberOption,
   type OptionSpec,
+  type OptionValues,
   type SwitchOption,
   type TextOption,
   type ChoiceOption,
   type WorkloadPhase,
 } from '@mmulab/api';
 import type { CommandFlag } from './command-line';
-import { invalidRound } from './errors';
-import { backingFlag, backingOption, bytesFlag, bytesOption, switchOption } from './option-values';
+import { invalidRound, optionConflict } from './errors';
+import { backingFlag, backingOption, bytesFlag, bytesOption, numberValue, switchOption, switchValue } from './option-values';
 import { HOST_LETTERS, PASS_KINDS, ROUND_SHAPES, type RoundLetter } from './round-letters';
 import { parseRound, rangeOf, roundsPattern, type ByteRange, type ParsedRound } from './round-syntax';
 import { hostSteps, phase } from './steps';
@@ -52,6 +55,17 @@ const protectOption: ChoiceOption = {
   default: '0',
 };
 
+const ringOption: NumberOption = {
+  kind: 'number',
+  name: 'dirty_ring',
+  doc: 'Entries of a dirty ring per vCPU, a power of two; 0: dirty pages go to bitmaps. A vCPU whose ring is full has all rings collected and reset.',
+  default: 0,
+  min: 0,
+  max: 65_536,
+  integer: true,
+};
+const ringBitmapOption: SwitchOption = switchOption('dirty_ring_bitmap', 'Beside dirty rings there are bitmaps, for what no vCPU writes.');
+
 const prefilledOption: SwitchOption = switchOption('prefilled', 'The host has written the test memory before the guest starts.');
 const hugeEntriesOption: SwitchOption = switchOption('huge_guest_entries', 'The guest maps test memory with 2 MiB entries.');
 
@@ -61,6 +75,8 @@ export const roundOptions: readonly OptionSpec[] = [
   backingOption,
   roundsOption,
   protectOption,
+  ringOption,
+  ringBitmapOption,
   prefilledOption,
   hugeEntriesOption,
 ];
@@ -76,6 +92,8 @@ export const roundFlags: readonly CommandFlag[] = [
     doc: `rounds, LETTER[NUMBER][@FIRST[+COUNT]]: w,r,x touch memory; ${LETTERS_DOC}`,
   },
   { letter: 'M', argument: 'n', option: 'manual_protect', doc: 'manual dirty log protection: 0, 1 or 3' },
+  { letter: 'R', argument: 'entries', option: 'dirty_ring', doc: 'dirty rings of so many entries instead of bitmaps' },
+  { letter: 'B', option: 'dirty_ring_bitmap', value: true, doc: 'bitmaps beside the dirty rings' },
   { letter: 'H', option: 'prefilled', value: true, doc: 'the host fills the memory first' },
   { letter: 'L', option: 'huge_guest_entries', value: true, doc: 'the guest maps the memory with 2 MiB entries' },
 ];
@@ -90,6 +108,7 @@ export interface RoundContext {
   readonly rounds: string;
   /** `0`, `1` or `3`. */
   readonly manualProtect: string;
+  readonly dirtyRing: DirtyRingSpec | undefined;
   /** The memslot of the test memory, and the one below it that holds the guest's own pages. */
   readonly slot: MemslotSpec;
   readonly systemSlot: MemslotSpec;
@@ -101,6 +120,14 @@ export interface RoundContext {
   readonly backingFrames: number;
   /** The guest part of a pass. */
   readonly pass: (round: PassRound) => WorkloadPhase['steps'];
+}
+
+/** The dirty rings that the options ask for. @throws WORKLOAD_OPTION_CONFLICT for bitmaps beside none */
+export function ringOf(workload: string, values: OptionValues): DirtyRingSpec | undefined {
+  const entries = numberValue(values, 'dirty_ring');
+  const withBitmap = switchValue(values, 'dirty_ring_bitmap');
+  if (entries === 0 && withBitmap) throw optionConflict(workload, 'dirty_ring_bitmap', 'there are no dirty rings (expected dirty_ring entries)');
+  return entries === 0 ? undefined : { entries, withBitmap };
 }
 
 /** The host step that enables manual protection, if any. */
@@ -206,6 +233,10 @@ class RoundList {
     refuse(/^O[dm]$/.test(letters) && !this.hasOther, 'there is no other memslot (Oa adds it)');
     refuse(letters === 'K' && context.manualProtect === '0', 'clearing needs manual dirty log protection (-M 1 or -M 3)');
     refuse(letters === 'Z' && context.slot.backing.droppable === false, NOT_DROPPABLE);
+    const rings = context.dirtyRing;
+    refuse(letters.startsWith('Q') && rings === undefined, 'there are no dirty rings (-R entries)');
+    const needsBitmap = letters === 'G' || letters === 'K' || (letters === 'Hk' && isLogging);
+    refuse(needsBitmap && rings !== undefined && rings.withBitmap !== true, 'the VM has dirty rings and no bitmaps (-B has both)');
     refuse((letters === 'G' || letters === 'K') && !isLogging, 'dirty logging is off at that point');
   }
 
