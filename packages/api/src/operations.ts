@@ -4,6 +4,7 @@
  * Every KVM has memslots, dirty logs and MMU notifiers (`COMMON_OPERATIONS`). What only some have, a backend declares by name, and so it does with the registers a
  * guest may write: a plan that needs more than its backend has is refused before it runs.
  */
+import type { OptionValue } from './options';
 
 /** Host operations that every backend has. */
 export const COMMON_OPERATIONS: readonly string[] = [
@@ -33,6 +34,8 @@ export interface OperationDef {
   readonly name: string;
   /** One sentence. */
   readonly doc: string;
+  /** The backend has it only with that value of one of its options, as kernels have from a release on. Absent: always. */
+  readonly needs?: { readonly option: string; readonly value: OptionValue; readonly from: string };
 }
 
 /** The values of one field of a register write: those there are, or any whole number from 0 on. */

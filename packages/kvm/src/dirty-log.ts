@@ -40,6 +40,7 @@ export class DirtyLog {
   /** Switches logging of a slot on or off. */
   set(slot: Memslot, on: boolean): void {
     if (slot.logged === on) return;
+    this.slots.generation++;
     if (on) {
       this.attach(slot);
       return this.tables.start(slot, this.initiallySet);

@@ -44,6 +44,8 @@ export class Memslots {
   readonly geometry: Geometry;
   /** Host state of every frame, as numbered by the slot's backing. */
   readonly hostStates: FrameMap;
+  /** Counts up with every change of a memslot, its flags included (generation): what was learnt of frames without memory before may be wrong. */
+  generation = 0;
   /** Changes that faults have made to host pages so far. */
   hostChanges = 0;
   /** Dirty bitmaps of all slots: 1 is dirty. */
@@ -116,6 +118,7 @@ export class Memslots {
     this.checkPlace(spec, limit);
     const slot = new Memslot(spec, this.nextIndex++, holdsGuestTables, this.geometry, this.maxLeafLevel);
     this.slots.add(slot);
+    this.generation++;
     this.hostStates.setRange(spec.baseGfn, spec.npages, 0);
     this.dirtyBits.setRange(spec.baseGfn, spec.npages, 0);
     for (const run of spec.populated) this.hostStates.setRange(run.gfn, run.npages, spec.backing.populated);
@@ -134,6 +137,7 @@ export class Memslots {
   /** Takes a slot away. */
   remove(slot: Memslot): void {
     this.slots.remove(slot);
+    this.generation++;
     this.last = undefined;
     this.lastLogged = undefined;
   }

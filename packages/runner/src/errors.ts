@@ -272,6 +272,10 @@ export const checkedPhase = (workload: string, phase: string, other: string, sug
 export const operationMissing = (workload: string, what: string, backend: string, has: readonly string[]): MmulabError =>
   usage('WORKLOAD_NEEDS', `${workload}: needs ${what}, which ${backend} does not have (it has: ${has.join(', ') || 'none'})`);
 
+/** The plan asks for what the kernel of this run does not have yet; found before anything runs. */
+export const operationTooNew = (workload: string, operation: string, backend: string, from: string): MmulabError =>
+  usage('WORKLOAD_NEEDS', `${workload}: needs the host operation ${operation}, which ${backend} has from kernel ${from} on`);
+
 /** A register is written with a value it does not take. */
 export const registerValue = (workload: string, register: string, field: string, value: unknown, expected: string): MmulabError =>
   usage('WORKLOAD_REGISTER_VALUE', `${workload}: ${register}.${field}: ${showValue(value)}: expected ${expected}`);

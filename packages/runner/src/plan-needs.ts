@@ -9,6 +9,7 @@ import {
   suggestName,
   type BackendDefinition,
   type ControlWrite,
+  type OptionValues,
   type PhaseStep,
   type RegisterDef,
   type RegisterField,
@@ -17,7 +18,7 @@ import {
   type WorkloadPlan,
 } from '@mmulab/api';
 import { quantitiesOf } from './checks/run-checks';
-import { checkedPhase, operationMissing, registerValue } from './errors';
+import { checkedPhase, operationMissing, operationTooNew, registerValue } from './errors';
 
 /** Phases looked at: those of further iterations are like them. */
 const MOST_PHASES = 1000;
@@ -30,9 +31,9 @@ const TABLE_WRITES = 'guest_table_writes';
 /** Host operations that come with another thing a backend declares. */
 const BROUGHT_BY: Readonly<Record<string, string>> = { collect_dirty_rings: DIRTY_RING_OPERATION, reset_dirty_rings: DIRTY_RING_OPERATION };
 
-/** @throws WORKLOAD_NEEDS, WORKLOAD_REGISTER_VALUE */
-export function checkNeeds(workload: string, plan: WorkloadPlan, definition: BackendDefinition): void {
-  const needs = new PlanNeeds(workload, definition);
+/** @param options resolved values of the backend's options @throws WORKLOAD_NEEDS, WORKLOAD_REGISTER_VALUE */
+export function checkNeeds(workload: string, plan: WorkloadPlan, definition: BackendDefinition, options: OptionValues): void {
+  const needs = new PlanNeeds(workload, definition, options);
   if (plan.vm.nested !== undefined) needs.operation(NESTED);
   for (const capability of plan.vm.capabilities ?? []) needs.operation(capability);
   if (plan.vm.dirtyRing !== undefined) needs.operation(DIRTY_RING_OPERATION);
@@ -47,6 +48,8 @@ export function checkNeeds(workload: string, plan: WorkloadPlan, definition: Bac
 class PlanNeeds {
   private readonly operations: ReadonlySet<string>;
   private readonly registers: ReadonlyMap<string, RegisterDef>;
+  /** Operations that the kernel has from a later release on, which is named. */
+  private readonly older = new Map<string, string>();
   /** Writes are looked at once: workloads make many of few. */
   private readonly seen = new Set<ControlWrite>();
   /** Names of the phases looked at. */
@@ -55,12 +58,17 @@ class PlanNeeds {
   constructor(
     private readonly workload: string,
     private readonly definition: BackendDefinition,
+    options: OptionValues,
   ) {
+    for (const { name, needs } of definition.operations ?? [])
+      if (needs !== undefined && options[needs.option] !== needs.value) this.older.set(name, needs.from);
     this.operations = new Set([...COMMON_OPERATIONS, ...(definition.operations ?? []).map(one => one.name)]);
     this.registers = new Map((definition.registers ?? []).map(one => [one.name, one]));
   }
 
   operation(name: string): void {
+    const from = this.older.get(name);
+    if (from !== undefined) throw operationTooNew(this.workload, name, this.definition.name, from);
     if (this.operations.has(name)) return;
     const own = (this.definition.operations ?? []).map(one => one.name);
     throw operationMissing(this.workload, `the host operation ${name}`, this.definition.name, [...COMMON_OPERATIONS, ...own]);

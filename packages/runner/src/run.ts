@@ -161,7 +161,7 @@ export function planOf({ definition, workload }: Composition, run: ResolvedRun, 
     settings: run.backend.options,
   });
   checkPlan(run.workload.name, plan);
-  checkNeeds(run.workload.name, plan, definition);
+  checkNeeds(run.workload.name, plan, definition, run.backend.options);
   if (run.thresholds.length > 0) checkTargets(run.thresholds, placesOf(plan), definition);
   return plan;
 }

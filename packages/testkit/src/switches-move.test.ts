@@ -30,6 +30,7 @@ const refusals: readonly (Omit<Flip, 'phase' | 'counter'> & { readonly code: str
     workload: 'access_rounds -b 1M -p w',
     code: 'EAGER_SPLIT_CHUNK',
   },
+  { backend: 'x86-tdp', option: 'pre_fault_memory', value: 'N', kernel: '7.3', workload: 'access_rounds -b 1M -p P', code: 'WORKLOAD_NEEDS' },
   {
     backend: 'arm64-stage2',
     option: 'lpa2',

@@ -32,6 +32,11 @@ export function badNestedTransition(what: string, why: string): MmulabError {
   return new MmulabError('GUEST_NESTED', `${what}: ${why}`);
 }
 
+/** VM_PRE_FAULT: KVM_PRE_FAULT_MEMORY of a vCPU whose tables are not direct (EOPNOTSUPP). */
+export function preFaultRefused(why: string): MmulabError {
+  return new MmulabError('VM_PRE_FAULT', `pre_fault: EOPNOTSUPP: ${why}: expected a vCPU on direct tables of two-dimensional paging`);
+}
+
 /** SHADOW_PAGES_EXHAUSTED: every shadow page the limit allows is in use as a root. */
 export function shadowPagesExhausted(limit: number): MmulabError {
   return new MmulabError(

@@ -41,7 +41,8 @@ export interface RecoveredMmus {
 
 /** Module parameters and policy of the worker. */
 export interface NxRecoveryPolicy {
-  readonly enabled: boolean;
+  /** May change while the VM runs. */
+  enabled: boolean;
   readonly ratio: number;
   readonly periodMs: number;
   /** Tables of logged slots are only unlisted. */
@@ -57,6 +58,8 @@ export class NxRecovery {
   private sinceMs = 0;
   /** Tables of the TDP MMU charged to the shadow MMU. */
   private charged = 0;
+  /** Time gone by while the worker was off: it reckons from when it last went to sleep. */
+  private offMs = 0;
 
   constructor(
     private readonly lists: NxLists,
@@ -76,12 +79,24 @@ export class NxRecovery {
   /** Time passes: runs as many passes as fall due. The worker sleeps a full period before its first one. */
   elapse(ms: number): void {
     const period = this.periodMs;
-    if (period === 0) return;
+    if (period === 0) {
+      this.offMs += ms;
+      return;
+    }
     this.sinceMs += ms;
     while (this.sinceMs >= period) {
       this.sinceMs -= period;
       this.pass();
     }
+  }
+
+  /** The workaround is switched on or off, and everything has gone; the worker is woken: a pass that is overdue finds nothing. */
+  switched(on: boolean): void {
+    this.policy.enabled = on;
+    if (!on) return;
+    const since = this.sinceMs + this.offMs;
+    this.sinceMs = this.periodMs !== 0 && since >= this.periodMs ? 0 : since;
+    this.offMs = 0;
   }
 
   /** What a later pass depends on beside the lists, as a key. */

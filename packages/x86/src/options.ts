@@ -163,6 +163,12 @@ export const x86Options: readonly OptionSpec[] = [
     'Y',
     'Access bits of shadowed translations are cached per entry (6.0); without them nested huge pages cannot be split eagerly.',
   ),
+  flag(
+    'slot_zap_all',
+    'Y',
+    'Deleting or moving a memslot takes every mapping of the VM along. From 6.12 on user space may switch that off (KVM_X86_QUIRK_SLOT_ZAP_ALL): then only leaves of the slot go, and shadow pages of tables in it.',
+  ),
+  flag('pre_fault_memory', 'Y', 'There is KVM_PRE_FAULT_MEMORY (6.11).'),
   flag('flush_on_reuse', 'N', 'Module parameter: a cached root that is reused is synchronised and flushed.', ['kvm.flush_on_reuse']),
 ];
 

@@ -21,10 +21,11 @@ export interface X86Policy {
   readonly eagerPageSplit: boolean;
   readonly splitEndExclusive: boolean;
   readonly splitHugePages: boolean;
-  readonly nxHugePages: boolean;
+  /** The NX workaround is in force. With `nxRecovery.enabled` the only thing that may change while the VM runs. */
+  nxHugePages: boolean;
   readonly nxPrecise: boolean;
   readonly nxRecovery: {
-    readonly enabled: boolean;
+    enabled: boolean;
     readonly ratio: number;
     readonly periodMs: number;
     readonly unlistLogged: boolean;
@@ -53,6 +54,8 @@ export interface X86Policy {
   readonly flushRemovedTable: boolean;
   /** Faults on the TDP MMU hold mmu_lock for reading. */
   readonly parallelFaults: boolean;
+  /** Deleting or moving a memslot takes every mapping of the VM along; without it the slot's leaves. */
+  readonly slotZapAll: boolean;
   readonly countRootAlloc: boolean;
   readonly sregsFlush: boolean;
 }
@@ -117,6 +120,7 @@ export function readPolicy(options: OptionValues, host: OptionValues): X86Policy
     fixedInHandler: on('pf_fixed_in_handler'),
     flushRemovedTable: on('flush_removed_table'),
     parallelFaults: on('parallel_faults'),
+    slotZapAll: on('slot_zap_all'),
     countRootAlloc: on('count_root_alloc'),
     sregsFlush: on('sregs_flush'),
   };

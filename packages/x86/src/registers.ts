@@ -31,6 +31,12 @@ export const x86Registers: readonly RegisterDef[] = [
 export const x86Operations: readonly OperationDef[] = [
   { name: 'nx_recovery', doc: 'One pass of the worker that takes back pages which execution has split.' },
   { name: 'zap_all', doc: 'Everything that invalidates all roots at once: the NX switch toggled, the MMIO generation wrapped.' },
+  { name: 'set_nx_huge_pages', doc: 'The module parameter nx_huge_pages is written while VMs run: every mapping of them goes if it changes.' },
+  {
+    name: 'pre_fault',
+    doc: 'KVM_PRE_FAULT_MEMORY: pages are mapped before the guest touches them, as a read would, in direct tables only.',
+    needs: { option: 'pre_fault_memory', value: 'Y', from: '6.11' },
+  },
   { name: 'nested', doc: 'L1 may run a guest of its own (svm, vmx).' },
   { name: 'disable_nx_huge_pages', doc: 'A VM that opts out of the NX workaround before it has a vCPU (KVM_CAP_VM_DISABLE_NX_HUGE_PAGES, 6.0).' },
   { name: 'guest_table_writes', doc: 'Guests may write their own page tables while they run.' },

@@ -44,14 +44,23 @@ export const TableBit = {
   NxTracked: 2,
 } as const;
 
+const UNKNOWN_ID = -1;
+/** Generations of memslots that MMIO entries tell apart, of those in which any were made; and their unit in an entry's bits. */
+const MMIO_GENERATIONS = 16;
+const MMIO_GENERATION_UNIT = 4096;
+
 /** A map from id to id, filled on demand. */
 class AttrMap {
-  private readonly ids = new Int16Array(256).fill(-1);
+  private readonly ids = new Int16Array(256).fill(UNKNOWN_ID);
 
   constructor(
     private readonly attrs: AttrTable,
     private readonly step: (bits: number) => number,
   ) {}
+
+  forget(): void {
+    this.ids.fill(UNKNOWN_ID);
+  }
 
   get(id: number): number {
     const known = this.ids[id];
@@ -69,8 +78,12 @@ export class SpteAttrs {
   readonly table = new AttrTable();
   /** Id of a frozen entry. */
   readonly frozen: number;
-  /** Id of an MMIO entry. */
-  readonly mmio: number;
+  /** Id of an MMIO entry of the present generation of memslots. */
+  mmio: number;
+  /** Counts up when entries come to mean something else: what was remembered of them holds no more. */
+  epoch = 0;
+  private isMmioUsed = false;
+  private mmioGeneration = 0;
   private readonly wrprotMap: AttrMap;
   private readonly clearMmuWritableMap: AttrMap;
   private readonly clearDirtyMap: AttrMap;
@@ -92,7 +105,7 @@ export class SpteAttrs {
    */
   constructor(
     private readonly adBits: boolean,
-    private readonly nxHugePages: boolean,
+    private nxHugePages: boolean,
   ) {
     this.frozen = this.table.intern(Spte.Frozen, true);
     this.mmio = this.table.intern(Spte.Mmio, true);
@@ -101,9 +114,9 @@ export class SpteAttrs {
     this.clearMmuWritableMap = map(bits => bits & ~(Spte.Writable | Spte.MmuWritable));
     this.clearDirtyMap = map(bits => bits & ~(adBits ? Spte.Dirty : Spte.Writable));
     this.ageMap = map(bits => this.aged(bits));
-    this.splitSmallMap = map(bits => (nxHugePages ? bits | Spte.Executable : bits));
+    this.splitSmallMap = map(bits => (this.nxHugePages ? bits | Spte.Executable : bits));
     this.splitHugeMap = map(bits => bits);
-    this.collapseMap = map(bits => (nxHugePages ? bits & ~Spte.Executable : bits));
+    this.collapseMap = map(bits => (this.nxHugePages ? bits & ~Spte.Executable : bits));
     this.restoreMap = map(bits => restored(bits));
     this.restoreForWriteMap = map(bits => ((restored(bits) & Spte.MmuWritable) !== 0 ? restored(bits) | Spte.Writable : restored(bits)));
     this.afterRead = map(bits => (adBits ? bits | Spte.Accessed : bits));
@@ -112,6 +125,29 @@ export class SpteAttrs {
 
   bits(id: number): number {
     return this.table.bits[id];
+  }
+
+  /** An entry for a frame without a memslot. */
+  newMmio(): number {
+    this.isMmioUsed = true;
+    return this.mmio;
+  }
+
+  /** Memslots have changed: MMIO entries made so far are of an old generation. */
+  outdateMmio(): void {
+    if (!this.isMmioUsed) return;
+    this.isMmioUsed = false;
+    this.epoch++;
+    this.mmioGeneration = (this.mmioGeneration + 1) % MMIO_GENERATIONS;
+    this.mmio = this.table.intern(Spte.Mmio + this.mmioGeneration * MMIO_GENERATION_UNIT, true);
+  }
+
+  /** The NX workaround is switched on or off; all entries have gone. */
+  setNxHugePages(on: boolean): void {
+    this.nxHugePages = on;
+    this.epoch++;
+    this.leaves.fill(UNKNOWN_ID);
+    for (const map of [this.splitSmallMap, this.collapseMap]) map.forget();
   }
 
   isWritable(id: number): boolean {

@@ -62,6 +62,8 @@ export const x86Switches: readonly KernelSwitch[] = [
   from('cr3_flush_always', 'N', at('5.14', 'Y', 'judgement')),
   from('sregs_flush', 'N', at('6.12', 'Y', 'judgement')),
 
+  from('pre_fault_memory', 'N', at('6.11', 'Y')),
+
   from('shadowed_access_cache', 'N', at('6.0', 'Y')),
   from('child_role_check', 'N', at('6.0', 'Y')),
   from('prefetch_last_run', 'N', at('5.15', 'Y', 'judgement')),

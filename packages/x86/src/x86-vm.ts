@@ -21,8 +21,8 @@ export interface ShadowedFrames {
   maxLevel(gfn: number, level: number): number;
   /** Whether writes to a frame are emulated. */
   isTracked(gfn: number): boolean;
-  /** Whether a frame must not become writable; last-level tables are let go of instead. */
-  refusesWrite(gfn: number): boolean;
+  /** Whether a frame must not become writable; last-level tables are let go of instead, unless it is mapped ahead (`prefetch`): then that is refused, too. */
+  refusesWrite(gfn: number, prefetch?: boolean): boolean;
   /** A refused write was emulated. */
   emulated(gfn: number): void;
 }

@@ -204,6 +204,16 @@ export class VcpuRoots {
     if (mmu.cache.current === INVALID_ROOT) this.load(vcpu, mmu);
   }
 
+  /** kvm_mmu_reload: obsolete roots go, and a root is loaded where there is none; whatever else the vCPU owes waits for its entry. */
+  reload(vcpu: number): void {
+    const obsolete = this.requests[vcpu] & (Request.FreeObsolete | Request.Reload);
+    this.requests[vcpu] = this.requests[vcpu] & ~obsolete;
+    if ((obsolete & Request.Reload) !== 0) this.unload(vcpu);
+    else if (obsolete !== 0) this.freeObsolete(vcpu);
+    const mmu = this.active(vcpu);
+    if (mmu.cache.current === INVALID_ROOT) this.load(vcpu, mmu);
+  }
+
   /** Serves the flushes of the MMU in use before another one is switched to. */
   serveLocalFlushes(vcpu: number): void {
     const owed = this.requests[vcpu] & (Request.FlushCurrent | Request.FlushGuest);

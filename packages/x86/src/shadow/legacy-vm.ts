@@ -7,7 +7,7 @@
  *
  * Models: Linux arch/x86/kvm (mmu/mmu.c, mmu/paging_tmpl.h, x86.c). Hot path: `run`, `touch`, `begin`, `advance`.
  */
-import { AccessKind } from '@mmulab/api';
+import { AccessKind, PAGES_PER_LEVEL } from '@mmulab/api';
 import type {
   AccessRun,
   BackendInspection,
@@ -22,7 +22,7 @@ import type {
   VmLayout,
 } from '@mmulab/api';
 import type { Aging, HostOps, HostTables, Memslot } from '@mmulab/kvm';
-import { nestedNeedsPaging } from '../errors';
+import { nestedNeedsPaging, preFaultRefused } from '../errors';
 import { frameMapsKey } from '../content-hash';
 import { NxRecovery } from '../nx-recovery';
 import { INVALID_ROOT } from '../roots/root-cache';
@@ -207,9 +207,34 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables, WritingGue
     for (let gfn = start; gfn < end; gfn += pages) if (this.engine.tables.age(gfn, gfn + pages) && flush) this.engine.mmu.flush();
   }
 
+  /** Takes all shadow pages along, or (6.12, if user space asks for it) leaves of the slot and the pages of tables in it. */
   deleteMemslot(slot: Memslot): void {
     this.parts.slots.remove(slot);
+    if (this.world.policy.slotZapAll) return this.zapAll();
+    const { mmu, tables } = this.engine;
+    mmu.zapTablesIn(slot.base, slot.end, tables.unmap(slot.base, slot.end));
+  }
+
+  preFault(vcpu: number, slot: Memslot, start: number, end: number): void {
+    if (!this.world.shadowPolicy.tdp) throw preFaultRefused('the VM runs on shadow paging');
+    this.select(vcpu);
+    for (let gfn = start; gfn < end;) {
+      if (this.entry.roots.isNested(vcpu)) throw preFaultRefused('it runs its nested guest');
+      this.entry.roots.reload(vcpu);
+      const span = PAGES_PER_LEVEL[this.path.preFault(vcpu, slot, gfn)];
+      gfn += span - (gfn % span);
+    }
+    this.world.counters.select(-1);
+  }
+
+  /** The module parameter is written: every mapping goes if that changes it. */
+  setNxHugePages(on: boolean): void {
+    const { policy } = this.world;
+    if (policy.nxHugePages === on) return;
+    policy.nxHugePages = on;
+    this.engine.mmu.setNxHugePages(on);
     this.zapAll();
+    this.recovery.switched(on);
   }
 
   zapAll(): void {

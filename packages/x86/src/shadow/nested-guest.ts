@@ -61,8 +61,8 @@ export class NestedGuests implements ShadowFaultVm, ShadowedFrames {
     return this.engine.track.isTracked(gfn);
   }
 
-  refusesWrite(gfn: number): boolean {
-    return this.engine.mmu.tryToUnsync(gfn, true, false);
+  refusesWrite(gfn: number, prefetch = false): boolean {
+    return this.engine.mmu.tryToUnsync(gfn, !prefetch, prefetch);
   }
 
   emulated(gfn: number): void {

@@ -14,6 +14,7 @@ import { Ev } from '../events';
 import { Access, isDirect } from '../roots/role';
 import { Spte } from '../spte';
 import { isFastEligible } from '../fast-fault';
+import type { Memslot } from '@mmulab/kvm';
 import { HostFaults, HostPage, HostWork, hostStages, livelock, noHostPage } from '@mmulab/kvm';
 import { RetPf } from '../ret-pf';
 import type { X86Vm } from '../x86-vm';
@@ -29,7 +30,7 @@ import { USER, isLeaf, isMmuWritable, isWritable } from './shadow-spte';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const ACCESS_DONE: number = DONE_CODE;
-const { Write, Exec } = AccessKind;
+const { Read, Write, Exec } = AccessKind;
 
 /** Stages by number (those behind HostPage are the host's work): the same as the TDP MMU's, with a lock that excludes all others. */
 export const Stage = { Exit: 0, FastFault: 1, HostPage: 2, Map: 8, Resume: 9 } as const;
@@ -131,7 +132,8 @@ export class ShadowFaultPath {
     const page = pages.lowest(this.vm.rootPage(vcpu, frame), frame);
     const index = indexOf(frame, pages.level(page));
     const entry = pages.entry(page, index);
-    if (entry === 0) return this.faults(vcpu, 0);
+    // An MMIO entry made before memslots have changed may be wrong by now.
+    if (entry === 0 || (!isLeaf(entry) && entry !== this.mmu.mmioEntry)) return this.faults(vcpu, 0);
     if (!isLeaf(entry)) {
       // A known MMIO frame: the exit goes straight to emulation.
       this.mmu.journal.exit();
@@ -218,6 +220,43 @@ export class ShadowFaultPath {
     return RetPf.Fixed;
   }
 
+  /** KVM_PRE_FAULT_MEMORY of one page of direct tables: a read fault that nobody took; neighbours come with it. @returns level of what maps it then */
+  preFault(vcpu: number, slot: Memslot, gfn: number): number {
+    const { mmu, fault } = this;
+    this.frame[vcpu] = gfn;
+    this.kind[vcpu] = Read;
+    if (isFastEligible(mmu.policy, Read, false)) {
+      mmu.count(Ev.fastPageFault);
+      const result = this.tryFast(vcpu);
+      if (result !== RetPf.Invalid) {
+        mmu.count(result === RetPf.Fixed ? Ev.fastPageFaultFixed : Ev.fastPageFaultSpurious);
+        mmu.count(Ev.pfFast);
+        if (result === RetPf.Fixed) mmu.count(Ev.pfFixed);
+        return 1;
+      }
+    }
+    this.resolveAhead(vcpu, slot, gfn);
+    mmu.makePagesAvailable();
+    fault.set(gfn, Read, slot, this.host[vcpu] === HostPage.Writable);
+    const root = this.vm.rootPage(vcpu, gfn);
+    if (this.map.mapAhead(root, fault) === RetPf.Fixed) mmu.count(Ev.pfFixed);
+    return mmu.pages.level(mmu.pages.lowest(root, gfn));
+  }
+
+  /** The host finds a page for a read; notifier calls that it makes on the way have it look again. */
+  private resolveAhead(vcpu: number, slot: Memslot, gfn: number): void {
+    const { invalidations } = this.mmu.slots;
+    for (;;) {
+      const seq = invalidations.ended;
+      this.hostFaults.ask(vcpu, gfn);
+      let page = this.hostFaults.settleAtOnce(vcpu, slot, gfn, false, HostWork.None);
+      while (page >= 0) page = this.hostFaults.settleAtOnce(vcpu, slot, gfn, false, page);
+      this.host[vcpu] = ~page;
+      if (~page === HostPage.Failed) throw noHostPage(vcpu, gfn, false);
+      if (!invalidations.mustRetry(seq)) return;
+    }
+  }
+
   /** Walks the guest's tables where there are any to walk; samples the notifier sequence, and the host looks for the page. */
   private askHost(vcpu: number): number {
     const { mmu } = this;
@@ -267,14 +306,8 @@ export class ShadowFaultPath {
     const gfn = this.resolve(vcpu);
     if (gfn < 0) return Stage.Resume;
     const kind = this.kind[vcpu];
-    fault.gfn = gfn;
-    fault.write = kind === Write;
-    fault.slot = mmu.slots.find(gfn);
-    fault.mmio = fault.slot === undefined;
-    fault.hostWritable = this.host[vcpu] === HostPage.Writable;
+    fault.set(gfn, kind, mmu.slots.find(gfn), this.host[vcpu] === HostPage.Writable);
     fault.hugePageDisallowed = kind === Exec && mmu.policy.nxHugePages;
-    fault.access = Access.All;
-    fault.maxLevel = 3;
     if (fault.write && fault.slot !== undefined && fault.slot.spec.readonly) {
       mmu.count(Ev.pfEmulate);
       return this.leaveFault(vcpu);

@@ -16,7 +16,7 @@ import { Gpte } from './guest-memory';
 import type { TablePage } from './guest-memory';
 import { accessOf } from './guest-walk';
 import type { ShadowMmu } from './shadow-mmu';
-import { MMIO_ENTRY, isShadowPresent } from './shadow-spte';
+import { isShadowPresent } from './shadow-spte';
 import type { LeafMaterial } from './shadow-spte';
 
 // Bound here: a name that another package re-exports is a call of a getter.
@@ -54,7 +54,7 @@ export class ShadowLeaves {
     const { mmu } = this;
     const displaced = this.displace(page, index, wanted);
     if (wanted.mmio) {
-      mmu.pages.setEntry(page, index, MMIO_ENTRY);
+      mmu.pages.setEntry(page, index, mmu.mmioEntry);
       if (displaced) mmu.flush();
       return RetPf.Emulate;
     }
@@ -190,7 +190,7 @@ export class ShadowLeaves {
   }
 
   /** First frame of the block that an entry of a page maps. */
-  private baseOf(page: number, gfn: number): number {
+  baseOf(page: number, gfn: number): number {
     return gfn - (gfn % PAGES_PER_LEVEL[this.mmu.pages.level(page)]);
   }
 

@@ -7,7 +7,7 @@
  *
  * Models: Linux arch/x86/kvm/mmu/mmu.c direct_map(), validate_direct_spte(); paging_tmpl.h FNAME(fetch)(). Hot path.
  */
-import { ENTRIES_PER_TABLE, PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
+import { AccessKind, ENTRIES_PER_TABLE, PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
 import type { Memslot } from '@mmulab/kvm';
 import { RetPf } from '../ret-pf';
 import { Access, Role, childRole, roleAccess } from '../roots/role';
@@ -18,7 +18,7 @@ import { Why } from './shadow-leaves';
 import type { ShadowLeaves, WantedLeaf } from './shadow-leaves';
 import type { ShadowMmu } from './shadow-mmu';
 import { NO_PAGE, PageFlag, indexOf } from './shadow-page';
-import { childOf } from './shadow-spte';
+import { childOf, isLeaf } from './shadow-spte';
 import type { ShadowSync } from './sync';
 
 // Bound here: a name that another package re-exports is a call of a getter.
@@ -40,6 +40,18 @@ export class ShadowFault implements WantedLeaf {
   goal = 1;
   /** Largest level the guest's own mapping allows. */
   maxLevel = 3;
+
+  /** A fault of which the guest's own tables say nothing. @param slot undefined for MMIO */
+  set(gfn: number, kind: number, slot: Memslot | undefined, hostWritable: boolean): void {
+    this.gfn = gfn;
+    this.write = kind === AccessKind.Write;
+    this.slot = slot;
+    this.mmio = slot === undefined;
+    this.hostWritable = hostWritable;
+    this.hugePageDisallowed = false;
+    this.access = Access.All;
+    this.maxLevel = 3;
+  }
 }
 
 /** The way of no walk. */
@@ -74,6 +86,19 @@ export class ShadowMapper {
   mapDirect(root: number, fault: ShadowFault): number {
     this.adjustLevel(fault);
     return this.finish(this.descendDirect(root, fault), fault, this.mmu.leaf.adBits);
+  }
+
+  /** The same for a page that nobody has touched. @returns a RetPf */
+  mapAhead(root: number, fault: ShadowFault): number {
+    this.adjustLevel(fault);
+    const page = this.descendDirect(root, fault);
+    const { index } = this;
+    const entry = this.mmu.pages.entry(page, index);
+    if (this.mmu.policy.prefetchKeeps && isLeaf(entry) && this.mmu.pages.entryGfn(page, index) === this.leaves.baseOf(page, fault.gfn))
+      return RetPf.Spurious;
+    const result = this.leaves.set(page, index, fault, Why.Prefetch);
+    if (this.mmu.leaf.adBits && result !== RetPf.Spurious) this.leaves.prefetchAround(page, index);
+    return result;
   }
 
   /** Maps what a guest walk found. @param vfn virtual frame, or frame of the nested guest; @returns a RetPf */

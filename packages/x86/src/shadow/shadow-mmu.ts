@@ -21,7 +21,7 @@ import { PteLists } from './pte-list';
 import { Rmap } from './rmap';
 import { NO_PAGE, PageFlag, ShadowPages } from './shadow-page';
 import type { ShadowPolicy } from './shadow-policy';
-import { LeafBits, childOf, isLeaf, isMmuWritable, isWritable, tableEntry } from './shadow-spte';
+import { LeafBits, MMIO_ENTRY, MMIO_GENERATION, childOf, isLeaf, isMmuWritable, isWritable, tableEntry } from './shadow-spte';
 import { UnsyncTree } from './unsync-tree';
 import type { WriteTrack } from './write-track';
 
@@ -68,6 +68,17 @@ export class ShadowMmu {
     private readonly vm: ShadowVm,
   ) {
     this.leaf = new LeafBits(policy.adBits, policy.nxHugePages, policy.dirtyOnRefault, !policy.syncKeepsAccessed);
+  }
+
+  /** An entry for a frame without a memslot, of the present generation of memslots. */
+  get mmioEntry(): number {
+    return MMIO_ENTRY + (this.slots.generation % MMIO_GENERATION.count) * MMIO_GENERATION.unit;
+  }
+
+  /** The NX workaround is switched on or off: everything goes. */
+  setNxHugePages(on: boolean): void {
+    this.policy.nxHugePages = on;
+    this.leaf.setNxHugePages(on);
   }
 
   /** Asks all vCPUs to flush. */
@@ -254,6 +265,19 @@ export class ShadowMmu {
     const zapped: number[] = [];
     for (let page = this.pages.oldest; page !== NO_PAGE; page = this.pages.oldest) this.prepareZap(page, zapped);
     this.commit(zapped);
+  }
+
+  /** Zaps the pages that shadow tables in a range of frames, and flushes: once, if there were any or `isOwed`. */
+  zapTablesIn(start: number, end: number, isOwed: boolean): void {
+    const zapped: number[] = [];
+    for (let page = this.pages.oldest; page !== NO_PAGE;) {
+      const newer = this.pages.newer(page);
+      const gfn = this.pages.gfn[page];
+      if (gfn >= start && gfn < end && hasGptes(this.pages.role[page])) this.prepareZap(page, zapped);
+      page = newer !== NO_PAGE && !this.pages.has(newer, PageFlag.Active) ? this.pages.oldest : newer;
+    }
+    if (zapped.length > 0) this.commit(zapped);
+    else if (isOwed) this.flush();
   }
 
   private zapUnsyncBelow(page: number, zapped: number[]): void {

@@ -14,7 +14,8 @@ export interface ShadowPolicy {
   /** The hardware logs dirty pages of direct tables. */
   readonly pml: boolean;
   readonly maxLeafLevel: number;
-  readonly nxHugePages: boolean;
+  /** The NX workaround is in force; may change while the VM runs. */
+  nxHugePages: boolean;
   readonly nxPrecise: boolean;
   readonly dirtyOnRefault: boolean;
   /** 5.10: outcomes are counted in the handlers: fixed ones only, and none of the lockless path. */
@@ -27,6 +28,8 @@ export interface ShadowPolicy {
   readonly markUnloggedDirty: boolean;
   /** Eager split of nested huge pages: the TDP MMU is on, and so is the module parameter. */
   readonly eagerSplit: boolean;
+  /** What is mapped ahead leaves a leaf of the same page as it is. */
+  readonly prefetchKeeps: boolean;
   readonly childRoleCheck: boolean;
   readonly flushOnLink: boolean;
   readonly prefetchLastRun: boolean;
@@ -54,6 +57,7 @@ export function readShadowPolicy(options: OptionValues, policy: X86Policy): Shad
     fastForAll: policy.fastForAll,
     markUnloggedDirty: policy.markUnloggedDirty,
     eagerSplit: policy.eagerPageSplit && tdp && on('tdp_mmu') && on('shadowed_access_cache'),
+    prefetchKeeps: policy.spuriousIfAllowed,
     childRoleCheck: on('child_role_check'),
     flushOnLink: on('flush_on_link'),
     prefetchLastRun: on('prefetch_last_run'),

@@ -16,6 +16,8 @@ const { Read, Write } = AccessKind;
 export const USER = 2048;
 /** An entry that stands for a frame without a memslot. */
 export const MMIO_ENTRY = Spte.Mmio;
+/** Unit of the generation of memslots in such an entry, and how many there are. */
+export const MMIO_GENERATION = { unit: 4096, count: 2 ** 18 } as const;
 
 const SAVED = Spte.AccessTracked | Spte.SavedExec;
 
@@ -64,10 +66,15 @@ export class LeafBits {
    */
   constructor(
     readonly adBits: boolean,
-    private readonly nxHugePages: boolean,
+    private nxHugePages: boolean,
     private readonly dirtyOnRefault: boolean,
     private readonly flushLostAd = true,
   ) {}
+
+  /** The NX workaround is switched on or off. */
+  setNxHugePages(on: boolean): void {
+    this.nxHugePages = on;
+  }
 
   /** Rights of a new leaf without write; W follows once nothing speaks against it. */
   base(leaf: LeafMaterial): number {

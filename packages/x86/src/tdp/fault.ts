@@ -30,7 +30,7 @@ import type { TdpMmu, TdpRoot } from './tdp-mmu';
 const ACCESS_DONE: number = DONE_CODE;
 const { ReadOnly: READ_ONLY, Writable: WRITABLE, Failed: FAILED } = HostPage;
 const { Leaf } = EntryKind;
-const { Write, Exec } = AccessKind;
+const { Read, Write, Exec } = AccessKind;
 const { Invalid: INVALID, Fixed: FIXED } = RetPf;
 const { Hit: HIT, NotPresent: NOT_PRESENT, Denied: DENIED } = HwWalk;
 const {
@@ -227,21 +227,22 @@ export class TdpFaultPath {
 
   /** The lockless path. @returns whether the fault ends here */
   private fixFast(root: TdpRoot, slot: Memslot | undefined, gfn: number, kind: number): boolean {
+    const result = this.tryFast(root, slot, gfn, kind);
+    if (result === INVALID) return false;
+    this.add(result === FIXED ? PF_FIXED : Ev.pfSpurious);
+    return true;
+  }
+
+  /** fast_page_fault, counted. @returns a RetPf */
+  private tryFast(root: TdpRoot, slot: Memslot | undefined, gfn: number, kind: number): number {
     const op = this.mmu.fastOp;
     op.kind = kind;
     op.logged = slot !== undefined && slot.logged;
     const result = this.mmu.fastFault(root, gfn);
-    if (result === INVALID) return false;
-    const now = this.counters.now;
-    now[PF_FAST] = now[PF_FAST] + 1;
-    if (result === FIXED) {
-      now[PF_FIXED] = now[PF_FIXED] + 1;
-      now[FAST_FIXED] = now[FAST_FIXED] + 1;
-    } else {
-      this.add(Ev.pfSpurious);
-      this.add(Ev.fastPageFaultSpurious);
-    }
-    return true;
+    if (result === INVALID) return result;
+    this.add(PF_FAST);
+    this.add(result === FIXED ? FAST_FIXED : Ev.fastPageFaultSpurious);
+    return result;
   }
 
   /** Samples the notifier sequence; then the host looks for the page. */
@@ -299,6 +300,37 @@ export class TdpFaultPath {
     if (this.policy.parallelFaults && this.lostExchange(vcpu)) return Stage.Resume;
     const gfn = this.gfn[vcpu];
     return this.mapPage(vcpu, this.vm.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu], this.host[vcpu]);
+  }
+
+  /**
+   * KVM_PRE_FAULT_MEMORY of one page: a read fault that nobody took, so that no exit and no taken fault is counted, and the leaf is not accessed.
+   * @returns level of what maps the page then
+   */
+  preFault(vcpu: number, slot: Memslot, gfn: number): number {
+    const { invalidations } = this.slots;
+    if (this.policy.fastPageFault && isFastEligible(this.policy, Read, false)) {
+      this.add(FAST_PAGE_FAULT);
+      const result = this.tryFast(this.vm.root(vcpu), slot, gfn, Read);
+      if (result === FIXED) this.add(PF_FIXED);
+      if (result !== INVALID) return 1;
+    }
+    for (;;) {
+      const seq = invalidations.ended;
+      const host = this.hostPages.resolve(slot, gfn, false);
+      if (host === FAILED) throw noHostPage(vcpu, gfn, false);
+      if (!invalidations.mustRetry(seq)) return this.mapAhead(this.vm.root(vcpu), slot, gfn, host);
+    }
+  }
+
+  private mapAhead(root: TdpRoot, slot: Memslot, gfn: number, host: number): number {
+    const op = this.mmu.mapOp;
+    const isRefused = this.shadowed !== undefined && host === WRITABLE && this.shadowed.refusesWrite(gfn, true);
+    const goal = this.prepareMap(slot, gfn, Read, isRefused ? READ_ONLY : host);
+    op.prefetch = true;
+    const result = this.mmu.map(root, gfn, goal);
+    op.prefetch = false;
+    if (result === FIXED) this.add(PF_FIXED);
+    return this.mmu.lookup(root, gfn).level;
   }
 
   /** Starts a fault that a trace shows, whatever the tables say by now. @returns its first stage */

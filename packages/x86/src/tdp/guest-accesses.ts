@@ -215,7 +215,7 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
   /** Runs accesses to frames of one slot, lifted. @param guestTable 1 when they are the hardware's to guest table pages */
   private runPattern(vcpu: number, pattern: AccessPattern, slot: Memslot, guestTable: number): void {
     const { gfn, count, stride } = pattern;
-    const more = this.vm.pmlActive ? 'pml' : '';
+    const more = `${this.vm.pmlActive ? 'pml' : ''}${this.mmu.spte.epoch}`;
     const alone = this.mmu.roots.length === 1 && !this.vm.hasNested;
     const program = new AccessProgram(more, this.journal, vcpu, pattern, slot, this.slots, this.known, this.mmu.spte, guestTable, alone);
     this.mmu.run(program, this.contexts.root(vcpu), gfn, gfn + (count - 1) * stride + 1);

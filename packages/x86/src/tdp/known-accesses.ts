@@ -42,6 +42,11 @@ export class KnownAccesses implements AccessPath, PageProgram {
     this.step(vcpu, gfn, kind, guestTable);
   }
 
+  /** Forgets what accesses do: they do something else from now on. */
+  forget(): void {
+    this.outcomes.length = 0;
+  }
+
   /** Shows the block around a page in a vCPU's window, if accesses to it may go by memory. @returns whether they may */
   openWindow(window: PageWindow, vcpu: number, gfn: number, kind: number): boolean {
     const { pages } = this;

@@ -32,6 +32,8 @@ export class MapOp {
   logged = false;
   /** No memslot: an MMIO entry is installed. */
   mmio = false;
+  /** Nobody touches the page: the leaf is not accessed. */
+  prefetch = false;
 }
 
 /** Policy switches of the map rule. */
@@ -73,7 +75,7 @@ export class TdpMapRule implements Rule<MapOp> {
   visit(at: Entry, op: MapOp): Verdict {
     if (at.kind === Special && at.attr === this.spte.frozen) return RETRY;
     if (at.level === at.goal) {
-      if (at.level === 1 && !op.mmio) return this.mapSmall(at, op);
+      if (at.level === 1 && !op.mmio && !op.prefetch) return this.mapSmall(at, op);
       if (at.level > 1 && this.keepsTable(at)) return LOWER_GOAL;
       return this.mapTarget(at, op);
     }
@@ -112,12 +114,13 @@ export class TdpMapRule implements Rule<MapOp> {
   }
 
   protected mapTarget(at: Entry, op: MapOp): Verdict {
-    if (op.mmio) return makeVerdict(TdpAction.Map, this.spte.mmio, 0, Effect.Final, RetPf.Emulate);
-    if (this.policy.spuriousIfAllowed && at.kind === Leaf && this.spte.allows(at.attr, op.kind)) return SPURIOUS;
+    if (op.mmio) return makeVerdict(TdpAction.Map, this.spte.newMmio(), 0, Effect.Final, RetPf.Emulate);
+    if (this.policy.spuriousIfAllowed && at.kind === Leaf && (op.prefetch || this.spte.allows(at.attr, op.kind))) return SPURIOUS;
     const isTable = at.kind === Table;
     // Non-leaf entries are writable too, so D stays out when a table is replaced.
     const oldWritable = isTable || (at.kind === Leaf && this.spte.isWritable(at.attr));
-    const attr = this.spte.leaf(at.level, op.hostWritable, this.policy.dirtyOnRefault || !oldWritable);
+    const touched = this.spte.leaf(at.level, op.hostWritable, this.policy.dirtyOnRefault || !oldWritable);
+    const attr = op.prefetch ? this.spte.age(touched) : touched;
     const dirty = op.hostWritable && this.marksDirty(at, op, oldWritable) ? Effect.MarkDirty : Effect.None;
     if (isTable) return makeVerdict(TdpAction.MapOverTable, attr, 0, Effect.Final | dirty, RetPf.Fixed);
     if (at.kind === Leaf && at.attr === attr) return makeVerdict(Action.Stop, 0, 0, dirty, RetPf.Spurious);

@@ -26,7 +26,7 @@ import { GuestLayout } from '@mmulab/kvm';
 import type { Aging, HostOps, HostTables, Memslot } from '@mmulab/kvm';
 import { Version } from '@mmulab/pgtable';
 import { BothMmus } from '../both-mmus';
-import { nestedSplitNeedsCache } from '../errors';
+import { nestedSplitNeedsCache, preFaultRefused } from '../errors';
 import { frameMapsKey } from '../content-hash';
 import { HostPages } from '../host-pages';
 import { NxRecovery } from '../nx-recovery';
@@ -59,6 +59,8 @@ import { VcpuContexts } from './vcpu-contexts';
 export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, WritingGuest {
   pmlActive = false;
   readonly recovery: NxRecovery;
+  /** Generation of memslots seen last. */
+  private generation = 0;
   /** The nested guest, where the workload has one. */
   private readonly nested: NestedGuests | undefined;
   private readonly parts: VmParts;
@@ -227,6 +229,8 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
     this.version.bump();
     this.world.counters.select(-1);
     this.hostOps.perform(op, answer);
+    if (this.parts.slots.generation !== this.generation) this.mmu.spte.outdateMmio();
+    this.generation = this.parts.slots.generation;
     this.contexts.rootsChanged();
   }
 
@@ -292,9 +296,40 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
     return this.nested === undefined ? young : undefined;
   }
 
+  /** Takes all mappings along, or (6.12, if user space asks for it) leaves of the slot and shadow pages of tables in it. */
   deleteMemslot(slot: Memslot): void {
     this.parts.slots.remove(slot);
+    if (this.world.policy.slotZapAll) return this.zapAll();
+    const { engine } = this.nested ?? {};
+    const nestedGone = engine?.tables.unmap(slot.base, slot.end) ?? false;
+    const isOwed = this.mmu.unmap(slot.base, slot.end) || nestedGone;
+    if (engine !== undefined) engine.mmu.zapTablesIn(slot.base, slot.end, isOwed);
+    else if (isOwed) this.mmu.flush(1);
+    this.contexts.forgetTables();
+  }
+
+  preFault(vcpu: number, slot: Memslot, start: number, end: number): void {
+    this.select(vcpu);
+    for (let gfn = start; gfn < end;) {
+      if (this.entry.roots.isNested(vcpu)) throw preFaultRefused('it runs its nested guest');
+      this.entry.roots.reload(vcpu);
+      const level = this.path.preFault(vcpu, slot, gfn);
+      const span = this.mmu.geometry.pagesAt(level);
+      gfn += span - (gfn % span);
+    }
+    this.world.counters.select(-1);
+  }
+
+  /** The module parameter is written: every mapping goes if that changes it. */
+  setNxHugePages(on: boolean): void {
+    const { policy } = this.world;
+    if (policy.nxHugePages === on) return;
+    policy.nxHugePages = on;
+    this.mmu.spte.setNxHugePages(on);
+    this.nested?.engine.mmu.setNxHugePages(on);
+    this.known.forget();
     this.zapAll();
+    this.recovery.switched(on);
   }
 
   /** A call per page, and a flush per call that met a young leaf. With one table over the range that is a flush per leaf. */
