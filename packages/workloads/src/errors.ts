@@ -105,6 +105,11 @@ export function testNeeds(workload: string, what: string, why: string, found: st
   return new MmulabError('WORKLOAD_TEST_NEEDS', `${workload}: needs ${what} (${why}), and finds ${found}`);
 }
 
+/** More memslots than the memory has pages for. */
+export function tooManySlots(workload: string, cap: number, most: number): MmulabError {
+  return new MmulabError('WORKLOAD_TOO_MANY_SLOTS', `${workload}: slot_cap: ${cap} memslots are too many for this test (max is ${most})`);
+}
+
 /** No guest mode has this name or number. */
 export function unknownMode(workload: string, mode: string, names: readonly string[]): MmulabError {
   return new MmulabError('WORKLOAD_UNKNOWN_MODE', `${workload}: guest mode ${mode}: no such mode${suggestName(mode, names)}`);

@@ -45,5 +45,8 @@ export { Cr0WpChurn, cr0WpChurnDefinition } from './cr0-wp-churn';
 export { NestedRounds, nestedRoundsDefinition } from './nested-rounds';
 export { counterCheck, harvestChecks, sumCheck } from './checks';
 export { NxHugePages, nxHugePagesDefinition } from './nx-huge-pages';
+export { MemslotModificationStress, memslotModificationStressDefinition } from './memslot-modification-stress';
+export { MemslotPerf } from './memslot-perf';
+export { memslotPerfDefinition } from './memslot-perf-options';
 export { DirtyLogTest, dirtyLogDefinition } from './dirty-log';
 export { DirtyLogPageSplitting, dirtyLogPageSplittingDefinition } from './dirty-log-page-splitting';

@@ -39,6 +39,8 @@ describe('the plugin', () => {
       'nx_huge_pages_test',
       'dirty_log_page_splitting_test',
       'dirty_log_test',
+      'memslot_perf_test',
+      'memslot_modification_stress_test',
     ]);
   });
 });

@@ -15,6 +15,9 @@ import { DirtyLogPerf, dirtyLogPerfDefinition } from './dirty-log-perf';
 import { ExecutePerf, executePerfDefinition } from './execute-perf';
 import { ARM64_GUEST, X86_GUEST } from './guest-image';
 import { KvmPageTable, kvmPageTableDefinition } from './kvm-page-table';
+import { MemslotModificationStress, memslotModificationStressDefinition } from './memslot-modification-stress';
+import { MemslotPerf } from './memslot-perf';
+import { memslotPerfDefinition } from './memslot-perf-options';
 import { NestedRounds, nestedRoundsDefinition } from './nested-rounds';
 import { NxHugePages, nxHugePagesDefinition } from './nx-huge-pages';
 
@@ -34,4 +37,6 @@ export default new ContainerModule(load => {
   contributeWorkload(load, nxHugePagesDefinition, NxHugePages);
   contributeWorkload(load, dirtyLogPageSplittingDefinition, DirtyLogPageSplitting);
   contributeWorkload(load, dirtyLogDefinition, DirtyLogTest);
+  contributeWorkload(load, memslotPerfDefinition, MemslotPerf);
+  contributeWorkload(load, memslotModificationStressDefinition, MemslotModificationStress);
 });
