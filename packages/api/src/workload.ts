@@ -24,6 +24,8 @@ export type ControlWrite =
   | { readonly register: 'cr3'; readonly space: number; readonly pcid?: number; readonly noFlush?: boolean }
   | { readonly register: 'invlpg'; readonly vfn: Vfn }
   | { readonly register: 'invpcid'; readonly type: 'address' | 'context' | 'all' | 'all-non-global'; readonly pcid?: number; readonly vfn?: Vfn }
+  /** L1 invalidates what it told its nested guests of memory (VMX): of the tables in use, or of all. */
+  | { readonly register: 'invept'; readonly type: 'context' | 'global' }
   | { readonly register: 'smm'; readonly value: 0 | 1 }
   /** L1 enters (`vmrun`) or leaves (`vmexit`) its nested guest. */
   | { readonly register: 'nested'; readonly value: 'vmrun' | 'vmexit' }

@@ -1,7 +1,7 @@
 /**
  * Errors of the x86 backends, by code.
  */
-import { InvariantError, MmulabError } from '@mmulab/api';
+import { InvariantError, KvmRunFailure, MmulabError } from '@mmulab/api';
 
 /** OPTION_BACKEND_PAIR: module parameters that belong to the other x86 backend. */
 export function backendPair(backend: string, npt: string, tdpMmu: string, other: string): MmulabError {
@@ -37,11 +37,16 @@ export function preFaultRefused(why: string): MmulabError {
   return new MmulabError('VM_PRE_FAULT', `pre_fault: EOPNOTSUPP: ${why}: expected a vCPU on direct tables of two-dimensional paging`);
 }
 
-/** SHADOW_PAGES_EXHAUSTED: every shadow page the limit allows is in use as a root. */
-export function shadowPagesExhausted(limit: number): MmulabError {
+/** KVM_RUN_FAILED: every shadow page the limit allows is in use as a root. */
+export function shadowPagesExhausted(vcpu: number, limit: number): KvmRunFailure {
+  return new KvmRunFailure({ errno: 'ENOSPC', vcpu }, `all ${limit} shadow pages that the limit allows are roots in use, none can be recycled`);
+}
+
+/** SHADOW_PAGE_LIMIT: a limit on shadow pages that KVM does not take. */
+export function badPageLimit(value: unknown, least: number): MmulabError {
   return new MmulabError(
-    'SHADOW_PAGES_EXHAUSTED',
-    `${limit} shadow pages: all are roots in use, none can be recycled: expected fewer roots or more guest memory`,
+    'SHADOW_PAGE_LIMIT',
+    `x86.set_nr_mmu_pages: ${String(value)}: expected a whole number of pages from ${least} on (KVM answers EINVAL)`,
   );
 }
 

@@ -32,7 +32,7 @@ export const x86Events: readonly EventDef[] = [
   event('mmu_pte_write', 'Guest page-table writes emulated (KVM statistic of the legacy MMU).'),
   event('mmu_pde_zapped', 'Entries of upper-level guest tables dropped because the guest wrote a new one (KVM statistic of the legacy MMU).'),
   event('mmu_cache_miss', 'Shadow pages looked up and not found (KVM statistic of the legacy MMU).'),
-  event('mmu_unsync', 'Shadow pages that became unsync.'),
+  gauge('mmu_unsync', 'Shadow pages out of step with their guest table (KVM statistic of the legacy MMU).'),
   event('mmu_flooded', 'Shadow pages zapped because of write flooding (KVM statistic of the legacy MMU).'),
   event('mmu_recycled', 'Shadow pages recycled under the page limit (KVM statistic of the legacy MMU).'),
   event('invlpg', 'INVLPG handled by the legacy MMU.'),

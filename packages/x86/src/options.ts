@@ -159,6 +159,11 @@ export const x86Options: readonly OptionSpec[] = [
     'An entry that is synchronised keeps A, and one that loses A or D asks for no flush (6.13); before, A was cleared, and either loss asked for one.',
   ),
   flag(
+    'self_map_small',
+    'N',
+    'Under shadow paging a large page of the guest that holds one of the tables it is reached by is mapped by small ones (up to 6.2).',
+  ),
+  flag(
     'shadowed_access_cache',
     'Y',
     'Access bits of shadowed translations are cached per entry (6.0); without them nested huge pages cannot be split eagerly.',

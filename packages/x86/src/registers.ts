@@ -23,9 +23,13 @@ export const x86Registers: readonly RegisterDef[] = [
     fields: { type: ['address', 'context', 'all', 'all-non-global'], pcid: 'number', vfn: 'number' },
     optional: ['pcid', 'vfn'],
   },
+  { name: 'invept', doc: 'INVEPT by L1.', fields: { type: ['context', 'global'] } },
   { name: 'smm', doc: 'Into system management mode (1), or out of it.', fields: { value: [0, 1] } },
   { name: 'nested', doc: 'L1 enters or leaves its nested guest.', fields: { value: ['vmrun', 'vmexit'] } },
 ];
+
+/** Limits the shadow pages of a VM; `value` says to how many. */
+export const SET_NR_MMU_PAGES = 'x86.set_nr_mmu_pages';
 
 /** Host operations. */
 export const x86Operations: readonly OperationDef[] = [
@@ -40,6 +44,6 @@ export const x86Operations: readonly OperationDef[] = [
   { name: 'nested', doc: 'L1 may run a guest of its own (svm, vmx).' },
   { name: 'disable_nx_huge_pages', doc: 'A VM that opts out of the NX workaround before it has a vCPU (KVM_CAP_VM_DISABLE_NX_HUGE_PAGES, 6.0).' },
   { name: 'guest_table_writes', doc: 'Guests may write their own page tables while they run.' },
-  { name: 'x86.set_nr_mmu_pages', doc: 'KVM_SET_NR_MMU_PAGES: limit on the shadow pages of a VM, as `value`, from 64 on.' },
+  { name: SET_NR_MMU_PAGES, doc: 'KVM_SET_NR_MMU_PAGES: limit on the shadow pages of a VM, as `value`, from 64 on.' },
   { name: DIRTY_RING_OPERATION, doc: 'Dirty rings instead of bitmaps.' },
 ];

@@ -67,6 +67,7 @@ export const x86Switches: readonly KernelSwitch[] = [
   from('shadowed_access_cache', 'N', at('6.0', 'Y')),
   from('child_role_check', 'N', at('6.0', 'Y')),
   from('prefetch_last_run', 'N', at('5.15', 'Y', 'judgement')),
+  from('self_map_small', 'Y', at('6.3', 'N')),
   from('sync_same_spte', 'N', at('6.4', 'Y', 'judgement')),
   from('sync_keeps_accessed', 'N', at('6.13', 'Y', 'judgement')),
   // In no mainline release.

@@ -70,6 +70,8 @@ export class ControlRegisters {
         return this.roots.invlpg(vcpu, write.vfn, () => true);
       case 'invpcid':
         return this.invpcid(vcpu, cpu, write);
+      case 'invept':
+        return this.invept(vcpu, cpu);
       case 'smm':
         return this.smm(vcpu, cpu, write.value === 1);
       case 'nested':
@@ -160,6 +162,14 @@ export class ControlRegisters {
     if (write.type === 'address') return this.roots.invlpg(vcpu, write.vfn ?? 0, pgd => pcidOfPgd(pgd) === pcid);
     if (write.type === 'context') return this.flushContext(vcpu, cpu, pcid, true);
     this.roots.request(vcpu, this.policy.resetOnPge ? Request.Reload : Request.FlushGuest);
+  }
+
+  /** Both kinds alike: L1 has one set of tables for its guests. The roots go, and are found again, in line with the tables, when L2 is entered next. */
+  private invept(vcpu: number, cpu: GuestCpu): void {
+    if (!this.policy.vmx || !this.vm.hasNested || cpu.guestMode)
+      throw badNestedTransition('invept', 'only L1 executes it, on VMX, with tables for a nested guest');
+    this.exits(vcpu, 1);
+    this.roots.freeNested(vcpu);
   }
 
   private smm(vcpu: number, cpu: GuestCpu, on: boolean): void {

@@ -177,6 +177,11 @@ export class VcpuRoots {
     pages.shadow?.commit();
   }
 
+  /** Frees all roots behind L1's second-stage tables. */
+  freeNested(vcpu: number): void {
+    if (this.nestedPages !== undefined) this.freeAll(this.nested[vcpu].cache, this.nestedPages);
+  }
+
   /** Frees the current root. */
   freeCurrent(vcpu: number): void {
     const pages = this.activePages(vcpu);

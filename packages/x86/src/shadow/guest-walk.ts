@@ -19,6 +19,50 @@ const { Read, Write, Exec } = AccessKind;
 /** No last-level table. */
 const NO_BLOCK = -1;
 
+/** Entries of a walk as they were, for each vCPU's last one: what is mapped under the lock must be what was walked without it. */
+export class WalkedEntries {
+  private readonly pages: (TablePage | undefined)[];
+  private readonly index: Int32Array;
+  private readonly bits: Uint8Array;
+  private readonly gfns: Float64Array;
+  /** Changes of entries, by all, up to the walk. */
+  private readonly version: Float64Array;
+
+  constructor(vcpus: number) {
+    const size = vcpus * (MAX_LEVELS + 1);
+    this.pages = new Array<TablePage | undefined>(size).fill(undefined);
+    this.index = new Int32Array(size);
+    this.bits = new Uint8Array(size);
+    this.gfns = new Float64Array(size);
+    this.version = new Float64Array(vcpus);
+  }
+
+  /** Notes the walk that has just ended. */
+  note(vcpu: number, { pages, index, level, levels }: GuestWalk, version: number): void {
+    this.version[vcpu] = version;
+    for (let at = 1; at <= MAX_LEVELS; at++) {
+      const slot = vcpu * (MAX_LEVELS + 1) + at;
+      const page = at >= level && at <= levels ? pages[at] : undefined;
+      this.pages[slot] = page;
+      if (page === undefined) continue;
+      this.index[slot] = index[at];
+      this.bits[slot] = page.bits[index[at]];
+      this.gfns[slot] = page.gfns[index[at]];
+    }
+  }
+
+  /** Whether an entry of the walk noted last has changed since. @param version changes of entries up to now */
+  haveChanged(vcpu: number, version: number): boolean {
+    if (version === this.version[vcpu]) return false;
+    for (let at = 1; at <= MAX_LEVELS; at++) {
+      const slot = vcpu * (MAX_LEVELS + 1) + at;
+      const page = this.pages[slot];
+      if (page !== undefined && (page.bits[this.index[slot]] !== this.bits[slot] || page.gfns[this.index[slot]] !== this.gfns[slot])) return true;
+    }
+    return false;
+  }
+}
+
 /** How the guest's own rules judge an access. */
 export interface WalkRules {
   /** From user mode; walks of second-stage tables count as such. */
@@ -40,6 +84,8 @@ export class GuestWalk {
   /** Rights granted by the entries above a level. */
   readonly above = new Int32Array(MAX_LEVELS + 1);
   readonly pages: (TablePage | undefined)[] = new Array<TablePage | undefined>(MAX_LEVELS + 1).fill(undefined);
+  /** Levels of the tables walked. */
+  levels = 0;
   /** Level of the guest's leaf. */
   level = 0;
   /** Frame of the address itself. */
@@ -71,6 +117,15 @@ export class GuestWalk {
     return true;
   }
 
+  /** Whether the walk ended at a large page that may be written and that one of the tables on the way lies in. @param respectsReadOnly no write of the kernel goes round the rights */
+  isSelfMap(respectsReadOnly: boolean): boolean {
+    if (this.level === 1 || (respectsReadOnly && (this.access & Access.Write) === 0)) return false;
+    const span = entrySpans(this.levels)[this.level];
+    const block = Math.floor(this.gfn / span);
+    for (let level = this.level; level <= this.levels; level++) if (Math.floor(this.tableGfn[level] / span) === block) return true;
+    return false;
+  }
+
   private descend(space: GuestTables, vfn: number, rules: WalkRules): boolean {
     const entries = entriesOf(space.levels);
     const block = Math.floor(vfn / entries);
@@ -91,6 +146,7 @@ export class GuestWalk {
   /** From the top table down. */
   private descendAll(space: GuestTables, vfn: number, entries: number, rules: WalkRules): boolean {
     const { levels } = space;
+    this.levels = levels;
     const spans = entrySpans(levels);
     let access: number = Access.All;
     let frame = space.root;

@@ -23,6 +23,7 @@ import type {
 } from '@mmulab/api';
 import type { Aging, HostOps, HostTables, Memslot } from '@mmulab/kvm';
 import { nestedNeedsPaging, preFaultRefused } from '../errors';
+import { SET_NR_MMU_PAGES } from '../registers';
 import { frameMapsKey } from '../content-hash';
 import { NxRecovery } from '../nx-recovery';
 import { INVALID_ROOT } from '../roots/root-cache';
@@ -137,7 +138,8 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables, WritingGue
 
   host(op: HostOp, answer?: HostAnswer): void {
     this.world.counters.select(-1);
-    this.hostOps.perform(op, answer);
+    if (op.op === SET_NR_MMU_PAGES) this.engine.mmu.limitPages(Number(op.value));
+    else this.hostOps.perform(op, answer);
   }
 
   invalidate(_slot: Memslot, start: number, end: number, change?: () => void): void {

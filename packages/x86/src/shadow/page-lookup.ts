@@ -28,8 +28,7 @@ export class PageLookup {
     const { mmu, zapped } = this;
     this.flushOwed = false;
     const found = this.find(gfn, role);
-    if (this.flushOwed && zapped.length === 0) mmu.flush();
-    mmu.commit(zapped);
+    mmu.flushOrCommit(zapped, this.flushOwed);
     if (found === NO_PAGE) return this.make(gfn, role);
     mmu.pages.flood[found] = 0;
     mmu.count(Ev.hashHit);
@@ -41,7 +40,12 @@ export class PageLookup {
     const { pages } = this.mmu;
     for (let at = pages.bucket(gfn); at !== NO_PAGE;) {
       const next = pages.nextInBucket(at);
-      if (pages.gfn[at] === gfn && !this.mmu.isObsolete(at) && this.serves(at, role)) return at;
+      if (pages.gfn[at] === gfn && !this.mmu.isObsolete(at)) {
+        const isWanted = pages.role[at] === role;
+        if (this.serves(at, role)) return at;
+        // The page that was wanted is gone: what stood in the way of another level stays.
+        if (isWanted) return NO_PAGE;
+      }
       at = next;
     }
     return NO_PAGE;

@@ -18,7 +18,7 @@ import type { Memslot } from '@mmulab/kvm';
 import { HostFaults, HostPage, HostWork, hostStages, livelock, noHostPage } from '@mmulab/kvm';
 import { RetPf } from '../ret-pf';
 import type { X86Vm } from '../x86-vm';
-import { GuestWalk } from './guest-walk';
+import { GuestWalk, WalkedEntries } from './guest-walk';
 import type { WalkRules } from './guest-walk';
 import { clearFlood, tableWritten } from './pte-write';
 import type { TableWriter } from './table-writer';
@@ -61,6 +61,7 @@ const MAX_FAULTS_PER_ACCESS = 64;
 /** Faults of all vCPUs on one VM's shadow pages. */
 export class ShadowFaultPath {
   private readonly walk: GuestWalk;
+  private readonly walked: WalkedEntries;
   private readonly fault = new ShadowFault();
   private readonly frame: Float64Array;
   private readonly kind: Uint8Array;
@@ -80,6 +81,7 @@ export class ShadowFaultPath {
     private readonly writer: TableWriter,
   ) {
     this.walk = new GuestWalk(mmu.memory, gfn => this.markDirty(gfn));
+    this.walked = new WalkedEntries(vcpus);
     this.frame = new Float64Array(vcpus);
     this.kind = new Uint8Array(vcpus);
     this.denied = new Uint8Array(vcpus);
@@ -270,6 +272,7 @@ export class ShadowFaultPath {
       mmu.count(Ev.pfEmulate);
       return this.emulateWrite(vcpu, gfn);
     }
+    if (!this.isDirectRoot(vcpu)) this.walked.note(vcpu, this.walk, mmu.memory.version);
     this.seq[vcpu] = mmu.slots.invalidations.ended;
     this.gfn[vcpu] = gfn;
     this.hostFaults.ask(vcpu, gfn);
@@ -303,6 +306,8 @@ export class ShadowFaultPath {
     mmu.makePagesAvailable();
     if (mmu.slots.invalidations.mustRetry(this.seq[vcpu])) return Stage.Resume;
     const isDirectMap = this.isDirectRoot(vcpu);
+    // Somebody has changed an entry of the walk since then.
+    if (!isDirectMap && this.walked.haveChanged(vcpu, mmu.memory.version)) return Stage.Resume;
     const gfn = this.resolve(vcpu);
     if (gfn < 0) return Stage.Resume;
     const kind = this.kind[vcpu];
@@ -323,7 +328,7 @@ export class ShadowFaultPath {
   private takeGuestRights(vcpu: number): void {
     const { fault, walk } = this;
     const rules = this.vm.rules(vcpu);
-    fault.maxLevel = walk.level;
+    fault.maxLevel = this.mmu.policy.selfMapSmall && walk.isSelfMap(rules.wp || rules.user) ? 1 : walk.level;
     fault.access = walk.access;
     if (!fault.write || (walk.access & Access.Write) !== 0 || rules.wp || rules.user || fault.slot === undefined) return;
     fault.access = (fault.access | Access.Write) & ~Access.User;

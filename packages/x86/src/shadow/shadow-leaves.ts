@@ -10,7 +10,7 @@
 import { ENTRIES_PER_TABLE as TABLE_ENTRIES, PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
 import { Ev } from '../events';
 import { RetPf } from '../ret-pf';
-import { Access, Role, hasGptes, isDirect, roleAccess, roleLevel } from '../roots/role';
+import { Access, Role, isDirect, roleAccess, roleLevel } from '../roots/role';
 import { Spte } from '../spte';
 import { Gpte } from './guest-memory';
 import type { TablePage } from './guest-memory';
@@ -55,6 +55,7 @@ export class ShadowLeaves {
     const displaced = this.displace(page, index, wanted);
     if (wanted.mmio) {
       mmu.pages.setEntry(page, index, mmu.mmioEntry);
+      mmu.pages.setTranslation(page, index, this.baseOf(page, wanted.gfn), wanted.access);
       if (displaced) mmu.flush();
       return RetPf.Emulate;
     }
@@ -85,13 +86,12 @@ export class ShadowLeaves {
     return bits;
   }
 
-  /** Maps the frame of a guest entry without being asked to, where that is safe. @returns false: prefetching is to end here */
-  prefetchEntry(page: number, index: number): boolean {
+  /** Maps anew what the guest has invalidated one translation of, where that is safe; a log does not mind. */
+  prefetchInvalidated(page: number, index: number): void {
     const { mmu } = this;
     const role = mmu.pages.role[page];
-    if (!hasGptes(role)) return false;
     const table = mmu.memory.tableAt(mmu.pages.gfn[page], (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
-    return this.prefetchGuest(page, index, table);
+    this.prefetchGuest(page, index, table, true);
   }
 
   /** Maps the neighbours of a leaf in advance, as far as they are small. */
@@ -141,11 +141,12 @@ export class ShadowLeaves {
     const first = faulting - (faulting % PREFETCH_ENTRIES);
     for (let i = first; i < first + PREFETCH_ENTRIES; i++) {
       if (i === faulting || isShadowPresent(mmu.pages.entry(page, i))) continue;
-      if (!this.prefetchGuest(page, i, table)) return;
+      if (!this.prefetchGuest(page, i, table, false)) return;
     }
   }
 
-  private prefetchGuest(page: number, index: number, table: TablePage): boolean {
+  /** @param inLog also what may be written in a slot that is logged; @returns false: prefetching is to end here */
+  private prefetchGuest(page: number, index: number, table: TablePage, inLog: boolean): boolean {
     const { mmu } = this;
     const { slots } = mmu;
     const role = mmu.pages.role[page];
@@ -156,7 +157,7 @@ export class ShadowLeaves {
     if ((bits & Gpte.Dirty) === 0) access &= ~Access.Write;
     const gfn = table.gfns[at];
     const slot = slots.find(gfn);
-    if (slot === undefined || ((access & Access.Write) !== 0 && (slot.logged || slot.spec.readonly))) return false;
+    if (slot === undefined || ((access & Access.Write) !== 0 && ((slot.logged && !inLog) || slot.spec.readonly))) return false;
     if (!slots.hostWritable(slot, gfn)) return false;
     this.setAhead(page, index, gfn, access);
     return true;

@@ -10,7 +10,7 @@
  */
 import { ENTRIES_PER_TABLE as TABLE_ENTRIES } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
-import { shadowPagesExhausted } from '../errors';
+import { badPageLimit, shadowPagesExhausted } from '../errors';
 import { Ev } from '../events';
 import type { Memslots } from '@mmulab/kvm';
 import type { NxList } from '../nx-lists';
@@ -54,6 +54,8 @@ export class ShadowMmu {
   readonly leaf: LeafBits;
   /** Generation of pages made now; those of another one are obsolete. */
   generation = 0;
+  /** What user space has set as the limit on pages (KVM_SET_NR_MMU_PAGES); 0 while it has not. */
+  private requestedPages = 0;
   private readonly entries: number[] = [];
   private readonly parentEntries: number[] = [];
 
@@ -139,6 +141,19 @@ export class ShadowMmu {
     return false;
   }
 
+  /** A page is in step again, or about to go. */
+  endUnsync(page: number): void {
+    if (!this.pages.has(page, PageFlag.Unsync)) return;
+    this.pages.clearFlag(page, PageFlag.Unsync);
+    this.count(Ev.mmuUnsync, -1);
+  }
+
+  /** Frees pages that were zapped, with the one flush that takes; without any, flushes where that is owed. */
+  flushOrCommit(zapped: number[], flushOwed: boolean): void {
+    if (zapped.length > 0) this.commit(zapped);
+    else if (flushOwed) this.flush();
+  }
+
   /**
    * Points an entry to a page.
    * @param alwaysFlush the caller asks for a flush when something present gives way (faults do)
@@ -148,8 +163,9 @@ export class ShadowMmu {
     const old = pages.entry(parent, index);
     if (old !== 0) {
       const wasPresent = old < 0 || isLeaf(old);
-      this.zapEntry(parent, index, undefined);
-      if (wasPresent && (alwaysFlush || this.policy.flushOnLink)) this.flush();
+      const zapped: number[] = [];
+      this.zapEntry(parent, index, zapped);
+      this.flushOrCommit(zapped, wasPresent && (alwaysFlush || this.policy.flushOnLink));
     }
     pages.setEntry(parent, index, tableEntry(child));
     pages.parents[child] = this.lists.add(pages.parents[child], parent * ENTRIES_PER_TABLE + index);
@@ -207,7 +223,7 @@ export class ShadowMmu {
     this.unlinkParents(page);
     const role = pages.role[page];
     if ((role & Role.Invalid) === 0 && hasGptes(role)) this.track.remove(pages.gfn[page], roleLevel(role));
-    pages.clearFlag(page, PageFlag.Unsync);
+    this.endUnsync(page);
     pages.deactivate(page);
     const isRoot = pages.rootCount[page] > 0;
     const obsolete = this.isObsolete(page);
@@ -250,12 +266,20 @@ export class ShadowMmu {
     return Math.max(0, this.limit() - this.pages.usedPages);
   }
 
-  /** Makes room before a fault or a load: the oldest pages that are no roots go. Typed error when nothing can go. */
+  /** User space limits the pages: those beyond go at once, the oldest first; roots stay, and so does the room they take. @throws SHADOW_PAGE_LIMIT */
+  limitPages(pages: number): void {
+    if (!Number.isSafeInteger(pages) || pages < MIN_MMU_PAGES) throw badPageLimit(pages, MIN_MMU_PAGES);
+    const excess = this.pages.usedPages - pages;
+    if (excess > 0) this.zapOldest(excess);
+    this.requestedPages = excess > 0 ? this.pages.usedPages : pages;
+  }
+
+  /** Makes room before a fault or a load: the oldest pages that are no roots go. @throws KvmRunFailure ENOSPC when nothing can go */
   makePagesAvailable(): void {
     const available = this.availablePages;
     if (available >= MIN_FREE_PAGES) return;
     this.zapOldest(REFILL_PAGES - available);
-    if (this.availablePages === 0) throw shadowPagesExhausted(this.limit());
+    if (this.availablePages === 0) throw shadowPagesExhausted(this.journal.vcpu, this.limit());
   }
 
   /** Zaps everything: pages of the old generation go from the oldest on, roots that are held become invalid. */
@@ -281,10 +305,11 @@ export class ShadowMmu {
   }
 
   private zapUnsyncBelow(page: number, zapped: number[]): void {
-    for (;;) {
-      const below: number[] = [];
-      if (this.unsync.collect(page, below, Infinity) === 0) return;
-      for (const child of below) if (!this.isObsolete(child)) this.prepareZap(child, zapped);
+    for (let batch = this.unsync.walk(page); batch !== undefined; batch = this.unsync.walk(page)) {
+      for (let at = batch.next(-1); at >= 0; at = batch.next(at)) {
+        this.prepareZap(batch.page(at), zapped);
+        batch.clearWay();
+      }
     }
   }
 
@@ -314,6 +339,6 @@ export class ShadowMmu {
   }
 
   private limit(): number {
-    return Math.max(MIN_MMU_PAGES, Math.floor(this.slots.npages / PAGES_PER_SHADOW_PAGE));
+    return this.requestedPages > 0 ? this.requestedPages : Math.max(MIN_MMU_PAGES, Math.floor(this.slots.npages / PAGES_PER_SHADOW_PAGE));
   }
 }

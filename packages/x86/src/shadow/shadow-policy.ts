@@ -36,6 +36,10 @@ export interface ShadowPolicy {
   readonly syncSameSpte: boolean;
   /** Synchronising keeps A, and losing A or D asks for no flush. */
   readonly syncKeepsAccessed: boolean;
+  /** Entries of nested guests are EPT ones: without any right they are not present. */
+  readonly presentIsRights: boolean;
+  /** A guest's large page that holds one of the tables it is reached by is mapped by small ones. */
+  readonly selfMapSmall: boolean;
 }
 
 /** Reads complete option values. */
@@ -63,5 +67,7 @@ export function readShadowPolicy(options: OptionValues, policy: X86Policy): Shad
     prefetchLastRun: on('prefetch_last_run'),
     syncSameSpte: on('sync_same_spte'),
     syncKeepsAccessed: on('sync_keeps_accessed'),
+    presentIsRights: tdp && policy.ept,
+    selfMapSmall: on('self_map_small'),
   };
 }

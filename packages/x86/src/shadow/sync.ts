@@ -23,8 +23,6 @@ import type { ShadowLeaves } from './shadow-leaves';
 const PAGES_PER_LEVEL: readonly number[] = LEVEL_PAGES;
 const ENTRIES_PER_TABLE: number = TABLE_ENTRIES;
 
-/** Pages taken up at a time (KVM_PAGE_ARRAY_NR, less those on the way). */
-const BATCH = 16;
 /** Role bits in which a page may differ from the root it is synchronised for. */
 const ROLE_IGNORED = 15 | (Access.All << Role.AccessShift) | (3 << Role.QuadrantShift) | Role.Passthrough;
 
@@ -43,37 +41,36 @@ export class ShadowSync {
     return this.mmu.pages.has(page, PageFlag.Unsync) || this.mmu.pages.unsyncChildren[page] > 0;
   }
 
-  /** Brings all that lies below a page in line: protects the frames first, with one flush per batch, then compares entries. */
+  /** Brings all that lies below a page in line, batch by batch: protects the frames first, with one flush for all, then compares entries. */
   syncChildren(page: number, role: number): void {
     const { mmu } = this;
     const zapped: number[] = [];
     let flush = false;
-    while (mmu.pages.unsyncChildren[page] > 0) {
-      const batch: number[] = [];
-      if (mmu.unsync.collect(page, batch, BATCH) === 0) break;
+    for (let batch = mmu.unsync.walk(page); batch !== undefined; batch = mmu.unsync.walk(page)) {
       let isProtected = false;
-      for (const child of batch) isProtected = mmu.writeProtectGfn(mmu.pages.gfn[child]) || isProtected;
+      for (let at = batch.next(-1); at >= 0; at = batch.next(at)) isProtected = mmu.writeProtectGfn(mmu.pages.gfn[batch.page(at)]) || isProtected;
       if (isProtected) {
-        if (zapped.length > 0) mmu.commit(zapped);
-        else mmu.flush();
+        mmu.flushOrCommit(zapped, true);
         flush = false;
       }
-      for (const child of batch) if (mmu.pages.has(child, PageFlag.Unsync)) flush = this.syncOne(child, role, zapped) > 0 || flush;
+      for (let at = batch.next(-1); at >= 0; at = batch.next(at)) {
+        flush = this.syncOne(batch.page(at), role, zapped) > 0 || flush;
+        batch.clearWay();
+      }
     }
-    if (zapped.length > 0) mmu.commit(zapped);
-    else if (flush) mmu.flush();
+    mmu.flushOrCommit(zapped, flush);
   }
 
   /** Compares one page with its guest table. @returns -1: it was zapped; else whether a flush is owed */
   syncOne(page: number, role: number, zapped: number[]): number {
     const { mmu } = this;
-    mmu.pages.clearFlag(page, PageFlag.Unsync);
+    mmu.endUnsync(page);
     if (((pageRole(mmu, page) ^ role) & ~ROLE_IGNORED) !== 0 || !hasGptes(pageRole(mmu, page))) {
       mmu.prepareZap(page, zapped);
       return -1;
     }
     let flush = false;
-    for (let index = 0; index < ENTRIES_PER_TABLE; index++) flush = this.syncEntry(page, index) || flush;
+    if (mmu.pages.used[page] > 0) for (let index = 0; index < ENTRIES_PER_TABLE; index++) flush = this.syncEntry(page, index) || flush;
     return flush ? 1 : 0;
   }
 
@@ -101,7 +98,7 @@ export class ShadowSync {
       return;
     }
     if (mmu.zapEntry(page, index, undefined)) mmu.flush();
-    this.leaves.prefetchEntry(page, index);
+    this.leaves.prefetchInvalidated(page, index);
   }
 
   /** One entry against the guest's. @returns whether a flush is owed */
@@ -115,17 +112,27 @@ export class ShadowSync {
     const table = mmu.memory.tableAt(pages.gfn[page], (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
     const bits = table.bits[at];
     const gfn = table.gfns[at];
-    if ((bits & (Gpte.Present | Gpte.Accessed | Gpte.Reserved)) !== (Gpte.Present | Gpte.Accessed)) return mmu.zapEntry(page, index, undefined);
-    if (!isLeaf(old)) return false;
+    if ((bits & (Gpte.Present | Gpte.Accessed | Gpte.Reserved)) !== (Gpte.Present | Gpte.Accessed)) return this.drop(page, index);
     let access = roleAccess(role) & accessOf(bits, (role & Role.EferNx) !== 0);
     if ((bits & Gpte.Dirty) === 0) access &= ~Access.Write;
-    if (mmu.policy.syncSameSpte && gfn === pages.entryGfn(page, index) && access === pages.entryAccess(page, index)) return false;
-    if (gfn !== pages.entryGfn(page, index)) return mmu.zapEntry(page, index, undefined);
+    if (!isLeaf(old)) {
+      // A mark of a frame without memory: renewed, or gone with its frame.
+      if (gfn !== pages.entryGfn(page, index)) mmu.zapEntry(page, index, undefined);
+      return false;
+    }
+    if (gfn !== pages.entryGfn(page, index) || (access === 0 && mmu.policy.presentIsRights)) return this.drop(page, index);
+    if (mmu.policy.syncSameSpte && access === pages.entryAccess(page, index)) return false;
     pages.setTranslation(page, index, gfn, access);
     const fresh = this.leaves.make({ level: 1, access, hostWritable: (old & Spte.HostWritable) !== 0, old, prefetch: true }, gfn, false);
     const made = mmu.policy.syncKeepsAccessed ? fresh | (old & Spte.Accessed) : fresh;
     pages.setEntry(page, index, made);
     return leaf.needsFlush(old, made);
+  }
+
+  /** Takes an entry away, whatever it is; that owes a flush. */
+  private drop(page: number, index: number): true {
+    this.mmu.zapEntry(page, index, undefined);
+    return true;
   }
 }
 

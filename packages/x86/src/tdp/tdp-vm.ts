@@ -30,6 +30,7 @@ import { nestedSplitNeedsCache, preFaultRefused } from '../errors';
 import { frameMapsKey } from '../content-hash';
 import { HostPages } from '../host-pages';
 import { NxRecovery } from '../nx-recovery';
+import { SET_NR_MMU_PAGES } from '../registers';
 import { guestSpaces } from '../roots/guest-spaces';
 import { INVALID_ROOT } from '../roots/root-cache';
 import { shadowContentKey } from '../shadow/content-key';
@@ -228,7 +229,9 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   host(op: HostOp, answer?: HostAnswer): void {
     this.version.bump();
     this.world.counters.select(-1);
-    this.hostOps.perform(op, answer);
+    // The TDP MMU's own tables are not limited.
+    if (op.op === SET_NR_MMU_PAGES) this.nested?.engine.mmu.limitPages(Number(op.value));
+    else this.hostOps.perform(op, answer);
     if (this.parts.slots.generation !== this.generation) this.mmu.spte.outdateMmio();
     this.generation = this.parts.slots.generation;
     this.contexts.rootsChanged();
