@@ -1,38 +1,87 @@
 /**
  * Fits models to the cells of tables: which cells are a model's, on which machine they were measured, and what is believed of a cell's machine afterwards.
  */
-import { calibrate, otherHost, sameHost, withHost, type Belief, type Factor, type Fit, type Host, type HostFactor, type Model } from '@mmulab/time';
+import {
+  FACTORS,
+  archOf,
+  calibrate,
+  otherHost,
+  sameHost,
+  withHost,
+  type Belief,
+  type Factor,
+  type Fit,
+  type Host,
+  type HostFactor,
+  type Model,
+} from '@mmulab/time';
 import { machineOf, type PricedCell } from './priced-tables';
 
-/** Fits that know which machine they are of. */
-const references = new WeakMap<Fit, string | undefined>();
+type Factors = Readonly<Partial<Record<Factor, number>>>;
+
+/** What a fit is of. */
+interface Origin {
+  /** Machines whose factors are 1. */
+  readonly references: ReadonlySet<string>;
+  /** Factors of a machine that it has not met, by architecture. */
+  readonly typical: ReadonlyMap<string, Factors>;
+}
+
+const origins = new WeakMap<Fit, Origin>();
 
 /**
- * Fits a model to the cells that it prices. Costs are those of the machine of the model's own table; where that has no cell among them, of the first one's.
+ * Fits models to the cells that they price, all at once. Costs are those of the machine of the models' own table; where that has no cell among them, of the first
+ * one's.
  * @param whatever with fewer figures than parameters, too: what is not known is what the prior says
  * @throws CALIBRATE_TOO_FEW_FIGURES
  */
-export async function fitModel(model: Model, cells: readonly PricedCell[], whatever = false): Promise<Fit> {
-  const own = cells.filter(cell => cell.model.name === model.name);
-  const of = own.find(({ runnable }) => runnable.cell.table === model.reference) ?? own[0];
-  const reference = of === undefined ? undefined : machineOf(of.runnable);
-  const figures = own.map(({ request, runnable }) => {
+export async function fitModels(models: readonly Model[], cells: readonly PricedCell[], whatever = false): Promise<Fit> {
+  const own = cells.filter(({ model }) => models.includes(model));
+  const reference = new Set([...new Set(models.map(model => model.reference))].flatMap(table => referenceOf(own, table)));
+  const figures = own.map(({ request, runnable, model }) => {
     const machine = machineOf(runnable);
-    return { request, publishedS: runnable.publishedS, machine: machine === reference ? undefined : machine };
+    return { request: { ...request, model }, publishedS: runnable.publishedS, machine: reference.has(machine) ? undefined : machine };
   });
-  const fit = await calibrate(model, figures, whatever);
-  references.set(fit, reference);
+  const fit = await calibrate(models, figures, whatever);
+  origins.set(fit, { references: reference, typical: typicalFactors(fit, own) });
   return fit;
 }
 
-/** What is believed of a cell's costs after a fit: on a machine it has met, what it found; on another one, the prior. */
-export function fittedBelief(fit: Fit | undefined, cell: PricedCell): Belief {
-  if (fit === undefined) throw new Error(`no fit of ${cell.model.name}`);
+/** The machine that the models of a table are of. */
+function referenceOf(cells: readonly PricedCell[], table: string): readonly string[] {
+  const own = cells.filter(({ model }) => model.reference === table);
+  const of = own.find(({ runnable }) => runnable.cell.table === table) ?? own[0];
+  return of === undefined ? [] : [machineOf(of.runnable)];
+}
+
+/** Geometric means of the factors of an architecture's machines, the reference among them, and once more for what is believed before any is seen: all 1. */
+function typicalFactors(fit: Fit, cells: readonly PricedCell[]): Origin['typical'] {
+  return new Map(
+    [...new Set(cells.map(({ model }) => archOf(model)))].map(arch => {
+      const names = new Set(cells.filter(({ model }) => archOf(model) === arch).map(({ runnable }) => machineOf(runnable)));
+      const factors = [...names].flatMap(name => fit.machines.get(name) ?? []);
+      const mean = (factor: Factor): number => {
+        const logs = factors.flatMap(one => (one[factor] === undefined ? [] : [Math.log(one[factor].value)]));
+        return Math.exp(logs.reduce((sum, log) => sum + log, 0) / (logs.length + 2));
+      };
+      return [arch, Object.fromEntries(FACTORS.map(factor => [factor, mean(factor)]))];
+    }),
+  );
+}
+
+/** What a fit says of machines that it has not met, by architecture. */
+export function typicalMachines(fit: Fit): Origin['typical'] {
+  return origins.get(fit)?.typical ?? new Map();
+}
+
+/** What is believed of costs on a cell's machine after a fit: on a machine it has met, what it found; on another one, the prior. */
+export function fittedBelief(fit: Fit, cell: PricedCell): Belief {
   const machine = machineOf(cell.runnable);
   const { facts } = cell.host;
-  if (references.get(fit) === machine) return withHost(fit, sameHost(facts));
+  const origin = origins.get(fit);
+  if (origin?.references.has(machine) === true) return withHost(fit, sameHost(facts));
   const known = fit.machines.get(machine);
-  return withHost(fit, known === undefined ? otherHost(facts) : knownHost(otherHost(facts), known));
+  return withHost(fit, known === undefined ? otherHost(facts, origin?.typical.get(archOf(cell.model))) : knownHost(otherHost(facts), known));
 }
 
 /** A machine of the same kind is not the same machine. */

@@ -8,12 +8,12 @@ import {
   conditioned,
   isModelFile,
   isPinned,
-  onMachine,
-  otherHost,
   predict,
   readHost,
   sameHost,
+  spreadOf,
   shippedHostFile,
+  unknownHost,
   type Belief,
   type Fit,
   type Host,
@@ -66,7 +66,9 @@ export class Pricer {
     if (!model.rules.some(rule => rule.phases.test(work.phase)))
       return `model ${model.name} has no rule for the phase ${work.phase}: what it costs is not known`;
     const host = this.hostOf(model, runnable);
-    return { runnable, model, host, request: { work, host: host.facts, solver: this.solver } };
+    const facts = { host: host.facts, solver: this.solver };
+    const spread = spreadOf({ ...facts, model, values: new Map() }, runnable.seeds);
+    return { runnable, model, host, request: { work: { ...work, spread }, ...facts } };
   }
 
   private model(name: string, backend: string): Model {
@@ -83,10 +85,10 @@ export class Pricer {
   private hostOf(model: Model, runnable: RunnableCell): Host {
     const { host } = this.options;
     if (host !== undefined) return readHost(readTextFile(host, 'a host file'), basename(host), model.host);
-    if (this.options.isFitted === true || isFittedOn(model, runnable.cell.table)) return sameHost(model.host);
     const shipped = runnable.meaning?.host === undefined ? undefined : shippedHostFile(runnable.meaning.host);
-    if (shipped === undefined) return otherHost(model.host);
-    return readHost(readTextFile(shipped, 'a host file'), basename(shipped), model.host, model.name);
+    const known = shipped === undefined ? undefined : readHost(readTextFile(shipped, 'a host file'), basename(shipped), model.host, model.name);
+    if (this.options.isFitted === true || isFittedOn(model, runnable.cell.table)) return sameHost(known?.facts ?? model.host);
+    return known ?? unknownHost(model.host, model);
   }
 }
 
@@ -123,14 +125,17 @@ function headOf({ cell, publishedS }: RunnableCell): Pick<PredictedCell, 'table'
   return { table: cell.table, name, row: Object.values(cell.row).join(' '), column: cell.column, published: publishedS };
 }
 
-/** What is believed of each table's machine: the first cell that is priced says something of it, where that is asked for; all models of the table share it. */
+/**
+ * What is believed of costs on each file's machine: the first cell that is priced of each of its tables says something of it, where that is asked for; all that follow, whatever
+ * their model, know it.
+ */
 export class TableBeliefs {
   private readonly machines = new Map<string, Belief>();
-  private readonly own = new Map<string, Belief>();
+  private readonly begun = new Set<string>();
 
   /**
    * @param fromFirst whether the first cell of a table is taken for a measurement of its machine
-   * @param beliefIn what is believed of a model's costs on the machine of a cell, before
+   * @param beliefIn what is believed of all models' costs on the machine of a cell, before
    */
   constructor(
     private readonly fromFirst: boolean,
@@ -140,28 +145,18 @@ export class TableBeliefs {
   /** The prediction of a cell; the first of a table counts as fitted. */
   predict(cell: PricedCell, isKnown: boolean): PredictedCell {
     if (!this.fromFirst) return predictedCell(cell, this.beliefIn(cell), isKnown);
-    const { table } = cell.runnable.cell;
-    const isFirst = !this.machines.has(table);
-    return predictedCell(cell, isFirst ? this.learn(cell) : this.after(cell), isFirst || isKnown);
+    const { table, part } = cell.runnable.cell;
+    const belief = this.machines.get(table) ?? this.beliefIn(cell);
+    const isFirst = !this.begun.has(`${table} ${String(part)}`);
+    this.begun.add(`${table} ${String(part)}`);
+    const after = isFirst ? learn(belief, cell) : belief;
+    this.machines.set(table, after);
+    return predictedCell(cell, after, isFirst || isKnown);
   }
+}
 
-  private learn(cell: PricedCell): Belief {
-    const { runnable, model, request } = cell;
-    const prior = this.beliefIn(cell);
-    const known = runnable.publishedS > 0 ? conditioned(prior, [{ request: { ...request, model }, publishedS: runnable.publishedS }]) : prior;
-    this.machines.set(runnable.cell.table, known);
-    this.own.set(`${runnable.cell.table} ${model.name}`, known);
-    return known;
-  }
-
-  private after(cell: PricedCell): Belief {
-    const { table } = cell.runnable.cell;
-    const key = `${table} ${cell.model.name}`;
-    const machine = this.machines.get(table);
-    const belief = this.own.get(key) ?? (machine === undefined ? this.beliefIn(cell) : onMachine(this.beliefIn(cell), machine));
-    this.own.set(key, belief);
-    return belief;
-  }
+function learn(belief: Belief, { request, model, runnable: { publishedS } }: PricedCell): Belief {
+  return publishedS > 0 ? conditioned(belief, [{ request: { ...request, model }, publishedS }]) : belief;
 }
 
 /** Parameters as a report shows them. */
@@ -172,11 +167,16 @@ export function parametersOf(model: Model, belief: Belief): readonly FittedParam
 /** Parameters after a fit: what was not fitted was given. */
 export function fittedParameters(model: Model, fit: Fit, origin: string): readonly FittedParameter[] {
   return model.parameters.map(parameter =>
-    shownParameter(model, parameter, fit, isPinned(parameter, fit.sigmas.get(parameter.name)) ? origin : `prior ${model.name}`),
+    shownParameter(
+      model,
+      parameter,
+      fit,
+      fit.told.has(parameter.key) && isPinned(parameter, fit.sigmas.get(parameter.key)) ? origin : `prior ${model.name}`,
+    ),
   );
 }
 
-function shownParameter(model: Model, { name, value, dimension }: Parameter, belief: Belief, origin: string): FittedParameter {
-  const factor = Math.exp(Math.sqrt(belief.covariance(name, name)));
-  return { name, model: model.name, value: belief.values.get(name) ?? value, factor, unit: dimension === 1 ? 's' : '1', origin };
+function shownParameter(model: Model, { name, key, value, dimension }: Parameter, belief: Belief, origin: string): FittedParameter {
+  const factor = Math.exp(Math.sqrt(belief.covariance(key, key)));
+  return { name, model: model.name, value: belief.values.get(key) ?? value, factor, unit: dimension === 1 ? 's' : '1', origin };
 }

@@ -1,6 +1,6 @@
 /**
- * What is believed of costs: values, and the covariance of their logarithms. Names are those of a model's parameters and `host.cpu`, `host.line` ... for the factors
- * of the machine. A figure measured on the machine moves what it can and nothing else (maximum a posteriori, Gauss-Newton steps of the linear update).
+ * What is believed of costs: values, and the covariance of their logarithms. Names are the keys of models' parameters (`MODEL.NAME`) and `host.cpu`,
+ * `host.line` ... for the factors of the machine. A figure measured on the machine moves what it can and nothing else (maximum a posteriori, Gauss-Newton steps of the linear update).
  */
 import { COMMON_SHARE, FACTORS, type Factor, type Host } from './host';
 import type { Model } from './model';
@@ -26,10 +26,11 @@ function hostCovariance({ factors, commonSigma }: Host, a: Factor, b: Factor): n
   return common + (a === b ? factors[a].sigma ** 2 : 0);
 }
 
-/** The model's own values on a machine, errors independent of each other. */
-export function beliefOf(model: Model, host: Host): Belief {
-  const errors = new Map(model.parameters.map(({ name, factor }) => [name, Math.log(factor) ** 2]));
-  const values = new Map(model.parameters.map(({ name, value }) => [name, value]));
+/** Models' own values on a machine, errors independent of each other. */
+export function beliefOf(models: readonly Model[], host: Host): Belief {
+  const parameters = models.flatMap(model => model.parameters);
+  const errors = new Map(parameters.map(({ key, factor }) => [key, Math.log(factor) ** 2]));
+  const values = new Map(parameters.map(({ key, value }) => [key, value]));
   return withHost({ values, covariance: (a, b) => (a === b ? (errors.get(a) ?? 0) : 0) }, host);
 }
 
@@ -51,14 +52,6 @@ export function withHost({ values: before, covariance }: Belief, host: Host): Be
   };
 }
 
-/** What is believed of a model's costs on a machine that another model's figures were measured on: what they say of its factors holds for both. */
-export function onMachine(belief: Belief, machine: Belief): Belief {
-  const names = new Set(FACTORS.map(factorName));
-  const values = new Map(belief.values);
-  for (const name of names) values.set(name, machine.values.get(name) ?? 1);
-  return { values, covariance: (a, b) => (names.has(a) && names.has(b) ? machine.covariance(a, b) : belief.covariance(a, b)) };
-}
-
 /** The belief after figures measured on the machine, one after the other. Figures that the model has no time for say nothing. */
 export function conditioned(belief: Belief, observations: readonly Observation[]): Belief {
   return observations.reduce(observe, belief);
@@ -74,7 +67,8 @@ function observe(prior: Belief, { request, publishedS }: Observation): Belief {
     const priced = priceOf({ ...request, values });
     if (priced === undefined || priced.timeS <= 0) return prior;
     const slopes = slopesOf({ ...request, values }, names, priced.timeS);
-    seen = names.map(a => names.reduce((sum, b, j) => sum + prior.covariance(a, b) * (slopes[j] ?? 0), 0));
+    const felt = slopes.flatMap((slope, j) => (slope === 0 ? [] : [{ name: names[j] ?? '', slope }]));
+    seen = names.map(a => felt.reduce((sum, { name, slope }) => sum + prior.covariance(a, name) * slope, 0));
     const variance = scatter + seen.reduce((sum, s, i) => sum + s * (slopes[i] ?? 0), 0);
     gain = seen.map(s => s / variance);
     // What the figure says beyond the prior, at the point where the time is linearised.

@@ -10,6 +10,8 @@ export interface CarriedWork extends PhaseWork {
     readonly dirtyPages: number;
     /** Pages that have had a leaf of their own, of the whole VM: arm64 has no gauge of them. */
     readonly smallPages: number;
+    /** How often the log has been read since the VM began: what it is read into is touched for the first time then. */
+    readonly logReads: number;
     /** vCPUs of the VM, whether they run in the phase or not. */
     readonly vcpus: number;
   };
@@ -30,13 +32,15 @@ export function carriedWork(phases: readonly PhaseWork[]): readonly CarriedWork[
   let isLogged = false;
   let dirtyPages = 0;
   let smallPages = 0;
+  let logReads = 0;
   return phases.map(work => {
-    const found = { ...work, carried: { dirtyPages, smallPages, vcpus: all } };
+    const found = { ...work, carried: { dirtyPages, smallPages, logReads, vcpus: all } };
     const { phase, vcpus, vcpu, host, pages } = work;
     if (STARTS.test(phase)) [isLogged, dirtyPages] = [true, isManual ? pages : 0];
     else if (STOPS.test(phase)) [isLogged, dirtyPages] = [false, 0];
     else if (CLEARS.test(phase) || (!isManual && READS.test(phase))) dirtyPages = 0;
     else if (isLogged) dirtyPages = Math.min(pages, dirtyPages + (vcpu['dirty_bitmap.set'] ?? 0) * vcpus);
+    if (READS.test(phase)) logReads++;
     smallPages = (host['eager_split'] ?? 0) > 0 ? pages : Math.min(pages, smallPages + (vcpu['leaf.install.4k'] ?? 0) * vcpus);
     return found;
   });

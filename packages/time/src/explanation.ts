@@ -89,13 +89,13 @@ export function explainTime(request: Omit<PriceRequest, 'values'>, belief: Belie
     prediction,
     rule: rule.name,
     terms: [...plain('delay', rule.delays), ...stations, ...plain('extra', rule.extra), ...plain('serial', rule.serial)],
-    counts: countsOf(whole, rule),
-    ...costsOf(whole, belief, prediction.sigma),
+    counts: countsNamed(whole, rule),
+    ...costsAtWork(whole, belief, prediction.sigma),
   };
 }
 
 /** Counters and facts that the rule's expressions need, in the order of their first mention. */
-function countsOf(request: PriceRequest, { delays, stations, extra, serial }: NonNullable<ReturnType<typeof ruleFor>>): readonly ExplainedCount[] {
+function countsNamed(request: PriceRequest, { delays, stations, extra, serial }: NonNullable<ReturnType<typeof ruleFor>>): readonly ExplainedCount[] {
   const expressions = [...delays, ...extra, ...serial].map(({ expression }) => expression);
   const needed = new Set([...expressions, ...stations.flatMap(({ visits, service }) => [visits, service])].flatMap(({ needs }) => [...needs]));
   const parameters = new Set(request.model.parameters.map(({ name }) => plainName(name)));
@@ -106,7 +106,7 @@ function countsOf(request: PriceRequest, { delays, stations, extra, serial }: No
     .filter(({ value }) => value !== 0);
 }
 
-function costsOf(request: PriceRequest, belief: Belief, sigma: number): Pick<Explanation, 'costs' | 'scatterShare'> {
+function costsAtWork(request: PriceRequest, belief: Belief, sigma: number): Pick<Explanation, 'costs' | 'scatterShare'> {
   const { parameters } = request.model;
   const names = [...belief.values.keys()];
   const timeS = priceOf(request)?.timeS ?? 0;
@@ -116,11 +116,11 @@ function costsOf(request: PriceRequest, belief: Belief, sigma: number): Pick<Exp
     const own = slopes[names.indexOf(name)] ?? 0;
     return names.reduce((sum, other, i) => sum + own * (slopes[i] ?? 0) * belief.covariance(name, other), 0) / variance;
   };
-  const costs = parameters.map(({ name, dimension, hostFactor, origin, doc }) => {
+  const costs = parameters.map(({ key, name, dimension, hostFactor, origin, doc }) => {
     const factor = hostFactor === undefined ? 1 : (belief.values.get(`host.${hostFactor}`) ?? 1);
     return {
-      ...{ name, isTime: dimension === 1, origin, doc, value: (belief.values.get(name) ?? 0) * factor },
-      ...{ slope: slopes[names.indexOf(name)] ?? 0, varianceShare: shareOf(name) },
+      ...{ name, isTime: dimension === 1, origin, doc, value: (belief.values.get(key) ?? 0) * factor },
+      ...{ slope: slopes[names.indexOf(key)] ?? 0, varianceShare: shareOf(key) },
     };
   });
   const factors = names

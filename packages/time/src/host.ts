@@ -31,7 +31,7 @@ export interface Host {
 }
 
 const FACTS = ['sockets', 'cores', 'threads'] as const;
-const HOST_KEYS: readonly string[] = ['name', 'doc', 'factors', 'models', ...FACTS];
+const HOST_KEYS: readonly string[] = ['name', 'doc', 'factors', 'models', 'common', ...FACTS];
 
 /** Errors of the factors on a machine nothing is known of, beside what they have in common. */
 export const PRIOR_SIGMA: Readonly<Record<Factor, number>> = { cpu: 0.12, line: 0.18, memory: 0.25, flush: 0.35, clear: 0.5, ops: 0.25 };
@@ -48,14 +48,15 @@ export function sameHost(facts: HostFacts): Host {
   return { facts, factors: allFactors(() => 0), commonSigma: 0 };
 }
 
-/** Every factor 1 with the error of a machine nothing is known of. */
-export function otherHost(facts: HostFacts): Host {
-  return { facts, factors: allFactors(name => PRIOR_SIGMA[name]), commonSigma: COMMON_SIGMA };
+/** A machine nothing is known of: factors as errors of the prior have it. @param typical what machines of its kind have on average; 1 where it says nothing */
+export function otherHost(facts: HostFacts, typical: Readonly<Partial<Record<Factor, number>>> = {}): Host {
+  const factors = FACTORS.map(name => [name, { value: typical[name] ?? 1, sigma: PRIOR_SIGMA[name] }]);
+  return { facts, factors: Object.fromEntries(factors) as Host['factors'], commonSigma: COMMON_SIGMA };
 }
 
 /**
  * Reads a host file: `sockets`, `cores`, `threads`, `factors: { cpu: 0.8, line: { value: 1.5, sigma: 0.35 } }`.
- * Factors are relative to the machine of a model: `models: { NAME: { cpu: 0.8 } }` says them for one of them.
+ * Factors are relative to the machine of a model: `models: { NAME: { cpu: 0.8 } }` says them for one of them. `common: 0.3` is the error that all have in common.
  * @param defaults what holds where the file says nothing
  * @param model whose factors are wanted
  * @throws MODEL_SHAPE, MODEL_UNKNOWN_KEY
@@ -74,7 +75,9 @@ export function readHost(text: string, place: string, defaults: HostFacts, model
   if (stranger !== undefined) throw modelUnknownKey(`${place}: factors`, stranger, suggestName(stranger, FACTORS));
   const read = FACTORS.map(name => [name, readFactor(factors[name], `${place}: factors.${name}`, PRIOR_SIGMA[name])]);
   const isUnsaid = FACTORS.every(name => factors[name] === undefined);
-  return { facts, factors: Object.fromEntries(read) as Host['factors'], commonSigma: isUnsaid ? COMMON_SIGMA : 0 };
+  const { common = isUnsaid ? COMMON_SIGMA : 0 } = raw;
+  if (typeof common !== 'number' || !(common >= 0) || !Number.isFinite(common)) throw modelShape(`${place}: common`, common, 'a number, 0 or more');
+  return { facts, factors: Object.fromEntries(read) as Host['factors'], commonSigma: common };
 }
 
 /** Facts of a map, checked: positive whole numbers, no more sockets than cores, no more cores than threads. */

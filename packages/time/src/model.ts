@@ -11,6 +11,8 @@ import { isMap, parseYaml } from './shape';
 /** A cost. */
 export interface Parameter {
   readonly name: string;
+  /** Name among those of all models: `MODEL.NAME`. */
+  readonly key: string;
   /** In seconds, or plain. */
   readonly value: number;
   readonly dimension: Dimension;
@@ -18,8 +20,10 @@ export interface Parameter {
   readonly factor: number;
   readonly range: readonly [number, number];
   readonly hostFactor: Factor | undefined;
-  /** `fitted TABLE`, `prior SOURCE` or `uncalibrated`. */
+  /** `fitted TABLE`, `prior SOURCE`, `uncalibrated` or `uncalibrated SOURCE`. */
   readonly origin: string;
+  /** The cost of another model that this one is like, by its key, and by what factor they may differ (one standard error): the prior where both are fitted. */
+  readonly like: { readonly key: string; readonly factor: number } | undefined;
   readonly doc: string;
 }
 
@@ -84,10 +88,11 @@ const BUILT_IN_NAMES = [
   'pages',
   'dirty_pages',
   'small_pages',
+  'log_reads',
   'vm_vcpus',
 ];
 const MODEL_KEYS = ['schema', 'name', 'doc', 'backends', 'host', 'reference', 'parameters', 'let', 'phases'];
-const PARAMETER_KEYS = ['value', 'factor', 'range', 'host', 'origin', 'doc'];
+const PARAMETER_KEYS = ['value', 'factor', 'range', 'host', 'origin', 'like', 'within', 'doc'];
 const RULE_KEYS = ['phases', 'lock', 'holds', 'delays', 'stations', 'extra', 'serial'];
 const STATION_KEYS = ['visits', 'service'];
 const MODEL_SCHEMA = 'mmulab.model.v1';
@@ -100,22 +105,22 @@ const MODEL_SCHEMA = 'mmulab.model.v1';
 export function readModel(text: string, place: string, counters: readonly string[]): Model {
   const raw = mapOf(parseYaml(text, place), place, 'a model', MODEL_KEYS);
   if (raw['schema'] !== MODEL_SCHEMA) throw modelShape(`${place}: schema`, raw['schema'], MODEL_SCHEMA);
-  const parameters = Object.entries(mapOf(raw['parameters'], `${place}: parameters`, 'a map of parameters')).map(([name, value]) =>
-    readParameter(name, value, `${place}: parameters.${name}`),
+  const { name, doc, backends, reference = '' } = raw;
+  if (typeof name !== 'string') throw modelShape(`${place}: name`, name, 'a name');
+  const parameters = Object.entries(mapOf(raw['parameters'], `${place}: parameters`, 'a map of parameters')).map(([parameter, value]) =>
+    readParameter(name, parameter, value, `${place}: parameters.${parameter}`),
   );
   const words = vocabularyOf(parameters, counters);
   const lets = mapOf(raw['let'] ?? {}, `${place}: let`, 'a map of expressions');
-  for (const [name, value] of Object.entries(lets)) words.plain.define(name, value, `${place}: let.${name}`);
-  const named = words.plain.order().map(([name, expression]) => ({ name, expression }));
-  for (const [name, value] of Object.entries(lets)) {
-    words.station.define(name, value, `${place}: let.${name}`);
-    words.extra.define(name, value, `${place}: let.${name}`);
+  for (const [word, value] of Object.entries(lets)) words.plain.define(word, value, `${place}: let.${word}`);
+  const named = words.plain.order().map(([word, expression]) => ({ name: word, expression }));
+  for (const [word, value] of Object.entries(lets)) {
+    words.station.define(word, value, `${place}: let.${word}`);
+    words.extra.define(word, value, `${place}: let.${word}`);
   }
-  const rules = Object.entries(mapOf(raw['phases'], `${place}: phases`, 'a map of phase rules')).map(([name, rule]) =>
-    readRule(name, rule, `${place}: phases.${name}`, words),
+  const rules = Object.entries(mapOf(raw['phases'], `${place}: phases`, 'a map of phase rules')).map(([kind, rule]) =>
+    readRule(kind, rule, `${place}: phases.${kind}`, words),
   );
-  const { name, doc, backends, reference = '' } = raw;
-  if (typeof name !== 'string') throw modelShape(`${place}: name`, name, 'a name');
   if (!Array.isArray(backends) || backends.some(one => typeof one !== 'string'))
     throw modelShape(`${place}: backends`, backends, 'a list of backends');
   const host = readFacts(mapOf(raw['host'] ?? {}, `${place}: host`, 'a map'), `${place}: host`, { sockets: 1, cores: 1, threads: 1 });
@@ -146,7 +151,7 @@ function vocabularyOf(parameters: readonly Parameter[], counters: readonly strin
   return { plain: new Vocabulary(fixed), station: withName('n', PLAIN), extra: withName('alone', TIME) };
 }
 
-function readParameter(name: string, value: unknown, place: string): Parameter {
+function readParameter(model: string, name: string, value: unknown, place: string): Parameter {
   const raw = mapOf(value, place, 'a map with value, factor, range, origin', PARAMETER_KEYS);
   const quantity = readQuantity(raw['value']);
   if (quantity === undefined || quantity.value <= 0) throw modelShape(`${place}.value`, raw['value'], 'a time such as 0.3 us, or a number, above 0');
@@ -157,10 +162,28 @@ function readParameter(name: string, value: unknown, place: string): Parameter {
   const host = raw['host'];
   if (host !== undefined && !(FACTORS as readonly unknown[]).includes(host)) throw modelShape(`${place}.host`, host, `one of ${FACTORS.join(', ')}`);
   const origin = raw['origin'] ?? 'uncalibrated';
-  if (typeof origin !== 'string' || !/^(fitted |prior |uncalibrated$)/.test(origin))
-    throw modelShape(`${place}.origin`, origin, 'fitted TABLE, prior SOURCE or uncalibrated');
+  if (typeof origin !== 'string' || !/^(fitted |prior |uncalibrated( |$))/.test(origin))
+    throw modelShape(`${place}.origin`, origin, 'fitted TABLE, prior SOURCE or uncalibrated SOURCE');
   const doc = typeof raw['doc'] === 'string' ? raw['doc'] : '';
-  return { name, ...quantity, factor, range, hostFactor: host as Factor | undefined, origin, doc };
+  return {
+    name,
+    key: `${model}.${name}`,
+    ...quantity,
+    factor,
+    range,
+    hostFactor: host as Factor | undefined,
+    origin,
+    like: readLike(raw, name, place),
+    doc,
+  };
+}
+
+/** `like: x86-tdp-2022`, its cost of the same name, or `like: x86-tdp-2022.t_exit`; `within: 1.2`, how far apart they may be. */
+function readLike({ like, within }: RawMap, name: string, place: string): Parameter['like'] {
+  if (like === undefined && within === undefined) return undefined;
+  if (typeof like !== 'string' || !/^[^.]+(\.\w+)?$/.test(like)) throw modelShape(`${place}.like`, like, 'MODEL or MODEL.PARAMETER');
+  if (typeof within !== 'number' || !(within > 1) || !Number.isFinite(within)) throw modelShape(`${place}.within`, within, 'a factor above 1');
+  return { key: like.includes('.') ? like : `${like}.${name}`, factor: within };
 }
 
 function readRange(raw: unknown, value: number, dimension: Dimension, place: string): readonly [number, number] {

@@ -76,9 +76,9 @@ export class ModelFile implements CostModel {
 
   private requests({ host, machine: name, phases }: RunWork, solver: ContentionSolver): Requests {
     const model = this.model(Object.keys(phases[0]?.vcpu ?? {}));
-    const machine = name === undefined ? hostOf(machineOf(host, model.host), model.host) : namedMachine(name, model.host, model.name);
+    const machine = name === undefined ? hostOf(machineOf(host, model.host), model) : namedMachine(name, model.host, model.name);
     const facts = { model, host: machine.facts, solver };
-    return { requests: carriedWork(phases).map(work => ({ ...facts, work })), belief: beliefOf(model, machine) };
+    return { requests: carriedWork(phases).map(work => ({ ...facts, work })), belief: beliefOf([model], machine) };
   }
 
   /** The model, checked against these counters. */
@@ -106,9 +106,22 @@ export function machineOf(host: OptionValues, fallback: HostFacts): HostFacts {
 }
 
 /** A machine of another size is another machine: what its costs are is known to the prior only. */
-function hostOf(facts: HostFacts, fitted: HostFacts): Host {
+function hostOf(facts: HostFacts, model: Model): Host {
+  const fitted = model.host;
   const isSame = facts.sockets === fitted.sockets && facts.cores === fitted.cores && facts.threads === fitted.threads;
-  return isSame ? sameHost(facts) : otherHost(facts);
+  return isSame ? sameHost(facts) : unknownHost(facts, model);
+}
+
+/** A machine nothing is known of but its size: what machines of the model's architecture are like, `hosts/any-ARCH.yaml`. */
+export function unknownHost(facts: HostFacts, model: Model): Host {
+  const any = `any-${archOf(model)}`;
+  const path = shippedHostFile(any);
+  return path === undefined ? otherHost(facts) : { ...readHost(readText(path), any, facts), facts };
+}
+
+/** Architecture of a model's backends: the first part of their names. */
+export function archOf({ backends }: Model): string {
+  return backends[0]?.split('-')[0] ?? '';
 }
 
 /** A machine that comes with the package, or one in a file. @throws CONFIG_UNKNOWN_MACHINE and what is wrong with the file */

@@ -10,6 +10,8 @@ const TABLES_SCHEMA = 'mmulab.tables.v1';
 export interface Cell {
   /** `id` of the file. */
   readonly table: string;
+  /** Number of the table within the file. */
+  readonly part: number;
   /** Name and metric of the table within the file. */
   readonly name: string;
   readonly metric: string;
@@ -63,10 +65,10 @@ export function readTables(document: unknown, place: string): readonly Cell[] {
     hardware: String(hardware),
     date: String(date),
   };
-  return tables.flatMap((table: unknown, i) => readTable(table, `${place}: tables[${i}]`, common));
+  return tables.flatMap((table: unknown, i) => readTable(table, `${place}: tables[${i}]`, { ...common, part: i }));
 }
 
-type Common = Pick<Cell, 'table' | 'test' | 'params' | 'units' | 'patch' | 'hardware' | 'date'>;
+type Common = Pick<Cell, 'table' | 'part' | 'test' | 'params' | 'units' | 'patch' | 'hardware' | 'date'>;
 
 function readTable(table: unknown, place: string, common: Common): readonly Cell[] {
   if (!isMap(table)) throw tableShape(place, table, 'a table with columns and rows');

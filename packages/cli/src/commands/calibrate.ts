@@ -3,13 +3,13 @@
  */
 import { predictionReport, renderParts, type PredictionDocument } from '@mmulab/report';
 import { readTextFile, writeOutputFile } from '@mmulab/runner';
-import { beliefOf, calibratedText, judge, machineText, mechanismsOf, readSelection, withoutMechanism, type Fit, type Model } from '@mmulab/time';
+import { calibratedText, judge, machineText, mechanismsOf, readSelection, withoutMechanism, type Fit, type Model } from '@mmulab/time';
 import type { Command } from 'commander';
 import { existsSync } from 'node:fs';
 import { loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { badChoice, outForOneModel } from '../errors';
-import { fitModel, fittedBelief } from '../fitting';
+import { fitModels, fittedBelief, typicalMachines } from '../fitting';
 import { formatOf } from '../format';
 import { addOutputOptions, addPluginOption, viewOf } from '../options';
 import { fittedParameters, predictedCell, Pricer, refusedCell, TableBeliefs, type PricedCell } from '../priced-tables';
@@ -71,34 +71,37 @@ async function calibrate(files: readonly string[], options: Options, { terminal 
     print(terminal, renderParts(predictionReport({ cells, ...judge(cells), parameters: [] }), format, viewOf(terminal, options)));
     return;
   }
-  const fits = new Map<Model, Fit>();
-  for (const model of models) fits.set(model, await fitModel(model, priced.filter(chosen)));
-  const cells = predictedBy(fits, prepared, chosen);
+  const fit = await fitModels(models, priced.filter(chosen));
+  const cells = prepared.map(({ runnable, priced: cell }) =>
+    typeof cell === 'string' ? refusedCell(runnable, cell) : predictedCell(cell, fittedBelief(fit, cell), chosen(cell)),
+  );
   const ablation: Ablation[] = [];
-  if (options.ablation === true) for (const model of models) ablation.push(...(await ablate(model, priced, chosen)));
+  if (options.ablation === true) for (const model of models) ablation.push(...(await ablate(model, models, priced, chosen)));
   terminal.progress(undefined);
-  const parameters = [...fits].flatMap(([model, fit]) => fittedParameters(model, fit, originOf(model, priced.filter(chosen))));
+  const parameters = models.flatMap(model => fittedParameters(model, fit, originOf(model, priced.filter(chosen))));
   const document: PredictionDocument = { cells, ...judge(cells), parameters, ...(ablation.length === 0 ? {} : { ablation }) };
-  for (const [model, { atBorder }] of fits)
-    for (const name of atBorder) terminal.err(`note: ${model.name}: ${name} ended on a border of its range\n`);
+  for (const key of fit.atBorder) terminal.err(`note: ${key} ended on a border of its range\n`);
   if (options.out !== undefined)
-    for (const [model, fitted] of fits)
-      writeOutputFile(options.out.replaceAll(MODEL_PLACE, model.name), [calibratedText(model, fitted, originOf(model, priced.filter(chosen)))]);
-  if (options.outHosts !== undefined) writeMachines(options.outHosts, fits, prepared);
+    for (const model of models)
+      writeOutputFile(options.out.replaceAll(MODEL_PLACE, model.name), [calibratedText(model, fit, originOf(model, priced.filter(chosen)))]);
+  if (options.outHosts !== undefined) writeMachines(options.outHosts, fit, prepared);
   print(terminal, renderParts(predictionReport(document), format, viewOf(terminal, options)));
 }
 
-/** Machines by name, each with the factors that every model's fit found. */
-function writeMachines(path: string, fits: ReadonlyMap<Model, Fit>, prepared: readonly Prepared[]): void {
-  for (const machine of new Set(prepared.flatMap(({ runnable: { meaning } }) => (meaning?.host === undefined ? [] : [meaning.host])))) {
+/** Machines by name, each with the factors that the fit found; what is typical of an architecture is `any-ARCH`. */
+function writeMachines(path: string, fit: Fit, prepared: readonly Prepared[]): void {
+  const write = (machine: string, factors: Parameters<typeof machineText>[2]): void => {
     const file = path.replaceAll(MACHINE_PLACE, machine);
     const before = existsSync(file) ? readTextFile(file, 'a host file') : '';
-    const text = [...fits].reduce((sum, [model, { machines }]) => {
-      const factors = machines.get(machine);
-      return factors === undefined ? sum : machineText(sum, machine, model.name, factors);
-    }, before);
+    const text = machineText(before, machine, factors);
     if (text !== before) writeOutputFile(file, [text]);
+  };
+  for (const machine of new Set(prepared.flatMap(({ runnable: { meaning } }) => (meaning?.host === undefined ? [] : [meaning.host])))) {
+    const factors = fit.machines.get(machine);
+    if (factors !== undefined) write(machine, factors);
   }
+  for (const [arch, factors] of typicalMachines(fit))
+    write(`any-${arch}`, Object.fromEntries(Object.entries(factors).map(([name, value]) => [name, { value }])));
 }
 
 /** Which tables a model was fitted on. */
@@ -106,42 +109,34 @@ function originOf(model: Model, priced: readonly PricedCell[]): string {
   return `fitted ${[...new Set(priced.filter(cell => cell.model === model).map(({ runnable }) => runnable.cell.table))].join(', ')}`;
 }
 
-function predictedBy(fits: ReadonlyMap<Model, Fit>, prepared: readonly Prepared[], chosen: Chosen): Cells {
-  return prepared.map(({ runnable, priced }) => {
-    if (typeof priced === 'string') return refusedCell(runnable, priced);
-    const fit = fits.get(priced.model);
-    return predictedCell(priced, fit === undefined ? beliefOf(priced.model, priced.host) : fittedBelief(fit, priced), chosen(priced));
-  });
-}
-
 /** Each table by models fitted on the others alone; what no other table says of a cost is its plausible range. */
 async function heldOutTables(prepared: readonly Prepared[], priced: readonly PricedCell[], chosen: Chosen, fromFirst: boolean): Promise<Cells> {
+  const models = [...new Set(priced.map(({ model }) => model))];
   const predicted = new Map<RunnableCell, Cells[number]>();
   for (const table of new Set(priced.map(({ runnable }) => runnable.cell.table))) {
     const own = priced.filter(({ runnable }) => runnable.cell.table === table);
-    const fits = new Map<Model, Fit>();
-    for (const model of new Set(own.map(cell => cell.model)))
-      fits.set(
-        model,
-        await fitModel(
-          model,
-          priced.filter(cell => chosen(cell) && cell.runnable.cell.table !== table),
-          true,
-        ),
-      );
-    const beliefs = new TableBeliefs(fromFirst, cell => fittedBelief(fits.get(cell.model), cell));
+    const fit = await fitModels(
+      models,
+      priced.filter(cell => chosen(cell) && cell.runnable.cell.table !== table),
+      true,
+    );
+    const beliefs = new TableBeliefs(fromFirst, cell => fittedBelief(fit, cell));
     for (const cell of own) predicted.set(cell.runnable, beliefs.predict(cell, false));
   }
   return prepared.map(({ runnable, priced: reason }) => predicted.get(runnable) ?? refusedCell(runnable, typeof reason === 'string' ? reason : ''));
 }
 
-/** Each mechanism left out in turn, the others fitted again. */
-async function ablate(model: Model, priced: readonly PricedCell[], chosen: Chosen): Promise<readonly Ablation[]> {
+/** Each mechanism of a model left out in turn, all fitted again; scored on the model's cells. */
+async function ablate(model: Model, models: readonly Model[], priced: readonly PricedCell[], chosen: Chosen): Promise<readonly Ablation[]> {
   const rows: Ablation[] = [];
   for (const without of mechanismsOf(model)) {
     const reduced = withoutMechanism(model, without);
-    const own = priced.filter(cell => cell.model === model).map(cell => ({ ...cell, model: reduced }));
-    const fit = await fitModel(reduced, own.filter(chosen));
+    const cells = priced.map(cell => (cell.model === model ? { ...cell, model: reduced } : cell));
+    const fit = await fitModels(
+      models.map(one => (one === model ? reduced : one)),
+      cells.filter(chosen),
+    );
+    const own = cells.filter(cell => cell.model === reduced);
     const { gme } = judge(own.map(cell => predictedCell(cell, fittedBelief(fit, cell), chosen(cell))));
     rows.push({ model: model.name, without, all: gme.all, heldOut: gme.heldOut });
   }

@@ -49,7 +49,8 @@ function predictCells(files: readonly string[], options: Options, { terminal }: 
   const pricer = new Pricer({ registry, model: options.model, host: options.host, solver: options.solver });
   const prepared = runTables(files, terminal, tableOptionsOf(options, registry)).map(runnable => ({ runnable, priced: pricer.prepare(runnable) }));
   terminal.progress(undefined);
-  const beliefs = new TableBeliefs(options.factorFrom === 'first', ({ model, host }) => beliefOf(model, host));
+  const models = [...new Set(prepared.flatMap(({ priced }) => (typeof priced === 'string' ? [] : [priced.model])))];
+  const beliefs = new TableBeliefs(options.factorFrom === 'first', ({ host }) => beliefOf(models, host));
   return prepared.map(({ runnable, priced }) => ({
     runnable,
     priced,
@@ -61,7 +62,7 @@ function predictCells(files: readonly string[], options: Options, { terminal }: 
 function documentOf(predicted: readonly Predicted[]): PredictionDocument {
   const cells = predicted.map(({ cell }) => cell);
   const models = new Map(predicted.flatMap(({ priced }) => (typeof priced === 'string' ? [] : [[priced.model.name, priced.model]])));
-  const parameters = [...models.values()].flatMap(model => parametersOf(model, beliefOf(model, sameHost(model.host))));
+  const parameters = [...models.values()].flatMap(model => parametersOf(model, beliefOf([model], sameHost(model.host))));
   return { cells, ...judge(cells), parameters };
 }
 
