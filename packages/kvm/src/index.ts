@@ -29,6 +29,8 @@ export { accessKind, eachPiece } from './access-runs';
 export type { PieceRunner } from './access-runs';
 export { PendingAccesses } from './pending-access';
 export type { GuestWalks, StagedPath } from './pending-access';
+export { KnownTouches, Stretch } from './known-touches';
+export type { Surveyor } from './known-touches';
 export { GuestAccesses } from './guest-accesses';
 export type { AccessParts } from './guest-accesses';
 export { HeldCounts } from './held-counts';

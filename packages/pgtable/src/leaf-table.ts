@@ -1,11 +1,14 @@
 /**
  * Owned tables of level-1 entries: two attributes and one bit per entry while two attributes suffice, one byte per entry after that.
  *
- * A record is a head of two words (attributes and flags, number of set bits or of the dense block) and entries/32 words of bits. Records of equal
- * content may be shared: a shared record is copied before it is written. Sharing is what makes periodic patterns as cheap as uniform ones,
- * since a shared record counts as a word. Hot path.
+ * A record is a head of two words (attributes and flags, number of set bits or of the dense block) and entries/32 words of bits, all next to each other: who
+ * comes to a table out of the blue waits for memory, and waits once. Records of equal content may be shared: a shared record is copied before it is
+ * written. Sharing is what makes periodic patterns as cheap as uniform ones, since a shared record counts as a word. Hot path.
  */
 import { copyInt32, copyUint8 } from './node-arena';
+
+/** Words of a record before its bits: attributes and flags; number of entries with the second attribute, or number of the dense block. */
+export const HEAD_WORDS = 2;
 
 const DENSE = 1 << 24;
 /** The record stands for its content: others of equal content give way to it. */
@@ -22,18 +25,13 @@ export const STORED_EQUAL = 2;
 
 /** Arena of leaf tables. */
 export class LeafTables {
-  /**
-   * Two words per record: attributes and flags; number of entries with the second attribute, or number of the dense block. Kept apart from the bits, so
-   * that they are close together. Both arrays are replaced when they grow.
-   */
-  heads: Int32Array;
-  /** One bit per entry: whether it has the second attribute. */
+  /** The records: each its head, and one bit per entry: whether it has the second attribute. The array is replaced when it grows. */
   words: Int32Array;
   private dense: Uint8Array;
   /** Neighbouring pairs of a dense block that differ. */
   private denseDiffering: Int32Array;
   private refs: Int32Array;
-  /** Words of bits per record. */
+  /** Words per record. */
   readonly stride: number;
   private capacity = 64;
   private used = 0;
@@ -44,8 +42,7 @@ export class LeafTables {
   private readonly canonical = new Map<number, number[]>();
 
   constructor(private readonly entries: number) {
-    this.stride = Math.max(1, entries >> 5);
-    this.heads = new Int32Array(this.capacity * 2);
+    this.stride = HEAD_WORDS + Math.max(1, entries >> 5);
     this.words = new Int32Array(this.capacity * this.stride);
     this.refs = new Int32Array(this.capacity);
     this.dense = new Uint8Array(this.denseCapacity * entries);
@@ -55,17 +52,17 @@ export class LeafTables {
   /** A table with every entry `attr`. @returns its index, with one reference */
   alloc(attr: number, tableAttr: number): number {
     const record = this.take();
-    const at = record * this.stride;
+    const at = this.headOf(record);
     this.words.fill(0, at, at + this.stride);
-    this.heads[record << 1] = attr | (attr << 8) | (tableAttr << 16);
-    this.heads[(record << 1) + 1] = 0;
+    this.words[at] = attr | (attr << 8) | (tableAttr << 16);
     return record;
   }
 
   /** Adds a reference to a record that now stands in one more place. */
   share(record: number): void {
     this.refs[record] = this.refs[record] + 1;
-    this.heads[record << 1] = this.heads[record << 1] | SHARED;
+    const at = this.headOf(record);
+    this.words[at] = this.words[at] | SHARED;
   }
 
   /** Drops a reference; the last one frees the record. */
@@ -74,28 +71,30 @@ export class LeafTables {
     this.refs[record] = refs;
     if (refs > 0) return;
     this.forget(record);
-    if ((this.heads[record << 1] & DENSE) !== 0) this.freeDense.push(this.heads[(record << 1) + 1]);
+    const at = this.headOf(record);
+    if ((this.words[at] & DENSE) !== 0) this.freeDense.push(this.words[at + 1]);
     this.freeRecords.push(record);
   }
 
   /** The record to write to instead of `record`: itself when nobody shares it, else a copy that takes over one reference. */
   own(record: number): number {
     if (this.refs[record] === 1) {
-      if ((this.heads[record << 1] & (CANONICAL | SHARED)) !== 0) this.unshare(record);
+      if ((this.words[this.headOf(record)] & (CANONICAL | SHARED)) !== 0) this.unshare(record);
       return record;
     }
     const copy = this.take();
-    const from = record * this.stride;
-    this.words.copyWithin(copy * this.stride, from, from + this.stride);
-    const head = this.heads[record << 1] & ~(CANONICAL | SHARED);
-    const second = this.heads[(record << 1) + 1];
-    this.heads[copy << 1] = head;
-    this.heads[(copy << 1) + 1] = second;
+    const from = this.headOf(record);
+    const at = this.headOf(copy);
+    const { words } = this;
+    for (let i = 0; i < this.stride; i++) words[at + i] = words[from + i];
+    const head = words[from] & ~(CANONICAL | SHARED);
+    words[at] = head;
     if ((head & DENSE) !== 0) {
+      const second = words[from + 1];
       const block = this.takeDense();
       this.dense.copyWithin(block * this.entries, second * this.entries, (second + 1) * this.entries);
       this.denseDiffering[block] = this.denseDiffering[second];
-      this.heads[(copy << 1) + 1] = block;
+      words[at + 1] = block;
     }
     this.refs[record] = this.refs[record] - 1;
     return copy;
@@ -104,35 +103,42 @@ export class LeafTables {
   /** A record of this arena with the content of another arena's record. */
   copyOf(from: LeafTables, record: number): number {
     const copy = this.take();
-    const source = record * this.stride;
-    this.words.set(from.words.subarray(source, source + this.stride), copy * this.stride);
-    const head = from.heads[record << 1] & ~(CANONICAL | SHARED);
-    const second = from.heads[(record << 1) + 1];
-    this.heads[copy << 1] = head;
-    this.heads[(copy << 1) + 1] = second;
+    const source = from.headOf(record);
+    const at = this.headOf(copy);
+    this.words.set(from.words.subarray(source, source + this.stride), at);
+    const head = this.words[at] & ~(CANONICAL | SHARED);
+    this.words[at] = head;
     if ((head & DENSE) !== 0) {
+      const second = this.words[at + 1];
       const block = this.takeDense();
       const first = second * this.entries;
       this.dense.set(from.dense.subarray(first, first + this.entries), block * this.entries);
       this.denseDiffering[block] = from.denseDiffering[second];
-      this.heads[(copy << 1) + 1] = block;
+      this.words[at + 1] = block;
     }
     return copy;
   }
 
+  /** Where a record begins. */
+  headOf(record: number): number {
+    return Math.imul(record, this.stride);
+  }
+
   tableAttr(record: number): number {
-    return (this.heads[record << 1] >> 16) & 15;
+    return (this.words[this.headOf(record)] >> 16) & 15;
   }
 
   setTableAttr(record: number, tableAttr: number): void {
-    const at = record << 1;
-    this.heads[at] = (this.heads[at] & ~(15 << 16)) | (tableAttr << 16);
+    const at = this.headOf(record);
+    this.words[at] = (this.words[at] & ~(15 << 16)) | (tableAttr << 16);
   }
 
   get(record: number, index: number): number {
-    const head = this.heads[record << 1];
-    if ((head & DENSE) !== 0) return this.dense[this.heads[(record << 1) + 1] * this.entries + index];
-    const bits = this.words[Math.imul(record, this.stride) + (index >> 5)];
+    const { words } = this;
+    const at = this.headOf(record);
+    const head = words[at];
+    if ((head & DENSE) !== 0) return this.dense[words[at + 1] * this.entries + index];
+    const bits = words[at + HEAD_WORDS + (index >> 5)];
     return ((bits >>> (index & 31)) & 1) === 0 ? head & 255 : (head >> 8) & 255;
   }
 
@@ -141,7 +147,7 @@ export class LeafTables {
    * entry does not have. @returns STORED, STORED_EQUAL when all entries are now equal, or NOT_STORED
    */
   trySet(record: number, index: number, attr: number): number {
-    const head = this.heads[record << 1];
+    const head = this.words[this.headOf(record)];
     const zeroAttr = head & 255;
     const oneAttr = (head >> 8) & 255;
     if ((head & NOT_PLAIN) !== 0 || zeroAttr === oneAttr || attr !== (this.isOne(record, index) ? zeroAttr : oneAttr)) return NOT_STORED;
@@ -150,10 +156,11 @@ export class LeafTables {
 
   /** Stores an attribute into an owned record. @returns true when all entries are now equal */
   set(record: number, index: number, attr: number): boolean {
-    const head = this.heads[record << 1];
-    if ((head & DENSE) !== 0) return this.setDense(this.heads[(record << 1) + 1], index, attr);
+    const at = this.headOf(record);
+    const head = this.words[at];
+    const ones = this.words[at + 1];
+    if ((head & DENSE) !== 0) return this.setDense(ones, index, attr);
     const isOne = this.isOne(record, index);
-    const ones = this.heads[(record << 1) + 1];
     const others = isOne ? this.entries - ones : ones;
     if (attr === (isOne ? (head >> 8) & 255 : head & 255)) return others === 0;
     if (attr === (isOne ? head & 255 : (head >> 8) & 255)) return this.flip(record, index);
@@ -164,43 +171,46 @@ export class LeafTables {
 
   /** Whether an entry of a two-attribute table has the second one. */
   private isOne(record: number, index: number): boolean {
-    return (this.words[Math.imul(record, this.stride) + (index >> 5)] & (1 << (index & 31))) !== 0;
+    return (this.words[this.headOf(record) + HEAD_WORDS + (index >> 5)] & (1 << (index & 31))) !== 0;
   }
 
   /** Gives an entry the table's other attribute. @returns true when all entries are now equal */
   private flip(record: number, index: number): boolean {
-    const { words, heads } = this;
-    const wordAt = Math.imul(record, this.stride) + (index >> 5);
+    const { words } = this;
+    const at = this.headOf(record);
+    const wordAt = at + HEAD_WORDS + (index >> 5);
     const bits = words[wordAt] ^ (1 << (index & 31));
     words[wordAt] = bits;
-    const ones = heads[(record << 1) + 1] + (((bits >>> (index & 31)) & 1) === 1 ? 1 : -1);
-    heads[(record << 1) + 1] = ones;
+    const ones = words[at + 1] + (((bits >>> (index & 31)) & 1) === 1 ? 1 : -1);
+    words[at + 1] = ones;
     return ones === 0 || ones === this.entries;
   }
 
   /** Changes one of a table's two attributes, for every entry that has it. */
   private recolour(record: number, second: boolean, attr: number): this {
-    const head = this.heads[record << 1];
-    this.heads[record << 1] = second ? (head & ~0xff00) | (attr << 8) : (head & ~0xff) | attr;
+    const at = this.headOf(record);
+    const head = this.words[at];
+    this.words[at] = second ? (head & ~0xff00) | (attr << 8) : (head & ~0xff) | attr;
     return this;
   }
 
   /** One of the two attributes of a two-attribute table; -1 when the table is dense. */
   firstAttr(record: number): number {
-    const head = this.heads[record << 1];
+    const head = this.words[this.headOf(record)];
     return (head & DENSE) !== 0 ? -1 : head & 255;
   }
 
   /** The other one; the same when there is only one. */
   secondAttr(record: number): number {
-    const head = this.heads[record << 1];
+    const head = this.words[this.headOf(record)];
     return (head & DENSE) !== 0 ? -1 : (head >> 8) & 255;
   }
 
   /** The attribute all entries have, or -1. */
   uniformAttr(record: number): number {
-    const head = this.heads[record << 1];
-    const second = this.heads[(record << 1) + 1];
+    const at = this.headOf(record);
+    const head = this.words[at];
+    const second = this.words[at + 1];
     if ((head & DENSE) !== 0) return this.denseDiffering[second] === 0 ? this.dense[second * this.entries] : -1;
     if (second === 0) return head & 255;
     return second === this.entries ? (head >> 8) & 255 : -1;
@@ -208,8 +218,9 @@ export class LeafTables {
 
   /** Adds to `counts[attr]` the number of entries that hold it. @param counts 256 counters, the caller's scratch space */
   histogram(record: number, counts: Int32Array): void {
-    const head = this.heads[record << 1];
-    const second = this.heads[(record << 1) + 1];
+    const at = this.headOf(record);
+    const head = this.words[at];
+    const second = this.words[at + 1];
     if ((head & DENSE) === 0) {
       const zeroAttr = head & 255;
       const oneAttr = (head >> 8) & 255;
@@ -226,18 +237,18 @@ export class LeafTables {
 
   /** Replaces every attribute of an owned record by `map[attr]`. @returns true when all entries are now equal */
   mapAttrs(record: number, map: Uint8Array): boolean {
-    const head = this.heads[record << 1];
-    const second = this.heads[(record << 1) + 1];
+    const at = this.headOf(record);
+    const head = this.words[at];
+    const second = this.words[at + 1];
     if ((head & DENSE) === 0) {
       const zeroAttr = map[head & 255];
       const oneAttr = map[(head >> 8) & 255];
       if (zeroAttr === oneAttr && second !== 0) {
-        this.words.fill(0, record * this.stride, (record + 1) * this.stride);
-        this.heads[record << 1] = (head & ~0xffff) | zeroAttr | (zeroAttr << 8);
-        this.heads[(record << 1) + 1] = 0;
+        this.words.fill(0, at + 1, at + this.stride);
+        this.words[at] = (head & ~0xffff) | zeroAttr | (zeroAttr << 8);
         return true;
       }
-      this.heads[record << 1] = (head & ~0xffff) | zeroAttr | (oneAttr << 8);
+      this.words[at] = (head & ~0xffff) | zeroAttr | (oneAttr << 8);
       return second === 0 || second === this.entries;
     }
     const first = second * this.entries;
@@ -257,8 +268,8 @@ export class LeafTables {
    * place of `record`.
    */
   intern(record: number): number {
-    const head = this.heads[record << 1];
-    if ((head & CANONICAL) !== 0) return record;
+    const at = this.headOf(record);
+    if ((this.words[at] & CANONICAL) !== 0) return record;
     this.normalise(record);
     const hash = this.hash(record);
     const bucket = this.canonical.get(hash);
@@ -274,78 +285,81 @@ export class LeafTables {
     } else {
       this.canonical.set(hash, [record]);
     }
-    this.heads[record << 1] = this.heads[record << 1] | CANONICAL;
+    this.words[at] = this.words[at] | CANONICAL;
     return record;
   }
 
   /** Bytes of typed arrays in use. */
   get bytes(): number {
-    return this.heads.byteLength + this.words.byteLength + this.dense.byteLength + this.refs.byteLength + this.denseDiffering.byteLength;
+    return this.words.byteLength + this.dense.byteLength + this.refs.byteLength + this.denseDiffering.byteLength;
   }
 
   /** Two-attribute records with equal content get equal words: the first entry is always the zero attribute. */
   private normalise(record: number): void {
-    const at = record * this.stride;
-    const head = this.heads[record << 1];
-    if ((head & DENSE) !== 0 || (this.words[at] & 1) === 0) return;
-    this.heads[record << 1] = (head & ~0xffff) | ((head >> 8) & 255) | ((head & 255) << 8);
-    this.heads[(record << 1) + 1] = this.entries - this.heads[(record << 1) + 1];
+    const { words } = this;
+    const at = this.headOf(record);
+    const head = words[at];
+    if ((head & DENSE) !== 0 || (words[at + HEAD_WORDS] & 1) === 0) return;
+    words[at] = (head & ~0xffff) | ((head >> 8) & 255) | ((head & 255) << 8);
+    words[at + 1] = this.entries - words[at + 1];
     const last = this.entries < 32 ? (1 << this.entries) - 1 : -1;
-    for (let i = at; i < at + this.stride; i++) this.words[i] = ~this.words[i] & last;
+    for (let i = at + HEAD_WORDS; i < at + this.stride; i++) words[i] = ~words[i] & last;
   }
 
   private hash(record: number): number {
-    const at = record * this.stride;
-    const head = this.heads[record << 1];
+    const at = this.headOf(record);
+    const head = this.words[at];
     let hash = head & ~(CANONICAL | SHARED);
     if ((head & DENSE) !== 0) {
-      const first = this.heads[(record << 1) + 1] * this.entries;
+      const first = this.words[at + 1] * this.entries;
       for (let i = first; i < first + this.entries; i++) hash = (Math.imul(hash, 31) + this.dense[i]) | 0;
       return hash;
     }
-    for (let i = at; i < at + this.stride; i++) hash = (Math.imul(hash, 0x01000193) ^ this.words[i]) | 0;
+    for (let i = at + HEAD_WORDS; i < at + this.stride; i++) hash = (Math.imul(hash, 0x01000193) ^ this.words[i]) | 0;
     return hash;
   }
 
   private sameContent(a: number, b: number): boolean {
-    const atA = a * this.stride;
-    const atB = b * this.stride;
-    const headA = this.heads[a << 1] & ~(CANONICAL | SHARED);
-    if (headA !== (this.heads[b << 1] & ~(CANONICAL | SHARED))) return false;
+    const { words } = this;
+    const atA = this.headOf(a);
+    const atB = this.headOf(b);
+    const headA = words[atA] & ~(CANONICAL | SHARED);
+    if (headA !== (words[atB] & ~(CANONICAL | SHARED))) return false;
     if ((headA & DENSE) !== 0) {
-      const firstA = this.heads[(a << 1) + 1] * this.entries;
-      const firstB = this.heads[(b << 1) + 1] * this.entries;
+      const firstA = words[atA + 1] * this.entries;
+      const firstB = words[atB + 1] * this.entries;
       for (let i = 0; i < this.entries; i++) if (this.dense[firstA + i] !== this.dense[firstB + i]) return false;
       return true;
     }
-    for (let i = 0; i < this.stride; i++) if (this.words[atA + i] !== this.words[atB + i]) return false;
+    for (let i = HEAD_WORDS; i < this.stride; i++) if (words[atA + i] !== words[atB + i]) return false;
     return true;
   }
 
   private unshare(record: number): void {
     this.forget(record);
-    this.heads[record << 1] = this.heads[record << 1] & ~SHARED;
+    const at = this.headOf(record);
+    this.words[at] = this.words[at] & ~SHARED;
   }
 
   /** Takes a record out of the canonical ones: it is about to change or to go. */
   private forget(record: number): void {
-    const at = record << 1;
-    if ((this.heads[at] & CANONICAL) === 0) return;
+    const at = this.headOf(record);
+    if ((this.words[at] & CANONICAL) === 0) return;
     const hash = this.hash(record);
     const bucket = this.canonical.get(hash) as number[];
     bucket.splice(bucket.indexOf(record), 1);
     if (bucket.length === 0) this.canonical.delete(hash);
-    this.heads[at] = this.heads[at] & ~CANONICAL;
+    this.words[at] = this.words[at] & ~CANONICAL;
   }
 
   private makeDense(record: number): number {
     const block = this.takeDense();
     const first = block * this.entries;
     for (let i = 0; i < this.entries; i++) this.dense[first + i] = this.get(record, i);
-    const at = record << 1;
-    this.words.fill(0, record * this.stride, (record + 1) * this.stride);
-    this.heads[at] = (this.heads[at] & ~0xffff) | DENSE;
-    this.heads[at + 1] = block;
+    const at = this.headOf(record);
+    this.words.fill(0, at + HEAD_WORDS, at + this.stride);
+    this.words[at] = (this.words[at] & ~0xffff) | DENSE;
+    this.words[at + 1] = block;
     this.recountDense(block);
     return block;
   }
@@ -382,7 +396,6 @@ export class LeafTables {
     const record = this.freeRecords.pop() ?? this.used++;
     if (this.used > this.capacity) {
       this.capacity = Math.ceil(this.capacity * 1.5);
-      this.heads = copyInt32(this.heads, this.capacity * 2);
       this.words = copyInt32(this.words, this.capacity * this.stride);
       this.refs = copyInt32(this.refs, this.capacity);
     }

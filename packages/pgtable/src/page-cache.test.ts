@@ -54,7 +54,8 @@ function vm<C extends TwoVectors>(counters: C, told = 0) {
     tree.locate(root, gfn, 1);
     return tree.attr;
   };
-  return { second, performed, attrOf, access: (gfn: number, vcpu = 0) => pages.access(outcomes, root, gfn, vcpu) };
+  const access = (gfn: number, vcpu = 0): boolean => pages.access(outcomes, root, gfn, vcpu);
+  return { tree, root, pages, outcomes, second, performed, attrOf, access };
 }
 
 describe('accesses to single pages', () => {
@@ -90,5 +91,29 @@ describe('accesses to single pages', () => {
     counters.flushCounts();
     expect(counters.vectors.map(vector => vector[EVENT])).toEqual([1, 1]);
     expect(counters.now).toBe(counters.vectors[1]);
+  });
+});
+
+describe('a view of a block', () => {
+  it('leaves the last page of a table that is not like the others to the step engine', () => {
+    const { pages, outcomes, root, access, attrOf, second } = vm(new LazyVectors());
+    access(1);
+    access(2);
+    const view = pages.makeView();
+    expect([pages.touch(view, 3), pages.open(view, outcomes, root, 1, 0, 0)]).toEqual([false, true]);
+    expect([pages.touch(view, 3), attrOf(3), second.get(3)]).toEqual([false, 0, 0]);
+  });
+
+  it('shows nothing once its table has gone', () => {
+    const { tree, root, pages, outcomes, access } = vm(new LazyVectors());
+    access(1);
+    access(2);
+    const view = pages.makeView();
+    pages.open(view, outcomes, root, 1, 0, 0);
+    const isSeen = (): boolean => view.version === pages.version.now;
+    const before = isSeen();
+    tree.locate(root, 3, 1);
+    tree.writeAttr(MAPPED);
+    expect([before, isSeen(), pages.touch(view, 1)]).toEqual([true, false, false]);
   });
 });

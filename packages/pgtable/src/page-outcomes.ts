@@ -4,6 +4,8 @@
  * Outcomes belong to constants: whoever makes them answers for it that under these nothing else decides. Hot path.
  */
 
+import type { BlockView } from './block-view';
+
 /** An access that is performed page by page, and says what it looked at. */
 export interface PageProgram {
   /**
@@ -40,6 +42,9 @@ export class PageOutcomes {
   readonly events = new Int32Array(MAX_OUTCOMES * MAX_EVENTS);
   readonly eventsEnd = new Int32Array(MAX_OUTCOMES);
   size = 1;
+  /** What accesses do to blocks as they mostly look, and how many have looked otherwise since. */
+  usual: BlockView | undefined = undefined;
+  surprises = 0;
   /** Counts held back: how often each outcome was met, by vCPU number * MAX_OUTCOMES + outcome. */
   held = new Float64Array(0);
 

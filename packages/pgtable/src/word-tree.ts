@@ -19,11 +19,18 @@ import {
   wordTableAttr,
   uniformWord,
 } from './word';
-import { PlainTable, Version } from './page-window';
+import { Version } from './block-view';
+import type { LeafTables } from './leaf-table';
 import { WordStore } from './word-store';
 
 /** Level-2 tables a tree remembers by their place: enough for a machine of some TiB whose vCPUs take turns. */
 export const CACHE_SIZE = 4096;
+
+// Bound here: constants of this module's code.
+const CACHE_MASK = CACHE_SIZE - 1;
+const KIND_BITS: number = KIND_MASK;
+const INDEX_BITS: number = INDEX_MASK;
+const LEAF_TABLE_KIND: number = LEAF_TABLE;
 
 /** Words of the trees over one arena. */
 export class WordTree extends WordStore {
@@ -73,24 +80,21 @@ export class WordTree extends WordStore {
     this.inPlace = false;
   }
 
-  /** A view of this tree's tables for `viewPlain`. */
-  makeView(): PlainTable {
-    return new PlainTable(this.leaves);
+  /** The owned leaf tables: for whoever reads and writes records by their place (`recordAt`). */
+  get tables(): LeafTables {
+    return this.leaves;
   }
 
   /**
-   * Shows the owned leaf table a frame lies in, if its parent was found lately. Leaves the cursor alone.
+   * Where the record of the owned leaf table begins that a frame lies in, if its parent was found lately; -1 when that is not known, or there is none. Leaves the cursor alone.
    * @param high and low: the frame number, split by the geometry
-   * @returns false when it is not known, or there is none
    */
-  viewPlain(view: PlainTable, root: number, high: number, low: number): boolean {
-    const at = (high & (CACHE_SIZE - 1)) << 2;
+  recordAt(root: number, high: number, low: number): number {
+    const at = (high & CACHE_MASK) << 2;
     const cache = this.cache;
-    if (cache[at] !== high || cache[at + 1] !== root) return false;
+    if (cache[at] !== high || cache[at + 1] !== root) return -1;
     const word = this.nodes.words[cache[at + 2] + (low >> this.bits)];
-    if ((word & KIND_MASK) !== LEAF_TABLE) return false;
-    view.open(word & INDEX_MASK);
-    return true;
+    return (word & KIND_BITS) === LEAF_TABLE_KIND ? this.leaves.headOf(word & INDEX_BITS) : -1;
   }
 
   /** The leaf table below the cursor was written past the tree. */

@@ -6,12 +6,15 @@
  * Models: Linux arch/x86/kvm/x86.c request handling at vcpu entry, arch/x86/kvm/vmx/vmx.c PML buffer.
  */
 import type { DirtyRings } from '@mmulab/kvm';
+import { Version } from '@mmulab/pgtable';
 import { Ev } from './events';
 import { PML_ENTRIES, overflows } from './log-span';
 import type { LogSpan } from './log-span';
 
 /** State of all vCPUs of a VM, by vCPU number. */
 export class VcpuStates {
+  /** Counted up whenever a vCPU may owe what it did not: what was known of its accesses holds no longer. */
+  readonly version = new Version();
   /** 1: a remote TLB flush is to be served at the next entry. */
   readonly flushPending: Uint8Array;
   /** Entries in the log. */
@@ -65,11 +68,13 @@ export class VcpuStates {
 
   /** All other vCPUs, and this one, have a flush to serve. */
   requestFlush(): void {
+    this.version.bump();
     this.flushPending.fill(1);
   }
 
   /** All vCPUs but one have a flush to serve. */
   requestFlushOfOthers(vcpu: number): void {
+    this.version.bump();
     const mine = this.flushPending[vcpu];
     this.flushPending.fill(1);
     this.flushPending[vcpu] = mine;

@@ -83,6 +83,7 @@ export class VcpuRoots {
 
   /** The VMCS of the nested guest is loaded; the first time that asks for a flush, as the vCPU's own did. */
   loadNestedVmcs(vcpu: number): void {
+    this.vcpus.version.bump();
     if (this.nestedVmcs[vcpu] === 0) this.vcpus.flushPending[vcpu] = 1;
     this.nestedVmcs[vcpu] = 1;
   }
@@ -114,6 +115,7 @@ export class VcpuRoots {
 
   /** Adds to what a vCPU owes. */
   request(vcpu: number, bits: number): void {
+    this.vcpus.version.bump();
     this.requests[vcpu] = this.requests[vcpu] | bits;
   }
 

@@ -9,9 +9,9 @@
  */
 import { ACCESS_DONE as DONE_CODE, type AccessKind, ENTRIES_PER_TABLE, EntryKind } from '@mmulab/api';
 import type { AccessRun, Counters } from '@mmulab/api';
-import { AccessProgram, PendingAccesses, accessKind, eachPiece } from '@mmulab/kvm';
-import type { AccessPattern, GuestLayout, GuestWalks, Memslot, Memslots, PieceRunner, SeenTables } from '@mmulab/kvm';
-import type { PageCache, PageWindow } from '@mmulab/pgtable';
+import { AccessProgram, KnownTouches, PendingAccesses, accessKind, eachPiece } from '@mmulab/kvm';
+import type { AccessPattern, GuestLayout, GuestWalks, Memslot, Memslots, PieceRunner, SeenTables, Stretch, Surveyor } from '@mmulab/kvm';
+import type { PageOutcomes } from '@mmulab/pgtable';
 import type { VcpuStates } from '../vcpu-state';
 import type { VmJournal } from '../vm-journal';
 import type { TdpFaultPath } from './fault';
@@ -33,11 +33,10 @@ const MIN_LIFTED_TABLES = 16;
 const MIN_LIFTED_PAGES = 8;
 
 /** Accesses of all vCPUs of one VM. */
-export class GuestAccesses implements PieceRunner, GuestWalks {
+export class GuestAccesses implements PieceRunner, GuestWalks, Surveyor {
   private readonly pending: PendingAccesses;
-  private readonly pages: PageCache | undefined;
-  /** What each vCPU sees of the block it is in, where accesses go by memory. */
-  private readonly windows: readonly PageWindow[];
+  /** Accesses by memory, where this run's engines have one. */
+  private readonly touches: KnownTouches | undefined;
 
   /** @param tableAccess what the hardware's walk does to guest table pages */
   constructor(
@@ -53,9 +52,7 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
     readonly tableAccess: AccessKind,
   ) {
     this.pending = new PendingAccesses(vcpus.count, this, path);
-    const { pages } = mmu;
-    this.pages = pages;
-    this.windows = pages === undefined ? [] : Array.from({ length: vcpus.count }, (_, vcpu) => pages.makeWindow(vcpu));
+    this.touches = mmu.pages === undefined ? undefined : new KnownTouches(vcpus.count, mmu.pages, vcpus.version, this);
   }
 
   /** A run of accesses, all their faults included. */
@@ -78,18 +75,36 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
   touch(vcpu: number, vfn: number, kind: number): void {
     this.access(vcpu, vfn, kind);
     if (this.vm.pmlActive) this.vcpus.countFulls(vcpu, this.counters.now);
-    else if (this.pages !== undefined) this.openWindow(this.windows[vcpu], vcpu, vfn, kind);
+    else this.touches?.survey(vcpu, vfn);
   }
 
-  /**
-   * An access to the block the vCPU was in, by memory of what such accesses do: nothing but the page, its host page and its dirty bit changes, so nobody needs to be
-   * selected. @returns false when nothing was done
-   */
-  touchAgain(vcpu: number, vfn: number, kind: number): boolean {
-    const { pages } = this;
-    if (pages === undefined) return false;
-    const window = this.windows[vcpu];
-    return window.block === ((vfn * INVERSE_BLOCK) | 0) && pages.touch(window, kind, vfn & (BLOCK_PAGES - 1));
+  /** An access by memory of what such accesses do; nobody needs to be selected. @returns false when nothing was done */
+  touchKnown(vcpu: number, vfn: number, kind: number): boolean {
+    return this.touches !== undefined && this.touches.touch(vcpu, vfn, kind);
+  }
+
+  /** See Surveyor. */
+  survey(stretch: Stretch, vcpu: number, vfn: number): void {
+    const { layout, seen, root } = this.contexts.get(vcpu);
+    const run = layout?.find(vfn);
+    const shift = run === undefined ? 0 : run.gfn - run.vfn;
+    const slot = this.slots.find(vfn + shift);
+    stretch.isKnown = false;
+    stretch.from = vfn;
+    stretch.end = vfn + 1;
+    if (run === undefined || slot === undefined || root === undefined) return;
+    stretch.isKnown = this.known.isKnown(vcpu, slot);
+    stretch.from = Math.max(run.vfn, slot.base - shift);
+    stretch.end = Math.min(run.end, slot.end - shift);
+    stretch.shift = shift;
+    stretch.root = root.id;
+    stretch.seen = seen;
+    stretch.blockShift = run.blockNumber - run.firstBlock;
+  }
+
+  /** See Surveyor. */
+  outcomesOf(stretch: Stretch, kind: number): PageOutcomes {
+    return this.known.outcomesOf(this.slots.find(stretch.from + stretch.shift) as Memslot, kind);
   }
 
   /** Begins one access that may interleave. @returns the stage due, or ACCESS_DONE */
@@ -139,19 +154,6 @@ export class GuestAccesses implements PieceRunner, GuestWalks {
     const block = (vfn * INVERSE_BLOCK) | 0;
     if (block !== context.block || seen.epoch !== context.blockEpoch) this.enterBlock(vcpu, context, layout, seen, vfn, block);
     this.known.access(vcpu, vfn + context.shift, kind, 0);
-  }
-
-  /** Opens the vCPU's window on a block it is in for the second time in a row: where it does not stay, finding what a window shows costs more than it saves. */
-  private openWindow(window: PageWindow, vcpu: number, vfn: number, kind: number): void {
-    const block = (vfn * INVERSE_BLOCK) | 0;
-    if (window.block !== block) {
-      window.block = block;
-      window.version = -1;
-      return;
-    }
-    const context = this.contexts.get(vcpu);
-    const isKnown = context.block === block && context.blockEpoch === context.seen?.epoch && context.shift % BLOCK_PAGES === 0;
-    if (!isKnown || !this.known.openWindow(window, vcpu, vfn + context.shift, kind)) window.block = -1;
   }
 
   /** Finds where a 2 MiB block of guest addresses lies, after the hardware has walked to it. It is kept where it lies in one piece. */

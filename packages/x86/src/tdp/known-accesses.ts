@@ -4,9 +4,8 @@
  * What an access does hangs on the entry, the host page and the dirty bit of its frame, and on the slot: then it is made once for each kind of page and remembered. On
  * a slot's limits for huge pages it hangs only where the host has some and the slot is not logged; such accesses are made every time. Hot path.
  */
-import { ENTRIES_PER_TABLE } from '@mmulab/api';
 import { MORE, PageOutcomes } from '@mmulab/pgtable';
-import type { PageCache, PageProgram, PageWindow } from '@mmulab/pgtable';
+import type { PageCache, PageProgram } from '@mmulab/pgtable';
 import type { AccessPath, Memslot, Memslots } from '@mmulab/kvm';
 import type { HostPages } from '../host-pages';
 import type { VmJournal } from '../vm-journal';
@@ -36,10 +35,9 @@ export class KnownAccesses implements AccessPath, PageProgram {
     const { pages } = this;
     if (guestTable === 0 && pages !== undefined && this.vm.isCalm(vcpu) && !this.journal.isRecording) {
       const slot = this.slots.find(gfn);
-      const isAsked = slot !== undefined && (slot.isSmall || slot.logged);
-      if (isAsked && pages.access(this.outcomesOf(slot, kind), this.vm.root(vcpu).id, gfn, vcpu)) return;
+      if (slot !== undefined && isAsked(slot) && pages.access(this.outcomesOf(slot, kind), this.vm.root(vcpu).id, gfn, vcpu)) return;
     }
-    this.step(vcpu, gfn, kind, guestTable);
+    this.path.access(vcpu, gfn, kind, guestTable);
   }
 
   /** Forgets what accesses do: they do something else from now on. */
@@ -47,16 +45,9 @@ export class KnownAccesses implements AccessPath, PageProgram {
     this.outcomes.length = 0;
   }
 
-  /** Shows the block around a page in a vCPU's window, if accesses to it may go by memory. @returns whether they may */
-  openWindow(window: PageWindow, vcpu: number, gfn: number, kind: number): boolean {
-    const { pages } = this;
-    const slot = this.slots.find(gfn);
-    const base = gfn - (gfn % ENTRIES_PER_TABLE);
-    if (pages === undefined || slot === undefined || base < slot.spec.baseGfn || base + ENTRIES_PER_TABLE > slot.end) return false;
-    if (!(slot.isSmall || slot.logged) || !this.vm.isCalm(vcpu)) return false;
-    if (window.version !== pages.version.now) window.outcomes.fill(undefined);
-    window.outcomes[kind] = this.outcomesOf(slot, kind);
-    return pages.open(window, this.vm.root(vcpu).id, gfn);
+  /** Whether a vCPU's accesses to a slot may go by memory as it is now. */
+  isKnown(vcpu: number, slot: Memslot): boolean {
+    return this.pages?.mayHold === true && isAsked(slot) && this.vm.isCalm(vcpu);
   }
 
   /** Runs an access for the engine to remember. */
@@ -67,23 +58,23 @@ export class KnownAccesses implements AccessPath, PageProgram {
     const host = slots.hostStates.get(gfn);
     hostPages.asked = false;
     journal.open(gfn);
-    this.step(vcpu, gfn, kind, 0);
+    this.path.access(vcpu, gfn, kind, 0);
     const isPlain = journal.closePlain() && !slots.invalidations.mustRetry(seq) && (slot?.isSmall === true || slots.hostStates.get(gfn) === host);
     const hostBit = hostPages.asked && pages !== undefined ? pages.bitOf(slots.hostStates) : 0;
     const dirtyBit = slot?.logged === true && pages !== undefined ? pages.bitOf(slots.dirtyBits) : 0;
     return hostBit | dirtyBit | (isPlain ? 0 : MORE);
   }
 
-  /** An access through the stages: it may change anything. */
-  private step(vcpu: number, gfn: number, kind: number, guestTable: number): void {
-    this.pages?.version.bump();
-    this.path.access(vcpu, gfn, kind, guestTable);
-  }
-
-  private outcomesOf(slot: Memslot, kind: number): PageOutcomes {
+  /** What accesses of a kind to a slot do. */
+  outcomesOf(slot: Memslot, kind: number): PageOutcomes {
     const at = slot.index * OUTCOMES_PER_SLOT + kind + (slot.logged ? OUTCOMES_PER_SLOT / 2 : 0);
     const { outcomes } = this;
     while (outcomes.length <= at) outcomes.push(undefined);
     return outcomes[at] ?? (outcomes[at] = new PageOutcomes(this, kind));
   }
+}
+
+/** Whether what an access does is decided by its page alone. */
+function isAsked(slot: Memslot): boolean {
+  return slot.isSmall || slot.logged;
 }

@@ -24,7 +24,6 @@ import type {
 } from '@mmulab/api';
 import { GuestLayout } from '@mmulab/kvm';
 import type { Aging, HostOps, HostTables, Memslot } from '@mmulab/kvm';
-import { Version } from '@mmulab/pgtable';
 import { BothMmus } from '../both-mmus';
 import { nestedSplitNeedsCache, preFaultRefused } from '../errors';
 import { frameMapsKey } from '../content-hash';
@@ -71,8 +70,6 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   private readonly tdpRoots: TdpRoots;
   private readonly entry: VcpuEntry;
   private readonly contexts: VcpuContexts;
-  /** Counted up by whatever may change what windows show (GuestAccesses.touchAgain): all that is asked of the VM but accesses known by heart. */
-  private readonly version: Version;
   private readonly accesses: GuestAccesses;
   /** Address spaces as the guest has written them, and accesses through them: once it has, one by one. */
   private readonly spaces: VcpuSpaces;
@@ -90,7 +87,6 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
     const { slots, journal, cpus } = parts;
     this.parts = parts;
     this.mmu = new TdpMmu(engines, new SpteAttrs(policy.adBits, policy.nxHugePages), slots, counters, journal, policy, policy.levels, rules);
-    this.version = this.mmu.pages?.version ?? new Version();
     const hostPages = new HostPages(slots, this);
     this.path = new TdpFaultPath(layout.vcpus, this.mmu, slots, hostPages, counters, journal, this, policy);
     this.known = new KnownAccesses(this.mmu.pages, slots, hostPages, journal, this, this.path);
@@ -98,7 +94,7 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
     this.tdpRoots = new TdpRoots(this.mmu, rootPolicy.lifetime, counters, () => this.contexts.rootsChanged());
     this.entry = new VcpuEntry(parts, this.tdpRoots, this.nested?.engine.roots, this);
     const layouts = guestSpaces(layout).map(space => new GuestLayout(space));
-    this.contexts = new VcpuContexts(layouts, cpus, this.entry.roots, this.tdpRoots, this.version);
+    this.contexts = new VcpuContexts(layouts, cpus, this.entry.roots, this.tdpRoots, parts.vcpus.version);
     this.accesses = new GuestAccesses(
       parts.vcpus,
       this.contexts,
@@ -175,11 +171,9 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   }
 
   touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
-    if (this.accesses.touchAgain(vcpu, vfn, kind)) return;
-    this.speakFor(vcpu);
-    const accesses = this.accessesOf(vcpu);
-    if (accesses !== this.accesses) this.version.bump();
-    accesses.touch(vcpu, vfn, kind);
+    if (this.accesses.touchKnown(vcpu, vfn, kind)) return;
+    this.select(vcpu);
+    this.accessesOf(vcpu).touch(vcpu, vfn, kind);
   }
 
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
@@ -204,6 +198,7 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   }
 
   control(vcpu: number, write: ControlWrite): void {
+    this.parts.vcpus.version.bump();
     this.select(vcpu);
     this.entry.write(vcpu, write, () => this.contexts.registersChanged());
   }
@@ -227,7 +222,7 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   }
 
   host(op: HostOp, answer?: HostAnswer): void {
-    this.version.bump();
+    this.parts.vcpus.version.bump();
     this.world.counters.select(-1);
     // The TDP MMU's own tables are not limited.
     if (op.op === SET_NR_MMU_PAGES) this.nested?.engine.mmu.limitPages(Number(op.value));
@@ -287,6 +282,7 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   }
 
   logChanged(): void {
+    this.parts.vcpus.version.bump();
     this.pmlActive = this.world.policy.pml && this.parts.slots.isAnyLogged;
   }
 
@@ -397,14 +393,8 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
     return this.parts.memory.stores > 0 && this.spaces.hasWritten(vcpu) ? this.writtenAccesses : this.accesses;
   }
 
-  /** A vCPU acts, and may change anything. */
-  private select(vcpu: number): void {
-    this.version.bump();
-    this.speakFor(vcpu);
-  }
-
   /** What happens from here on is a vCPU's doing. */
-  private speakFor(vcpu: number): void {
+  private select(vcpu: number): void {
     this.world.counters.select(vcpu);
     this.parts.journal.vcpu = vcpu;
     this.contexts.act(vcpu);

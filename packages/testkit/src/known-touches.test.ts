@@ -1,0 +1,152 @@
+/**
+ * Touches by memory of what they do count as touches step by step: the same random life of a VM, whose vCPUs touch pages in bursts and at random while the host logs, ages and
+ * takes pages away and registers are written, on the table engine and on the oracle, which remembers nothing.
+ */
+import { AccessKind, type Counters, type HostOp, type MmuBackend, type OptionSpec, type OptionValues } from '@mmulab/api';
+import { type EngineFactory, tableEngines } from '@mmulab/pgtable';
+import { Registry, backingHost } from '@mmulab/runner';
+import { layOutVm } from './conformance-vm';
+import { oracleEngines } from './oracle';
+
+const registry = Registry.load(['@mmulab/x86', '@mmulab/arm64'], __dirname);
+const VCPUS = 3;
+const NPAGES = 1536;
+
+/** A vector per actor; counts may be held back until they are read. */
+class Vectors implements Counters {
+  readonly vectors: readonly Float64Array[];
+  now: Float64Array;
+  private readonly release: (() => void)[] = [];
+
+  constructor(events: number) {
+    this.vectors = Array.from({ length: VCPUS + 1 }, () => new Float64Array(events));
+    this.now = this.vectors[0];
+  }
+
+  select(actor: number): void {
+    this.now = this.vectors[actor + 1];
+  }
+
+  holdBack(flushCounts: () => void): void {
+    this.release.push(flushCounts);
+  }
+
+  read(): readonly (readonly number[])[] {
+    for (const flushCounts of this.release) flushCounts();
+    return this.vectors.map(vector => [...vector]);
+  }
+}
+
+const defaults = (specs: readonly OptionSpec[]): OptionValues => Object.fromEntries(specs.map(spec => [spec.name, spec.default]));
+
+type Make = new (options: OptionValues, host: OptionValues, counters: Counters, engines: EngineFactory) => MmuBackend;
+
+/** One VM with three vCPUs and memory of three blocks of 2 MiB, the first of them crossed by the slot's edge. */
+function vm(name: string, kernel: string, backing: string, engines: EngineFactory) {
+  const { definition, implementation } = registry.backendContribution(name);
+  const profile = definition.profiles.find(candidate => candidate.name === kernel)?.values ?? {};
+  const host = { ...defaults(definition.hostOptions), thp: 'madvise', ...(name === 'x86-tdp' ? { pml: 'N' } : {}) };
+  const machine = definition.machine(host);
+  const counters = new Vectors(definition.events.length);
+  const backend = new (implementation as Make)({ ...defaults(definition.options), ...profile }, host, counters, engines);
+  const plan = { backing, npages: NPAGES, shift: 0, congruent: true, readonly: false, populated: false };
+  const { layout, regions } = layOutVm({ vcpus: VCPUS, slots: [plan] }, machine, found => registry.backing(found, backingHost(machine, host)));
+  backend.create(layout);
+  for (let vcpu = 0; vcpu < VCPUS; vcpu++) backend.enter(vcpu);
+  return { backend, counters, vfn: regions[0].vfn };
+}
+
+const HOST: readonly HostOp[] = [
+  { op: 'set_dirty_log', slot: 1, on: true },
+  { op: 'set_dirty_log', slot: 1, on: false },
+  { op: 'get_dirty_log', slot: 1 },
+  { op: 'get_dirty_log', slot: 1 },
+  { op: 'age', slot: 1, flush: true, pageByPage: false },
+  { op: 'unmap', slot: 1, firstPage: 512, npages: 64 },
+  { op: 'unmap', slot: 1 },
+  { op: 'unmap', slot: 1 },
+];
+
+/** @returns whole numbers below `n`, the same for equal seeds */
+function drawer(seed: number): (n: number) => number {
+  let x = seed;
+  return n => {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    return (x >>> 0) % n;
+  };
+}
+
+/** The life of a VM: `turns` turns of a vCPU or the host. */
+function live({ backend, vfn }: ReturnType<typeof vm>, seed: number, turns: number, hasRegisters: boolean): void {
+  const draw = drawer(seed);
+  for (let turn = 0; turn < turns; turn++) {
+    const vcpu = draw(VCPUS);
+    const what = draw(40);
+    if (what === 0) backend.host(HOST[draw(HOST.length)]);
+    else if (what === 1) backend.enter(vcpu);
+    else if (what === 2 && hasRegisters) backend.control(vcpu, { register: 'cr4', bit: 'pge', value: 'toggle' });
+    else if (what === 3 && hasRegisters) backend.control(vcpu, { register: 'cr0', bit: 'wp', value: 'toggle' });
+    else burst(backend, vcpu, vfn, draw);
+  }
+}
+
+const KINDS = [AccessKind.Write, AccessKind.Write, AccessKind.Write, AccessKind.Read, AccessKind.Exec];
+
+/** A few touches: neighbours, pages of one block, or anywhere. */
+function burst(backend: MmuBackend, vcpu: number, vfn: number, draw: (n: number) => number): void {
+  const first = draw(NPAGES);
+  const reach = [1, 512, NPAGES][draw(3)];
+  const kind = KINDS[draw(KINDS.length)];
+  // Now and then to the block's end and beyond, so that tables fill up and fold.
+  for (let i = draw(12) === 0 ? 600 : draw(24); i >= 0; i--) {
+    const page = reach === 1 ? first + i : reach === 512 ? first - (first % 512) + draw(512) : draw(NPAGES);
+    backend.touch(vcpu, vfn + (page % NPAGES), kind);
+  }
+}
+
+describe.each([
+  ['x86-tdp', '7.3', 'anonymous'],
+  ['x86-tdp', '5.10.262', 'shmem'],
+  ['arm64-stage2', '7.3', 'shmem'],
+])('touches on %s of %s, %s', (name, kernel, backing) => {
+  it('count alike by memory and step by step in 150 turns', () => {
+    const known = vm(name, kernel, backing, tableEngines);
+    const naive = vm(name, kernel, backing, oracleEngines);
+    for (const one of [known, naive]) live(one, 0x9e3779b9, 150, name === 'x86-tdp');
+    expect(known.counters.read()).toEqual(naive.counters.read());
+  });
+});
+
+describe('a fault whose outcome is known', () => {
+  it('serves the flush first that another vCPU has asked for by a copy on write', () => {
+    const counts = [tableEngines, oracleEngines].map(engines => {
+      const { backend, counters, vfn } = vm('x86-tdp', '7.3', 'anonymous', engines);
+      for (let page = 0; page < 10; page++) backend.touch(1, vfn + page, AccessKind.Write);
+      backend.touch(0, vfn + 600, AccessKind.Read);
+      backend.touch(0, vfn + 600, AccessKind.Write);
+      backend.touch(1, vfn + 10, AccessKind.Write);
+      return counters.read();
+    });
+    expect(counts[0]).toEqual(counts[1]);
+  });
+
+  it('is not taken from a dirty log that is on no longer', () => {
+    const counts = [tableEngines, oracleEngines].map(engines => {
+      const { backend, counters, vfn } = vm('x86-tdp', '7.3', 'shmem', engines);
+      const write = (from: number, to: number): void => {
+        for (let page = from; page < to; page++) backend.touch(1, vfn + page, AccessKind.Write);
+      };
+      write(0, 40);
+      backend.host({ op: 'set_dirty_log', slot: 1, on: true });
+      backend.enter(1);
+      write(0, 20);
+      backend.host({ op: 'set_dirty_log', slot: 1, on: false });
+      backend.enter(1);
+      write(20, 30);
+      return counters.read();
+    });
+    expect(counts[0]).toEqual(counts[1]);
+  });
+});
