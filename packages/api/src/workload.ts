@@ -248,8 +248,13 @@ export interface WorkloadDefinition {
    */
   parseArguments(argv: readonly string[]): Readonly<Record<string, string | boolean>>;
   /**
-   * The VMs that the test program runs one after the other: values of options that a command line leaves open, one run for each. Absent: one VM.
-   * @param given what `parseArguments` read
+   * The VMs that the test program runs one after the other: options and their values, one run for each combination. An option that a command line or a setting names is
+   * left at what it says. Absent: one VM.
+   * @param options validated values, all of them
+   * @param on where it runs; `kernel` as results name it, absent where it varies from run to run
    */
-  runsOf?(given: Readonly<Record<string, string | boolean>>): Readonly<Record<string, readonly (string | number | boolean)[]>>;
+  runsOf?(
+    options: OptionValues,
+    on: { readonly arch: string; readonly kernel?: string },
+  ): Readonly<Record<string, readonly (string | number | boolean)[]>>;
 }

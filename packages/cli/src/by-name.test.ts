@@ -98,6 +98,11 @@ describe('dirty_log_page_splitting_test', () => {
     expect(['populate', 'enable_log', 'clear_log_1', 'repopulate'].map(phase => huge(manual, phase))).toEqual([4, 4, 0, 4]);
   });
 
+  it('runs the one VM that a setting names, and both beside what varies', () => {
+    expect(results('--set manual_protect=Y', TEST).map(({ checks }) => checks?.length)).toEqual([6]);
+    expect(results('--vary kernel=6.1,7.3', TEST)).toHaveLength(4);
+  });
+
   it('fails where huge pages are not split eagerly', () => {
     expect(results('--kernel 6.12 --set patch=never-splits', TEST).map(failed)).toEqual([
       ['enable_log: pages_2m + pages_1g 4 not 0', expect.stringMatching(/^enable_log: pages_4k \d+ not 2048$/)],

@@ -3,10 +3,11 @@
  */
 import { configOf, readImport, underlayImport, type Imported, type ImportedConfig } from '@mmulab/import';
 import {
-  commandLineRuns,
+  commandLineConfig,
   inPlace,
   loadConfigFile,
   planRun,
+  programRuns,
   readTestFile,
   resolveRuns,
   testFilesIn,
@@ -57,7 +58,7 @@ export function prepareOperands({ files, commandLine }: Operands, settings: Sett
 /** The runs of a command line. */
 export function prepareCommandLine(commandLine: readonly string[], settings: Settings): readonly PreparedRun[] {
   const registry = loadRegistry(settings.plugin);
-  return prepare(commandLineRuns(commandLine, registry), settings, registry);
+  return prepareWith(withImports(commandLineConfig(commandLine, registry), settings, registry), settings, registry, programRuns);
 }
 
 /** The runs of a config or .test file, or of all .test files in a folder. Errors name the file. */
@@ -103,9 +104,14 @@ function readImports({ import: files = [] }: Settings, registry: Registry): read
   return files.map(file => readImport(file, registry));
 }
 
-/** Everything that is wrong with a run is found before the first one starts, the layout of its VM included. */
-function prepareWith({ config, notes }: ImportedConfig, settings: Settings, registry: Registry): readonly PreparedRun[] {
-  const runs = resolveRuns(applyOverrides(config, settings, registry), registry);
+/** Everything that is wrong with a run is found before the first one starts, the layout of its VM included. @param runsOf the runs of a program */
+function prepareWith(
+  { config, notes }: ImportedConfig,
+  settings: Settings,
+  registry: Registry,
+  runsOf = (raw: RawConfig, _registry: Registry): RawConfig => raw,
+): readonly PreparedRun[] {
+  const runs = resolveRuns(runsOf(applyOverrides(config, settings, registry), registry), registry);
   planEach(runs, registry);
   return runs.map(run => ({ run: notes.length === 0 ? run : { ...run, notes: [...notes, ...run.notes] }, registry }));
 }

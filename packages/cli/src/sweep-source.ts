@@ -2,7 +2,7 @@
  * What a sweep is asked to run: one config, .test file or command line of a test, with the settings of the command line over it, its matrix not expanded.
  */
 import type { ImportedConfig } from '@mmulab/import';
-import { commandLineRuns, inPlace, loadConfigFile, readTestFile, type RawConfig, type Registry } from '@mmulab/runner';
+import { commandLineConfig, inPlace, loadConfigFile, programRuns, readTestFile, type RawConfig, type Registry } from '@mmulab/runner';
 import { identityDifferences, identityOf, queueMismatch, type SweepDocument } from '@mmulab/sweep';
 import { loadRegistry } from './built-in';
 import type { PluginOptions, RunSettings } from './options';
@@ -51,7 +51,8 @@ export function sourceOf({ config, identity, perVcpu }: SweepDocument, { plugin 
 
 function fromCommandLine(commandLine: readonly string[], settings: Settings): SweepSource {
   const registry = loadRegistry(settings.plugin);
-  return withSettings(withImports(commandLineRuns(commandLine, registry), settings, registry), settings, registry);
+  const source = withSettings(withImports(commandLineConfig(commandLine, registry), settings, registry), settings, registry);
+  return { ...source, config: programRuns(source.config, registry) };
 }
 
 function withSettings({ config, notes }: ImportedConfig, settings: Settings, registry: Registry): SweepSource {

@@ -8,6 +8,7 @@ import {
   contributeWorkload,
   type HostOp,
   type MmuBackend,
+  type PhaseCheck,
   type PhaseStep,
   type RunResult,
   type RunTimeline,
@@ -31,7 +32,12 @@ const touch = (vfn: number, kind: AccessKind = AccessKind.Write): VcpuStep => ({
 const guest = (shared: boolean, ...programs: VcpuStep[][]): PhaseStep => ({ kind: 'guest', shared, programs });
 
 /** A registry with one backend and one workload of these steps. */
-function registryOf(Backend: Newable<MmuBackend>, steps: (request: WorkloadRequest) => readonly PhaseStep[], nested = false): Registry {
+function registryOf(
+  Backend: Newable<MmuBackend>,
+  steps: (request: WorkloadRequest) => readonly PhaseStep[],
+  nested = false,
+  checks: readonly PhaseCheck[] = [],
+): Registry {
   @injectable()
   class Steps implements Workload {
     plan(request: WorkloadRequest): ReturnType<Workload['plan']> {
@@ -41,7 +47,7 @@ function registryOf(Backend: Newable<MmuBackend>, steps: (request: WorkloadReque
       return {
         vm,
         phases: [
-          { name: 'all', steps: steps(request) },
+          { name: 'all', steps: steps(request), ...(checks.length === 0 ? {} : { checks }) },
           { name: 'after', steps: [] },
         ],
         notes: [],
@@ -111,6 +117,19 @@ describe('a plan', () => {
 
   it('may use what the backend declares, its own operations too', () => {
     expect(planned(needing(host({ op: 'toy.spin', value: 3 }), write({ register: 'cr0', bit: 'wp', value: 'toggle' })))).toBe('');
+  });
+
+  it.each<[Partial<PhaseCheck>, string]>([
+    [{ of: [{ counter: 'page_faults' }] }, 'WORKLOAD_NEEDS: steps: needs the counter page_faults (did you mean page_fault?)'],
+    [{ of: [{ counter: 'touch', phase: 'after' }] }, 'WORKLOAD_CHECK_PHASE: steps: a check of all looks at after'],
+    [{ of: [] }, 'PLUGIN_SHAPE: steps: a check of phase all (seen): of'],
+    [{ relation: '=' as '==' }, 'PLUGIN_SHAPE: steps: a check of phase all (seen): relation'],
+    [{ expected: 'one' as unknown as number }, 'PLUGIN_SHAPE: steps: a check of phase all (seen): expected'],
+  ])('that asserts what cannot be looked at is refused: %j', (wrong, message) => {
+    const check: PhaseCheck = { name: 'seen', of: [{ counter: 'touch' }], relation: '==', expected: 1 };
+    expect(planned(registryOf(ToyMmu, () => [], false, [{ ...check, ...wrong }]))).toContain(message);
+    const result = runOne(registryOf(ToyMmu, () => [guest(false, [touch(0)])], false, [check]));
+    expect(result.checks).toEqual([{ phase: 'all', name: 'seen', of: 'touch', relation: '==', expected: 1, actual: 1, passed: true }]);
   });
 
   it('for an architecture without a guest of its own gets none of another', () => {

@@ -8,8 +8,10 @@ import {
   TOTAL_PHASE,
   suggestName,
   type BackendDefinition,
+  type CheckRelation,
   type ControlWrite,
   type OptionValues,
+  type PhaseCheck,
   type PhaseStep,
   type RegisterDef,
   type RegisterField,
@@ -18,7 +20,7 @@ import {
   type WorkloadPlan,
 } from '@mmulab/api';
 import { quantitiesOf } from './checks/run-checks';
-import { checkedPhase, operationMissing, operationTooNew, registerValue } from './errors';
+import { checkedPhase, operationMissing, operationTooNew, pluginShape, registerValue } from './errors';
 
 /** Phases looked at: those of further iterations are like them. */
 const MOST_PHASES = 1000;
@@ -83,6 +85,7 @@ class PlanNeeds {
   checks(phase: WorkloadPhase): void {
     const { events, name: backend } = this.definition;
     this.phases.add(phase.name);
+    for (const check of phase.checks ?? []) checkShapeOf(this.workload, phase.name, check);
     for (const one of quantitiesOf(phase)) {
       if (!('counter' in one)) continue;
       const names = events.map(event => event.name);
@@ -124,3 +127,18 @@ function takes(values: RegisterField, value: unknown): boolean {
 function describe(values: RegisterField): string {
   return values === 'number' ? 'a whole number from 0 on' : values.join(', ');
 }
+
+/** A check as a plugin may hand it over. @throws PLUGIN_SHAPE */
+function checkShapeOf(workload: string, phase: string, check: unknown): void {
+  const { name, of, relation, expected } = (check ?? {}) as Partial<Record<keyof PhaseCheck, unknown>>;
+  const place = `a check of phase ${phase}`;
+  const isQuantity = (one: unknown): boolean => typeof one === 'object' && one !== null && ['counter', 'answer', 'mapped'].some(key => key in one);
+  if (typeof name !== 'string') throw pluginShape(workload, `${place}: name`, name, 'what is asserted, in words');
+  if (!Array.isArray(of) || of.length === 0 || !of.every(isQuantity))
+    throw pluginShape(workload, `${place} (${name}): of`, of, 'a list of counters, answers or mapped frames');
+  if (!RELATIONS.includes(String(relation))) throw pluginShape(workload, `${place} (${name}): relation`, relation, `one of ${RELATIONS.join(', ')}`);
+  if (typeof expected !== 'number' && !(Array.isArray(expected) && expected.every(isQuantity)))
+    throw pluginShape(workload, `${place} (${name}): expected`, expected, 'a number, or a list of counters');
+}
+
+const RELATIONS: readonly string[] = ['==', '!=', '<', '<=', '>', '>='] satisfies CheckRelation[];

@@ -103,7 +103,7 @@ export const dirtyLogDefinition: WorkloadDefinition = {
     const { log_mode: mode, ...others } = definition.parseArguments(argv);
     return mode === undefined || mode === 'all' ? others : { ...others, log_mode: mode };
   },
-  runsOf: ({ log_mode: mode }) => (mode === undefined ? { log_mode: MODES } : {}),
+  runsOf: () => ({ log_mode: MODES }),
 };
 
 /** dirty_log_test. */

@@ -71,7 +71,7 @@ export const nxHugePagesDefinition: WorkloadDefinition = {
     options,
     flags,
   }),
-  runsOf: given => (given['reboot_permissions'] === true ? { disable_nx_huge_pages: [false, true] } : {}),
+  runsOf: options => (options['reboot_permissions'] === true ? { disable_nx_huge_pages: [false, true] } : {}),
 };
 
 /** One entry of the guest, and what is asserted after it: pages of 2 MiB and tables listed, with the workaround and without. */

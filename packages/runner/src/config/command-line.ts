@@ -4,7 +4,7 @@
 import { badList, emptyCommand, pluginShape, unbalancedQuote } from '../errors';
 import { isMap } from '../plain-map';
 import type { Registry } from '../registry';
-import type { RawConfig, RawWorkload } from './types';
+import type { RawConfig } from './types';
 
 /**
  * The config that a command line of a test means.
@@ -18,18 +18,6 @@ export function commandLineConfig(argv: readonly string[], registry: Registry): 
   const options: unknown = definition.parseArguments(flags);
   if (!isMap(options)) throw pluginShape(definition.name, 'what parseArguments answers', options, 'a map of options');
   return { workload: { name: definition.name, options } };
-}
-
-/**
- * The runs that a command line of a test means: one, or one for each VM that the program runs after another.
- * @throws as `commandLineConfig`
- */
-export function commandLineRuns(argv: readonly string[], registry: Registry): RawConfig {
-  const config = commandLineConfig(argv, registry);
-  const { name, options = {} } = config.workload as RawWorkload;
-  const runs = Object.entries(registry.workload(name ?? '').runsOf?.(options as Readonly<Record<string, string | boolean>>) ?? {});
-  if (runs.length === 0) return config;
-  return { ...config, vary: Object.fromEntries(runs.map(([option, values]) => [`workload.options.${option}`, values])) };
 }
 
 /** The name of a test program, its directory left out. */
