@@ -52,10 +52,8 @@ const unreached: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     pgd_cache_any_level: 'a guest that goes from 32-bit to 64-bit paging',
     role_ignores_pg: 'a guest that switches paging off',
     wp_ignored_without_pg: 'a guest that writes CR0.WP with paging off',
-    child_role_check: 'a guest that changes a directory entry in place',
+    child_role_check: 'a table whose role has changed under an entry that still leads to it: a write to the entry unlinks it before',
     self_map_small: 'a guest whose large pages hold its own tables',
-    sync_same_spte: 'a guest that writes its page tables',
-    sync_keeps_accessed: 'a guest that writes its page tables',
   },
   arm64: {
     thp_adjust: 'small-page memory with 2 MiB host leaves that are no transparent huge pages',

@@ -80,6 +80,10 @@ export interface GuestLayoutSpec {
   readonly nested?: NestedSpec;
   /** Table pages to allocate behind the guest's own. */
   readonly extraTables?: number;
+  /** The guest maps its table pages, the extra ones too, from this page on. */
+  readonly tableWindow?: Vfn;
+  /** The guest's entries start with A and D set, whatever the architecture's usually do. */
+  readonly usedEntries?: boolean;
 }
 
 /** Where everything lies, and how vCPUs begin. */
@@ -95,6 +99,8 @@ export interface GuestLayout {
   readonly pagesPerSlot: number;
   /** First of the extra table pages. */
   readonly extraTables: Gfn;
+  /** The page of the window on the table pages that maps one of them. */
+  tableVfn(gfn: Gfn): Vfn;
   /** A page of a vCPU's hypervisor, where the guest has guests: GDT and TSS lie before those of vCPU 0. */
   hypervisorVfn(vcpu: number, page: number): Vfn;
   /** The one page of a vCPU's stack that is used. */
@@ -195,6 +201,7 @@ class GuestBuilder {
     const nested = this.mapHypervisors();
     const syncPage = early ?? (this.arch.syncsByStore ? this.mapSyncPage(Number(this.syncGfn()), this.syncGfn()) : undefined);
     const extraTables = frames.takeTables(spec.extraTables ?? 0);
+    if (spec.tableWindow !== undefined) this.map(spec.tableWindow, frames.firstTable, frames.end - frames.firstTable, { executable: false });
     this.checkRoom(Math.max(slotZero, frames.end));
     const memslots = this.memslots(Math.max(slotZero, frames.end));
     return this.layout(memslots, extraTables, syncPage, nested);
@@ -228,6 +235,7 @@ class GuestBuilder {
       testSlots: memslots.slice(1).map(slot => slot.id),
       pagesPerSlot: spec.npages / (spec.slots ?? 1),
       extraTables,
+      tableVfn: gfn => (spec.tableWindow ?? 0) + (gfn - this.frames.firstTable),
       hypervisorVfn: (vcpu, page) => this.hypervisors[vcpu * (spec.nested?.pages ?? 0) + page] ?? 0,
       stackVfn,
       start: (vcpu, pass) => [...beginning(vcpu), ...pass, ...sync],
@@ -304,7 +312,7 @@ class GuestBuilder {
   }
 
   private map(vfn: Vfn, gfn: Gfn, npages: number, rights: Partial<GuestRun> = {}): void {
-    const { accessed } = this.arch;
+    const accessed = this.spec.usedEntries === true || this.arch.accessed;
     this.tables.map({ vfn, gfn, npages, level: 1, writable: true, user: false, executable: true, accessed, dirty: accessed, ...rights });
   }
 

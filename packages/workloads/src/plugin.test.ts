@@ -36,6 +36,7 @@ describe('the plugin', () => {
       'cr_churn',
       'cr0_wp_churn',
       'nested_rounds',
+      'guest_tables',
       'nx_huge_pages_test',
       'dirty_log_page_splitting_test',
       'dirty_log_test',

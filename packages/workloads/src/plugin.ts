@@ -14,6 +14,7 @@ import { DirtyLogPageSplitting, dirtyLogPageSplittingDefinition } from './dirty-
 import { DirtyLogPerf, dirtyLogPerfDefinition } from './dirty-log-perf';
 import { ExecutePerf, executePerfDefinition } from './execute-perf';
 import { ARM64_GUEST, X86_GUEST } from './guest-image';
+import { GuestTableRounds, guestTableRoundsDefinition } from './guest-table-rounds';
 import { KvmPageTable, kvmPageTableDefinition } from './kvm-page-table';
 import { MemslotModificationStress, memslotModificationStressDefinition } from './memslot-modification-stress';
 import { MemslotPerf } from './memslot-perf';
@@ -34,6 +35,7 @@ export default new ContainerModule(load => {
   contributeWorkload(load, crChurnDefinition, CrChurn);
   contributeWorkload(load, cr0WpChurnDefinition, Cr0WpChurn);
   contributeWorkload(load, nestedRoundsDefinition, NestedRounds);
+  contributeWorkload(load, guestTableRoundsDefinition, GuestTableRounds);
   contributeWorkload(load, nxHugePagesDefinition, NxHugePages);
   contributeWorkload(load, dirtyLogPageSplittingDefinition, DirtyLogPageSplitting);
   contributeWorkload(load, dirtyLogDefinition, DirtyLogTest);

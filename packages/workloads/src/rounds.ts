@@ -22,7 +22,7 @@ import type { CommandFlag } from './command-line';
 import { invalidRound, optionConflict } from './errors';
 import { backingFlag, backingOption, bytesFlag, bytesOption, numberValue, switchOption, switchValue } from './option-values';
 import { HOST_LETTERS, PASS_KINDS, ROUND_SHAPES, type RoundLetter } from './round-letters';
-import { parseRound, rangeOf, roundsPattern, type ByteRange, type ParsedRound } from './round-syntax';
+import { parseRound, rangeOf, roundsPattern, type ByteRange, type ParsedRound, type RoundShape } from './round-syntax';
 import { hostSteps, phase } from './steps';
 
 /** A pass over memory. */
@@ -36,16 +36,22 @@ export interface PassRound {
 
 const LETTERS_DOC = [...HOST_LETTERS].map(([letters, { doc }]) => `${letters} ${doc}`).join('; ');
 
-const roundsOption: TextOption = {
-  kind: 'text',
-  name: 'rounds',
-  doc:
-    'Rounds, comma-separated: LETTER[NUMBER][@FIRST[+COUNT]]. w, r, x touch memory, every NUMBER-th page; capitals are the host’s, with a NUMBER one call ' +
-    `per page, every NUMBER-th page. FIRST and COUNT are pages, or bytes with K, M, G. ${LETTERS_DOC}.`,
-  default: 'w,r',
-  pattern: roundsPattern(ROUND_SHAPES),
-  expected: `rounds separated by commas, each letters of w, r, x, ${[...HOST_LETTERS.keys()].join(', ')} with what may follow them, as in w512, K@0+64, Z512@4M+2M`,
-};
+const roundsOption = roundsOptionWith(new Map(), '', 'w,r');
+
+/** The list of rounds as an option. @param own letters of one test alone, with what may stand behind them @param ownDoc what those do */
+export function roundsOptionWith(own: ReadonlyMap<string, RoundShape>, ownDoc: string, usual: string): TextOption {
+  const letters = ['w', 'r', 'x', ...own.keys(), ...HOST_LETTERS.keys()].join(', ');
+  return {
+    kind: 'text',
+    name: 'rounds',
+    doc:
+      `Rounds, comma-separated: LETTER[NUMBER][@FIRST[+COUNT]]. w, r, x touch memory, every NUMBER-th page; ${ownDoc}capitals are the host’s, with a NUMBER one call ` +
+      `per page, every NUMBER-th page. FIRST and COUNT are pages, or bytes with K, M, G. ${LETTERS_DOC}.`,
+    default: usual,
+    pattern: roundsPattern(new Map([...ROUND_SHAPES, ...own])),
+    expected: `rounds separated by commas, each letters of ${letters} with what may follow them, as in w512, K@0+64, Z512@4M+2M`,
+  };
+}
 
 const protectOption: ChoiceOption = {
   kind: 'choice',
@@ -120,6 +126,8 @@ export interface RoundContext {
   readonly backingFrames: number;
   /** The guest part of a pass. */
   readonly pass: (round: PassRound) => WorkloadPhase['steps'];
+  /** Rounds of this test alone; undefined where the letters are none of them. @throws MmulabError WORKLOAD_ROUND_INVALID */
+  readonly own?: (name: string, letters: string, stride: number, range: ByteRange) => WorkloadPhase['steps'] | undefined;
 }
 
 /** The dirty rings that the options ask for. @throws WORKLOAD_OPTION_CONFLICT for bitmaps beside none */
@@ -171,6 +179,8 @@ class RoundList {
     const parsed = parseRound(text);
     const kind = PASS_KINDS[parsed?.letters ?? ''];
     if (parsed !== undefined && kind !== undefined) return this.pass(name, kind, parsed);
+    const own = parsed === undefined ? undefined : this.own(name, parsed);
+    if (own !== undefined) return phase(name, own);
     const letter = HOST_LETTERS.get(parsed?.letters ?? '');
     if (parsed === undefined || letter === undefined) throw this.invalid(name, 'no such round');
     this.check(name, parsed.letters);
@@ -196,6 +206,11 @@ class RoundList {
     const { passPageBytes, passUnitBytes, pass } = this.context;
     const range = this.range(name, round, passPageBytes, passUnitBytes, `a page of ${passUnitBytes} bytes`);
     return phase(name, pass({ kind, stride: round.number ?? 1, range }));
+  }
+
+  private own(name: string, round: ParsedRound): WorkloadPhase['steps'] | undefined {
+    const { own, pageBytes } = this.context;
+    return own?.(name, round.letters, round.number ?? 1, this.range(name, round, pageBytes, pageBytes, 'a page'));
   }
 
   private make(name: string, letter: RoundLetter, round: ParsedRound): HostOp {

@@ -63,6 +63,11 @@ export class SlotZeroFrames {
     return this.markPresent(gfn, count);
   }
 
+  /** First frame that tables may have. */
+  get firstTable(): Gfn {
+    return this.tablesFrom;
+  }
+
   /** First frame behind everything handed out. */
   get end(): Gfn {
     return this.high;

@@ -156,7 +156,7 @@ export const x86Options: readonly OptionSpec[] = [
   flag(
     'sync_keeps_accessed',
     'Y',
-    'An entry that is synchronised keeps A, and one that loses A or D asks for no flush (6.13); before, A was cleared, and either loss asked for one.',
+    'An entry that is synchronised keeps A, and one that loses A or D, or goes because the guest’s own has lost A, asks for no flush (6.13); before, A was cleared, and either loss asked for one.',
   ),
   flag(
     'self_map_small',

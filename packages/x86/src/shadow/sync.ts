@@ -112,7 +112,7 @@ export class ShadowSync {
     const table = mmu.memory.tableAt(pages.gfn[page], (role & Role.Has4ByteGpte) !== 0 ? 2 : 4);
     const bits = table.bits[at];
     const gfn = table.gfns[at];
-    if ((bits & (Gpte.Present | Gpte.Accessed | Gpte.Reserved)) !== (Gpte.Present | Gpte.Accessed)) return this.drop(page, index);
+    if ((bits & (Gpte.Present | Gpte.Accessed | Gpte.Reserved)) !== (Gpte.Present | Gpte.Accessed)) return this.dropInvalid(page, index, bits, gfn);
     let access = roleAccess(role) & accessOf(bits, (role & Role.EferNx) !== 0);
     if ((bits & Gpte.Dirty) === 0) access &= ~Access.Write;
     if (!isLeaf(old)) {
@@ -127,6 +127,14 @@ export class ShadowSync {
     const made = mmu.policy.syncKeepsAccessed ? fresh | (old & Spte.Accessed) : fresh;
     pages.setEntry(page, index, made);
     return leaf.needsFlush(old, made);
+  }
+
+  /** The guest's entry no longer maps anything, or has lost A: ours goes. @returns whether a flush is owed: not for A alone where losing A owes none */
+  private dropInvalid(page: number, index: number, bits: number, gfn: number): boolean {
+    const { policy, pages } = this.mmu;
+    const isMerelyOld = (bits & (Gpte.Present | Gpte.Reserved)) === Gpte.Present && gfn === pages.entryGfn(page, index);
+    this.drop(page, index);
+    return !(policy.syncKeepsAccessed && isMerelyOld);
   }
 
   /** Takes an entry away, whatever it is; that owes a flush. */
