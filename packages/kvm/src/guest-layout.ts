@@ -107,7 +107,8 @@ export class GuestLayout {
   /** The first table page of a level from number `index` on that is there; Infinity when there is none. */
   nextTable(level: number, index: number): number {
     if (this.tableRun(level, index) !== undefined) return index;
-    return this.tables[level]?.find(run => run.first > index)?.first ?? Infinity;
+    const runs = this.tables[level];
+    return runs[placeOf(runs, index)]?.first ?? Infinity;
   }
 
   /** Number after the last of the neighbouring table pages that `index` is one of; their frames are neighbours too. */
@@ -134,12 +135,22 @@ export class GuestLayout {
   private tableRun(level: number, index: number): TableRun | undefined {
     const last = this.lastTables[level];
     if (last !== undefined && index >= last.first && index < last.end) return last;
-    for (const run of this.tables[level] ?? []) {
-      if (index >= run.first && index < run.end) {
-        this.lastTables[level] = run;
-        return run;
-      }
-    }
-    return undefined;
+    const runs = this.tables[level];
+    const run = runs[placeOf(runs, index)];
+    if (run === undefined || index < run.first) return undefined;
+    this.lastTables[level] = run;
+    return run;
   }
+}
+
+/** Place of the first run that ends behind a table page, of runs in the order of their pages. */
+function placeOf(runs: readonly TableRun[], index: number): number {
+  let low = 0;
+  let high = runs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (runs[middle].end <= index) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

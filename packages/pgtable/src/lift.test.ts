@@ -8,10 +8,9 @@ import { TableTree } from './table-tree';
 const VISITS = 0;
 
 /** A tree of 4 mapped blocks of 4 pages, two frame maps, and programs that count their visits and mark pages. */
-function lab() {
+function lab(geometry = new Geometry(4, 3)) {
   const vectors = [new Float64Array(1), new Float64Array(1)] as const;
   const counters = { now: vectors[0], select: (actor: number): void => void (counters.now = actor === 0 ? vectors[0] : vectors[1]) };
-  const geometry = new Geometry(4, 3);
   const attrs = new AttrTable();
   const tree = new TableTree(geometry, attrs);
   const root = tree.createRoot();
@@ -39,7 +38,8 @@ function lab() {
     },
     ...change,
   });
-  return { counters, maps, blocks, program, run: (one: RunProgram) => lifter.run(one, root, 0, 16), visits: () => vectors[0][VISITS] };
+  const run = (one: RunProgram, from = 0, to = 16): void => lifter.run(one, root, from, to);
+  return { counters, maps, blocks, program, run, visits: () => vectors[0][VISITS] };
 }
 
 describe('a lifted program', () => {
@@ -78,5 +78,38 @@ describe('a lifted program', () => {
   it('is refused when a block leaves another actor selected', () => {
     const { counters, program, run } = lab();
     expect(() => run(program('mark', { block: () => counters.select(1) }))).toThrow('LIFT_ACTOR');
+  });
+
+  it('takes two of three patterned blocks of level 3 from memory, each with entries of its own', () => {
+    const { maps, blocks, program, run } = lab();
+    const mark = (name: string, offset: number): RunProgram => {
+      const block = (from: number, to: number): void => {
+        blocks.push(from);
+        for (let gfn = from; gfn < to; gfn++) if (gfn % 16 === offset) maps[0].set(gfn, 1);
+      };
+      return program(name, { period: 16, block });
+    };
+    run(mark('first', 0), 16, 64);
+    run(mark('second', 5), 16, 64);
+    blocks.length = 0;
+    run(mark('third', 10), 16, 64);
+    expect(blocks).toEqual([16, 20, 24, 28]);
+    maps[0].set(36, 1);
+    blocks.length = 0;
+    run(mark('fourth', 15), 16, 64);
+    // The block that has become another one is run, the last one is not.
+    expect(blocks).toEqual([16, 20, 24, 28, 32, 36, 40, 44]);
+    const marked = Array.from({ length: 64 }, (_, gfn) => gfn).filter(gfn => maps[0].get(gfn) === 1);
+    expect(marked).toEqual([16, 32, 48].flatMap(base => (base === 32 ? [0, 4, 5, 10, 15] : [0, 5, 10, 15]).map(page => base + page)));
+  });
+
+  it('remembers a part of a block by its pages', () => {
+    const { blocks, program, run, visits } = lab(new Geometry(512, 3));
+    run(program('mark'), 512, 612);
+    run(program('mark'), 1024, 1124);
+    expect([blocks, visits()]).toEqual([[512], 200]);
+    run(program('mark'), 1537, 1637);
+    run(program('mark'), 2048, 2149);
+    expect([blocks, visits()]).toEqual([[512, 1537, 2048], 401]);
   });
 });

@@ -19,11 +19,19 @@ import type { FrameTree } from './frame-tree';
 import { NOT_LIFTED, type RunProgram } from './run-program';
 import { COVERED } from './table-tree';
 import type { TableTree } from './table-tree';
+import { isKept } from './word-store';
 
 const MEMO_LIMIT = 20_000;
+/** Blocks of tables of their own that are compared before their hits say whether it is worth it. */
+const MIN_NODE_LOOKUPS = 16;
 /** Levels above this one are not remembered as blocks. */
 const TOP_MEMO_LEVEL = 3;
 
+/** Pages of a block of level 2 that are worth being remembered where a run has no more of it. */
+const MIN_PART_PAGES = 32;
+// How a key's level says which pages of the block are meant: from which on, and to which; 0 for all.
+const LEVEL_BITS = 3;
+const PART_STEP = 2 ** 14;
 // Places in a block's key; from WORDS on its words in the page table and in the frame maps.
 const [CONSTANTS, PHASE, LEVEL, CONTEXT, ABOVE, WORDS] = [0, 1, 2, 3, 4, 5];
 
@@ -34,6 +42,10 @@ export class RunLifter {
   private depth = 0;
   private lookups = 0;
   private hits = 0;
+  // Of those, blocks whose entries are tables of their own: to compare them takes a look at each entry.
+  private nodeLookups = 0;
+  private nodeHits = 0;
+  private sawNode = false;
   private readonly texts = new Map<string, number>();
   // Of the program that runs: its constants as a number, and the frame maps it names.
   private constants = 0;
@@ -55,6 +67,8 @@ export class RunLifter {
     const { constants, named } = this;
     this.lookups = 0;
     this.hits = 0;
+    this.nodeLookups = 0;
+    this.nodeHits = 0;
     this.constants = this.numberOf(program.constants);
     this.named = this.bitsOf(program.frameMaps);
     const g = this.tree.geometry;
@@ -100,8 +114,8 @@ export class RunLifter {
     if (!touches(program, from, to) || program.isIdle?.(from, to) === true) return;
     const word = tree.wordAt(root, level, base);
     if (this.isStable(program, word)) return;
-    const whole = from === base && to === base + span;
-    if (whole && level <= TOP_MEMO_LEVEL && word !== COVERED && this.tryCache(program, root, level, base)) return;
+    const isWorthIt = to - from === span ? level <= TOP_MEMO_LEVEL : level === 2 && to - from >= MIN_PART_PAGES;
+    if (isWorthIt && word !== COVERED && this.tryCache(program, root, level, base, from, to)) return;
     this.visitParts(program, root, level, base, start, end);
   }
 
@@ -126,8 +140,8 @@ export class RunLifter {
     for (let child = first; child < last; child += span) this.visit(program, root, level - 1, child, start, end);
   }
 
-  /** Takes a whole block's outcome from memory, or runs it and remembers it. @returns false when the block has no comparable words */
-  private tryCache(program: RunProgram, root: number, level: number, base: number): boolean {
+  /** Takes a block's outcome from memory, or runs it and remembers it; that of its frames [from, to). @returns false when the block has no comparable words */
+  private tryCache(program: RunProgram, root: number, level: number, base: number, from: number, to: number): boolean {
     if (this.lookups > 512 && this.hits * 16 < this.lookups) return false;
     const context = program.context(base, level);
     if (context === NOT_LIFTED) return false;
@@ -135,32 +149,44 @@ export class RunLifter {
     if (!this.readWords(root, level, base, key, WORDS)) return false;
     key[CONSTANTS] = this.constants;
     key[PHASE] = this.phaseOf(program, base, level);
-    key[LEVEL] = level;
+    key[LEVEL] = level | (((from - base) * PART_STEP + (to - from === this.tree.geometry.pagesAt(level) ? 0 : to - base)) << LEVEL_BITS);
     key[CONTEXT] = context;
     key[ABOVE] = this.tree.tableAttrAbove(root, level, base);
     this.blocks ??= new BlockCache(key.length);
     const blocks = this.blocks;
     if (blocks.size >= MEMO_LIMIT) this.clear();
+    const { sawNode } = this;
     this.lookups++;
+    if (sawNode) this.nodeLookups++;
     const known = blocks.get(key);
     if (known !== undefined) {
       this.hits++;
+      if (sawNode) this.nodeHits++;
       this.apply(program, root, level, base, key, known);
       return true;
     }
     // The key is looked up again and again, and is a key of its own only where something is learnt.
-    this.runAndRemember(program, root, level, base, key.slice(), blocks);
+    this.runAndRemember(program, root, level, base, from, to, key.slice(), blocks);
     return true;
   }
 
-  private runAndRemember(program: RunProgram, root: number, level: number, base: number, key: Int32Array, blocks: BlockCache): void {
+  private runAndRemember(
+    program: RunProgram,
+    root: number,
+    level: number,
+    base: number,
+    from: number,
+    to: number,
+    key: Int32Array,
+    blocks: BlockCache,
+  ): void {
     // The key's records must outlive the run, which may free them.
     this.addReferences(key.subarray(WORDS));
     const { now } = this.counters;
     const before = this.snapshot();
     program.journal?.open(base);
     this.depth++;
-    this.visitParts(program, root, level, base, base, base + this.tree.geometry.pagesAt(level));
+    this.visitParts(program, root, level, base, from, to);
     this.depth--;
     const effects = program.journal?.close();
     const words = new Int32Array(1 + this.frameMaps.length);
@@ -193,16 +219,19 @@ export class RunLifter {
 
   /** Reads the block's comparable words into `out` from index `at` on. @returns false when a frame map has none */
   private readWords(root: number, level: number, base: number, out: Int32Array, at: number): boolean {
-    const word = this.tree.canonicalWordAt(root, level, base);
+    const nodes = this.nodeLookups < MIN_NODE_LOOKUPS || this.nodeHits * 4 >= this.nodeLookups;
+    const word = this.tree.canonicalWordAt(root, level, base, nodes);
     if (word === -1) return false;
     out[at] = word;
+    this.sawNode = isKept(word);
     for (let i = 0; i < this.frameMaps.length; i++) {
       out[at + 1 + i] = 0;
       if (((this.named >> i) & 1) === 0) continue;
       const frames = this.frameMaps[i];
-      const value = frames.tree.canonicalWordAt(frames.root, level, base);
+      const value = frames.tree.canonicalWordAt(frames.root, level, base, nodes);
       if (value === -1) return false;
       out[at + 1 + i] = value;
+      if (isKept(value)) this.sawNode = true;
     }
     return true;
   }

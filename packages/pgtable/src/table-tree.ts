@@ -8,7 +8,21 @@
 import { EntryKind, InvariantError } from '@mmulab/api';
 import type { Entry } from '@mmulab/api';
 import { STORED, STORED_EQUAL } from './leaf-table';
-import { EMPTY_WORD, INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, UNIFORM, leafWord, wordAttr, wordMapLevel, wordTableAttr, uniformWord } from './word';
+import { contentOf, isKept } from './word-store';
+import {
+  EMPTY_WORD,
+  INDEX_MASK,
+  KEPT,
+  KIND_MASK,
+  LEAF_TABLE,
+  NODE,
+  UNIFORM,
+  leafWord,
+  wordAttr,
+  wordMapLevel,
+  wordTableAttr,
+  uniformWord,
+} from './word';
 import { CACHE_SIZE, WordTree } from './word-tree';
 
 // Bound here: constants of this module's code.
@@ -294,7 +308,7 @@ export class TableTree extends WordTree implements Entry {
     return this.kind === Table ? this.tableAttr : 0;
   }
 
-  /** Stores a word over the block of `level` at `gfn`; what the block owned is released. Leaf tables in `word` bring their reference. */
+  /** Stores a word over the block of `level` at `gfn`; what the block owned is released. Leaf tables and kept contents in `word` bring their reference. */
   setWordAt(root: number, level: number, gfn: number, word: number): void {
     this.locate(root, gfn, level);
     if (this.level !== level) throw new InvariantError('TREE_COVERED', 'the block lies under an entry of a higher level', gfn, this.level, '');
@@ -306,21 +320,46 @@ export class TableTree extends WordTree implements Entry {
     }
     this.inPlace = false;
     this.materialise(level);
-    this.replace(this.pos, word);
+    if (isKept(word)) this.takeOver(word);
+    else this.replace(this.pos, word);
+  }
+
+  /** The block at the cursor gets entries of its own, equal to a kept content. */
+  private takeOver(word: number): void {
+    const kept = contentOf(word);
+    const old = this.nodes.words[this.pos];
+    if ((old & KIND_MASK) === NODE) {
+      this.version.bump();
+      this.contents.copy(kept, old & INDEX_MASK);
+    } else {
+      const node = this.nodes.alloc(EMPTY_WORD, 2, 0, this.pos);
+      this.contents.copy(kept, node);
+      this.replace(this.pos, NODE | node);
+    }
+    this.releaseWord(word);
   }
 
   /**
-   * The word of a block in a form that can be compared: equal content, equal word. Leaf tables become shared records; tables of higher level
-   * have no such form (-1).
+   * The word of a block in a form that can be compared: equal content, equal word. Leaf tables become shared records, and tables of level-2 entries name a kept
+   * content where `nodes` says so; tables of higher level have no such form (-1).
    */
-  canonicalWordAt(root: number, level: number, gfn: number): number {
+  canonicalWordAt(root: number, level: number, gfn: number, nodes = false): number {
     const word = this.wordAt(root, level, gfn);
-    if (word === COVERED || (word & KIND_MASK) === NODE) return -1;
+    if (word === COVERED) return -1;
+    if ((word & KIND_MASK) === NODE) return nodes && level === 3 ? this.keptContent(word & INDEX_MASK) : -1;
     if ((word & KIND_MASK) !== LEAF_TABLE) return word;
     const record = word & INDEX_MASK;
     const canonical = this.leaves.intern(record);
     if (canonical !== record) this.swapRecord(canonical);
     return LEAF_TABLE | canonical;
+  }
+
+  private keptContent(node: number): number {
+    // Leaf tables become shared records.
+    this.inPlace = false;
+    this.version.bump();
+    const kept = this.contents.intern(node);
+    return kept < 0 ? -1 : NODE | KEPT | kept;
   }
 
   /** The leaf table at the cursor is another record of the same content from now on. */

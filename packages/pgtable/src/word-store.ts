@@ -8,12 +8,15 @@ import type { AttrTable } from './attr-table';
 import type { Geometry } from './geometry';
 import { LeafTables } from './leaf-table';
 import { NodeArena } from './node-arena';
-import { EMPTY_WORD, INDEX_MASK, KIND_MASK, LEAF_TABLE, NODE, UNIFORM, childWord, wordAttr, wordMapLevel, wordTableAttr } from './word';
+import { NodeContents } from './node-contents';
+import { EMPTY_WORD, INDEX_MASK, KEPT, KIND_MASK, LEAF_TABLE, NODE, UNIFORM, childWord, wordAttr, wordMapLevel, wordTableAttr } from './word';
 
 /** The arenas of one tree, and the words over them. */
 export class WordStore {
   protected readonly nodes: NodeArena;
   protected readonly leaves: LeafTables;
+  /** Kept contents of tables of level-2 entries. */
+  protected readonly contents: NodeContents;
 
   constructor(
     readonly geometry: Geometry,
@@ -21,6 +24,7 @@ export class WordStore {
   ) {
     this.nodes = new NodeArena(geometry.entries);
     this.leaves = new LeafTables(geometry.entries);
+    this.contents = new NodeContents(this.nodes, this.leaves, geometry.entries);
   }
 
   /** A table with every entry of `level` equal to `word`, which may own storage: each entry gets its own copy. Its place is known when it is stored. */
@@ -54,9 +58,10 @@ export class WordStore {
     return LEAF_TABLE | this.leaves.copyOf(from.leaves, word & INDEX_MASK);
   }
 
-  /** One more place for the leaf table a word owns, if it owns one. */
+  /** One more place for the leaf table a word owns, or for the content it names, if it does one of them. */
   shareWord(word: number): void {
     if ((word & KIND_MASK) === LEAF_TABLE) this.leaves.share(word & INDEX_MASK);
+    else if (isKept(word)) this.contents.share(contentOf(word));
   }
 
   /** Gives back all storage a word owns. @returns whether a node went */
@@ -67,6 +72,10 @@ export class WordStore {
       return false;
     }
     if (kind !== NODE) return false;
+    if (isKept(word)) {
+      this.contents.release(contentOf(word));
+      return false;
+    }
     const node = word & INDEX_MASK;
     const first = node * this.geometry.entries;
     for (let pos = first; pos < first + this.geometry.entries; pos++) this.release(this.nodes.words[pos]);
@@ -187,4 +196,14 @@ export class WordStore {
     const attr = wordAttr(word);
     return attr !== 0 && this.attrs.special[attr] === 0 ? attr : -1;
   }
+}
+
+/** Whether a word names a kept content. */
+export function isKept(word: number): boolean {
+  return (word & (KIND_MASK | KEPT)) === (NODE | KEPT);
+}
+
+/** The content it names. */
+export function contentOf(word: number): number {
+  return word & INDEX_MASK & ~KEPT;
 }

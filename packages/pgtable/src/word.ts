@@ -18,6 +18,8 @@ export const NODE = 2 << 28;
 export const LEAF_TABLE = 3 << 28;
 export const KIND_MASK = 3 << 28;
 export const INDEX_MASK = (1 << 28) - 1;
+/** Set in the index of a node that is a kept content (node-contents.ts): such a word lies in no tree. */
+export const KEPT = 1 << 27;
 
 /** Packs a uniform word. A leaf has no table below: give it `tableAttr` 0, so that equal leaves are equal words. */
 export function uniformWord(mapLevel: number, attr: number, tableAttr: number): number {
