@@ -27,7 +27,7 @@ import { layOutGuest, slotsOf, type GuestLayout } from './guest-layout';
 import { resolveGuestMode } from './guest-mode';
 import { bytesOption, numberValue, switchOption, switchValue, textValue, vcpusFlag, vcpusOption } from './option-values';
 import type { ByteRange, RoundShape } from './round-syntax';
-import { protectSteps, roundFlags, roundOptions, roundPhases, roundsOptionWith, type PassRound } from './rounds';
+import { protectSteps, ringOf, roundFlags, roundOptions, roundPhases, roundsOptionWith, type PassRound } from './rounds';
 import { accesses, destroyVmPhase, guestStep, hostSteps, phase } from './steps';
 import { EDITS, WIDTHS, editWrites, forkSteps, invalidatedSteps, type EditedGuest, type Stretch } from './table-edits';
 import { ChildTree, entryPages, pagesOf, tablesToward, treeOf, type TableTree } from './table-trees';
@@ -144,12 +144,14 @@ export class GuestTableRounds implements Workload {
     const manualProtect = textValue(values, 'manual_protect');
     const limited = limit === 0 ? [] : hostSteps([{ op: 'x86.set_nr_mmu_pages', value: limit }]);
     const { layout } = editing;
+    const dirtyRing = ringOf(NAME, values);
     const phases = [
       phase('noop', [...limited, ...protectSteps(manualProtect), editing.everyone(vcpu => layout.start(vcpu, []))]),
       ...roundPhases({
         workload: NAME,
         rounds: textValue(values, 'rounds'),
         manualProtect,
+        dirtyRing,
         ...slotsOf(layout, machine),
         passPageBytes: machine.pageSizeBytes,
         passUnitBytes: machine.pageSizeBytes,
@@ -158,7 +160,8 @@ export class GuestTableRounds implements Workload {
       }),
       destroyVmPhase(),
     ];
-    return { vm: editing.vm(), guestMode: editing.mode.name, phases, notes: [...layout.notes, SKIPPED_NOTE] };
+    const vm = dirtyRing === undefined ? editing.vm() : { ...editing.vm(), dirtyRing };
+    return { vm, guestMode: editing.mode.name, phases, notes: [...layout.notes, SKIPPED_NOTE] };
   }
 }
 
