@@ -3,6 +3,7 @@
  * the address they are for.
  */
 import type { EventDef } from '@mmulab/api';
+import { CommonEvents, workEvents } from '@mmulab/kvm';
 
 /** Leaf sizes by level from 1 on. */
 const SIZES = ['4k', '2m', '1g'] as const;
@@ -58,9 +59,13 @@ const rows: readonly Row[] = [
 const OF_THE_VM = ['hfence.all', 'tlb_flush'];
 
 /** All events, in the order of their indices. */
-export const events: readonly EventDef[] = rows.map(([name, doc, unit = 'events']) => {
-  return { name, doc, unit, gauge: false, ...(OF_THE_VM.includes(name) ? { scope: 'vm' as const } : {}) };
-});
+export const events: readonly EventDef[] = [
+  ...rows.map(([name, doc, unit = 'events']): EventDef => {
+    return { name, doc, unit, gauge: false, ...(OF_THE_VM.includes(name) ? { scope: 'vm' as const } : {}) };
+  }),
+  CommonEvents.notifierInvalidate,
+  ...workEvents,
+];
 
 /** Index of an event; of those by size, that of 4K: the index of level l is l - 1 more. */
 const at = (name: string): number => events.findIndex(event => event.name === name);
@@ -105,4 +110,7 @@ export const Ev = {
   localSteps: at('hfence.local.gpa.steps'),
   widened: at('hfence.local.gpa.widened'),
   flush: at('tlb_flush'),
+  notifierInvalidate: at(CommonEvents.notifierInvalidate.name),
+  /** The first of the group that every backend counts. */
+  work: at(workEvents[0]?.name ?? ''),
 } as const;

@@ -159,6 +159,7 @@ export class FaultPath implements AccessPath, StagedPath {
 
   private fast(vcpu: number, of: Access): number {
     this.add(Ev.fast);
+    this.slots.work.lock(this.policy.rwlock ? 'read' : 'write');
     const { kind, level, attr } = this.gstage.lookup(of.gfn);
     if (this.slots.invalidations.inProgress > 0 || kind !== EntryKind.Leaf || level !== 1) return this.askHost(vcpu, of);
     this.slots.markDirty(slotOf(of), of.gfn);
@@ -179,6 +180,7 @@ export class FaultPath implements AccessPath, StagedPath {
   private map(vcpu: number, of: Access): number {
     const { gfn, kind } = of;
     const slot = slotOf(of);
+    this.slots.work.lock('write');
     if (this.slots.invalidations.mustRetry(of.sequence)) {
       this.add(Ev.retry);
       return Stage.Resume;

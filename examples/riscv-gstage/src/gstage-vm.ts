@@ -39,15 +39,17 @@ export class GstageVm {
       maxLeafLevel: MAX_LEAF_LEVEL,
       markPageDirty: Ev.markDirty,
       dirtyBitmapSet: Ev.bitsNew,
+      notifierInvalidate: Ev.notifierInvalidate,
+      work: Ev.work,
     });
     this.rings = new FenceRings(vcpus, counters);
-    this.gstage = new Gstage(engines, geometry, this.slots.frameMaps, counters, this.rings, policy);
+    this.gstage = new Gstage(engines, this.slots, counters, this.rings, policy);
     this.path = new FaultPath(vcpus, this.gstage, this.slots, this.rings, counters, policy, () => this.accesses.seen.forget());
     this.accesses = this.makeAccesses(new GuestLayout(spaces[0]));
     this.hostSide = new HostSide(this.slots, this.gstage, this.rings, this.path, policy, this.accesses.seen);
     // A memslot must not end at the end of the address space either.
     const frameLimit = 2 ** Math.min(policy.gpaBits, physBits) / PAGE_BYTES - 1;
-    this.hostOps = new HostOps(this.slots, new DirtyLog(this.hostSide.logTables, this.slots), this.hostSide, { frameLimit, spaces });
+    this.hostOps = new HostOps(this.slots, new DirtyLog(this.hostSide.logTables, this.slots), this.hostSide, { frameLimit, pageBytes: PAGE_BYTES, spaces });
     for (const spec of memslots) this.hostOps.addMemslot(spec);
   }
 

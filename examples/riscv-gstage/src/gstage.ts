@@ -10,7 +10,8 @@
 import { EntryKind } from '@mmulab/api';
 import type { Counters, Entry, MemslotSpec, Rule, Translation } from '@mmulab/api';
 import { Geometry } from '@mmulab/pgtable';
-import type { Bookkeeper, Engine, EngineFactory, FrameMap, Journal, MmOps, RangeOptions, RunProgram } from '@mmulab/pgtable';
+import type { Memslots, WorkCounts } from '@mmulab/kvm';
+import type { Bookkeeper, Engine, EngineFactory, Journal, MmOps, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import type { Policy } from './definition';
 import { Ev } from './events';
 import type { FenceRings } from './fence-rings';
@@ -33,6 +34,8 @@ export function geometryOf({ levels }: Policy): Geometry {
 
 export class Gstage implements Bookkeeper, Journal, MmOps {
   private isDestroyed = false;
+  readonly geometry: Geometry;
+  private readonly work: WorkCounts;
   readonly ptes = new Ptes();
   /** Tables that nothing points to any more, which stay for good. */
   private orphans = 0;
@@ -50,14 +53,15 @@ export class Gstage implements Bookkeeper, Journal, MmOps {
 
   constructor(
     engines: EngineFactory,
-    readonly geometry: Geometry,
-    frameMaps: readonly FrameMap[],
+    { geometry, frameMaps, work }: Memslots,
     private readonly counters: Counters,
     private readonly rings: FenceRings,
     private readonly policy: Policy,
   ) {
     const { ptes } = this;
-    this.engine = engines.makeEngine({ geometry, attrs: ptes.table, protocols, book: this, mmOps: this, frameMaps, counters });
+    this.geometry = geometry;
+    this.work = work;
+    this.engine = engines.makeEngine({ geometry, attrs: ptes.table, protocols, book: this, mmOps: this, frameMaps, counters, work });
     this.root = this.engine.createRoot();
     this.mapRule = new MapRule(policy);
     this.protectRule = new ProtectRule(policy, ptes, geometry.span);
@@ -111,7 +115,9 @@ export class Gstage implements Bookkeeper, Journal, MmOps {
   /** age_gfn: the leaf at a frame loses A. @returns whether it had it */
   age(gfn: number): boolean {
     const { kind, attr } = this.lookup(gfn);
-    if (kind !== EntryKind.Leaf || !this.ptes.isYoung(attr)) return false;
+    const isYoung = kind === EntryKind.Leaf && this.ptes.isYoung(attr);
+    this.work.leaves(kind === EntryKind.Leaf ? 1 : 0, isYoung ? 1 : 0);
+    if (!isYoung) return false;
     this.engine.page(this.oldRule, NO_OP, this.root, gfn, 1);
     return true;
   }

@@ -16,6 +16,7 @@ export class HostSide implements HostTables {
   readonly logTables: LoggedTables = {
     start: (slot, initiallySet) => {
       if (initiallySet) return;
+      this.slots.work.lock('write');
       this.gstage.protect(slot.base, slot.end);
       if (!this.policy.rangeFence) this.rings.flushAll();
     },
@@ -50,13 +51,17 @@ export class HostSide implements HostTables {
   }
 
   deleteMemslot(slot: Memslot): void {
+    this.slots.work.lock('write');
     this.gstage.unmap(slot.base, slot.end);
     this.seen.forget();
     this.slots.remove(slot);
   }
 
   zapAll(): void {
-    for (const slot of this.slots.all) this.gstage.unmap(slot.base, slot.end);
+    for (const slot of this.slots.all) {
+      this.slots.work.lock('write');
+      this.gstage.unmap(slot.base, slot.end);
+    }
     this.seen.forget();
   }
 

@@ -12,6 +12,13 @@ export interface EventDef {
   readonly gauge: boolean;
   /** Counted for the VM as a whole, whichever memslot is concerned: what is compared with records of one memslot. Absent: for the memslot concerned. */
   readonly scope?: 'vm';
+  /**
+   * How values of several actors and phases become one where it is not their sum: the least of those that are not 0, or the largest. Such a counter starts anew in every
+   * phase.
+   */
+  readonly fold?: 'min' | 'max';
+  /** `work`: how much there was to do, for cost models; outputs for readers show it when asked to. Absent: what came of it. */
+  readonly group?: 'work';
   /** One sentence. */
   readonly doc: string;
 }

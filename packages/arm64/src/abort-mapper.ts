@@ -7,9 +7,9 @@
  *
  * Models: Linux arch/arm64/kvm/mmu.c user_mem_abort() from the retry test on, transparent_hugepage_adjust(), handle_access_fault(). Hot path.
  */
-import { ACCESS_DONE, AccessKind } from '@mmulab/api';
+import { ACCESS_DONE, AccessKind, EntryKind } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
-import type { Memslot, Memslots } from '@mmulab/kvm';
+import type { LockMode, Memslot, Memslots } from '@mmulab/kvm';
 import { Stage } from './abort-stages';
 import type { AbortState } from './abort-state';
 import { AttrStep, Walk } from './attr';
@@ -43,6 +43,8 @@ export class AbortMapper {
   private readonly then: Uint8Array;
   private readonly sized: SizedEvents;
   private readonly shared: boolean;
+  private readonly mapLock: LockMode;
+  private readonly relaxLock: LockMode;
 
   constructor(
     vcpus: number,
@@ -60,6 +62,8 @@ export class AbortMapper {
     this.then = new Uint8Array(vcpus);
     this.sized = sizedEvents(policy.granuleBytes);
     this.shared = policy.lockMode === MmuLockMode.Shared;
+    this.mapLock = this.shared ? 'read' : 'write';
+    this.relaxLock = policy.lockMode === MmuLockMode.Exclusive ? 'write' : 'read';
   }
 
   /** Whether the map walker's last way down ended with -EAGAIN, and has taken no page for it. */
@@ -69,6 +73,7 @@ export class AbortMapper {
 
   /** The lock is taken. @param stage Map, or Relax for reading only; @returns the next stage */
   underLock(vcpu: number, stage: number): number {
+    this.slots.work.lock(stage === Stage.Relax ? this.relaxLock : this.mapLock);
     switch (this.decide(vcpu)) {
       case Decision.Drop:
         this.add(Ev.dropped);
@@ -160,7 +165,7 @@ export class AbortMapper {
     tables.relaxOp.write = this.writable[vcpu] === 1;
     tables.relaxOp.exec = tables.attrs.isExecutable(this.attr[vcpu]);
     const done = tables.relax(gfn) === AttrStep.Done;
-    if (!done) this.add(Ev.relaxEagain);
+    if (!done) this.lost(Ev.relaxEagain, gfn);
     else this.markWritten(vcpu);
     if (!done && !policy.relaxTlbiOnEagain) return Stage.Resume;
     tables.mm.relaxTlbi(gfn, this.level[vcpu], policy.relaxLocal);
@@ -203,7 +208,7 @@ export class AbortMapper {
         return Stage.Tlbi;
       default:
         if (step === MapStep.Lost) this.tables.mm.freePage(this.state.gfn[vcpu], 1, 1);
-        this.add(Ev.mapEagain);
+        this.lost(Ev.mapEagain, this.state.gfn[vcpu]);
         return Stage.Resume;
     }
   }
@@ -258,9 +263,17 @@ export class AbortMapper {
 
   /** The access flag of the leaf that faulted is set. */
   mkyoung(vcpu: number): number {
+    this.slots.work.lock(this.mapLock);
     this.add(Ev.mkyoung);
     this.tables.mkyoung(this.state.gfn[vcpu]);
     return Stage.Resume;
+  }
+
+  /** A walker came second, or met an entry that another one has locked. */
+  private lost(event: number, gfn: number): void {
+    this.add(event);
+    this.add(Ev.exchangeLost);
+    if (this.tables.lookup(gfn).kind === EntryKind.Special) this.add(Ev.exchangeFrozen);
   }
 
   private isPermission(vcpu: number): boolean {

@@ -4,7 +4,7 @@
  * Names with sizes exist for the leaf sizes of all three granules; a run counts those of its own. Levels are in the architecture's numbering.
  */
 import type { EventDef } from '@mmulab/api';
-import { CommonEvents, RING_EVENTS, counted, eventIndices, ringEvents } from '@mmulab/kvm';
+import { CommonEvents, RING_EVENTS, Work, counted, eventIndices, ringEvents, workEvents } from '@mmulab/kvm';
 
 const event = counted('events');
 const bytes = counted('bytes');
@@ -84,16 +84,19 @@ export const stage2Events: readonly EventDef[] = [
   CommonEvents.markPageDirty,
   CommonEvents.dirtyBitmapSet,
   ...RING_EVENTS,
-  event('notifier.invalidate', 'MMU notifier: pairs of invalidate start and end.'),
+  CommonEvents.notifierInvalidate,
   event('change_pte', 'MMU notifier change_pte: maps of a copied page (before 6.10); their leaves and maintenance count here alone.'),
   event('change_pte.failed', 'Of these: found no table to write to and had no memory cache.'),
   event('change_pte.dcache_clean_inval_poc', 'Data-cache maintenance of change_pte.'),
   bytes('change_pte.dcache_clean_inval_poc.bytes', 'Bytes of it.'),
   CommonEvents.exit,
+  ...workEvents,
 ];
 
 /** Index of an event by its name, checked at load time. */
 export const eventIndex = eventIndices(stage2Events);
+
+const work = eventIndex(workEvents[0].name);
 
 /** Indices of the events by what they count. `translation` and `permission` are followed by those for read, write, exec. */
 export const Ev = {
@@ -158,6 +161,11 @@ export const Ev = {
   changePteDcache: eventIndex('change_pte.dcache_clean_inval_poc'),
   changePteDcacheBytes: eventIndex('change_pte.dcache_clean_inval_poc.bytes'),
   exit: eventIndex(CommonEvents.exit.name),
+  /** The first of the group. */
+  work,
+  exchangeLost: work + Work.lost,
+  exchangeFrozen: work + Work.frozen,
+  rcuFree: work + Work.rcuFree,
 } as const;
 
 /** Events whose names carry a leaf size, by level counted from 1 (index 0 unused; 1 unused where only blocks count). */

@@ -66,6 +66,7 @@ export class Stage2HostTables implements HostTables {
 
   private unmapSlot(slot: Memslot): void {
     this.select(slot.spec.id);
+    this.slots.work.lock('write');
     this.tables.inChunks(slot.spec.baseGfn, slot.end, (from, to) => this.tables.unmap(from, to));
     this.walks.forget();
   }

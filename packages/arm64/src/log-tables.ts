@@ -26,8 +26,10 @@ export class Stage2LogTables implements LoggedTables {
 
   start(slot: Memslot, initiallySet: boolean): void {
     if (initiallySet) return;
+    this.slots.work.lock('write');
     this.tables.inChunks(slot.base, slot.end, (from, to) => this.tables.writeProtect(from, to));
     this.flush(slot);
+    if (this.policy.eagerSplitChunk !== 0) this.slots.work.lock('write');
     this.split(slot.base, slot.end);
   }
 
@@ -84,6 +86,7 @@ export class Stage2LogTables implements LoggedTables {
       }
       if (dirtyBits.get(at) === 1 && readBits.get(at) === 1) {
         dirtyBits.setRange(at, npages, 0);
+        this.slots.work.words(npages / WORD_PAGES, npages);
         this.tables.writeProtect(at, at + npages, npages / WORD_PAGES);
         program.any = true;
       }
@@ -99,6 +102,10 @@ export class Stage2LogTables implements LoggedTables {
   private split(start: number, end: number): void {
     const { eagerSplitChunk, granuleBytes } = this.policy;
     if (eagerSplitChunk === 0) return;
-    eachChunk(start, end, eagerSplitChunk / granuleBytes, (from, to) => this.tables.split(from, to));
+    // The lock is let go before each chunk, to fill the cache of tables.
+    eachChunk(start, end, eagerSplitChunk / granuleBytes, (from, to) => {
+      this.slots.work.yields(1);
+      this.tables.split(from, to);
+    });
   }
 }

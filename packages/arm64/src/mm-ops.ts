@@ -99,8 +99,10 @@ export class CountingMmOps implements MmOps, Bookkeeper {
   /** The last reference of a table page goes: with it the page, now or after a grace period. */
   freePage(gfn: number, level: number, count: number): void {
     this.putPage(gfn, level, count);
-    if (this.deferring) this.wait(count);
-    else this.add(Ev.tableFree, count);
+    if (this.deferring) {
+      this.add(Ev.rcuFree, count);
+      this.wait(count);
+    } else this.add(Ev.tableFree, count);
   }
 
   deferFree(gfn: number, level: number, count: number): void {

@@ -27,7 +27,6 @@ export class MmuNotifier {
 
   /** invalidate_range_start: unmaps frames [start, end) of a slot. */
   start(start: number, end: number): void {
-    this.add(Ev.notifierInvalidate);
     this.slots.invalidations.begin();
     this.tables.inChunks(start, end, (from, to) => this.tables.unmap(from, to));
   }
@@ -40,6 +39,7 @@ export class MmuNotifier {
   /** change_pte: the host has replaced the page at a frame. */
   changePte(gfn: number): void {
     this.add(Ev.changePte);
+    this.slots.work.lock('write');
     const { tables } = this;
     const { mm, mapOp } = tables;
     mm.cause = Cause.ChangePte;

@@ -60,7 +60,7 @@ export class Stage2Tables {
     engines: EngineFactory,
     readonly shape: Stage2Shape,
     readonly attrs: Stage2Attrs,
-    slots: Memslots,
+    private readonly slots: Memslots,
     private readonly counters: Counters,
     readonly mm: CountingMmOps,
     readonly tlb: TlbInvalidations,
@@ -76,6 +76,7 @@ export class Stage2Tables {
       mmOps: mm,
       frameMaps: slots.frameMaps,
       counters,
+      work: slots.work,
     });
     this.root = this.engine.createRoot();
     this.makeRule = new rules.make();
@@ -149,7 +150,7 @@ export class Stage2Tables {
   writeProtect(start: number, end: number, calls = 1): void {
     this.count(Ev.wrprotect, calls);
     this.count(Ev.wrprotectBytes, (end - start) * this.shape.granuleBytes);
-    this.engine.range(this.writeProtectRule, NO_OP, this.root, start, end, LEAVES);
+    this.engine.range(this.writeProtectRule, NO_OP, this.root, start, end, leavesOf(end - start, calls));
   }
 
   /** Ages the leaves that overlap a range, in one call or `calls` of them over pieces of equal size. @returns how many were young */
@@ -157,7 +158,7 @@ export class Stage2Tables {
     this.count(Ev.ageCalls, calls);
     this.count(Ev.ageBytes, (end - start) * this.shape.granuleBytes);
     this.mm.aged = 0;
-    this.engine.range(this.ageRule, NO_OP, this.root, start, end, LEAVES);
+    this.engine.range(this.ageRule, NO_OP, this.root, start, end, leavesOf(end - start, calls));
     return this.mm.aged;
   }
 
@@ -192,10 +193,12 @@ export class Stage2Tables {
     this.splitLevel(PMD, false, start, end);
   }
 
-  /** Calls a walker chunk by chunk, as far as the kernel goes in one call. */
+  /** Calls a walker chunk by chunk, as far as the kernel goes in one call; between two the lock may be had by others. */
   inChunks(start: number, end: number, call: (from: number, to: number) => void): void {
     const { geometry, maxLeafLevel } = this.shape;
-    eachChunk(start, end, geometry.pagesAt(this.policy.chunkIsBlock ? maxLeafLevel : geometry.levels), call);
+    const span = geometry.pagesAt(this.policy.chunkIsBlock ? maxLeafLevel : geometry.levels);
+    if (end > start) this.slots.work.yields(Math.floor((end - 1) / span) - Math.floor(start / span));
+    eachChunk(start, end, span, call);
   }
 
   /** Number of tables, those of the start level included. */
@@ -217,6 +220,11 @@ export class Stage2Tables {
     const now = this.counters.now;
     now[index] = now[index] + amount;
   }
+}
+
+/** The walk over leaves that so many calls over pieces of equal size are. */
+function leavesOf(npages: number, calls: number): RangeOptions<NoOp> {
+  return calls === 1 ? LEAVES : { ...LEAVES, pieces: npages / calls };
 }
 
 /** Calls once per piece of [start, end) between multiples of `span`. */

@@ -80,7 +80,8 @@ export class Stage2Vm {
     this.shared = new SharedAccesses(walks, this.tables, this.slots, counters);
     this.hostTables = new Stage2HostTables(this.tables, this.slots, this.notifier, walks, counters, () => this.released());
     const dirtyLog = new DirtyLog(new Stage2LogTables(this.tables, this.slots, policy), this.slots, this.rings);
-    this.hostOps = new HostOps(this.slots, dirtyLog, this.hostTables, { frameLimit: 2 ** physBits / policy.granuleBytes, spaces });
+    const memory = { frameLimit: 2 ** physBits / policy.granuleBytes, pageBytes: policy.granuleBytes, spaces };
+    this.hostOps = new HostOps(this.slots, dirtyLog, this.hostTables, memory);
     for (const spec of memslots) this.hostOps.addMemslot(spec);
   }
 
@@ -116,7 +117,8 @@ export class Stage2Vm {
   private makeSlots(): Memslots {
     const { engines, counters } = this.world;
     const { geometry, maxLeafLevel } = this.shape;
-    return new Memslots({ engines, geometry, counters, maxLeafLevel, markPageDirty: Ev.markPageDirty, dirtyBitmapSet: Ev.dirtyBitmapSet });
+    const { markPageDirty, dirtyBitmapSet, notifierInvalidate, work } = Ev;
+    return new Memslots({ engines, geometry, counters, maxLeafLevel, markPageDirty, dirtyBitmapSet, notifierInvalidate, work });
   }
 
   private makeTables(): Stage2Tables {

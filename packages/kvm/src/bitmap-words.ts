@@ -3,11 +3,13 @@
  *
  * The kernel takes a bitmap 64 pages at a time: bits that user space read and that are still set are cleared, and the word's pages are protected again. What
  * protecting means is the architecture's; the units are the same everywhere and are never merged, since counts hang on them. A word that crosses a
- * block's end is cut there when lifted: whoever minds must not lift.
+ * block's end is cut there when lifted: whoever minds must not lift. Words are counted where their first bit lies, before such an end; those that have bits only behind it
+ * are counted apart (`wordsBehindBorders`), so that a cut shows in no count.
  *
  * Models: Linux virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect(). Hot path.
  */
 import type { Journal, FrameMap, RunProgram } from '@mmulab/pgtable';
+import type { WorkCounts } from './work-counts';
 
 /** Pages of one word. */
 export const WORD_PAGES = 64;
@@ -35,6 +37,8 @@ export class BitmapWords implements RunProgram, Journal {
    * @param origin first page of the slot: where words begin
    * @param dirty the bitmap
    * @param read what user space read of it
+   * @param work counts words and bits
+   * @param blockPages pages of the blocks at whose ends words may be cut
    */
   constructor(
     readonly constants: string,
@@ -42,6 +46,8 @@ export class BitmapWords implements RunProgram, Journal {
     private readonly dirty: FrameMap,
     private readonly read: FrameMap,
     private readonly taker: WordTaker,
+    private readonly work: WorkCounts,
+    private readonly blockPages: number,
   ) {
     this.frameMaps = [dirty, read];
   }
@@ -63,6 +69,12 @@ export class BitmapWords implements RunProgram, Journal {
 
   isIdle(from: number, to: number): boolean {
     return this.dirty.isUniform(from, to - from, 0);
+  }
+
+  /** Whether a block ends between the beginning of a page's word and the page. */
+  private isBehindBorder(gfn: number): boolean {
+    const begin = gfn - ((gfn - this.origin) % WORD_PAGES);
+    return Math.floor(begin / this.blockPages) !== Math.floor(gfn / this.blockPages);
   }
 
   open(): void {
@@ -87,6 +99,7 @@ export class BitmapWords implements RunProgram, Journal {
     let high = 0;
     let first = -1;
     let last = -1;
+    let taken = 0;
     for (let gfn = start; gfn < end; gfn++) {
       if (dirty.get(gfn) === 0 || read.get(gfn) === 0) continue;
       const bit = gfn - start;
@@ -94,10 +107,12 @@ export class BitmapWords implements RunProgram, Journal {
       else high |= 1 << (bit - 32);
       if (first < 0) first = gfn;
       last = gfn;
+      taken++;
       dirty.set(gfn, 0);
     }
     if (first < 0) return;
     this.any = true;
+    this.work.words(this.isBehindBorder(first) ? 0 : 1, taken);
     taker.word(first, last);
     if (taker.page === undefined) return;
     for (let gfn = first; gfn <= last; gfn++) {
@@ -105,4 +120,35 @@ export class BitmapWords implements RunProgram, Journal {
       if (((bit < 32 ? low >>> bit : high >>> (bit - 32)) & 1) !== 0) taker.page(gfn);
     }
   }
+}
+
+/** What words are counted over. */
+export interface CountedWords {
+  readonly origin: number;
+  readonly blockPages: number;
+  readonly dirty: FrameMap;
+  readonly read: FrameMap;
+}
+
+/** Words with bits to take in frames [start, end) that have them only behind the end of a block within the word. Uniform stretches cost nothing. */
+export function wordsBehindBorders(words: CountedWords, start: number, end: number): number {
+  const { origin, blockPages, dirty, read } = words;
+  if (origin % WORD_PAGES === 0 || end <= start) return 0;
+  const isAll = (map: FrameMap, value: number): boolean => map.isUniform(start, end - start, value);
+  if (isAll(dirty, 0) || isAll(read, 0) || (isAll(dirty, 1) && isAll(read, 1))) return 0;
+  const border = (Math.floor(start / blockPages) + 1) * blockPages;
+  if (border >= end) return 0;
+  const next = border + blockPages;
+  if (next < end) {
+    const middle = start + Math.ceil((end - start) / 2 / blockPages) * blockPages;
+    const cut = middle - ((middle - origin) % WORD_PAGES);
+    if (cut > start && cut < end) return wordsBehindBorders(words, start, cut) + wordsBehindBorders(words, cut, end);
+  }
+  const begin = Math.max(start, border - ((border - origin) % WORD_PAGES));
+  const has = (from: number, to: number): boolean => {
+    for (let gfn = from; gfn < to; gfn++) if (dirty.get(gfn) !== 0 && read.get(gfn) !== 0) return true;
+    return false;
+  };
+  const isOnlyBehind = !has(begin, border) && has(border, Math.min(end, border - ((border - origin) % WORD_PAGES) + WORD_PAGES));
+  return (isOnlyBehind ? 1 : 0) + wordsBehindBorders(words, Math.min(end, border - ((border - origin) % WORD_PAGES) + WORD_PAGES), end);
 }

@@ -10,7 +10,7 @@
  * Models: Linux virt/kvm/kvm_main.c kvm_get_dirty_log_protect(), kvm_clear_dirty_log_protect(), kvm_vm_ioctl_enable_dirty_log_protect(),
  * kvm_vm_ioctl_reset_dirty_pages().
  */
-import { BitmapWords } from './bitmap-words';
+import { BitmapWords, WORD_PAGES, wordsBehindBorders } from './bitmap-words';
 import type { DirtyRings } from './dirty-ring';
 import { noBitmap, noRings } from './errors';
 import type { LoggedTables } from './logged-tables';
@@ -18,6 +18,7 @@ import type { Memslot } from './memslot';
 import type { Memslots } from './memslots';
 import { eachGroup } from './ring-groups';
 import { RingReset } from './ring-reset';
+import { Work } from './work-events';
 
 /** Dirty logging of one VM. */
 export class DirtyLog {
@@ -66,6 +67,7 @@ export class DirtyLog {
   get(slot: Memslot): void {
     this.needBitmap('KVM_GET_DIRTY_LOG of', slot);
     this.slots.readBits.copyRange(this.slots.dirtyBits, slot.base, slot.spec.npages);
+    this.called(Work.getCalls, slot.spec.npages);
     if (!this.manualProtect) this.take(slot, slot.base, slot.end);
   }
 
@@ -73,6 +75,7 @@ export class DirtyLog {
   clear(slot: Memslot, firstPage: number, npages: number): void {
     this.needBitmap('KVM_CLEAR_DIRTY_LOG of', slot);
     const start = slot.base + firstPage;
+    this.called(Work.clearCalls, Math.min(slot.spec.npages - firstPage, npages));
     this.take(slot, start, Math.min(slot.end, start + npages));
   }
 
@@ -92,6 +95,8 @@ export class DirtyLog {
     const entries = rings.reset(({ runs }) => {
       const reset = new RingReset(tables, slots, initiallySet);
       eachGroup(runs, reset);
+      // Each group is protected in a hold of its own.
+      slots.work.add(Work.lockWrite, reset.groups);
       return reset.groups;
     });
     if (entries > 0) this.flushAll();
@@ -109,16 +114,26 @@ export class DirtyLog {
     if (this.rings !== undefined && this.rings.spec.withBitmap !== true) throw noBitmap(what, slot.spec.id);
   }
 
+  /** A bitmap is copied. */
+  private called(which: number, npages: number): void {
+    const { work } = this.slots;
+    work.add(which, 1);
+    work.add(Work.copiedWords, Math.ceil(npages / WORD_PAGES));
+  }
+
   private get initiallySet(): boolean {
     return this.manualProtect && this.startsFull;
   }
 
   /** Takes the bits of [start, end) and protects their pages. */
   private take(slot: Memslot, start: number, end: number): void {
-    const { dirtyBits, readBits } = this.slots;
+    const { dirtyBits, readBits, work } = this.slots;
     const { initiallySet } = this;
+    work.lock('write');
+    const blockPages = this.slots.geometry.entries;
+    work.words(wordsBehindBorders({ origin: slot.base, blockPages, dirty: dirtyBits, read: readBits }, start, end), 0);
     const constants = `bitmap/${slot.index}/${initiallySet}`;
-    const words = new BitmapWords(constants, slot.base, dirtyBits, readBits, this.tables.taker(slot, initiallySet));
+    const words = new BitmapWords(constants, slot.base, dirtyBits, readBits, this.tables.taker(slot, initiallySet), work, blockPages);
     this.tables.run(words, slot, start, end, initiallySet);
     if (words.any) this.tables.flush(slot);
   }

@@ -24,6 +24,7 @@ export const CommonEvents = {
   dirtyRingExit: event('dirty_ring_exit', 'Exits to user space because a dirty ring was soft full (KVM_EXIT_DIRTY_RING_FULL).'),
   dirtyRingReset: event('dirty_ring_reset', 'Dirty rings that KVM_RESET_DIRTY_RINGS went through, one per vCPU and call.'),
   dirtyRingGroup: event('dirty_ring_reset.group', 'Groups of up to 64 neighbouring pages that it protected again, each in one call under mmu_lock.'),
+  notifierInvalidate: event('notifier.invalidate', 'MMU notifier: pairs of invalidate start and end.'),
   exit: event('exit', 'Guest exits the MMU caused.'),
 } as const;
 

@@ -7,6 +7,8 @@ import { HostPage, HostFaults } from './host-faults';
 import { HostWork, hostStages } from './host-work';
 import { Memslot } from './memslot';
 import type { Memslots } from './memslots';
+import { WorkCounts } from './work-counts';
+import { Work, workEvents } from './work-events';
 
 const fault = (state: number, spanLevel: 1 | 2, writable: boolean, notifications: readonly HostNotification[] = []): HostFault => ({
   ok: true,
@@ -48,20 +50,23 @@ const geometry = new Geometry(512, 4);
 function page(
   first: number,
   backing: HostBacking = thp,
-): { readonly pages: HostFaults; readonly slot: Memslot; readonly calls: string[]; now(): number } {
+): { readonly pages: HostFaults; readonly slot: Memslot; readonly calls: string[]; now(): number; work(): readonly number[] } {
   let now = first;
+  const counters = { now: new Float64Array(workEvents.length), select: () => undefined };
   const calls: string[] = [];
   const from = (_slot: unknown, _gfn: number, seen: number, write: boolean): HostFault =>
     backing.faults[seen * 2 + (write ? 1 : 0)] ?? fault(0, 1, false);
   const slots = {
     geometry,
+    work: new WorkCounts(counters, 0),
     hostStates: { get: () => now },
     hostFaultFrom: from,
     hostFault: (slot: unknown, gfn: number, write: boolean) => from(slot, gfn, now, write),
     setHostState: (_slot: unknown, _gfn: number, _level: number, next: number) => void (now = next),
   } as unknown as Memslots;
   const slot = new Memslot({ ...spec, backing }, 0, false, geometry, 3);
-  return { pages: new HostFaults(2, slots, (_slot, start, end) => void calls.push(`${start}-${end}`)), slot, calls, now: () => now };
+  const work = (): readonly number[] => [Work.clear, Work.copy, Work.mapShared, Work.splitZero].map(which => counters.now[which] ?? NaN);
+  return { pages: new HostFaults(2, slots, (_slot, start, end) => void calls.push(`${start}-${end}`)), slot, calls, now: () => now, work };
 }
 
 describe('a host fault', () => {
@@ -73,10 +78,15 @@ describe('a host fault', () => {
     written.pages.ask(0, 0);
     expect([written.pages.settle(0, written.slot, 0, true, HostWork.None), written.now()]).toEqual([HostWork.ClearPmd, 0]);
     expect([written.pages.settle(0, written.slot, 0, true, HostWork.ClearPmd), written.now()]).toEqual([~HostPage.Writable, 4]);
+    // Small pages cleared and copied, shared pages mapped, huge zero pages split.
+    expect([read.work(), written.work()]).toEqual([
+      [0, 0, 1, 0],
+      [512, 0, 0, 0],
+    ]);
   });
 
   it('does the work of what it found, in vain when a reader was faster, and looks again', () => {
-    const { pages, slot, calls, now } = page(0);
+    const { pages, slot, calls, now, work } = page(0);
     pages.ask(0, 0);
     pages.ask(1, 0);
     expect(pages.settle(1, slot, 0, false, HostWork.None)).toBe(~HostPage.ReadOnly);
@@ -86,6 +96,7 @@ describe('a host fault', () => {
     expect(pages.settleAtOnce(0, slot, 0, true, HostWork.None)).toBe(HostWork.SplitZero);
     expect(pages.settleAtOnce(0, slot, 0, true, HostWork.SplitZero)).toBe(HostWork.Copy);
     expect([pages.settleAtOnce(0, slot, 0, true, HostWork.Copy), now(), calls]).toEqual([~HostPage.Writable, 2, ['0-512', '0-1']]);
+    expect(work()).toEqual([512, 1, 1, 1]);
   });
 
   it('calls the notifier for a copy that another vCPU has made by then, and leaves the copy alone', () => {

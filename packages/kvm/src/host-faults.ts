@@ -7,7 +7,7 @@
  * Models: Linux mm/memory.c handle_pte_fault(), do_anonymous_page(), wp_page_copy(); mm/huge_memory.c __split_huge_pmd(), do_huge_zero_wp_pmd(). Hot path.
  */
 import type { HostFault, HostNotification } from '@mmulab/api';
-import { HostWork, hostWork, notifiedWork } from './host-work';
+import { HostWork, countHostWork, countShared, hostWork, notifiedWork } from './host-work';
 import type { Memslot } from './memslot';
 import type { Memslots } from './memslots';
 
@@ -53,8 +53,12 @@ export class HostFaults {
     const fault = slots.hostFaultFrom(slot, gfn, found, write);
     if (!fault.ok) return ~HostPage.Failed;
     if (done === HostWork.None) {
-      const work = fault.notifications.length === 0 ? hostWork(slot, found, fault) : this.begin(vcpu, slot, fault);
-      if (work !== HostWork.None) return work;
+      if (fault.notifications.length !== 0) return this.begin(vcpu, slot, fault);
+      const work = hostWork(slot, found, fault);
+      if (work !== HostWork.None) {
+        countHostWork(slots, work);
+        return work;
+      }
     }
     const state = slots.hostStates.get(gfn);
     if (state !== found) {
@@ -62,7 +66,10 @@ export class HostFaults {
       this.found[vcpu] = state;
       return HostWork.None;
     }
-    if (state !== fault.state) slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
+    if (state !== fault.state) {
+      countShared(slots, slot, state, fault);
+      slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
+    }
     return fault.writable && !slot.spec.readonly ? ~HostPage.Writable : ~HostPage.ReadOnly;
   }
 
@@ -112,7 +119,9 @@ export class HostFaults {
     const notification = this.notification(vcpu);
     if (notification === undefined) return HostWork.None;
     this.underWay[vcpu] = 1;
-    return notifiedWork(slot, notification);
+    const work = notifiedWork(slot, notification);
+    countHostWork(this.slots, work);
+    return work;
   }
 
   private notification(vcpu: number): HostNotification | undefined {

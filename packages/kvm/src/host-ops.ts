@@ -15,6 +15,7 @@ import type { Memslot } from './memslot';
 import type { Memslots } from './memslots';
 import { SlotOps } from './slot-ops';
 import { tellDirty } from './tell-dirty';
+import { Work } from './work-events';
 
 /** Takes a VM's host operations to its parts. */
 export class HostOps {
@@ -25,7 +26,7 @@ export class HostOps {
     private readonly slots: Memslots,
     private readonly dirtyLog: DirtyLog,
     private readonly tables: HostTables,
-    guest: GuestMemory,
+    private readonly guest: GuestMemory,
   ) {
     this.slotOps = new SlotOps(slots, dirtyLog, tables, guest);
     this.memory = new HostMemoryOps(slots, tables);
@@ -47,7 +48,7 @@ export class HostOps {
         dirtyLog.protectManually(op.initiallySet);
         return true;
       case 'set_dirty_log':
-        dirtyLog.set(slots.byId(op.slot), op.on);
+        this.setDirtyLog(slots.byId(op.slot), op.on);
         this.tables.logChanged?.();
         return true;
       case 'get_dirty_log':
@@ -160,8 +161,12 @@ export class HostOps {
     this.eachPiece(op, 1, ({ slot, start, end }) => tables.preFault?.(op.vcpu ?? 0, slot, start, end));
   }
 
+  private setDirtyLog(slot: Memslot, on: boolean): void {
+    this.called(slot.spec.npages, () => this.dirtyLog.set(slot, on));
+  }
+
   private getDirtyLog(slot: Memslot, answer: HostAnswer | undefined): void {
-    this.dirtyLog.get(slot);
+    this.called(slot.spec.npages, () => this.dirtyLog.get(slot));
     if (answer?.dirty !== undefined) tellDirty(this.slots.readBits, slot, (first, npages) => answer.dirty?.(first, npages));
   }
 
@@ -187,6 +192,8 @@ export class HostOps {
     const { tables } = this;
     let young: number | undefined = 0;
     this.eachPiece(op, 1, ({ slot, start, end }) => {
+      // Each call of the notifier takes the lock.
+      this.slots.work.add(Work.lockWrite, op.pageByPage ? end - start : 1);
       const met = op.test === true ? tables.testYoung?.(start, end, op.pageByPage) : tables.age(slot, start, end, op);
       young = met === undefined || young === undefined ? undefined : young + met;
     });
@@ -198,8 +205,14 @@ export class HostOps {
     const slot = this.slots.byId(op.slot);
     const start = Math.min(slot.end, slot.base + (op.firstPage ?? 0));
     const end = Math.min(slot.end, start + (op.npages ?? slot.spec.npages));
-    if (op.stride === undefined) return call({ slot, start, end });
-    for (let at = start; at < end; at += op.stride) call({ slot, start: at, end: Math.min(end, at + (npages ?? 1)) });
+    const one = (range: SlotRange): void => this.called(range.end - range.start, () => call(range));
+    if (op.stride === undefined) return one({ slot, start, end });
+    for (let at = start; at < end; at += op.stride) one({ slot, start: at, end: Math.min(end, at + (npages ?? 1)) });
+  }
+
+  /** An operation on so many pages of a memslot. */
+  private called(npages: number, perform: () => void): void {
+    this.slots.work.hostCall(npages * this.guest.pageBytes, perform);
   }
 }
 

@@ -44,6 +44,7 @@ export interface HostTables {
 export interface GuestMemory {
   /** First frame beyond guest memory. */
   readonly frameLimit: number;
+  readonly pageBytes: number;
   /** Address spaces whose table pages lie in memslots; undefined: any slot may hold some. */
   readonly spaces: readonly GuestTables[] | undefined;
 }

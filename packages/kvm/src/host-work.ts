@@ -9,6 +9,8 @@
  */
 import type { HostFault, HostNotification, StageDef } from '@mmulab/api';
 import type { Memslot } from './memslot';
+import type { Memslots } from './memslots';
+import { Work } from './work-events';
 
 const PMD = 2;
 
@@ -49,4 +51,17 @@ export function hostWork({ spec }: Memslot, state: number, fault: HostFault): nu
 export function notifiedWork({ spec }: Memslot, { level, state }: HostNotification): number {
   if (level === 1) return HostWork.Copy;
   return (spec.backing.states[state]?.level ?? 1) >= PMD ? HostWork.ClearPmd : HostWork.SplitZero;
+}
+
+/** Counts the work of a host fault, as it is begun. @param work a `HostWork` */
+export function countHostWork({ work: counts, geometry }: Memslots, work: number): void {
+  if (work === HostWork.Copy) counts.add(Work.copy, 1);
+  else if (work === HostWork.SplitZero) counts.add(Work.splitZero, 1);
+  else if (work !== HostWork.None) counts.add(Work.clear, geometry.pagesAt(work === HostWork.Alloc ? 1 : work === HostWork.ClearPmd ? PMD : PMD + 1));
+}
+
+/** A host fault has changed a page: a read may have mapped what is shared, for which there was nothing to do. @param state of the page before */
+export function countShared({ work }: Memslots, { spec }: Memslot, state: number, fault: HostFault): void {
+  const { states, device } = spec.backing;
+  if (!fault.writable && device !== true && states[state]?.present !== true && states[fault.state]?.writable === false) work.add(Work.mapShared, 1);
 }

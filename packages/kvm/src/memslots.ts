@@ -11,6 +11,7 @@ import { badSlot, unknownSlot } from './errors';
 import { Memslot } from './memslot';
 import { InvalidateSequence } from './mmu-notifier';
 import { SlotList } from './slot-list';
+import { WorkCounts } from './work-counts';
 
 /** What memslots are made from. */
 export interface MemslotsParts {
@@ -22,6 +23,9 @@ export interface MemslotsParts {
   /** Counters of calls of mark_page_dirty, and of bits that were clear. */
   readonly markPageDirty: number;
   readonly dirtyBitmapSet: number;
+  /** Counter of notifier pairs, and the first of the group `work`. Absent: not counted. */
+  readonly notifierInvalidate?: number;
+  readonly work?: number;
 }
 
 /** Where pages go that vCPUs write under dirty logging, instead of bitmaps. */
@@ -59,7 +63,9 @@ export class Memslots {
   /** Dirty rings. Undefined: dirty pages go to bitmaps. */
   rings: WrittenPages | undefined = undefined;
   /** MMU notifier calls. */
-  readonly invalidations = new InvalidateSequence();
+  readonly invalidations: InvalidateSequence;
+  /** What there was to do. */
+  readonly work: WorkCounts;
   private readonly counters: Counters;
   private readonly maxLeafLevel: number;
   private readonly markPageDirty: number;
@@ -69,7 +75,15 @@ export class Memslots {
   private lastLogged: Memslot | undefined = undefined;
   private nextIndex = 0;
 
-  constructor({ engines, geometry, counters, maxLeafLevel, markPageDirty, dirtyBitmapSet }: MemslotsParts) {
+  constructor({ engines, geometry, counters, maxLeafLevel, markPageDirty, dirtyBitmapSet, notifierInvalidate, work }: MemslotsParts) {
+    this.work = new WorkCounts(counters, work);
+    this.invalidations = new InvalidateSequence({
+      begun: () => {
+        if (notifierInvalidate !== undefined) counters.now[notifierInvalidate]++;
+        this.work.lock('write');
+      },
+      ended: () => this.work.lock('write'),
+    });
     this.geometry = geometry;
     this.counters = counters;
     this.maxLeafLevel = maxLeafLevel;

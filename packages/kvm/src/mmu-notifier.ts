@@ -7,6 +7,14 @@
  * Models: Linux virt/kvm/kvm_main.c kvm_mmu_invalidate_begin(), kvm_mmu_invalidate_end(); include/linux/kvm_host.h mmu_invalidate_retry(). Hot path.
  */
 
+/** Told of notifier calls: each takes mmu_lock for writing. */
+export interface NotifierCounts {
+  /** A pair of calls begins. */
+  begun(): void;
+  /** It ends. */
+  ended(): void;
+}
+
 /** Invalidations of one VM. */
 export class InvalidateSequence {
   /** Calls that have ended (mmu_invalidate_seq). */
@@ -14,13 +22,18 @@ export class InvalidateSequence {
   /** Calls that have begun and not ended (mmu_invalidate_in_progress). */
   inProgress = 0;
 
+  /** @param counts absent: nobody counts the calls */
+  constructor(private readonly counts?: NotifierCounts) {}
+
   /** invalidate_range_start. */
   begin(): void {
+    this.counts?.begun();
     this.inProgress++;
   }
 
   /** invalidate_range_end. */
   end(): void {
+    this.counts?.ended();
     this.ended++;
     this.inProgress--;
   }

@@ -12,6 +12,24 @@ import type { PageCache } from './page-cache';
 import type { FrameMap } from './frame-map';
 import type { RunProgram } from './run-program';
 
+/** Told of what each walk over a range met. */
+export interface WalkCounts {
+  /**
+   * @param visited leaves (and special entries, where the rule is shown them) the rule was shown, and those that went with their table
+   * @param changed of these: those that are different now, or gone
+   * @param tables tables whose entries it went over
+   */
+  walked(visited: number, changed: number, tables: number): void;
+}
+
+/** How many of the calls that a walk over [start, end) stands for meet an entry of `npages` pages from `base` on. */
+export function callsOver({ pieces }: Pick<RangeOptions<unknown>, 'pieces'>, start: number, end: number, base: number, npages: number): number {
+  if (pieces === undefined) return 1;
+  const first = Math.max(start, base) - start;
+  const last = Math.min(end, base + npages) - 1 - start;
+  return Math.floor(last / pieces) - Math.floor(first / pieces) + 1;
+}
+
 /** What an engine is built from. */
 export interface EngineParts {
   readonly geometry: Geometry;
@@ -22,6 +40,8 @@ export interface EngineParts {
   /** Frame maps that lifted programs read or change; made by the same factory. */
   readonly frameMaps: readonly FrameMap[];
   readonly counters: Counters;
+  /** Absent: nobody counts what walks meet. */
+  readonly work?: WalkCounts | undefined;
 }
 
 /** How a range walk moves, and when one visit may stand for many. */
@@ -34,6 +54,8 @@ export interface RangeOptions<Op> {
   readonly specials: boolean;
   /** Whether the rule is shown table entries (once more) after what they hold: arm64's TABLE_POST. Absent: not. */
   readonly post?: boolean;
+  /** The walk stands for calls over neighbouring pieces of so many pages, from its start on: each would meet anew what it shares with others. Absent: one call. */
+  readonly pieces?: number | undefined;
   /** Whether all entries of `level` within the block see the same surroundings. Absent: always. */
   uniform?(op: Op, gfn: number, npages: number, level: number): boolean;
 }

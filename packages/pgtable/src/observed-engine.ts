@@ -6,7 +6,7 @@
  */
 import { Action, Effect, EntryKind, Step } from '@mmulab/api';
 import type { Entry, Rule, TransitionObserver } from '@mmulab/api';
-import type { Engine, EngineParts, EngineFactory, RangeOptions } from './engine';
+import { callsOver, type Engine, type EngineParts, type EngineFactory, type RangeOptions } from './engine';
 import { callOut, carryEffects } from './mm-ops';
 import type { RunProgram } from './run-program';
 import { ObservedTables } from './observed-tables';
@@ -25,6 +25,10 @@ class ObservedEngine implements Engine {
   private readonly bits: Int32Array;
   /** Nodes of roots: the first of each. */
   private cause = CLEARED;
+  // What the walk under way has met.
+  private visited = 0;
+  private changed = 0;
+  private walked = 0;
 
   constructor(
     private readonly parts: EngineParts,
@@ -89,19 +93,40 @@ class ObservedEngine implements Engine {
     const { entries, levels, rootTables } = this.parts.geometry;
     const span = this.parts.geometry.pagesAt(levels) * entries;
     let effects = 0;
+    this.begin();
     for (let i = 0; i < rootTables; i++) effects |= this.walk(rule, op, root + i, levels, i * span, start, end, options);
+    this.end();
     return effects;
+  }
+
+  private begin(): void {
+    this.visited = 0;
+    this.changed = 0;
+    this.walked = 0;
+  }
+
+  private end(): void {
+    this.parts.work?.walked(this.visited, this.changed, this.walked);
   }
 
   clearRoot(root: number): void {
     this.cause = CLEARED;
     const { entries, levels, rootTables } = this.parts.geometry;
+    this.begin();
+    this.walked += rootTables;
     for (let i = 0; i < entries * rootTables; i++) {
       const pos = root * entries + i;
       if (this.tables.words[pos] === 0) continue;
       this.tables.placeAt(pos, levels, i * this.parts.geometry.pagesAt(levels));
+      if (this.tables.kind !== Table) this.leafGone();
       this.setAttr(0, this.tables.gfn);
     }
+    this.end();
+  }
+
+  private leafGone(): void {
+    this.visited++;
+    this.changed++;
   }
 
   private walk<Op>(rule: Rule<Op>, op: Op, node: number, level: number, base: number, start: number, end: number, options: RangeOptions<Op>): number {
@@ -111,6 +136,7 @@ class ObservedEngine implements Engine {
     const first = Math.max(0, Math.floor((start - base) / span));
     const last = Math.min(entries, Math.ceil((end - base) / span));
     let effects = 0;
+    if (last > first) this.walked += callsOver(options, start, end, base, span * entries);
     for (let index = first; index < last; index++) {
       const pos = node * entries + index;
       if (at.words[pos] === 0) continue;
@@ -119,11 +145,14 @@ class ObservedEngine implements Engine {
       let below = true;
       const wasTable = at.kind === Table;
       if (wasTable ? options.tables : at.kind === Leaf || options.specials) {
+        if (!wasTable) this.visited += callsOver(options, start, end, gfn, span);
         const verdict = rule.visit(at, op);
         const action = actionOf(verdict);
         if (action >= FirstProtocol) {
           this.cause = rule.name;
+          const old = at.words[pos];
           effects |= this.carryOut(verdict, gfn);
+          if (!wasTable && at.words[pos] !== old) this.changed++;
         } else this.keep(verdict, gfn, level);
         // Below a table that was kept or changed there is nothing more to do; below a table just put there, there is.
         below = action === Descend || (action >= FirstProtocol && !wasTable);
@@ -139,7 +168,10 @@ class ObservedEngine implements Engine {
         continue;
       }
       this.cause = rule.name;
+      const walked = this.walked;
       effects |= this.carryOut(verdict, gfn);
+      // A table that goes after what it held is not gone over once more.
+      this.walked = walked;
     }
     return effects;
   }
@@ -229,6 +261,7 @@ class ObservedEngine implements Engine {
     const { book, mmOps, geometry } = this.parts;
     const { tables } = this;
     mmOps.freePage?.(gfn, level, 1);
+    this.walked++;
     this.observer.removed?.(level, gfn);
     const span = geometry.pagesAt(level - 1);
     for (let index = 0; index < geometry.entries; index++) {
@@ -242,6 +275,7 @@ class ObservedEngine implements Engine {
         book.changed(at, level - 1, Table, tableAttr, Empty, 0, 1);
       } else {
         const kind = tables.kindOf(word) === Special ? Special : Leaf;
+        this.leafGone();
         this.observer.changed(this.cause, level - 1, at, kind, this.bits[word], Empty, 0);
         book.changed(at, level - 1, kind, word, Empty, 0, 1);
       }

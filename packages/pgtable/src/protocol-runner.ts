@@ -74,6 +74,9 @@ function shortForm({ steps: [first, ...others] }: Protocol): number {
 export class ProtocolRunner {
   /** Effect bits asked for since the caller last cleared them. */
   pending = 0;
+  /** Tables removed with all below them so far, and leaves and special entries that went with them. */
+  goneTables = 0;
+  goneLeaves = 0;
   /** Short form of the protocol, by action. */
   readonly forms: Uint8Array;
   private readonly protocols: readonly CompiledProtocol[];
@@ -162,6 +165,7 @@ export class ProtocolRunner {
   private accountTable(word: number, level: number, gfn: number, count: number): void {
     const { tree } = this;
     const { entries } = tree.geometry;
+    this.goneTables += count;
     this.mm.freePage?.(gfn, level, count);
     if (tree.ownsEntries(word)) {
       const span = tree.geometry.pagesAt(level - 1);
@@ -192,6 +196,7 @@ export class ProtocolRunner {
   }
 
   private accountLeaf(attr: number, level: number, gfn: number, count: number): void {
+    this.goneLeaves += count;
     this.book.changed(gfn, level, this.leafKind(attr), attr, Empty, 0, count);
   }
 

@@ -8,7 +8,7 @@
 import { Action, EntryKind } from '@mmulab/api';
 import type { Rule } from '@mmulab/api';
 import type { AttrTable } from './attr-table';
-import type { RangeOptions } from './engine';
+import { callsOver, type RangeOptions, type WalkCounts } from './engine';
 import type { Geometry } from './geometry';
 import type { ProtocolRunner } from './protocol-runner';
 import { actionOf } from './verdict';
@@ -36,6 +36,11 @@ class Walk<Op> {
     return this.start <= base && this.end >= base + span;
   }
 
+  /** Calls that meet an entry. */
+  callsOver(base: number, span: number): number {
+    return this.options.pieces === undefined ? 1 : callsOver(this.options, this.start, this.end, base, span);
+  }
+
   /** Whether entries of `level` within a block see the same surroundings. */
   isUniform(base: number, span: number, level: number): boolean {
     return this.options.uniform === undefined || this.options.uniform(this.op, base, span, level);
@@ -48,11 +53,16 @@ export class RangeWalker {
   private readonly histogram = new Int32Array(256);
   private readonly attrMap = new Uint8Array(256);
   private goesBelow = false;
+  // What the walk under way has met.
+  private visited = 0;
+  private changed = 0;
+  private tables = 0;
 
   constructor(
     private readonly tree: TableTree,
     private readonly attrs: AttrTable,
     private readonly runner: ProtocolRunner,
+    private readonly work: WalkCounts | undefined,
   ) {
     this.geometry = tree.geometry;
   }
@@ -63,8 +73,31 @@ export class RangeWalker {
     const walk = new Walk(rule, op, start, end, options);
     this.runner.pending = 0;
     this.tree.goal = options.minLevel;
+    this.begin();
     for (let table = 0; table < g.rootTables; table++) this.walkNode(walk, root + table, g.levels, table * g.pagesAt(g.levels) * g.entries);
+    this.end();
     return this.runner.pending;
+  }
+
+  /** Something is removed that lies below tables, all roots' tables among them. */
+  remove(tables: number, work: () => void): void {
+    this.begin();
+    this.tables += tables;
+    work();
+    this.end();
+  }
+
+  /** What was removed with its tables counts from here on. */
+  private begin(): void {
+    const { runner } = this;
+    this.visited = -runner.goneLeaves;
+    this.changed = -runner.goneLeaves;
+    this.tables = -runner.goneTables;
+  }
+
+  private end(): void {
+    const { goneLeaves, goneTables } = this.runner;
+    this.work?.walked(this.visited + goneLeaves, this.changed + goneLeaves, this.tables + goneTables);
   }
 
   /** Visits the entries of an owned table of `level` that overlap the range. */
@@ -74,6 +107,7 @@ export class RangeWalker {
     const span = this.geometry.pagesAt(level);
     const from = start <= base ? 0 : Math.floor((start - base) / span);
     const to = end >= base + span * entries ? entries : Math.ceil((end - base) / span);
+    if (to > from) this.tables += walk.callsOver(base, span * entries);
     for (let i = from; i < to; i++) {
       const pos = this.tree.posOf(node, i);
       // A fold may have taken this table's place: its entries were all visited or are equal to those that were.
@@ -96,14 +130,25 @@ export class RangeWalker {
     }
     if (level <= options.minLevel || isLeafWord(word, level)) return;
     this.walkTable(walk, pos, level, base);
-    if (options.post === true) this.visitOne(walk, pos, level, base);
+    if (options.post !== true) return;
+    const before = this.runner.goneTables;
+    this.visitOne(walk, pos, level, base);
+    this.forgetGone(before);
+  }
+
+  /** A table that goes after what it held is not gone over once more. @param before tables that had gone before */
+  private forgetGone(before: number): void {
+    this.tables -= this.runner.goneTables - before;
   }
 
   /** Goes into the table below a word: owned, or virtual and expanded because it is covered in part. */
   private walkTable<Op>(walk: Walk<Op>, pos: number, level: number, base: number): void {
     const { tree } = this;
     const word = tree.wordOf(pos);
-    if ((word & KIND_MASK) === UNIFORM && childWord(word, level) === EMPTY_WORD) return;
+    if ((word & KIND_MASK) === UNIFORM && childWord(word, level) === EMPTY_WORD) {
+      this.tables += walk.callsOver(base, this.geometry.pagesAt(level));
+      return;
+    }
     if (level > 2) {
       const node = tree.pinTable(pos, level);
       this.walkNode(walk, node, level - 1, base);
@@ -111,6 +156,7 @@ export class RangeWalker {
       return;
     }
     const { entries } = this.geometry;
+    this.tables += walk.callsOver(base, entries);
     if ((word & KIND_MASK) === LEAF_TABLE && walk.covers(base, entries) && walk.isUniform(base, entries, 1)) this.mapLeafTable(walk, pos, base);
     else this.walkLeaves(walk, pos, base);
   }
@@ -124,6 +170,7 @@ export class RangeWalker {
     tree.start = Math.max(walk.start, base);
     tree.end = Math.min(walk.end, base + this.geometry.pagesAt(level));
     const wasTable = tree.kind === Table;
+    if (!wasTable) this.visited += walk.callsOver(base, this.geometry.pagesAt(level));
     const verdict = walk.rule.visit(tree, walk.op);
     const action = actionOf(verdict);
     if (action < FirstProtocol) {
@@ -131,6 +178,7 @@ export class RangeWalker {
       return action === Descend ? word : SKIPPED;
     }
     const after = this.runner.run(action, verdict, word, level, base, 1);
+    if (!wasTable && after !== word) this.changed++;
     tree.replace(pos, after);
     return wasTable || after === EMPTY_WORD ? SKIPPED : after;
   }
@@ -157,6 +205,7 @@ export class RangeWalker {
     tree.start = base;
     tree.end = base + this.geometry.pagesAt(level);
     const wasTable = tree.kind === Table;
+    if (!wasTable) this.visited += count * walk.callsOver(base, this.geometry.pagesAt(level));
     const verdict = walk.rule.visit(tree, walk.op);
     const action = actionOf(verdict);
     if (action < FirstProtocol) {
@@ -165,12 +214,14 @@ export class RangeWalker {
       return word;
     }
     const after = this.runner.run(action, verdict, word, level, base, count);
+    if (!wasTable && after !== word) this.changed += count;
     this.goesBelow = !wasTable;
     return after;
   }
 
   /** Lifts what `count` equal virtual tables hold. @returns the word all of them become */
   private liftChildren<Op>(walk: Walk<Op>, word: number, level: number, base: number, count: number): number {
+    this.tables += count * walk.callsOver(base, this.geometry.pagesAt(level));
     const child = childWord(word, level);
     if (child === EMPTY_WORD) return word;
     const after = this.lift(walk, child, level - 1, base, count * this.geometry.entries);
@@ -181,7 +232,9 @@ export class RangeWalker {
 
   /** One visit for `count` equal tables, after what they hold. @returns the word all of them become */
   private liftPost<Op>(walk: Walk<Op>, word: number, level: number, base: number, count: number): number {
+    const before = this.runner.goneTables;
     const after = this.visitEqual(walk, word, level, base, count);
+    this.forgetGone(before);
     if (after !== word && (word & KIND_MASK) !== UNIFORM) this.tree.releaseWord(word);
     return after;
   }
@@ -211,6 +264,7 @@ export class RangeWalker {
       if (tree.kind === Empty || (tree.kind === Special && !walk.options.specials)) continue;
       tree.start = gfn;
       tree.end = gfn + 1;
+      this.visited++;
       const verdict = walk.rule.visit(tree, walk.op);
       const action = actionOf(verdict);
       if (action < FirstProtocol) {
@@ -219,7 +273,9 @@ export class RangeWalker {
       }
       const old = tree.attr;
       const after = wordAttr(this.runner.run(action, verdict, leafWord(1, old), 1, gfn, 1));
-      if (after !== old) tree.writeAttr(after);
+      if (after === old) continue;
+      this.changed++;
+      tree.writeAttr(after);
     }
   }
 

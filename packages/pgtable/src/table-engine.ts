@@ -43,7 +43,7 @@ export class TableEngine implements Engine {
     this.geometry = parts.geometry;
     this.book = parts.book;
     this.runner = new ProtocolRunner(this.tree, parts.attrs, parts.protocols, parts.book, parts.mmOps);
-    this.walker = new RangeWalker(this.tree, parts.attrs, this.runner);
+    this.walker = new RangeWalker(this.tree, parts.attrs, this.runner, parts.work);
     const frameMaps = parts.frameMaps as readonly FrameTree[];
     this.pageCache = new PageCache(this.tree, frameMaps, parts.counters);
     this.lifter = new RunLifter(this.tree, frameMaps, parts.counters);
@@ -102,6 +102,10 @@ export class TableEngine implements Engine {
   }
 
   clearRoot(root: number): void {
+    this.walker.remove(this.geometry.rootTables, () => this.emptyRoot(root));
+  }
+
+  private emptyRoot(root: number): void {
     const { tree, geometry } = this;
     const { levels } = geometry;
     for (let i = 0; i < geometry.entries * geometry.rootTables; i++) {
@@ -110,6 +114,7 @@ export class TableEngine implements Engine {
       const { kind, attr, tableAttr } = tree;
       if (kind === Empty) continue;
       if (kind === Table) this.runner.removeSubtree(tree.cursorWord(), levels, gfn, 1);
+      else this.runner.goneLeaves++;
       this.book.changed(gfn, levels, kind, kind === Table ? tableAttr : attr, Empty, 0, 1);
       tree.replace(tree.posOf(root, i), EMPTY_WORD);
     }

@@ -254,7 +254,7 @@ export class RunInProgress {
       return;
     }
     this.checks?.guest(step.programs);
-    this.log?.count(step.programs);
+    this.beginGuest(step);
     const pass = this.passes++;
     if (step.shared && step.programs.length > 1) {
       this.performShared(step.programs, pass);
@@ -265,6 +265,11 @@ export class RunInProgress {
         this.backend.leave?.(vcpu);
       });
     }
+  }
+
+  /** Counts what a guest step is about to do; accesses at random of private memory tell of themselves as they are drawn. */
+  beginGuest({ programs, shared }: Extract<PhaseStep, { kind: 'guest' }>): void {
+    this.counters.guestWork.begin(programs, shared && programs.length > 1 ? this.generators.states : undefined);
   }
 
   /** Interleaved throughout, or, where that would take long and the backend can, in rounds. */
@@ -293,7 +298,7 @@ export class RunInProgress {
       case 'access':
         return this.backend.run(vcpu, shiftRun(step.run, shift));
       case 'random':
-        return this.generators.run(this.backend, vcpu, shiftRun(step.run, shift));
+        return this.generators.run(this.backend, vcpu, shiftRun(step.run, shift), this.counters.guestWork);
       case 'control':
         return this.backend.control(vcpu, shiftWrite(step.write, shift));
       case 'table':

@@ -132,6 +132,8 @@ export class SteppedRun {
       yield [HOST_ACTOR, [{ act: 'host', op: step.op }]];
       return;
     }
+    if (this.byAccess) this.counters.guestWork.begin(step.programs, this.generators.states);
+    else this.whole.beginGuest(step);
     const pass = this.passes++;
     if (step.shared && step.programs.length > 1) {
       if (this.byAccess) yield* this.interleaved(step.programs, pass);

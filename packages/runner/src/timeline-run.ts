@@ -86,7 +86,7 @@ class ObservedRun {
       flushes: this.flushes,
     });
     this.gauges = indicesOf(events, event => event.gauge);
-    this.work = indicesOf(events, event => !event.gauge && event.unit !== 'bytes');
+    this.work = indicesOf(events, event => !event.gauge && event.group === undefined && event.unit !== 'bytes');
   }
 
   perform(result: RunResult): TimelineOutcome {
@@ -149,7 +149,7 @@ class ObservedRun {
 
   private countsApart(result: RunResult): readonly string[] {
     const total = this.counters.total();
-    return this.events.flatMap(({ name, gauge }, index) => (gauge || total[index] === result.totals.counters[name] ? [] : [name]));
+    return this.events.flatMap(({ name, gauge, group }, index) => (gauge || group !== undefined || total[index] === result.totals.counters[name] ? [] : [name]));
   }
 }
 

@@ -23,7 +23,7 @@ export function checkCounters(events: readonly EventDef[], before: CounterVector
     };
     if (!Number.isSafeInteger(is)) fail('COUNTER_NOT_WHOLE', 'is no whole number');
     if (is < 0) fail('COUNTER_NEGATIVE', 'is below zero');
-    if (!event.gauge && is < was) fail('COUNTER_FELL', 'fell');
+    if (!event.gauge && event.fold === undefined && is < was) fail('COUNTER_FELL', 'fell');
   });
 }
 

@@ -31,6 +31,8 @@ const MAX_VERDICTS = 1000;
 /** One entry of one table changed by one step at a time. */
 class OracleEngine implements Engine {
   private readonly roots: (OracleRoot | undefined)[] = [];
+  /** What the walk under way has met: leaves, those it changed, tables. */
+  private met = { visited: 0, changed: 0, tables: 0 };
 
   constructor(private readonly parts: EngineParts) {}
 
@@ -59,12 +61,17 @@ class OracleEngine implements Engine {
   clearRoot(root: number): void {
     const { geometry } = this.parts;
     const top = this.root(root);
+    this.met = { visited: 0, changed: 0, tables: 0 };
     top.tables.forEach((table, number) => {
+      this.met.tables++;
       for (const index of indicesOf(table)) {
         const gfn = (number * geometry.entries + index) * geometry.pagesAt(geometry.levels);
-        this.empty(top.at(table, index, geometry.levels, gfn));
+        const at = top.at(table, index, geometry.levels, gfn);
+        if (at.kind !== EntryKind.Table) this.leafGone();
+        this.empty(at);
       }
     });
+    this.tell();
   }
 
   run(program: RunProgram, root: number, start: number, end: number): void {
@@ -99,8 +106,17 @@ class OracleEngine implements Engine {
     const { geometry } = this.parts;
     const top = this.root(root);
     let effects = 0;
+    this.met = { visited: 0, changed: 0, tables: 0 };
+    const { met } = this;
+    const { pieces = end - start } = options;
+    // Calls over pieces meet what lies in several of them as often.
+    const times = (base: number, npages: number): number => {
+      const [from, to] = [Math.max(base, start) - start, Math.min(base + npages, end) - start];
+      return to > from ? Math.ceil(to / pieces) - Math.floor(from / pieces) : 0;
+    };
     const walk = (table: OracleTable, level: number, base: number): void => {
       const span = geometry.pagesAt(level);
+      met.tables += times(base, span * geometry.entries);
       for (const index of indicesOf(table)) {
         const gfn = base + index * span;
         if (gfn >= end || gfn + span <= start) continue;
@@ -111,10 +127,13 @@ class OracleEngine implements Engine {
         const wasTable = at.kind === EntryKind.Table;
         let below = true;
         if (wasTable ? options.tables : at.kind === EntryKind.Leaf || options.specials) {
+          if (!wasTable) met.visited += times(gfn, span);
+          const { kind, attr } = at;
           const verdict = rule.visit(at, op);
           const action = verdictAction(verdict);
           if (action >= Action.FirstProtocol) effects |= this.protocol(at, verdict, gfn);
           else this.keep(verdict, gfn, level);
+          if (!wasTable && (at.kind !== kind || at.attr !== attr)) met.changed++;
           // Below a table that was kept or changed there is nothing more to do; below a table just put there, there is.
           below = action === Action.Descend || (action >= Action.FirstProtocol && !wasTable);
         }
@@ -122,13 +141,27 @@ class OracleEngine implements Engine {
         if (!below || child === undefined || level <= options.minLevel) continue;
         walk(child, level - 1, gfn);
         if (options.post !== true) continue;
+        const { tables } = met;
         const verdict = rule.visit(at, op);
         if (verdictAction(verdict) >= Action.FirstProtocol) effects |= this.protocol(at, verdict, gfn);
         else this.keep(verdict, gfn, level);
+        // A table that goes after what it held is not gone over once more.
+        met.tables = tables;
       }
     };
     top.tables.forEach((table, number) => walk(table, geometry.levels, number * geometry.entries * geometry.pagesAt(geometry.levels)));
+    this.tell();
     return effects;
+  }
+
+  private leafGone(): void {
+    this.met.visited++;
+    this.met.changed++;
+  }
+
+  private tell(): void {
+    const { visited, changed, tables } = this.met;
+    this.parts.work?.walked(visited, changed, tables);
   }
 
   private root(root: number): OracleRoot {
@@ -197,6 +230,7 @@ class OracleEngine implements Engine {
   private account(table: OracleTable, level: number, gfn: number): void {
     const { book, mmOps, geometry, attrs } = this.parts;
     mmOps.freePage?.(gfn, level, 1);
+    this.met.tables++;
     const span = geometry.pagesAt(level - 1);
     for (const index of indicesOf(table)) {
       const entry = table.entries.get(index) as OracleEntry;
@@ -206,6 +240,7 @@ class OracleEngine implements Engine {
         book.changed(at, level - 1, EntryKind.Table, entry.table.attr, EntryKind.Empty, 0, 1);
       } else {
         const kind = attrs.special[entry.attr] === 1 ? EntryKind.Special : EntryKind.Leaf;
+        this.leafGone();
         book.changed(at, level - 1, kind, entry.attr, EntryKind.Empty, 0, 1);
       }
     }

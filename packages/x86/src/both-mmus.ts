@@ -4,7 +4,7 @@
  *
  * Models: Linux arch/x86/kvm/mmu/mmu.c: callers of both MMUs under kvm_memslots_have_rmaps().
  */
-import type { Memslot } from '@mmulab/kvm';
+import type { LockMode, Memslot } from '@mmulab/kvm';
 import type { RunProgram } from '@mmulab/pgtable';
 import type { LoggedMmu, MinLevels } from './log-tables';
 import type { ShadowPages } from './shadow/shadow-page';
@@ -22,6 +22,15 @@ export class BothMmus implements LoggedMmu {
   /** Not once there are shadow pages, which have to be seen frame by frame. */
   runLifted(program: RunProgram, start: number, end: number): boolean {
     return this.pages.live === 0 && this.tdp.runLifted(program, start, end);
+  }
+
+  /** The TDP MMU alone is walked while there are no shadow pages. */
+  get slotLocks(): readonly LockMode[] {
+    return this.pages.live === 0 ? this.tdp.slotLocks : [...this.shadow.slotLocks, ...this.tdp.slotLocks];
+  }
+
+  walkWord(first: number, last: number): void {
+    this.tdp.walkWord(first, last);
   }
 
   splitHugePages(start: number, end: number): void {

@@ -2,7 +2,7 @@
  * Events of both x86 backends. Kernel statistics keep their kernel names.
  */
 import type { EventDef } from '@mmulab/api';
-import { CommonEvents, RING_EVENTS, counted, eventIndices, ringEvents } from '@mmulab/kvm';
+import { CommonEvents, RING_EVENTS, Work, counted, eventIndices, ringEvents, workEvents } from '@mmulab/kvm';
 
 const event = counted('events');
 const tables = counted('tables');
@@ -80,9 +80,12 @@ export const x86Events: readonly EventDef[] = [
   event('pf_guest', 'Page faults handed on to the guest (KVM statistic): its own tables refuse the access.'),
   event('inject.gp', 'General-protection faults injected: register writes the hardware refuses.'),
   CommonEvents.exit,
+  CommonEvents.notifierInvalidate,
+  ...workEvents,
 ];
 
 const indexOf = eventIndices(x86Events);
+const work = indexOf(workEvents[0].name);
 const byLevel = (prefix: string): readonly number[] => [-1, indexOf(`${prefix}.4k`), indexOf(`${prefix}.2m`), indexOf(`${prefix}.1g`)];
 
 /** Indices of the events by what they count. Arrays are indexed by level (1 to 3). */
@@ -142,4 +145,10 @@ export const Ev = {
   pfGuest: indexOf('pf_guest'),
   injectGp: indexOf('inject.gp'),
   exit: indexOf(CommonEvents.exit.name),
+  notifierInvalidate: indexOf(CommonEvents.notifierInvalidate.name),
+  /** The first of the group. */
+  work,
+  lockWrite: work + Work.lockWrite,
+  exchangeLost: work + Work.lost,
+  rcuFree: work + Work.rcuFree,
 } as const;

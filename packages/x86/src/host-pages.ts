@@ -4,7 +4,7 @@
  * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_faultin_pfn(); virt/kvm/kvm_main.c hva_to_pfn(). Hot path.
  */
 import type { HostFault } from '@mmulab/api';
-import { HostPage } from '@mmulab/kvm';
+import { HostPage, countHostWork, countShared, hostWork, notifiedWork } from '@mmulab/kvm';
 import type { Memslot, Memslots } from '@mmulab/kvm';
 import type { X86Vm } from './x86-vm';
 
@@ -25,14 +25,23 @@ export class HostPages {
     const fault = this.slots.hostFault(slot, gfn, write);
     if (!fault.ok) return HostPage.Failed;
     if (fault.notifications.length !== 0) this.notify(slot, gfn, fault);
-    if (this.slots.hostStates.get(gfn) !== fault.state) this.slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
+    const state = this.slots.hostStates.get(gfn);
+    if (state !== fault.state) this.change(slot, gfn, state, fault);
     return fault.writable && !slot.spec.readonly ? HostPage.Writable : HostPage.ReadOnly;
+  }
+
+  /** The page becomes what the fault makes of it. @param state before */
+  private change(slot: Memslot, gfn: number, state: number, fault: HostFault): void {
+    countHostWork(this.slots, hostWork(slot, state, fault));
+    countShared(this.slots, slot, state, fault);
+    this.slots.setHostState(slot, gfn, fault.spanLevel, fault.state);
   }
 
   private notify(slot: Memslot, gfn: number, fault: HostFault): void {
     for (const notification of fault.notifications) {
       const span = this.slots.geometry.pagesAt(notification.level);
       const base = gfn - (gfn % span);
+      countHostWork(this.slots, notifiedWork(slot, notification));
       this.vm.invalidate(slot, Math.max(base, slot.spec.baseGfn), Math.min(base + span, slot.end));
       this.slots.setHostState(slot, gfn, notification.level, notification.state);
     }

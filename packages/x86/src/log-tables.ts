@@ -8,7 +8,7 @@
  * Models: Linux arch/x86/kvm/x86.c kvm_mmu_slot_apply_flags(), arch/x86/kvm/mmu/mmu.c kvm_arch_mmu_enable_log_dirty_pt_masked().
  */
 import { ENTRIES_PER_TABLE } from '@mmulab/api';
-import type { BitmapWords, LoggedTables, Memslot, PageGroups, WordTaker } from '@mmulab/kvm';
+import type { BitmapWords, LockMode, LoggedTables, Memslot, PageGroups, WordTaker, WorkCounts } from '@mmulab/kvm';
 import type { RunProgram } from '@mmulab/pgtable';
 
 /** Lowest levels of leaves an operation is about: in the TDP MMU, and in reverse maps. */
@@ -31,6 +31,10 @@ export interface LoggedMmu {
   writeProtectHugePage(gfn: number): void;
   /** Logging stopped: small leaves that could be larger go. @returns whether the caller owes a flush */
   collapse(slot: Memslot): boolean;
+  /** How mmu_lock is taken, once for each MMU, to walk a slot's leaves. */
+  readonly slotLocks: readonly LockMode[];
+  /** A word of a dirty bitmap is about to be gone over. @param first frame of its first bit, @param last of its last */
+  walkWord?(first: number, last: number): void;
   /** Asks `times` times for a flush of all vCPUs. */
   flush(times: number): void;
   /** Runs a program lifted over the only table that maps the frames. Absent: there is none. @returns false where there are more */
@@ -61,26 +65,28 @@ export class X86LogTables implements LoggedTables {
   constructor(
     private readonly mmu: LoggedMmu,
     private readonly policy: DirtyLogPolicy,
+    private readonly work: WorkCounts,
   ) {}
 
   /** Huge pages are split, then the dirty state of every leaf is taken back. */
   start(slot: Memslot, initiallySet: boolean): void {
     if (initiallySet) return this.protectInitiallySet(slot);
-    if (this.policy.eagerPageSplit) this.mmu.splitHugePages(slot.base, slot.end);
-    if (this.policy.pml) this.flushEarly(this.mmu.clearDirtyRange(slot.base, slot.end));
-    this.flushEarly(this.mmu.writeProtectRange(slot.base, slot.end, this.policy.pml ? HUGE : ALL));
+    if (this.policy.eagerPageSplit) this.locked(() => this.mmu.splitHugePages(slot.base, slot.end));
+    if (this.policy.pml) this.flushEarly(this.locked(() => this.mmu.clearDirtyRange(slot.base, slot.end)));
+    this.flushEarly(this.locked(() => this.mmu.writeProtectRange(slot.base, slot.end, this.policy.pml ? HUGE : ALL)));
     this.flushLate();
   }
 
   /** Tables that could be huge pages go, or become huge pages. */
   stop(slot: Memslot): void {
-    if (this.mmu.collapse(slot)) this.mmu.flush(1);
+    if (this.locked(() => this.mmu.collapse(slot))) this.mmu.flush(1);
   }
 
   taker(_slot: Memslot, initiallySet: boolean): WordTaker {
     const isHugeDue = this.isHugeDue(initiallySet);
     return {
       word: (first, last) => {
+        this.mmu.walkWord?.(first, last);
         if (isHugeDue) this.protectHuge(first, last);
       },
       page: gfn => this.mmu.clearDirtyPage(gfn, !this.policy.pml),
@@ -125,8 +131,15 @@ export class X86LogTables implements LoggedTables {
   private protectInitiallySet(slot: Memslot): void {
     const levels = this.policy.initiallySetLevels;
     if (levels.rmap === 0) return;
-    this.flushEarly(this.mmu.writeProtectRange(slot.base, slot.end, levels));
+    this.flushEarly(this.locked(() => this.mmu.writeProtectRange(slot.base, slot.end, levels)));
     this.flushLate();
+  }
+
+  /** A walk of a slot, under the lock of each MMU there is. */
+  private locked<T>(walk: () => T): T {
+    const [first, ...others] = this.mmu.slotLocks;
+    for (const mode of others) this.work.lock(mode);
+    return this.work.underLock(first, walk);
   }
 
   /** Huge leaves under a word: split, or protected at its two ends. */

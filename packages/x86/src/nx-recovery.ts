@@ -119,6 +119,8 @@ export class NxRecovery {
 
   /** Takes the oldest `count` tables of a list. @returns how many were there */
   private recover(list: NxList, count: number): number {
+    const isShared = this.policy.perMmu && list === this.lists.tables;
+    this.slots.work.lock(isShared ? 'read' : 'write');
     let taken = 0;
     let zapped = false;
     for (; taken < count; taken++) {

@@ -65,8 +65,8 @@ export class VmParts {
 
   /** Dispatch of the host's operations, the layout's memslots added. @param spaces see `GuestMemory`; @throws VM_BAD_SLOT */
   hostOps(tables: HostTables, logged: LoggedMmu, logPolicy: DirtyLogPolicy, spaces: GuestMemory['spaces']): HostOps {
-    const dirtyLog = new DirtyLog(new X86LogTables(logged, logPolicy), this.slots, this.rings);
-    const ops = new HostOps(this.slots, dirtyLog, tables, { frameLimit: 2 ** (this.layout.physBits - 12), spaces });
+    const dirtyLog = new DirtyLog(new X86LogTables(logged, logPolicy, this.slots.work), this.slots, this.rings);
+    const ops = new HostOps(this.slots, dirtyLog, tables, { frameLimit: 2 ** (this.layout.physBits - 12), pageBytes: 4096, spaces });
     for (const spec of this.layout.memslots) ops.addMemslot(spec);
     return ops;
   }

@@ -10,6 +10,7 @@ import { Ev } from './events';
 const MAX_HUGEPAGE_LEVEL = 3;
 
 export function makeMemslots(engines: EngineFactory, geometry: Geometry, counters: Counters): Memslots {
-  const { markPageDirty, dirtyBitmapSet } = Ev;
-  return new Memslots({ engines, geometry, counters, maxLeafLevel: MAX_HUGEPAGE_LEVEL, markPageDirty, dirtyBitmapSet });
+  const { markPageDirty, dirtyBitmapSet, notifierInvalidate, work } = Ev;
+  const indices = { markPageDirty, dirtyBitmapSet, notifierInvalidate, work };
+  return new Memslots({ engines, geometry, counters, maxLeafLevel: MAX_HUGEPAGE_LEVEL, ...indices });
 }

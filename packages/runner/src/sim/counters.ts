@@ -4,6 +4,7 @@
  */
 import type { CounterValues, Counters, EventDef } from '@mmulab/api';
 import { CounterValuePool } from './counter-values';
+import { GuestWork, type GuestSum } from './guest-work';
 
 /** Actor number of the host. */
 export const HOST_ACTOR = -1;
@@ -14,6 +15,8 @@ export interface PhaseCounts {
   readonly vcpus: readonly Float64Array[];
   /** By memslot id, only of slots that a scope was selected for. */
   readonly slots: ReadonlyMap<number, Float64Array>;
+  /** What guest programs did. */
+  readonly guest: GuestSum;
 }
 
 /** A vector and what it held at some moment. */
@@ -42,6 +45,8 @@ class Scope {
 
 export class RunCounters implements Counters {
   now: Float64Array;
+  /** Counted beside what backends count. */
+  readonly guestWork: GuestWork;
   private readonly unscoped: Scope;
   /** The scope and actor of `now`. */
   private scope: Scope;
@@ -52,6 +57,8 @@ export class RunCounters implements Counters {
   private readonly sum: Float64Array;
   /** Gauges stand at their values in phases that do not touch them, too. */
   private readonly hasGauges: boolean;
+  /** Events that start anew in every phase. */
+  private readonly folds: readonly number[];
   private readonly slots = new Map<number, Scope>();
   private readonly flushers: (() => void)[] = [];
   private readonly pool: CounterValuePool;
@@ -64,6 +71,7 @@ export class RunCounters implements Counters {
     private readonly events: readonly EventDef[],
     private readonly vcpus: number,
   ) {
+    this.guestWork = new GuestWork(events);
     this.unscoped = new Scope(events.length);
     this.pool = new CounterValuePool(events.map(event => event.name));
     this.now = this.unscoped.add(HOST_ACTOR);
@@ -72,6 +80,7 @@ export class RunCounters implements Counters {
     this.lastOfSlot = this.nothing;
     this.sum = this.emptyVector();
     this.hasGauges = events.some(event => event.gauge);
+    this.folds = events.flatMap(({ fold }, i) => (fold === undefined ? [] : [i]));
   }
 
   select(actor: number, slot = 0): void {
@@ -95,7 +104,7 @@ export class RunCounters implements Counters {
     this.endScope(this.unscoped, all, vcpus, undefined);
     for (const [slot, scope] of this.slots) slots.set(slot, this.endSlot(scope, all, vcpus));
     this.scope.touched[this.actor + 1] = 1;
-    return { all, vcpus, slots };
+    return { all, vcpus, slots, guest: this.guestWork.endPhase(all, vcpus) };
   }
 
   /** A vector as a result shows it: every event by name, zero included. The vector must not change any more. */
@@ -138,7 +147,10 @@ export class RunCounters implements Counters {
 
   /** Adds a later phase to running totals: gauges are replaced. */
   accumulate(totals: Float64Array, phase: Float64Array): void {
-    this.events.forEach((event, i) => (totals[i] = (event.gauge ? 0 : (totals[i] ?? 0)) + (phase[i] ?? 0)));
+    this.events.forEach((event, i) => {
+      const value = phase[i] ?? 0;
+      totals[i] = event.fold === undefined ? (event.gauge ? 0 : (totals[i] ?? 0)) + value : folded(event.fold, totals[i] ?? 0, value);
+    });
   }
 
   /** All vectors there are, but the host's of no scope, everything counted in them. */
@@ -183,6 +195,7 @@ export class RunCounters implements Counters {
       const base = bases[index];
       if (vector === undefined || base === undefined || (touched[index] === 0 && !this.hasGauges)) return;
       this.addPhase(vector, base, [all, vcpus[index - 1], ofSlot]);
+      for (const i of this.folds) vector[i] = 0;
       base.set(vector);
       touched[index] = 0;
     });
@@ -192,7 +205,13 @@ export class RunCounters implements Counters {
     for (let i = 0; i < vector.length; i++) {
       const value = (vector[i] ?? 0) - (this.events[i]?.gauge === true ? 0 : (base[i] ?? 0));
       if (value === 0) continue;
-      for (const sum of sums) if (sum !== undefined) sum[i] = (sum[i] ?? 0) + value;
+      const fold = this.events[i]?.fold;
+      for (const sum of sums) if (sum !== undefined) sum[i] = fold === undefined ? (sum[i] ?? 0) + value : folded(fold, sum[i] ?? 0, value);
     }
   }
+}
+
+/** One value of two; 0 is none. */
+function folded(fold: 'min' | 'max', a: number, b: number): number {
+  return fold === 'min' && a !== 0 && b !== 0 ? Math.min(a, b) : Math.max(a, b);
 }

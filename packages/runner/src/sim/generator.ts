@@ -8,6 +8,8 @@
  * starts at the vCPU's index, so that of vCPU 0 stays 0 (measured, records/README.md).
  */
 import { AccessKind, type AccessRun, type MmuBackend, type RandomRun } from '@mmulab/api';
+import { touchInOrder, type GuestWork } from './guest-work';
+import type { PageSet } from './page-set';
 
 const MULTIPLIER = 48271;
 /** 2^31 - 1, a prime. */
@@ -50,12 +52,19 @@ export class Generators {
     this.states = Float64Array.from({ length: vcpus }, (_, vcpu) => vcpu);
   }
 
-  /** Performs a random run for a vCPU whose memory is its own. */
-  run(backend: MmuBackend, vcpu: number, run: RandomRun): void {
+  /** Performs a random run for a vCPU whose memory is its own. @param work told of what was drawn */
+  run(backend: MmuBackend, vcpu: number, run: RandomRun, work?: GuestWork): void {
     const lifted = this.lift(vcpu, run);
+    if (!run.randomOrder && work !== undefined) touchInOrder(work.pagesOf(vcpu), run);
     if (lifted !== undefined) backend.run(vcpu, lifted);
-    else if (run.randomOrder) this.touchRandomly(backend, vcpu, run);
-    else this.touchInOrder(backend, vcpu, run);
+    const { count } = lifted ?? run;
+    const writes = lifted !== undefined ? (lifted.kind === AccessKind.Write ? count : 0) : this.touch(backend, vcpu, run, work);
+    work?.drawn(vcpu, count - writes, writes);
+  }
+
+  /** @returns how many accesses are writes */
+  private touch(backend: MmuBackend, vcpu: number, run: RandomRun, work: GuestWork | undefined): number {
+    return run.randomOrder ? this.touchRandomly(backend, vcpu, run, work?.pagesOf(vcpu)) : this.touchInOrder(backend, vcpu, run);
   }
 
   /**
@@ -70,23 +79,35 @@ export class Generators {
     return pageFrames < 1 ? { ...run, count: Math.ceil(count * pageFrames), stride: 1 } : { ...run, count, stride: pageFrames };
   }
 
-  private touchInOrder(backend: MmuBackend, vcpu: number, { vfn, count, pageFrames = 1, writePercent }: RandomRun): void {
+  private touchInOrder(backend: MmuBackend, vcpu: number, { vfn, count, pageFrames = 1, writePercent }: RandomRun): number {
     let state = this.states[vcpu] ?? 0;
+    let writes = 0;
     for (let i = 0; i < count; i++) {
       state = nextDraw(state);
-      backend.touch(vcpu, vfn + Math.floor(i * pageFrames), state % PERCENT < writePercent ? AccessKind.Write : AccessKind.Read);
+      const isWrite = state % PERCENT < writePercent;
+      if (isWrite) writes++;
+      backend.touch(vcpu, vfn + Math.floor(i * pageFrames), isWrite ? AccessKind.Write : AccessKind.Read);
     }
     this.states[vcpu] = state;
+    return writes;
   }
 
-  private touchRandomly(backend: MmuBackend, vcpu: number, { vfn, count, pageFrames = 1, writePercent }: RandomRun): void {
+  /** @param pages takes the pages that were touched */
+  private touchRandomly(backend: MmuBackend, vcpu: number, run: RandomRun, pages: PageSet | undefined): number {
+    const { vfn, count, pageFrames = 1, writePercent } = run;
+    const marks = pages?.region(vfn, count, pageFrames);
     let state = this.states[vcpu] ?? 0;
+    let writes = 0;
     for (let i = 0; i < count; i++) {
       state = nextDraw(state);
       const page = state % count;
+      if (marks !== undefined) marks[page] = 1;
       state = nextDraw(state);
-      backend.touch(vcpu, vfn + Math.floor(page * pageFrames), state % PERCENT < writePercent ? AccessKind.Write : AccessKind.Read);
+      const isWrite = state % PERCENT < writePercent;
+      if (isWrite) writes++;
+      backend.touch(vcpu, vfn + Math.floor(page * pageFrames), isWrite ? AccessKind.Write : AccessKind.Read);
     }
     this.states[vcpu] = state;
+    return writes;
   }
 }

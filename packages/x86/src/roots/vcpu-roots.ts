@@ -274,12 +274,16 @@ export class VcpuRoots {
   private syncRoots(vcpu: number): void {
     this.count(Ev.mmuSyncRoots);
     const root = this.root(vcpu);
-    if (root !== INVALID_ROOT) this.activePages(vcpu).shadow?.sync(root);
+    if (root === INVALID_ROOT) return;
+    const { shadow } = this.activePages(vcpu);
+    if (shadow?.isUnsync(root) === true) this.count(Ev.lockWrite);
+    shadow?.sync(root);
   }
 
   private load(vcpu: number, mmu: Mmu): void {
     const pages = this.activePages(vcpu);
     const pgd = mmu === this.nested[vcpu] ? this.source.nestedPgd : this.source.pgd(vcpu);
+    this.count(Ev.lockWrite);
     mmu.cache.current = pages.load(vcpu, pgd, mmu.rootRole);
     mmu.cache.currentPgd = pgd;
     this.count(Ev.mmuLoad);
@@ -312,6 +316,7 @@ export class VcpuRoots {
 
   private freeAll(cache: RootCache, pages: RootPages): void {
     if (cache.isEmpty) return;
+    this.count(Ev.lockWrite);
     for (let i = 0; i < PREVIOUS_ROOTS; i++) pages.put(cache.takePrevious(i));
     pages.put(cache.takeCurrent());
     pages.shadow?.commit();

@@ -144,7 +144,7 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables, WritingGue
 
   invalidate(_slot: Memslot, start: number, end: number, change?: () => void): void {
     this.parts.slots.invalidations.begin();
-    if (this.engine.tables.unmap(start, end)) this.engine.mmu.flush();
+    if (this.parts.slots.work.atLeaves(() => this.engine.tables.unmap(start, end))) this.engine.mmu.flush();
     change?.();
     this.parts.slots.invalidations.end();
   }
@@ -206,7 +206,7 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables, WritingGue
   age(_slot: Memslot, start: number, end: number, { flush, pageByPage }: Aging): void {
     // Leaves of one frame in several roots are aged by one call, so calls are made, not leaves counted.
     const pages = flush && pageByPage ? 1 : end - start;
-    for (let gfn = start; gfn < end; gfn += pages) if (this.engine.tables.age(gfn, gfn + pages) && flush) this.engine.mmu.flush();
+    for (let gfn = start; gfn < end; gfn += pages) if (this.engine.tables.age(gfn, gfn + pages, pageByPage) && flush) this.engine.mmu.flush();
   }
 
   /** Takes all shadow pages along, or (6.12, if user space asks for it) leaves of the slot and the pages of tables in it. */

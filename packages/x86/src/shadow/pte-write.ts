@@ -21,6 +21,7 @@ const FLOOD_WRITES = 3;
 export function tableWritten(mmu: ShadowMmu, write: TableWrite): void {
   const { pages } = mmu;
   if (mmu.track.indirectPages === 0) return;
+  mmu.slots.work.lock('write');
   mmu.count(Ev.mmuPteWrite);
   const zapped: number[] = [];
   let flush = false;

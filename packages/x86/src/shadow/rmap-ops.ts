@@ -7,7 +7,8 @@
  * kvm_mmu_clear_dirty_pt_masked(), kvm_mmu_zap_collapsible_spte(), kvm_age_rmap(), kvm_zap_rmap().
  */
 import { PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
-import type { Memslot } from '@mmulab/kvm';
+import type { LockMode, Memslot } from '@mmulab/kvm';
+import { callsOver } from '@mmulab/pgtable';
 import { Role, isDirect } from '../roots/role';
 import type { LoggedMmu, MinLevels } from '../log-tables';
 import type { NxPages } from '../nx-recovery';
@@ -40,6 +41,9 @@ export class RmapOps implements LoggedMmu, NxPages {
     this.splitter = new NestedSplit(mmu, lookup);
   }
 
+  /** Leaves are found by the reverse map, under the lock for writing. */
+  readonly slotLocks: readonly LockMode[] = ['write'];
+
   /** Eager split of the nested guest's huge leaves that overlap [start, end). */
   splitHugePages(start: number, end: number): void {
     this.splitter.splitRange(start, end);
@@ -70,12 +74,12 @@ export class RmapOps implements LoggedMmu, NxPages {
     else this.change(gfn, gfn + 1, 1, (entry, page) => this.cleared(entry, page));
   }
 
-  /** Ages leaves. @returns whether any was young */
-  age(start: number, end: number): boolean {
+  /** Ages leaves, by one call or by one per page. @returns whether any was young */
+  age(start: number, end: number, pageByPage: boolean): boolean {
     const { leaf } = this.mmu;
     let young = false;
     const aged = (entry: number): number => (leaf.isYoung(entry) ? leaf.aged(entry) : entry);
-    for (let level = 1; level <= MAX_LEAF_LEVEL; level++) young = this.change(start, end, level, aged) || young;
+    for (let level = 1; level <= MAX_LEAF_LEVEL; level++) young = this.change(start, end, level, aged, pageByPage ? 1 : undefined) || young;
     return young;
   }
 
@@ -93,10 +97,13 @@ export class RmapOps implements LoggedMmu, NxPages {
     for (let level = 1; level < MAX_LEAF_LEVEL; level++) {
       this.eachBlock(slot.spec.baseGfn, slot.end, level, gfn => {
         const allowed = this.mmu.track.maxLevel(gfn, Math.min(this.mmu.policy.maxLeafLevel, slot.maxLevel(gfn), slots.hostLevel(slot, gfn)));
-        if (allowed <= level) return;
         const count = rmap.collect(gfn, level, this.entries);
+        slots.work.leaves(count, 0);
+        if (allowed <= level) return;
         for (const at of this.entries.slice(0, count)) {
-          if (isDirect(pages.role[at >> 9])) any = this.mmu.zapEntry(at >> 9, at & 511, undefined) || any;
+          if (!isDirect(pages.role[at >> 9])) continue;
+          slots.work.leaves(0, 1);
+          any = this.mmu.zapEntry(at >> 9, at & 511, undefined) || any;
         }
       });
     }
@@ -130,16 +137,19 @@ export class RmapOps implements LoggedMmu, NxPages {
     return isNested && isWritable(entry) ? leaf.writeProtect(entry, false) : isNested ? entry : leaf.clearDirty(entry);
   }
 
-  /** @returns whether any leaf changed */
-  private change(start: number, end: number, level: number, change: LeafChange): boolean {
-    const { pages, rmap } = this.mmu;
+  /** @param pieces see `RangeOptions`; @returns whether any leaf changed */
+  private change(start: number, end: number, level: number, change: LeafChange, pieces?: number): boolean {
+    const { pages, rmap, slots } = this.mmu;
+    const span = PAGES_PER_LEVEL[level];
     let changed = false;
     this.eachBlock(start, end, level, gfn => {
       const count = rmap.collect(gfn, level, this.entries);
+      const calls = callsOver({ pieces }, start, end, gfn - (gfn % span), span);
       for (let i = 0; i < count; i++) {
         const at = this.entries[i];
         const old = pages.entry(at >> 9, at & 511);
         const next = change(old, at >> 9);
+        slots.work.leaves(calls, next === old ? 0 : 1);
         if (next === old) continue;
         pages.setEntry(at >> 9, at & 511, next);
         changed = true;

@@ -303,6 +303,7 @@ export class ShadowFaultPath {
   /** Under mmu_lock: drops a stale fault, or maps the page. */
   private mapPage(vcpu: number): number {
     const { mmu, fault } = this;
+    mmu.slots.work.lock('write');
     mmu.makePagesAvailable();
     if (mmu.slots.invalidations.mustRetry(this.seq[vcpu])) return Stage.Resume;
     const isDirectMap = this.isDirectRoot(vcpu);

@@ -113,7 +113,9 @@ export class ShadowMmu {
     for (let i = 0; i < count; i++) {
       const at = this.entries[i];
       const old = this.pages.entry(at >> 9, at & 511);
-      if (!isWritable(old) && !(forShadow && isMmuWritable(old))) continue;
+      const changes = isWritable(old) || (forShadow && isMmuWritable(old));
+      this.slots.work.leaves(1, changes ? 1 : 0);
+      if (!changes) continue;
       this.pages.setEntry(at >> 9, at & 511, this.leaf.writeProtect(old, forShadow));
       changed = true;
     }
@@ -185,6 +187,7 @@ export class ShadowMmu {
   /** Removes every entry of `level` that maps a frame. @returns whether there was any */
   unmapBlock(gfn: number, level: number): boolean {
     const count = this.rmap.collect(gfn, level, this.entries);
+    this.slots.work.leaves(count, count);
     for (let i = 0; i < count; i++) this.zapEntry(this.entries[i] >> 9, this.entries[i] & 511, undefined);
     return count > 0;
   }
@@ -219,7 +222,7 @@ export class ShadowMmu {
     this.count(Ev.mmuShadowZapped);
     this.count(Ev.tableZap);
     if (pages.unsyncChildren[page] > 0) this.zapUnsyncBelow(page, zapped);
-    if (pages.used[page] > 0) for (let i = 0; i < ENTRIES_PER_TABLE; i++) this.zapEntry(page, i, zapped);
+    this.zapEntries(page, zapped);
     this.unlinkParents(page);
     const role = pages.role[page];
     if ((role & Role.Invalid) === 0 && hasGptes(role)) this.track.remove(pages.gfn[page], roleLevel(role));
@@ -284,6 +287,10 @@ export class ShadowMmu {
 
   /** Zaps everything: pages of the old generation go from the oldest on, roots that are held become invalid. */
   fastZap(): void {
+    this.slots.work.underLock('write', () => this.zapGeneration());
+  }
+
+  private zapGeneration(): void {
     this.generation ^= 1;
     this.vm.rootsObsolete();
     const zapped: number[] = [];
@@ -302,6 +309,18 @@ export class ShadowMmu {
     }
     if (zapped.length > 0) this.commit(zapped);
     else if (isOwed) this.flush();
+  }
+
+  private zapEntries(page: number, zapped: number[]): void {
+    const { pages } = this;
+    let leaves = 0;
+    if (pages.used[page] > 0) {
+      for (let i = 0; i < ENTRIES_PER_TABLE; i++) {
+        if (isLeaf(pages.entry(page, i))) leaves++;
+        this.zapEntry(page, i, zapped);
+      }
+    }
+    this.slots.work.walked(leaves, leaves, 1);
   }
 
   private zapUnsyncBelow(page: number, zapped: number[]): void {

@@ -61,6 +61,7 @@ export class NestedSplit {
   private trySplit(page: number, index: number, level: number): boolean {
     const { mmu } = this;
     mmu.count(Ev.hugeSplit[level]);
+    mmu.slots.work.leaves(1, 0);
     if (mmu.availablePages <= MIN_FREE_PAGES) {
       mmu.count(Ev.hugeSplitFailed);
       return false;
@@ -98,6 +99,7 @@ export class NestedSplit {
       mmu.addLeaf(child, i, base + i * span, access);
     }
     mmu.link(page, index, child, flush);
+    mmu.slots.work.leaves(0, 1);
     this.descriptors -= lists.taken - taken;
   }
 }

@@ -67,6 +67,7 @@ export class TdpBookkeeper implements Bookkeeper, MmOps {
         add(now, Ev.tableToLeaf, count);
         // A fault that puts a leaf in a table's place asks for the flush itself.
         add(now, Ev.tableZap, count);
+        add(now, Ev.rcuFree, count);
       } else {
         add(now, Ev.install[level], count);
       }
@@ -98,6 +99,7 @@ export class TdpBookkeeper implements Bookkeeper, MmOps {
   /** The split was tried, and its tracepoint fires, though another vCPU came first. */
   lost(_gfn: number, level: number, change: Change): void {
     const now = this.counters.now;
+    add(now, Ev.exchangeLost, 1);
     if (change === Change.Split || change === Change.LinkTable) add(now, Ev.tableFree, 1);
     if (change !== Change.Split) return;
     add(now, Ev.hugeSplit[level], 1);
@@ -120,6 +122,7 @@ export class TdpBookkeeper implements Bookkeeper, MmOps {
 
   private tablesRemoved(count: number): void {
     add(this.counters.now, Ev.tableZap, count);
+    add(this.counters.now, Ev.rcuFree, count);
     if (this.flushRemovedTable) this.flush(count);
   }
 }

@@ -17,7 +17,7 @@ import { Ev } from '../events';
 import { isFastEligible } from '../fast-fault';
 import type { HostPages } from '../host-pages';
 import { HostFaults, HostPage, livelock, noHostPage } from '@mmulab/kvm';
-import type { Memslot, Memslots } from '@mmulab/kvm';
+import type { LockMode, Memslot, Memslots } from '@mmulab/kvm';
 import type { VmJournal } from '../vm-journal';
 import type { ShadowedFrames } from '../x86-vm';
 import { Stage } from './fault-stages';
@@ -62,6 +62,7 @@ export class TdpFaultPath {
   private readonly seenLevel: Uint8Array;
   private readonly seenKind: Uint8Array;
   private readonly seenAttr: Uint8Array;
+  private readonly lockMode: LockMode;
   constructor(
     vcpus: number,
     private readonly mmu: TdpMmu,
@@ -72,6 +73,7 @@ export class TdpFaultPath {
     private readonly vm: TdpFaultVm,
     private readonly policy: FaultPolicy,
   ) {
+    this.lockMode = policy.parallelFaults ? 'read' : 'write';
     this.gfn = new Float64Array(vcpus);
     this.kind = new Uint8Array(vcpus);
     this.denied = new Uint8Array(vcpus);
@@ -114,6 +116,7 @@ export class TdpFaultPath {
     const seq = this.slots.invalidations.ended;
     const host = this.hostPages.resolve(slot, gfn, kind === Write);
     if (host === FAILED) throw noHostPage(vcpu, gfn, kind === Write);
+    this.slots.work.lock(this.lockMode);
     return this.slots.invalidations.mustRetry(seq) ? Stage.Resume : this.mapPage(vcpu, root, slot, gfn, kind, host);
   }
 
@@ -281,6 +284,7 @@ export class TdpFaultPath {
     const seenLevel = this.seenLevel[vcpu];
     const seenKind = this.seenKind[vcpu];
     if (entry.level === seenLevel && entry.kind === seenKind && entry.attr === this.seenAttr[vcpu]) return false;
+    this.add(Ev.exchangeLost);
     if (entry.level >= seenLevel) return true;
     // A table stands where this fault would have linked one or split a huge page into one.
     const splits = seenKind === Leaf;
@@ -296,6 +300,7 @@ export class TdpFaultPath {
 
   /** Under mmu_lock: drops a stale fault, or maps the page. */
   private map(vcpu: number): number {
+    this.slots.work.lock(this.lockMode);
     if (this.slots.invalidations.mustRetry(this.seq[vcpu])) return Stage.Resume;
     if (this.policy.parallelFaults && this.lostExchange(vcpu)) return Stage.Resume;
     const gfn = this.gfn[vcpu];

@@ -191,13 +191,17 @@ export class ZapLevelRule implements Rule<NoOp> {
 /** A leaf rule for one page that leaves huge leaves alone. */
 export class SmallLeafRule implements Rule<NoOp> {
   readonly name: string;
-  constructor(private readonly leafRule: { readonly name: string; visit(at: Entry): Verdict }) {
+  constructor(
+    private readonly leafRule: { readonly name: string; visit(at: Entry): Verdict },
+    private readonly work: { leaves(visited: number, changed: number): void },
+  ) {
     this.name = `${leafRule.name}-4k`;
   }
 
   visit(at: Entry): Verdict {
     if (at.level !== 1 || at.kind !== EntryKind.Leaf) return STOP;
     const verdict = this.leafRule.visit(at);
+    this.work.leaves(1, verdict === KEEP ? 0 : 1);
     return verdict === KEEP ? STOP : verdict | FINAL;
   }
 }

@@ -13,7 +13,7 @@ import type { Engine, EngineFactory, PageCache, RangeOptions, RunProgram } from 
 import { ContentHash } from '../content-hash';
 import { Ev } from '../events';
 import type { MinLevels } from '../log-tables';
-import type { Memslot, Memslots } from '@mmulab/kvm';
+import type { LockMode, Memslot, Memslots } from '@mmulab/kvm';
 import type { ListedTable } from '../nx-lists';
 import type { SpteAttrs } from '../spte';
 import type { VmJournal } from '../vm-journal';
@@ -46,6 +46,8 @@ export interface TdpPolicy extends MapPolicy {
   /** The lockless path fixes huge leaves, too. */
   readonly fastFixHuge: boolean;
   readonly flushRemovedTable: boolean;
+  /** mmu_lock is taken for reading; else it is a spinlock. */
+  readonly parallelFaults: boolean;
   readonly countRootAlloc: boolean;
   readonly logStartFlush: 'leaf' | 'change' | 'always';
   /** What stopping dirty logging does: zaps small leaves one by one, zaps their tables, or puts huge leaves in their place. */
@@ -70,6 +72,7 @@ const STOP: number = Action.Stop;
 const actionOf = verdictAction;
 const outcomeOf = verdictOutcome;
 const LEAVES: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: false };
+const PAGE_BY_PAGE: RangeOptions<NoOp> = { ...LEAVES, pieces: 1 };
 const LEAVES_AND_MMIO: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: true };
 const HUGE_LEAVES: RangeOptions<NoOp> = { minLevel: 2, tables: false, specials: false };
 const TABLES_TOO: RangeOptions<UnmapOp> = { minLevel: 1, tables: true, specials: false };
@@ -156,6 +159,7 @@ export class TdpMmu {
       mmOps: this.book,
       frameMaps: slots.frameMaps,
       counters,
+      work: slots.work,
     });
     this.mapRule = new rules.map(spte, policy);
     this.oneMap = new OneChange(this.mapRule);
@@ -170,8 +174,8 @@ export class TdpMmu {
     this.unmapRule = new rules.unmap();
     this.unmapTables = new rules.unmapTables(level => this.geometry.pagesAt(level));
     this.logStop = logStopRule(policy, spte, rules);
-    this.protectSmall = new SmallLeafRule(this.writeProtect);
-    this.clearSmall = new SmallLeafRule(this.clearDirty);
+    this.protectSmall = new SmallLeafRule(this.writeProtect, slots.work);
+    this.clearSmall = new SmallLeafRule(this.clearDirty, slots.work);
     const uniform = (op: CollapseOp, gfn: number, npages: number): boolean => this.seesOneLevel(op, gfn, npages);
     this.collapsible = { ...logStopWalk(policy), uniform };
   }
@@ -298,6 +302,24 @@ export class TdpMmu {
     return true;
   }
 
+  /** Whoever walks the tables of a slot holds mmu_lock as faults do. */
+  get slotLocks(): readonly LockMode[] {
+    return [this.policy.parallelFaults ? 'read' : 'write'];
+  }
+
+  /** A word of a dirty bitmap: its leaves are walked to from each root, those behind the end of a table once more. @param first frame of its first bit */
+  walkWord(first: number, last: number): void {
+    const { entries } = this.geometry;
+    this.walkTo(first);
+    if (Math.floor(first / entries) !== Math.floor(last / entries)) this.walkTo(last);
+  }
+
+  private walkTo(gfn: number): void {
+    for (const root of this.rootList) {
+      if (root.valid) this.slots.work.walked(0, 0, this.geometry.levels + 1 - this.engine.lookup(root.id, gfn, 1).level);
+    }
+  }
+
   /** Asks `times` times for a flush of all vCPUs. */
   flush(times: number): void {
     this.book.flush(times);
@@ -339,10 +361,10 @@ export class TdpMmu {
     }
   }
 
-  /** Takes A from leaves in all roots. @returns how many had it */
-  age(start: number, end: number): number {
+  /** Takes A from leaves in all roots, by one call or by one per page. @returns how many had it */
+  age(start: number, end: number, pageByPage = false): number {
     const before = this.book.young;
-    this.overAllRoots(this.ageRule, start, end, LEAVES);
+    this.overAllRoots(this.ageRule, start, end, pageByPage ? PAGE_BY_PAGE : LEAVES);
     return this.book.young - before;
   }
 

@@ -234,11 +234,16 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
 
   invalidate(slot: Memslot, start: number, end: number, change?: () => void): void {
     this.parts.slots.invalidations.begin();
-    const nestedGone = this.nested?.engine.tables.unmap(start, end) ?? false;
-    if (this.mmu.unmap(start, end) || nestedGone) this.mmu.flush(1);
+    if (this.parts.slots.work.atLeaves(() => this.unmap(start, end))) this.mmu.flush(1);
     change?.();
     this.parts.slots.invalidations.end();
     if (slot.holdsGuestTables) this.contexts.forgetTables();
+  }
+
+  /** @returns whether any leaf was there, in either MMU */
+  private unmap(start: number, end: number): boolean {
+    const nestedGone = this.nested?.engine.tables.unmap(start, end) ?? false;
+    return this.mmu.unmap(start, end) || nestedGone;
   }
 
   translate(gfn: number): Translation | undefined {
@@ -289,8 +294,8 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   age(_slot: Memslot, start: number, end: number, { flush, pageByPage }: Aging): number | undefined {
     if (flush && pageByPage) return this.agePageByPage(start, end);
     // Without a flush, page by page is the same as at once: each leaf is aged by the first call that meets it.
-    const young = this.mmu.age(start, end);
-    const nestedYoung = this.nested?.engine.tables.age(start, end) ?? false;
+    const young = this.mmu.age(start, end, pageByPage);
+    const nestedYoung = this.nested?.engine.tables.age(start, end, pageByPage) ?? false;
     if ((young > 0 || nestedYoung) && flush) this.mmu.flush(1);
     return this.nested === undefined ? young : undefined;
   }
@@ -334,7 +339,7 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   /** A call per page, and a flush per call that met a young leaf. With one table over the range that is a flush per leaf. */
   private agePageByPage(start: number, end: number): number | undefined {
     if (this.nested === undefined && this.mmu.roots.length <= 1) {
-      const young = this.mmu.age(start, end);
+      const young = this.mmu.age(start, end, true);
       if (young > 0) this.mmu.flush(young);
       return young;
     }
@@ -344,7 +349,7 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   }
 
   private agePage(gfn: number): number {
-    const nestedYoung = this.nested?.engine.tables.age(gfn, gfn + 1) ?? false;
+    const nestedYoung = this.nested?.engine.tables.age(gfn, gfn + 1, false) ?? false;
     const young = this.mmu.age(gfn, gfn + 1);
     if (young > 0 || nestedYoung) this.mmu.flush(1);
     return young;
@@ -352,13 +357,18 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
 
   /** Invalidates all roots: their trees are zapped at once, vCPUs drop them when they enter next. */
   zapAll(): void {
-    this.nested?.engine.mmu.fastZap();
-    this.tdpRoots.invalidateAll();
+    const { work } = this.parts.slots;
+    if (this.nested === undefined) work.lock('write');
+    else this.nested.engine.mmu.fastZap();
+    // Invalid trees go under the lock for reading, where there is one.
+    if (this.world.policy.parallelFaults) work.lock('read');
+    work.atLeaves(() => this.tdpRoots.invalidateAll());
     this.entry.roots.invalidateAll();
   }
 
   destroy(): void {
-    this.nested?.engine.mmu.fastZap();
+    if (this.nested === undefined) this.parts.slots.work.lock('write');
+    else this.nested.engine.mmu.fastZap();
     this.entry.unloadAll();
     for (const root of [...this.mmu.roots]) this.mmu.destroyRoot(root);
   }
