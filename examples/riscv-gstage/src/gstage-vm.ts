@@ -49,7 +49,11 @@ export class GstageVm {
     this.hostSide = new HostSide(this.slots, this.gstage, this.rings, this.path, policy, this.accesses.seen);
     // A memslot must not end at the end of the address space either.
     const frameLimit = 2 ** Math.min(policy.gpaBits, physBits) / PAGE_BYTES - 1;
-    this.hostOps = new HostOps(this.slots, new DirtyLog(this.hostSide.logTables, this.slots), this.hostSide, { frameLimit, pageBytes: PAGE_BYTES, spaces });
+    this.hostOps = new HostOps(this.slots, new DirtyLog(this.hostSide.logTables, this.slots), this.hostSide, {
+      frameLimit,
+      pageBytes: PAGE_BYTES,
+      spaces,
+    });
     for (const spec of memslots) this.hostOps.addMemslot(spec);
   }
 

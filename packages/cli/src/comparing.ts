@@ -20,7 +20,7 @@ import { tooLittleToCompare } from './errors';
 import type { PluginOptions, RunSettings, SelectionOptions } from './options';
 import { performRuns, type Performance } from './perform';
 import { readSavedResults } from './saved-results';
-import { checkNames } from './selection';
+import { checkNames, withCounterGroups } from './selection';
 import { prepareCommandLine, prepareFile, prepareOperands, type PreparedRun } from './sources';
 import type { Terminal } from './terminal';
 
@@ -47,13 +47,14 @@ export function prepareComparison(
   const count = sides.reduce((sum, side) => sum + ('runs' in side ? side.runs : side.saved).length, 0);
   if (count < 2) throw tooLittleToCompare(count);
   const prepared = runsOf(sides);
+  const catalog = catalogOf(prepared.length === 0 ? [loadRegistry(options.plugin)] : prepared.map(({ registry }) => registry));
   checkNames(
-    options,
+    withCounterGroups(options, catalog),
     prepared,
     sides.flatMap(side => ('saved' in side ? side.saved : [])),
   );
   if (options.pivot !== undefined) checkPivot(options.pivot, sides.flatMap(planned));
-  return { sides, catalog: catalogOf(prepared.length === 0 ? [loadRegistry(options.plugin)] : prepared.map(({ registry }) => registry)) };
+  return { sides, catalog };
 }
 
 /** Runs what has to be run. */

@@ -13,6 +13,8 @@ export interface PageRequest {
   /** Absent: that of the first story. */
   readonly title?: string;
   readonly catalog: Catalog;
+  /** Whether counters of work are shown: they were asked for. */
+  readonly showsWork?: boolean;
 }
 
 /**
@@ -39,8 +41,8 @@ export function writingPage<T>(
   });
 }
 
-function pageText({ stories, title, catalog }: PageRequest): ReturnType<typeof htmlReport> {
-  return htmlReport({ ...(title === undefined ? {} : { title }), madeBy: `mmulab ${version()}`, stories, catalog });
+function pageText({ stories, title, catalog, showsWork }: PageRequest): ReturnType<typeof htmlReport> {
+  return htmlReport({ ...(title === undefined ? {} : { title }), madeBy: `mmulab ${version()}`, stories, catalog, showsWork });
 }
 
 /** A command line as it is typed again, words quoted where a shell would cut or change them. */

@@ -81,7 +81,7 @@ export function addSelectionOptions(command: Command): Command {
       .map(name => name.trim())
       .filter(name => name !== '');
   return command
-    .option('--counters <a,b>', 'show these counters only', names)
+    .option('--counters <a,b>', 'show these counters only; work: those of locks taken, leaves and words gone over, host pages', names)
     .option('--phases <a,b>', 'show these phases only (the total stays that of the whole run)', names);
 }
 

@@ -3,13 +3,19 @@
  * cost its result.
  */
 import type { RunResult } from '@mmulab/api';
-import { checkSelection } from '@mmulab/report';
+import { checkSelection, withGroup, type Catalog } from '@mmulab/report';
 import { planRun } from '@mmulab/runner';
 import type { SelectionOptions } from './options';
 import type { PreparedRun } from './sources';
 
 /** More phases than this are not looked through. */
 const MOST_CHECKED_PHASES = 100_000;
+
+/** The options with the counters of the group `work` where it is named. */
+export function withCounterGroups<Options extends SelectionOptions>(options: Options, catalog: Catalog): Options {
+  const counters = withGroup(options.counters, catalog);
+  return counters === undefined ? options : { ...options, counters };
+}
 
 /**
  * Checks names against the counters and phases of all runs, those of results that were read from files included.

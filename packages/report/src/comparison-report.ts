@@ -15,6 +15,7 @@ import { foldNotes } from './results';
 import { isGauge, leadingCounters, selftestLabel } from './selftest-lines';
 import { configValue, type Setting } from './settings';
 import type { Cell, Column, Sheet, TonedCell } from './sheet';
+import { hiddenIn } from './work-counters';
 
 /**
  * Results side by side, as `compareResults` laid them.
@@ -24,10 +25,17 @@ export function comparisonReport(comparisons: readonly Comparison[], catalog: Ca
   return {
     what: 'a comparison',
     document: comparisonDocument(comparisons),
-    sheets: view => comparisons.map(comparison => comparisonSheet(comparison, catalog, view)),
+    sheets: view => comparisons.map(comparison => comparisonSheet(visibleComparison(comparison, catalog, view), catalog, view)),
     csv: () => comparisonRows(comparisons),
     selftestLines: () => comparisons.flatMap(comparisonLines),
   };
+}
+
+/** A comparison as a view shows it. */
+function visibleComparison(comparison: Comparison, catalog: Catalog, view: Pick<View, 'all' | 'unfolded'>): Comparison {
+  const hidden = hiddenIn(view, catalog);
+  const of = (phase: ComparedPhase): ComparedPhase => ({ ...phase, counters: phase.counters.filter(({ counter }) => !hidden.has(counter)) });
+  return hidden.size === 0 ? comparison : { ...comparison, phases: comparison.phases.map(of), totals: of(comparison.totals) };
 }
 
 /** A comparison as one sheet. */

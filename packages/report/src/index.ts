@@ -45,6 +45,7 @@ export { plainLine, plainText } from './plain-text';
 export { formatBytes, formatCount, formatRatio, formatSelftestTime, formatSpeed, formatTime } from './quantity';
 export type { Cell, Column, Sheet, Tone, TonedCell } from './sheet';
 export { checkSelection, selectParts, type Selection } from './select';
+export { withGroup, workCounters } from './work-counters';
 export { TraceEvents } from './trace-events';
 export { htmlReport, MAX_REPORT_BYTES, reportData } from './html/build-report';
 export type { HtmlReport, ReportRequest, ReportStory } from './html/build-report';

@@ -11,6 +11,7 @@ import type { CsvRows, Report, ReportView as View } from '@mmulab/api';
 import { selftestLines } from './selftest-lines';
 import { differingSettings, runLabels, type Setting } from './settings';
 import type { Cell, Sheet } from './sheet';
+import { visibleResults } from './work-counters';
 
 /**
  * One or several results as they came from the runner. Its document is one result, or an array of several.
@@ -20,7 +21,7 @@ export function resultsReport(results: readonly RunResult[], catalog: Catalog = 
   return {
     what: 'a result',
     document: results.length === 1 ? results[0] : results,
-    sheets: view => resultSheets(results, catalog, view),
+    sheets: view => resultSheets(visibleResults(results, catalog, view), catalog, view),
     csv: view => resultRows(results, view),
     selftestLines: () => {
       const titles = runTitles(results);

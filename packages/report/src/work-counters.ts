@@ -2,7 +2,6 @@
  * Counters of work (`EventDef.group`), which readers of tables and pages are shown when they ask: by name, by the name of the group, or all counters there are.
  */
 import type { CounterValues, PhaseResult, ReportView, RunResult } from '@mmulab/api';
-import type { ComparedPhase, Comparison } from './compare';
 import type { Catalog } from './describe';
 
 /** Stands for all of them where counters are named. */
@@ -27,13 +26,7 @@ export function visibleResults(results: readonly RunResult[], catalog: Catalog, 
   return results.map(result => ({ ...result, phases: result.phases.map(phaseOf), totals: { counters: of(result.totals.counters) } }));
 }
 
-/** A comparison as a view shows it. */
-export function visibleComparison(comparison: Comparison, catalog: Catalog, view: Pick<ReportView, 'all' | 'unfolded'>): Comparison {
-  const hidden = hiddenIn(view, catalog);
-  const of = (phase: ComparedPhase): ComparedPhase => ({ ...phase, counters: phase.counters.filter(({ counter }) => !hidden.has(counter)) });
-  return hidden.size === 0 ? comparison : { ...comparison, phases: comparison.phases.map(of), totals: of(comparison.totals) };
-}
-
-function hiddenIn({ all, unfolded }: Pick<ReportView, 'all' | 'unfolded'>, catalog: Catalog): ReadonlySet<string> {
+/** Counters that a view does not show. */
+export function hiddenIn({ all, unfolded }: Pick<ReportView, 'all' | 'unfolded'>, catalog: Catalog): ReadonlySet<string> {
   return all || unfolded === true ? new Set() : workCounters(catalog);
 }

@@ -149,7 +149,9 @@ class ObservedRun {
 
   private countsApart(result: RunResult): readonly string[] {
     const total = this.counters.total();
-    return this.events.flatMap(({ name, gauge, group }, index) => (gauge || group !== undefined || total[index] === result.totals.counters[name] ? [] : [name]));
+    return this.events.flatMap(({ name, gauge, group }, index) =>
+      gauge || group !== undefined || total[index] === result.totals.counters[name] ? [] : [name],
+    );
   }
 }
 

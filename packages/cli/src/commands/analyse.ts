@@ -1,9 +1,10 @@
 /**
  * `mmulab analyse`: pivot tables, break-even maps and growth from the results of a sweep.
  */
-import { analysisReport, renderReport } from '@mmulab/report';
+import { analysisReport, renderReport, workCounters } from '@mmulab/report';
 import { STATISTIC_NAMES, breakEven, growth, overview, pivot, type Analysis, type AnalysisRequest } from '@mmulab/sweep';
 import type { Command } from 'commander';
+import { loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { usage } from '../errors';
 import { formatOf } from '../format';
@@ -46,7 +47,7 @@ function analyse(results: string, options: Options): Analysis {
   const { value, rows, columns, stat, where = [], breakEven: policy, growth: along, higher = false } = options;
   if (value === undefined) {
     if (policy !== undefined || along !== undefined) throw usage('analyse: expected --value beside --break-even and --growth');
-    return overview(results);
+    return overview(results, options.all === true ? undefined : workCounters({ backends: loadRegistry().backends() }));
   }
   if (policy !== undefined && along !== undefined) throw usage('analyse: expected one of --break-even and --growth');
   const conditions = Object.fromEntries(where.map(setting => [setting.key, setting.value]));

@@ -19,6 +19,7 @@ import {
   type OutputOptions,
 } from '../options';
 import { print } from '../print';
+import { withCounterGroups } from '../selection';
 import { checkOperands } from '../sources';
 import { isHelpWanted, testUsage } from '../test-usage';
 
@@ -39,15 +40,16 @@ export function configure(command: Command, context: CommandContext): void {
     .action((files: string[], options: Options) => compare(files, options, context));
 }
 
-function compare(files: readonly string[], options: Options, context: CommandContext): void {
+function compare(files: readonly string[], given: Options, context: CommandContext): void {
   const { terminal, commandLine } = context;
-  const format = formatOf(options, files);
+  const format = formatOf(given, files);
   if (commandLine !== undefined && isHelpWanted(commandLine)) {
-    terminal.out(testUsage(commandLine, options.plugin));
+    terminal.out(testUsage(commandLine, given.plugin));
     return;
   }
-  checkOperands({ command: 'compare', files, commandLine, imports: options.import });
-  const prepared = prepareComparison(files, commandLine, options);
+  checkOperands({ command: 'compare', files, commandLine, imports: given.import });
+  const prepared = prepareComparison(files, commandLine, given);
+  const options = withCounterGroups(given, prepared.catalog);
   const { results, meetsThresholds } = writingPage(
     options.html,
     options.quiet === true ? undefined : terminal,
@@ -55,6 +57,7 @@ function compare(files: readonly string[], options: Options, context: CommandCon
     performed => ({
       stories: [{ results: selectParts(performed.results, options), command: typedAgain(context.argv) }],
       catalog: prepared.catalog,
+      showsWork: options.counters !== undefined,
     }),
   );
   const view = { ...viewOf(terminal, options), unfolded: options.counters !== undefined };

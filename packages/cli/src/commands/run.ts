@@ -29,7 +29,7 @@ import { typedAgain, writingPage } from '../html';
 import { OutputDirectory } from '../output-directory';
 import { performRuns, type Performance, type PerformOptions } from '../perform';
 import { print } from '../print';
-import { checkNames } from '../selection';
+import { checkNames, withCounterGroups } from '../selection';
 import { checkOperands, prepareOperands, type PreparedRun } from '../sources';
 import type { Terminal } from '../terminal';
 import { isHelpWanted, testUsage } from '../test-usage';
@@ -65,21 +65,23 @@ export function configure(command: Command, context: CommandContext): void {
     .action((files: string[], options: Options) => run(files, options, context));
 }
 
-function run(files: readonly string[], options: Options, context: CommandContext): void {
+function run(files: readonly string[], given: Options, context: CommandContext): void {
   const { terminal, commandLine } = context;
-  const format = formatOf(options, files);
+  const format = formatOf(given, files);
   if (commandLine !== undefined && isHelpWanted(commandLine)) {
-    terminal.out(testUsage(commandLine, options.plugin));
+    terminal.out(testUsage(commandLine, given.plugin));
     return;
   }
-  const operands = { command: 'run', files, commandLine, imports: options.import };
+  const operands = { command: 'run', files, commandLine, imports: given.import };
   checkOperands(operands);
-  checkExportOptions(options);
-  const prepared = prepareOperands(operands, options);
+  checkExportOptions(given);
+  const prepared = prepareOperands(operands, given);
+  const catalog = catalogOf(prepared.map(({ registry }) => registry));
+  const options = withCounterGroups(given, catalog);
   checkNames(options, prepared);
   if (options.export !== undefined) checkExport(options.export, prepared);
   const notes = options.quiet === true ? undefined : terminal;
-  const view = viewOf(terminal, options);
+  const view = { ...viewOf(terminal, options), unfolded: options.counters !== undefined };
   const directory =
     options.out === undefined
       ? undefined
@@ -88,7 +90,6 @@ function run(files: readonly string[], options: Options, context: CommandContext
           prepared.map(({ run: one }) => one),
           view,
         );
-  const catalog = catalogOf(prepared.map(({ registry }) => registry));
   const { shown, meetsThresholds } = writingPage(
     options.html,
     notes,
@@ -96,7 +97,7 @@ function run(files: readonly string[], options: Options, context: CommandContext
       const performed = writingTrace(options.trace, prepared, notes, () => perform(prepared, terminal, options, directory));
       return { ...performed, shown: selectParts(performed.results, options) };
     },
-    performed => ({ stories: [{ results: performed.shown, command: typedAgain(context.argv) }], catalog }),
+    performed => ({ stories: [{ results: performed.shown, command: typedAgain(context.argv) }], catalog, showsWork: options.counters !== undefined }),
   );
   print(terminal, resultsText(shown, catalog, format, view));
   if (directory !== undefined && options.quiet !== true) terminal.err(`wrote ${named(directory.written, options.out)}\n`);

@@ -10,16 +10,31 @@ const INTRODUCTION = [
   'Every counter of the backend stands in every phase of a result, zero included. A gauge holds the value at the end of a phase, everything else what happened in it.',
 ];
 
+const WORK = [
+  'How much there was to do, and under which lock, which the counters above do not tell: cost models price it. Every backend counts it.',
+  'JSON and CSV always have these counters; tables, comparisons and pages show them with --counters work, by their names, or with --all.',
+];
+
 /** The page as Markdown. */
 export function eventsPage(registry: Registry): string {
-  return renderPage('Counters', INTRODUCTION, [eventsSheet(registry), groupsSheet()]);
+  const events = listEvents(registry.backends());
+  const results = eventsSheet(
+    '',
+    [],
+    events.filter(({ group }) => group === undefined),
+  );
+  const work = eventsSheet(
+    'Work',
+    WORK,
+    events.filter(({ group }) => group === 'work'),
+  );
+  return renderPage('Counters', INTRODUCTION, [results, work, groupsSheet()]);
 }
 
-function eventsSheet(registry: Registry): Sheet {
-  const events = listEvents(registry.backends());
+function eventsSheet(title: string, lines: readonly string[], events: ReturnType<typeof listEvents>): Sheet {
   return {
-    title: '',
-    lines: [],
+    title,
+    lines,
     keys: 1,
     columns: ['counter', 'unit', 'backends', 'what is counted'].map(name => ({ name, align: 'left' })),
     rows: events.map(({ name, unit, gauge, backends, doc }) => [

@@ -77,7 +77,8 @@ export function CountersView({ session }: { readonly session: Session }): JSX.El
 
 function rowsOf(sides: readonly Side[]): readonly { readonly event: EventDef; readonly counts: readonly (Count | undefined)[] }[] {
   const events = new Map<string, EventDef>();
-  for (const { lab } of sides) for (const event of lab.definition.events) if (!events.has(event.name)) events.set(event.name, event);
+  for (const { lab } of sides)
+    for (const event of lab.definition.events) if (event.group === undefined && !events.has(event.name)) events.set(event.name, event);
   return [...events.values()].map(event => ({ event, counts: sides.map(side => countOf(side, event)) }));
 }
 

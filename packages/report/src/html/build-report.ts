@@ -9,6 +9,7 @@ import { listEvents } from '../list-report';
 import { reportTooLarge } from '../errors';
 import { counterNames } from '../results';
 import type { Sheet } from '../sheet';
+import { visibleResults } from '../work-counters';
 import { axesOf } from './axes';
 import { htmlPage } from './html-page';
 import {
@@ -48,6 +49,8 @@ export interface ReportRequest {
   readonly madeBy: string;
   readonly stories: readonly ReportStory[];
   readonly catalog: Catalog;
+  /** Whether counters of work are among those shown. Absent: not. */
+  readonly showsWork?: boolean | undefined;
 }
 
 /** A page, and what had to be left out of it. */
@@ -76,9 +79,10 @@ function drawn(request: ReportRequest, withPhases: boolean): string {
 }
 
 /** The data of a page. @param withPhases whether runs carry their counters by phase, or totals alone */
-export function reportData({ title, madeBy, stories, catalog }: ReportRequest, withPhases = true): ReportData {
+export function reportData({ title, madeBy, stories, catalog, showsWork = false }: ReportRequest, withPhases = true): ReportData {
   const sets: string[][] = [];
-  const packed = stories.map(story => storyData(story, catalog, sets, withPhases));
+  const visible = (story: ReportStory): ReportStory => ({ ...story, results: visibleResults(story.results, catalog, { all: showsWork }) });
+  const packed = stories.map(story => storyData(visible(story), catalog, sets, withPhases));
   const used = new Set(sets.flat());
   const docs = new Map<string, CounterDoc>();
   for (const { name, doc, unit, gauge } of listEvents(catalog.backends)) if (used.has(name) && !docs.has(name)) docs.set(name, { doc, unit, gauge });

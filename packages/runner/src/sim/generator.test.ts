@@ -1,5 +1,6 @@
 import { AccessKind, type AccessRun, type MmuBackend, type RandomRun } from '@mmulab/api';
-import { Generators, nextDraw, skipDraws } from './generator';
+import { nextDraw, skipDraws } from './draws';
+import { Generators } from './generator';
 
 const run = (over: Partial<RandomRun> = {}): RandomRun => ({ vfn: 100, count: 50, randomOrder: false, writePercent: 5, ...over });
 

@@ -4,8 +4,17 @@
  *
  * Programs are counted as they begin, without being gone through. Only where the kinds or pages of accesses at random differ from draw to draw does whoever draws tell of them.
  */
-import { AccessKind, type AccessCounts, type AccessRun, type EventDef, type GuestTableWrites, type RandomRun, type VcpuProgram, type VcpuStep } from '@mmulab/api';
-import { skipDraws, nextDraw } from './generator';
+import {
+  AccessKind,
+  type AccessCounts,
+  type AccessRun,
+  type EventDef,
+  type GuestTableWrites,
+  type RandomRun,
+  type VcpuProgram,
+  type VcpuStep,
+} from '@mmulab/api';
+import { skipDraws, nextDraw } from './draws';
 import { PageSet } from './page-set';
 
 const PERCENT = 100;

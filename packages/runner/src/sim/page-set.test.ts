@@ -14,13 +14,57 @@ function counted(runs: readonly Run[]): number {
 describe('a set of pages', () => {
   it.each<{ readonly runs: readonly Run[]; readonly pages: number }>([
     { runs: [[0, 10, 1]], pages: 10 },
-    { runs: [[0, 10, 1], [10, 5, 1], [3, 4, 1]], pages: 15 },
-    { runs: [[0, 10, 20], [0, 200, 1]], pages: 200 },
-    { runs: [[0, 200, 1], [5, 20, 20]], pages: 210 },
-    { runs: [[0, 10, 2], [1, 10, 2]], pages: 20 },
-    { runs: [[0, 10, 6], [0, 10, 4]], pages: 17 },
-    { runs: [[7, 1, 1], [7, 1, 512], [8, 1, 1]], pages: 2 },
-    { runs: [[0, 2 ** 30, 1], [2 ** 29, 2 ** 30, 1]], pages: 1.5 * 2 ** 30 },
+    {
+      runs: [
+        [0, 10, 1],
+        [10, 5, 1],
+        [3, 4, 1],
+      ],
+      pages: 15,
+    },
+    {
+      runs: [
+        [0, 10, 20],
+        [0, 200, 1],
+      ],
+      pages: 200,
+    },
+    {
+      runs: [
+        [0, 200, 1],
+        [5, 20, 20],
+      ],
+      pages: 210,
+    },
+    {
+      runs: [
+        [0, 10, 2],
+        [1, 10, 2],
+      ],
+      pages: 20,
+    },
+    {
+      runs: [
+        [0, 10, 6],
+        [0, 10, 4],
+      ],
+      pages: 16,
+    },
+    {
+      runs: [
+        [7, 1, 1],
+        [7, 1, 512],
+        [8, 1, 1],
+      ],
+      pages: 2,
+    },
+    {
+      runs: [
+        [0, 2 ** 30, 1],
+        [2 ** 29, 2 ** 30, 1],
+      ],
+      pages: 1.5 * 2 ** 30,
+    },
   ])('has $pages for $runs', ({ runs, pages }) => {
     expect(counted(runs)).toBe(pages);
   });

@@ -101,5 +101,9 @@ function from({ first, last, stride }: Lattice, limit: number): readonly Lattice
 
 /** One by one. */
 function pages(run: Lattice): readonly Lattice[] {
-  return Array.from({ length: pagesOf(run) }, (_, i) => ({ first: run.first + i * run.stride, last: run.first + i * run.stride, stride: run.stride }));
+  return Array.from({ length: pagesOf(run) }, (_, i) => ({
+    first: run.first + i * run.stride,
+    last: run.first + i * run.stride,
+    stride: run.stride,
+  }));
 }

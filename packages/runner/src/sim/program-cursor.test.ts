@@ -1,5 +1,6 @@
 import { AccessKind, type VcpuProgram, type VcpuStep } from '@mmulab/api';
-import { Generators, skipDraws } from './generator';
+import { skipDraws } from './draws';
+import { Generators } from './generator';
 import { Atom, ProgramCursor } from './program-cursor';
 
 function unroll(program: VcpuProgram, vcpu = 0, generators = new Generators(4)): string[] {

@@ -3,7 +3,8 @@
  * allocating per access. Hot path.
  */
 import { AccessKind, type AccessRun, type ControlWrite, type GuestTableWrites, type RandomRun, type VcpuProgram, type VcpuStep } from '@mmulab/api';
-import { nextDraw, type Generators } from './generator';
+import { nextDraw } from './draws';
+import type { Generators } from './generator';
 import { shiftTableWrites, shiftWrite } from './shifted-steps';
 
 /** What `next` found. */

@@ -214,8 +214,8 @@ export function fitPower(points: readonly (readonly [x: number, y: number])[]): 
   return { exponent: sxy / sxx, r2: syy === 0 ? 1 : (sxy * sxy) / (sxx * syy), points: n };
 }
 
-/** What there is: axes with their values, and the counters that are not the same in all runs. */
-export function overview(path: string): Analysis {
+/** What there is: axes with their values, and the counters that are not the same in all runs. @param hidden counters that are in no table */
+export function overview(path: string, hidden: ReadonlySet<string> = new Set()): Analysis {
   const counters = new Map<string, { least: number; most: number }>();
   let runs = 0;
   readResultLines(path, ({ totals }) => {
@@ -252,7 +252,7 @@ export function overview(path: string): Analysis {
         lines: [],
         keys: ['counter'],
         columns: ['least', 'most'],
-        rows: differing,
+        rows: differing.filter(([name]) => !hidden.has(String(name))),
         notes: ['--value COUNTER looks at one of them.'],
       },
     ],
