@@ -214,7 +214,7 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables, WritingGue
     this.parts.slots.remove(slot);
     if (this.world.policy.slotZapAll) return this.zapAll();
     const { mmu, tables } = this.engine;
-    mmu.zapTablesIn(slot.base, slot.end, tables.unmap(slot.base, slot.end));
+    this.parts.slots.work.underLock('write', () => mmu.zapTablesIn(slot.base, slot.end, tables.unmap(slot.base, slot.end)));
   }
 
   preFault(vcpu: number, slot: Memslot, start: number, end: number): void {

@@ -238,6 +238,7 @@ export class ShadowFaultPath {
       }
     }
     this.resolveAhead(vcpu, slot, gfn);
+    mmu.slots.work.lock('write');
     mmu.makePagesAvailable();
     fault.set(gfn, Read, slot, this.host[vcpu] === HostPage.Writable);
     const root = this.vm.rootPage(vcpu, gfn);

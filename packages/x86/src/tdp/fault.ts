@@ -323,6 +323,7 @@ export class TdpFaultPath {
       const seq = invalidations.ended;
       const host = this.hostPages.resolve(slot, gfn, false);
       if (host === FAILED) throw noHostPage(vcpu, gfn, false);
+      this.slots.work.lock(this.lockMode);
       if (!invalidations.mustRetry(seq)) return this.mapAhead(this.vm.root(vcpu), slot, gfn, host);
     }
   }

@@ -305,8 +305,7 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
     this.parts.slots.remove(slot);
     if (this.world.policy.slotZapAll) return this.zapAll();
     const { engine } = this.nested ?? {};
-    const nestedGone = engine?.tables.unmap(slot.base, slot.end) ?? false;
-    const isOwed = this.mmu.unmap(slot.base, slot.end) || nestedGone;
+    const isOwed = this.parts.slots.work.underLock('write', () => this.unmap(slot.base, slot.end));
     if (engine !== undefined) engine.mmu.zapTablesIn(slot.base, slot.end, isOwed);
     else if (isOwed) this.mmu.flush(1);
     this.contexts.forgetTables();
