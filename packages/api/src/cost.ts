@@ -33,6 +33,8 @@ export interface RunWork {
   /** A machine by name or file, whose costs differ from those of the model's. */
   readonly machine?: string;
   readonly phases: readonly PhaseWork[];
+  /** The same phases under each of several seeds: the mean is priced, and how far they lie apart makes the interval wider. Absent: one seed, which `phases` are. */
+  readonly seeds?: readonly (readonly PhaseWork[])[];
 }
 
 /** A station of a network. */

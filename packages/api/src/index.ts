@@ -86,7 +86,7 @@ export { ContentionSolverContribution, CostModelContribution, CostModelFiles, co
 export type { AccessCounts, ContentionSolver, CostModel, Network, PhaseWork, RunWork, Solution, Station } from './cost';
 export type { AnsweredQuantity, CheckRelation, CheckResult, CheckedQuantity, CountedQuantity, HostFigure, MappedQuantity, PhaseCheck } from './check';
 export { RESULT_SCHEMA } from './result';
-export type { CounterValues, PhaseResult, PhaseTime, RunFailure, RunResult, Stalls } from './result';
+export type { CounterValues, PhaseResult, PhaseTime, Spread, RunFailure, RunResult, Stalls } from './result';
 export { RECORDS_SCHEMA, TOTAL_PHASE } from './records';
 export type { KernelRecord, RecordDifference, RecordFile, RecordGroup, RecordPhase, VerifyReport } from './records';
 export type { PredictedCell, Score } from './prediction';

@@ -32,6 +32,13 @@ export interface Stalls {
   readonly maxNs: number;
 }
 
+/** A counter over several seeds. */
+export interface Spread {
+  readonly mean: number;
+  readonly min: number;
+  readonly max: number;
+}
+
 /** One phase of a run. Gauges hold the value at the phase's end, other counters what happened in it. */
 export interface PhaseResult {
   readonly phase: string;
@@ -40,6 +47,8 @@ export interface PhaseResult {
   /** What concerns one memslot alone, by slot id; only backends that count by slot have it. */
   readonly slots?: Readonly<Record<string, { readonly counters: CounterValues }>>;
   readonly time?: PhaseTime;
+  /** Of runs over several seeds: counters of the VM that are not the same under all of them. */
+  readonly spread?: Readonly<Record<string, Spread>>;
 }
 
 /** Why a run came to its end early: a KVM_RUN that failed as on the kernel. */
@@ -62,6 +71,8 @@ export interface RunResult {
   /** Guest mode that the test ran in, by name; absent where the workload has none. */
   readonly guestMode?: string;
   readonly seed: number;
+  /** Seeds of the run, from `seed` on, where there are several: counters are those of the first, `phases[].spread` tells of them all. */
+  readonly seeds?: number;
   readonly notes: readonly string[];
   /** Present when the run failed, as it does on the kernel. */
   readonly failure?: RunFailure;

@@ -36,6 +36,8 @@ function* resultSheets(results: readonly RunResult[], catalog: Catalog, view: Vi
   for (const [run, result] of results.entries()) {
     const title = titles[run] ?? '';
     yield resultSheet(result, title, catalog, view);
+    const spread = spreadSheet(result, title);
+    if (spread !== undefined) yield spread;
     const checks = checksSheet(result, title, view);
     if (checks !== undefined) yield checks;
   }
@@ -72,6 +74,22 @@ export function resultSheet(result: RunResult, title: string, catalog: Catalog, 
     ],
     rows: [...timeRows(shown, withTotal), ...counterRows],
     notes: [...foldNotes(folds), ...timeNotes(result), ...zeroNotes(result, names), memoryNote(result)],
+  };
+}
+
+/** Counters of a run over several seeds that are not the same under all of them; undefined where there are none. */
+function spreadSheet({ phases, seeds = 1 }: RunResult, title: string): Sheet | undefined {
+  const rows = phases.flatMap(({ phase, counters, spread = {} }) =>
+    Object.entries(spread).flatMap(([name, { mean, min, max }]) => (counters[name] === undefined ? [] : [[phase, name, Math.round(mean), min, max]])),
+  );
+  if (rows.length === 0) return undefined;
+  return {
+    title: `${title}: counts over ${seeds} seeds`,
+    lines: [],
+    keys: 2,
+    columns: ['phase', 'counter', 'mean', 'least', 'most'].map((name, at) => ({ name, align: at < 2 ? 'left' : 'right' })),
+    rows,
+    notes: [],
   };
 }
 
@@ -176,6 +194,11 @@ function* phaseValues(phase: PhaseResult, view: View): Iterable<ScopedValue> {
   const scoped = (scope: string, counters: CounterValues): ScopedValue[] => Object.entries(counters).map(([name, value]) => [scope, name, value]);
   yield* timeValues(phase);
   yield* scoped('vm', phase.counters);
+  for (const [name, { mean, min, max }] of Object.entries(phase.spread ?? {})) {
+    yield ['seeds mean', name, mean];
+    yield ['seeds min', name, min];
+    yield ['seeds max', name, max];
+  }
   if (!view.all) return;
   for (const [index, { counters }] of phase.vcpus.entries()) yield* scoped(`vcpu ${index}`, counters);
   for (const [slot, { counters }] of Object.entries(phase.slots ?? {})) yield* scoped(`slot ${slot}`, counters);

@@ -34,6 +34,7 @@ export function selectParts(results: readonly RunResult[], selection: Selection)
   const phaseOf = (phase: PhaseResult): PhaseResult => ({
     ...phase,
     counters: of(phase.counters),
+    ...(phase.spread === undefined ? {} : { spread: pick(phase.spread, counters ?? Object.keys(phase.spread)) }),
     vcpus: phase.vcpus.map(vcpu => ({ counters: of(vcpu.counters) })),
   });
   return results.map(result => ({
@@ -43,6 +44,6 @@ export function selectParts(results: readonly RunResult[], selection: Selection)
   }));
 }
 
-function pick(values: CounterValues, names: readonly string[]): CounterValues {
+function pick<T>(values: Readonly<Record<string, T>>, names: readonly string[]): Readonly<Record<string, T>> {
   return Object.fromEntries(names.flatMap(name => (values[name] === undefined ? [] : [[name, values[name]]])));
 }

@@ -42,6 +42,7 @@ import { HOST_ACTOR, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
 import { interleaver } from './sim/interleaver';
 import type { Interleaver } from './sim/program-interleaver';
+import { seedsNote, spreadPhases, type SeedOutcome } from './several-seeds';
 import { scaledWork, WorkLog } from './sim/work-log';
 import { shiftTableWrites, shiftWrite } from './sim/shifted-steps';
 import { SteadyCycle } from './sim/steady-cycle';
@@ -93,26 +94,54 @@ export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHook
 
 function performResolved(run: ResolvedRun, registry: Registry, hooks: RunHooks): RunResult {
   const startedMs = performance.now();
-  const composition = compose(run, registry, hooks);
-  const plan = planOf(composition, run, registry);
-  const log = run.time === undefined && hooks.onWork === undefined ? undefined : new WorkLog(composition.counters, testedPages(plan));
-  const { notes, phases, failure, checks, ...performed } = new RunInProgress(composition, plan, run, log).perform(hooks);
-  if (log !== undefined) hooks.onWork?.(log.phases);
-  const { name, variation, seed } = run;
+  const { plan, work, performed: first } = performOnce(run, registry, hooks);
+  const { notes, phases, failure, checks, ...performed } = first;
+  if (work !== undefined) hooks.onWork?.(work);
+  const { name, variation, seed, seeds = 1 } = run;
+  const outcomes = [{ phases, work }, ...underOtherSeeds(run, registry, seeds)] as const;
+  const spread = seeds === 1 ? phases : spreadPhases(outcomes);
   return {
     schema: RESULT_SCHEMA,
     name: variation === '' ? name : `${name} (${variation})`,
     config: resolvedConfig(run),
     ...(plan.guestMode === undefined ? {} : { guestMode: plan.guestMode }),
     seed,
-    notes: [...run.notes, ...plan.notes, ...notes],
+    ...(seeds === 1 ? {} : { seeds }),
+    notes: [...run.notes, ...plan.notes, ...notes, ...(seeds === 1 ? [] : [seedsNote(seeds, seed, spread)])],
     ...(failure === undefined ? {} : { failure }),
     ...(checks === undefined ? {} : { checks }),
     ...performed,
-    phases: timed(phases, run, registry, log),
+    phases: timed(
+      spread,
+      run,
+      registry,
+      outcomes.flatMap(outcome => (outcome.work === undefined ? [] : [outcome.work])),
+    ),
     memory: { ...performed.memory, simulatorBytes: peakMemoryBytes() },
     wallMs: Math.round((performance.now() - startedMs) * 1000) / 1000,
   };
+}
+
+/** What one performance of a run gives. */
+interface PerformedOnce {
+  readonly plan: WorkloadPlan;
+  readonly performed: Performed;
+  readonly work: readonly PhaseWork[] | undefined;
+}
+
+function performOnce(run: ResolvedRun, registry: Registry, hooks: RunHooks): PerformedOnce {
+  const composition = compose(run, registry, hooks);
+  const plan = planOf(composition, run, registry);
+  const log = run.time === undefined && hooks.onWork === undefined ? undefined : new WorkLog(composition.counters, testedPages(plan));
+  return { plan, performed: new RunInProgress(composition, plan, run, log).perform(hooks), work: log?.phases };
+}
+
+/** The same run under the seeds after its own, for nobody who looks on. */
+function underOtherSeeds(run: ResolvedRun, registry: Registry, seeds: number): readonly SeedOutcome[] {
+  return Array.from({ length: seeds - 1 }, (_, i) => {
+    const { performed, work } = performOnce({ ...run, seed: run.seed + i + 1 }, registry, { vcpuCounters: false });
+    return { phases: performed.phases, work };
+  });
 }
 
 /** Frames of all memslots but the first, which holds the program and its tables. */
@@ -120,18 +149,21 @@ function testedPages({ vm }: WorkloadPlan): number {
   return vm.memslots.reduce((sum, { id, npages }) => sum + (id === 0 ? 0 : npages), 0);
 }
 
-/** Phases with their times, where a model was named. */
+/** Phases with their times, where a model was named. @param works of the phases, by seed */
 function timed(
   phases: readonly PhaseResult[],
   { time, backend, host }: ResolvedRun,
   registry: Registry,
-  log: WorkLog | undefined,
+  works: readonly (readonly PhaseWork[])[],
 ): readonly PhaseResult[] {
-  if (time === undefined || log === undefined) return phases;
-  const all = Math.max(1, ...log.phases.map(({ vcpus }) => vcpus));
-  const work = scaledWork(log.phases, (time.vcpus ?? all) / all);
+  if (time === undefined) return phases;
+  const scaled = works.map(work => {
+    const all = Math.max(1, ...work.map(({ vcpus }) => vcpus));
+    return scaledWork(work, (time.vcpus ?? all) / all);
+  });
   const machine = time.machine === undefined ? {} : { machine: time.machine };
-  const times = registry.model(time.model).price({ backend: backend.name, host, ...machine, phases: work }, registry.solver(time.solver));
+  const work = { backend: backend.name, host, ...machine, phases: scaled[0] ?? [], ...(scaled.length > 1 ? { seeds: scaled } : {}) };
+  const times = registry.model(time.model).price(work, registry.solver(time.solver));
   return phases.map((phase, i) => withTime(phase, times[i]));
 }
 

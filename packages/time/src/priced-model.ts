@@ -6,12 +6,13 @@ import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { besideRuns } from './beside/beside-runs';
 import { beliefOf } from './belief';
-import { carriedWork } from './carried';
+import { carriedWork, type CarriedWork } from './carried';
 import { unknownMachine } from './errors';
 import { otherHost, readFacts, readHost, sameHost, type Host, type HostFacts } from './host';
 import { readModel, type Model } from './model';
 import { explainTime, type Explanation } from './explanation';
-import { predict, type Belief, type Prediction, type PriceRequest } from './prediction';
+import { predict, type Belief, type PricedWork, type Prediction, type PriceRequest } from './prediction';
+import { meanWork, spreadOf } from './seeds';
 import { isMap, parseYaml } from './shape';
 import { readText, shippedHostFile, shippedHostNames } from './shipped';
 
@@ -74,11 +75,19 @@ export class ModelFile implements CostModel {
     return requests.map(request => explainTime(request, belief));
   }
 
-  private requests({ host, machine: name, phases }: RunWork, solver: ContentionSolver): Requests {
+  private requests({ host, machine: name, phases, seeds }: RunWork, solver: ContentionSolver): Requests {
     const model = this.model(Object.keys(phases[0]?.vcpu ?? {}));
     const machine = name === undefined ? hostOf(machineOf(host, model.host), model) : namedMachine(name, model.host, model.name);
     const facts = { model, host: machine.facts, solver };
-    return { requests: carriedWork(phases).map(work => ({ ...facts, work })), belief: beliefOf([model], machine) };
+    const bySeed = (seeds ?? [phases]).map(carriedWork);
+    const requests = phases.map((_, phase) => ({
+      ...facts,
+      work: workOver(
+        bySeed.flatMap(works => works[phase] ?? []),
+        facts,
+      ),
+    }));
+    return { requests, belief: beliefOf([model], machine) };
   }
 
   /** The model, checked against these counters. */
@@ -96,6 +105,13 @@ export class ModelFile implements CostModel {
     }
     return this.raw;
   }
+}
+
+/** A phase over its seeds: the mean, and how far the times lie apart. */
+function workOver(works: readonly CarriedWork[], facts: Omit<PriceRequest, 'work' | 'values'>): PricedWork {
+  const [first, ...others] = works as [CarriedWork, ...CarriedWork[]];
+  if (others.length === 0) return first;
+  return { ...meanWork([first, ...others]), spread: spreadOf({ ...facts, values: new Map() }, works) };
 }
 
 /** Size of the machine a run names, or the model's where it names none. */

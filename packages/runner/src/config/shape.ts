@@ -64,6 +64,7 @@ export const configShape = {
     additionalProperties: { type: ['string', 'number', 'array'], minItems: 1, items: { type: ['string', 'number'] } },
   },
   seed: number('Seed of everything random; 1 without it.'),
+  seeds: number('Seeds that the run is performed with, from seed on: results tell mean, least and most of counts that differ; 1 without it.'),
 } as const satisfies JsonSchema;
 
 /** The schema of a whole config, and how ajv is to read it: where code may not be made at run time, the validator is made of them when the program is bundled. */

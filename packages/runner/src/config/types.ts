@@ -61,6 +61,8 @@ export interface RawConfig {
   readonly sample?: RawSample | undefined;
   readonly thresholds?: Readonly<Record<string, string | number | readonly (string | number)[]>> | undefined;
   readonly seed?: number | string | undefined;
+  /** How many seeds the run is performed with, from `seed` on. */
+  readonly seeds?: number | string | undefined;
 }
 
 /** One run, every value resolved. Its `config` is itself a config that gives the same run. */
@@ -72,6 +74,8 @@ export interface ResolvedRun {
   readonly host: OptionValues;
   readonly workload: { readonly name: string; readonly options: OptionValues };
   readonly seed: number;
+  /** More than one seed. */
+  readonly seeds?: number;
   /** The cost model and its solver, when times are wanted; the machine, and the number of equal vCPUs, if they are not those of the run. */
   readonly time?: { readonly model: string; readonly solver: string; readonly machine?: string; readonly vcpus?: number };
   readonly thresholds: readonly Threshold[];

@@ -27,6 +27,10 @@ const seedOption: OptionSpec = {
   doc: 'Seed of everything random.',
 };
 
+/** More runs than anybody waits for. */
+const MAX_SEEDS = 1000;
+const seedsOption: OptionSpec = { kind: 'number', name: 'seeds', default: 1, min: 1, max: MAX_SEEDS, integer: true, doc: 'Seeds to run with.' };
+
 /**
  * Resolves a config to the runs it means, in the order of its matrix.
  * @throws typed errors for everything that is wrong with it, the first one found; nothing is skipped
@@ -70,9 +74,19 @@ export function openMatrix(raw: RawConfig, registry: Registry): RunMatrix {
 
 /** The config of a resolved run: running it gives the same result. */
 export function resolvedConfig(run: ResolvedRun): Readonly<Record<string, unknown>> {
-  const { name, backend, host, workload, seed, plugins, time } = run;
+  const { name, backend, host, workload, seed, seeds, plugins, time } = run;
   const timed = time === undefined ? {} : { time };
-  return { name, ...(plugins.length === 0 ? {} : { plugins }), backend, host, vm: { vcpus: workload.options[VCPUS] ?? 1 }, workload, ...timed, seed };
+  return {
+    name,
+    ...(plugins.length === 0 ? {} : { plugins }),
+    backend,
+    host,
+    vm: { vcpus: workload.options[VCPUS] ?? 1 },
+    workload,
+    ...timed,
+    seed,
+    ...(seeds === undefined ? {} : { seeds }),
+  };
 }
 
 /** One backend on one machine, every value resolved: a run without a workload. */
@@ -109,11 +123,13 @@ function resolveRun(config: NormalConfig, variation: string, registry: Registry)
   const workload = resolveWorkload(config, registry);
   const machine = resolveMachine(config, variation, registry);
   const time = resolveTime(config, backendOf(config, registry), registry);
+  const seeds = readOption(seedsOption, config.seeds ?? 1, 'seeds') as number;
   return {
     name: config.name ?? workload.name,
     ...machine,
     workload,
     seed: readOption(seedOption, config.seed ?? DEFAULT_SEED, 'seed') as number,
+    ...(seeds > 1 ? { seeds } : {}),
     thresholds: readThresholds(config.thresholds ?? {}, backendOf(config, registry)),
     ...(time === undefined ? {} : { time }),
     plugins: config.plugins ?? [],
