@@ -45,7 +45,7 @@ export interface PieceRunner {
    * @returns how many of them it made: the rest is offered again
    */
   piece(vcpu: number, run: AccessRun, first: number, count: number, gfn: number, slot: Memslot): number;
-  /** Access `first` lies in no memslot. */
+  /** Access `first` goes by itself: it lies in no memslot, or may fail. */
   outside(vcpu: number, run: AccessRun, first: number): void;
 }
 
@@ -57,7 +57,8 @@ export function eachPiece(vcpu: number, run: AccessRun, layout: GuestLayout, slo
     const guest = layout.runAt(vfn);
     const gfn = guest.gfn + (vfn - guest.vfn);
     const slot = slots.find(gfn);
-    if (slot === undefined) {
+    // Where an access may fail for good, all before it have to be made in their order.
+    if (slot === undefined || slot.mayRefuse) {
       runner.outside(vcpu, run, index);
       index++;
       continue;

@@ -39,6 +39,7 @@ export class HostMemoryOps {
     this.tables.invalidate(slot, start, end, () => {
       const broken = dropPages(hostStates, geometry, slot.spec, { start, end });
       if (remap) hostStates.setRange(start, end - start, 0);
+      if (slot.mayRefuse) this.slots.noteProtection(slot);
       this.invalidateAll(slot, broken);
     });
   }
@@ -59,6 +60,7 @@ export class HostMemoryOps {
       at = first + npages;
     });
     protect(end);
+    this.slots.noteProtection(slot);
   }
 
   /** madvise. @throws VM_HOST_REFUSED */

@@ -15,6 +15,8 @@ export class Memslot {
   readonly end: number;
   /** Dirty logging is on. */
   logged = false;
+  /** Some page behind the slot is one the host does not let be written. */
+  mayRefuse = false;
   /** Whether the host has nothing but small pages behind the slot. */
   readonly isSmall: boolean;
   /** Largest level at which pages of the backing lie: a host fault changes nothing beyond a block of it. */

@@ -8,6 +8,7 @@
 import type { Counters, HostFault, HostState, MemslotSpec } from '@mmulab/api';
 import type { EngineFactory, Geometry, FrameMap } from '@mmulab/pgtable';
 import { badSlot, unknownSlot } from './errors';
+import { eachFrameRun } from './frame-runs';
 import { Memslot } from './memslot';
 import { InvalidateSequence } from './mmu-notifier';
 import { SlotList } from './slot-list';
@@ -182,6 +183,15 @@ export class Memslots {
     const slot = this.slots.find(gfn);
     if (slot !== undefined) this.last = slot;
     return slot;
+  }
+
+  /** The protection of host pages behind a slot may have changed. */
+  noteProtection(slot: Memslot): void {
+    const { faults } = slot.spec.backing;
+    slot.mayRefuse = false;
+    eachFrameRun(this.hostStates, slot.base, slot.spec.npages, (_first, _npages, state) => {
+      if (faults[state * 2 + 1]?.ok === false) slot.mayRefuse = true;
+    });
   }
 
   /** What a host fault on a frame would do; pure. */

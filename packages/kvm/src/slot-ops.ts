@@ -40,6 +40,7 @@ export class SlotOps {
       );
     }
     this.memory.forget(spec.hvf, spec.npages);
+    if (memory === 'kept') this.slots.noteProtection(slot);
     if (spec.logged !== true) return;
     this.dirtyLog.attach(slot);
     this.dirtyLog.committed(slot);
@@ -65,6 +66,7 @@ export class SlotOps {
     this.tables.deleteMemslot(slot);
     const next = this.slots.add(moved, this.holdsTables(moved), this.guest.frameLimit);
     this.memory.restore(next);
+    this.slots.noteProtection(next);
     next.logged = logged;
     for (const { bits, runs } of bitmaps) layFrameRuns(bits, baseGfn, spec.npages, runs);
     if (logged) this.dirtyLog.committed(next);

@@ -4,7 +4,7 @@
  * A sequence knows slots by number and ranges by fractions of a slot, so that it stays meaningful while it shrinks; `stepsOf` turns each
  * operation into what the backend is told, leaving out what a kernel would refuse in the VM's present state.
  */
-import { AccessKind } from '@mmulab/api';
+import { AccessKind, changeRefusal } from '@mmulab/api';
 import type { BackendDefinition, ControlWrite, HostOp, MemslotSpec, OptionSpec, OptionValue, OptionValues } from '@mmulab/api';
 import type * as FastCheck from 'fast-check';
 import type { SubjectStep } from './conformance-subject';
@@ -25,8 +25,20 @@ export type Drawn =
   | { readonly do: 'log'; readonly slot: number; readonly on: boolean }
   | { readonly do: 'get'; readonly slot: number }
   | { readonly do: 'delete'; readonly slot: number }
-  | { readonly do: 'create'; readonly slot: number }
-  | { readonly do: 'clear' | 'unmap'; readonly slot: number; readonly from: number; readonly pages: number }
+  | { readonly do: 'create'; readonly slot: number; readonly kept?: boolean }
+  | { readonly do: 'move'; readonly slot: number; readonly away: boolean }
+  | { readonly do: 'readonly'; readonly slot: number; readonly on: boolean }
+  | {
+      readonly do: 'clear' | 'unmap' | 'free' | 'collapse' | 'write' | 'protect' | 'unprotect' | 'prefault';
+      readonly slot: number;
+      readonly from: number;
+      readonly pages: number;
+      /** Pages from one call to the next. Absent: one call. */
+      readonly stride?: number | undefined;
+    }
+  | { readonly do: 'fork'; readonly child: 'lives' | 'gone' }
+  | { readonly do: 'childExit' }
+  | { readonly do: 'nxSwitch'; readonly on: boolean }
   | {
       readonly do: 'age';
       readonly slot: number;
@@ -106,10 +118,20 @@ function drawn(fc: typeof FastCheck, sizes: Sizes, controls: readonly ControlWri
     writeEvery: fc.constantFrom(0, 0, 0, 0, 1, 2, 3, 16, 20, 512),
   });
   const ranged = fc.record({ do: fc.constantFrom('clear' as const, 'clear' as const, 'unmap' as const), slot, from, pages });
+  const stride = fc.constantFrom(undefined, undefined, 64, 512);
+  const ofMemory = fc.constantFrom('unmap' as const, 'write' as const, 'free' as const, 'collapse' as const, 'protect' as const, 'unprotect' as const);
+  const memory = fc.record({ do: ofMemory, slot, from, pages, stride });
+  const prefault = fc.record({ do: fc.constant('prefault' as const), slot, from, pages: fc.constantFrom(1, 100, 600) });
   const age = fc.record({ do: fc.constant('age' as const), slot, from, pages, pageByPage: fc.boolean(), flush: fc.boolean() });
   const rare: FastCheck.Arbitrary<Drawn>[] = [
     fc.record({ do: fc.constant('delete' as const), slot: fc.nat(5) }),
-    fc.record({ do: fc.constant('create' as const), slot: fc.nat(5) }),
+    fc.record({ do: fc.constant('create' as const), slot: fc.nat(5), kept: fc.boolean() }),
+    fc.record({ do: fc.constant('move' as const), slot: fc.nat(5), away: fc.boolean() }),
+    fc.record({ do: fc.constant('readonly' as const), slot: fc.nat(5), on: fc.boolean() }),
+    fc.record({ do: fc.constant('fork' as const), child: fc.constantFrom('lives' as const, 'gone' as const) }),
+    fc.record({ do: fc.constant('childExit' as const) }),
+    fc.record({ do: fc.constant('nxSwitch' as const), on: fc.boolean() }),
+    prefault,
     fc.record({ do: fc.constant('manual' as const), initiallySet: fc.boolean() }),
     fc.record({ do: fc.constant('idle' as const), ms: fc.constantFrom(1, 60_000, 600_000) }),
     fc.record({ do: fc.constant('zapAll' as const) }),
@@ -121,7 +143,8 @@ function drawn(fc: typeof FastCheck, sizes: Sizes, controls: readonly ControlWri
     { weight: 6, arbitrary: ranged },
     { weight: 3, arbitrary: age },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('nx' as const) }) },
-    { weight: 4, arbitrary: fc.oneof(...rare) },
+    { weight: 5, arbitrary: fc.oneof(...rare) },
+    { weight: 2, arbitrary: memory },
     ...(controls.length === 0
       ? []
       : [{ weight: 4, arbitrary: fc.record({ do: fc.constant('control' as const), vcpu: fc.nat(5), which: fc.nat(controls.length - 1) }) }]),
@@ -190,8 +213,10 @@ export function valuesOf(spec: OptionSpec): readonly OptionValue[] {
 
 /** What a VM's slots are at the moment, as far as a kernel's refusals depend on it. */
 interface SlotState {
-  readonly spec: MemslotSpec;
+  spec: MemslotSpec;
   exists: boolean;
+  /** Some of its memory may be PROT_READ. */
+  guarded?: boolean;
   logged: boolean;
   read: boolean;
 }
@@ -205,13 +230,19 @@ export class StepMaker {
   private readonly regions: readonly TestRegion[];
   private readonly vcpus: number;
   private readonly hasRings: boolean;
+  private readonly room: number;
 
-  /** @param maxRun accesses of a run at most */
+  /**
+   * @param maxRun accesses of a run at most
+   * @param accepts whether the backend has an operation
+   */
   constructor(
     vm: TestVm,
     private readonly maxRun: number,
     private readonly controls: readonly ControlWrite[],
+    private readonly accepts: (op: HostOp) => boolean,
   ) {
+    this.room = vm.roomFrames;
     this.regions = vm.regions;
     this.vcpus = vm.layout.vcpus;
     this.hasRings = vm.layout.dirtyRing !== undefined;
@@ -228,7 +259,7 @@ export class StepMaker {
       return write === undefined ? undefined : { step: 'control', vcpu: drawn.vcpu % this.vcpus, write };
     }
     const op = this.hostOp(drawn);
-    return op === undefined ? undefined : { step: 'host', op };
+    return op === undefined || !this.accepts(op) ? undefined : { step: 'host', op };
   }
 
   private run({ vcpu, slot, from, pages, stride, kind, writeEvery }: Extract<Drawn, { do: 'run' }>): SubjectStep {
@@ -246,20 +277,52 @@ export class StepMaker {
     if (drawn.do === 'nx') return { op: 'nx_recovery' };
     if (drawn.do === 'zapAll') return { op: 'zap_all' };
     if (drawn.do === 'idle') return { op: 'idle', ms: drawn.ms };
-    if (drawn.do === 'create' || drawn.do === 'delete') return this.existence(drawn.do, this.slots[drawn.slot % this.slots.length]);
+    if (drawn.do === 'fork') return { op: 'fork', child: drawn.child };
+    if (drawn.do === 'childExit') return { op: 'child_exit' };
+    if (drawn.do === 'nxSwitch') return { op: 'set_nx_huge_pages', on: drawn.on };
+    if (drawn.do === 'create') return this.created(this.slots[drawn.slot % this.slots.length], drawn.kept === true);
+    if (drawn.do === 'delete') return this.deleted(this.slots[drawn.slot % this.slots.length]);
+    if (drawn.do === 'move') return this.moved(this.slots[drawn.slot % this.slots.length], drawn.away);
+    if (drawn.do === 'readonly') return this.flagged(this.slots[drawn.slot % this.slots.length], drawn.on);
     return this.slotOp(drawn, drawn.slot === TABLES ? this.tables : this.slots[drawn.slot % this.slots.length]);
   }
 
-  private existence(what: 'create' | 'delete', state: SlotState): HostOp | undefined {
-    if (state.exists === (what === 'create')) return undefined;
-    Object.assign(state, { exists: !state.exists, logged: false, read: false });
-    return state.exists ? { op: 'create_memslot', spec: state.spec } : { op: 'delete_memslot', slot: state.spec.id };
+  /** The host does not write to memory that may be protected: it would die of that. */
+  private memoryOf(drawn: RangedDrawn, state: SlotState): HostOp | undefined {
+    if (drawn.do === 'write' && state.guarded === true) return undefined;
+    if (drawn.do === 'protect') state.guarded = true;
+    return memoryOp(drawn, state.spec);
   }
 
-  private slotOp(
-    drawn: Exclude<Drawn, { do: 'run' | 'control' | 'manual' | 'nx' | 'zapAll' | 'idle' | 'create' | 'delete' }>,
-    state: SlotState,
-  ): HostOp | undefined {
+  private created(state: SlotState, kept: boolean): HostOp | undefined {
+    if (state.exists) return undefined;
+    Object.assign(state, { exists: true, logged: false, read: false });
+    return { op: 'create_memslot', spec: state.spec, memory: kept ? 'kept' : 'new' };
+  }
+
+  private deleted(state: SlotState): HostOp | undefined {
+    if (!state.exists) return undefined;
+    Object.assign(state, { exists: false, logged: false, read: false });
+    return { op: 'delete_memslot', slot: state.spec.id };
+  }
+
+  /** To the room behind it, or back. */
+  private moved(state: SlotState, away: boolean): HostOp | undefined {
+    const home = this.regions.find(({ spec }) => spec?.id === state.spec.id)?.gfn ?? 0;
+    const baseGfn = away ? home + this.room : home;
+    if (!state.exists || state.spec.baseGfn === baseGfn) return undefined;
+    state.spec = { ...state.spec, baseGfn, populated: [] };
+    return { op: 'move_memslot', slot: state.spec.id, baseGfn };
+  }
+
+  private flagged(state: SlotState, on: boolean): HostOp | undefined {
+    if (!state.exists || state.spec.readonly === on) return undefined;
+    state.spec = { ...state.spec, readonly: on, populated: [] };
+    state.read = false;
+    return { op: 'set_memslot_flags', slot: state.spec.id, readonly: on };
+  }
+
+  private slotOp(drawn: Extract<Drawn, { slot: number }> & { readonly do: SlotDo }, state: SlotState): HostOp | undefined {
     const { spec } = state;
     if (!state.exists) return undefined;
     const slot = spec.id;
@@ -277,13 +340,33 @@ export class StepMaker {
         if (this.hasRings) return { op: 'reset_dirty_rings' };
         if (!state.logged || !this.manual || !state.read) return undefined;
         return { op: 'clear_dirty_log', slot, ...wordsOf(rangeOf(drawn.from, drawn.pages, spec.npages), spec.npages) };
-      case 'unmap':
-        return { op: 'unmap', slot, ...rangeOf(drawn.from, drawn.pages, spec.npages) };
       case 'age':
         return { op: 'age', slot, ...rangeOf(drawn.from, drawn.pages, spec.npages), pageByPage: drawn.pageByPage, flush: drawn.flush };
+      default:
+        return this.memoryOf(drawn, state);
     }
   }
 }
+
+type SlotDo = Exclude<Extract<Drawn, { slot: number }>['do'], 'run' | 'create' | 'delete' | 'move' | 'readonly'>;
+
+/** What the host does to the memory behind a slot, unless the kernel would refuse it. */
+function memoryOp({ do: what, from, pages, stride }: RangedDrawn, spec: MemslotSpec): HostOp | undefined {
+  const range = { slot: spec.id, ...rangeOf(from, pages, spec.npages), ...(stride === undefined ? {} : { stride }) };
+  const ops: Readonly<Record<Exclude<RangedDrawn['do'], 'clear'>, HostOp>> = {
+    unmap: { op: 'unmap', ...range },
+    free: { op: 'madvise', advice: 'free', ...range },
+    collapse: { op: 'madvise', advice: 'collapse', ...range },
+    write: { op: 'host_access', write: true, ...range },
+    protect: { op: 'protect', writable: false, ...range },
+    unprotect: { op: 'protect', writable: true, ...range },
+    prefault: { op: 'pre_fault', ...range },
+  };
+  if (what === 'clear') return undefined;
+  return changeRefusal(ops[what], spec.backing) === undefined ? ops[what] : undefined;
+}
+
+type RangedDrawn = Extract<Drawn, { do: 'clear' | 'unmap' | 'free' | 'collapse' | 'write' | 'protect' | 'unprotect' | 'prefault' }>;
 
 interface PageRange {
   readonly firstPage: number;

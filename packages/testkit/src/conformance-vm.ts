@@ -30,6 +30,8 @@ export interface TestVm {
   readonly layout: VmLayout;
   /** Test slots (1 and up) with the guest frames that map them; the last one is a hole with no memslot behind it. */
   readonly regions: readonly TestRegion[];
+  /** Frames by which any one of the slots may move up without meeting another. */
+  readonly roomFrames: number;
 }
 
 /** Guest virtual frames over one stretch of guest memory. */
@@ -89,7 +91,7 @@ export function layOutVm(plan: VmPlan, machine: Machine, backing: (name: string)
   const cpu = { wp: false, smep: false, smap: false, efernx: true, pge: false, pcide: false };
   const rings = plan.ring === undefined || plan.ring === 0 ? {} : { dirtyRing: { entries: (plan.ring * entries) / SMALL_TABLE } };
   const layout = { vcpus: plan.vcpus, physBits: machine.physBits, memslots: [zero, ...slots], spaces, cpu, ...rings };
-  return { layout, regions: [...regions, hole] };
+  return { layout, regions: [...regions, hole], roomFrames: block };
 }
 
 /** Two address spaces over the regions, the top table of one a copy of the other's. @returns them, and how many table pages they have */

@@ -7,8 +7,8 @@
  * of the test; MMULAB_SEED sets another one. A failure prints the shortest sequence that still fails.
  */
 import { deepStrictEqual, ok } from 'node:assert';
-import { DIRTY_RING_OPERATION, isMmulabError, parseRelease } from '@mmulab/api';
-import type { BackendDefinition, ControlWrite, OptionSpec, OptionValue, OptionValues } from '@mmulab/api';
+import { COMMON_OPERATIONS, DIRTY_RING_OPERATION, isMmulabError, parseRelease } from '@mmulab/api';
+import type { BackendDefinition, ControlWrite, HostOp, OptionSpec, OptionValue, OptionValues } from '@mmulab/api';
 import { Registry } from '@mmulab/runner';
 import type * as FastCheck from 'fast-check';
 import { StepMaker, defaultsOf, drawValues, scenarios, valuesOf } from './conformance-sequences';
@@ -37,6 +37,8 @@ export interface ConformanceOptions {
   readonly scenarios?: Readonly<Record<string, Scenario>>;
   /** Small pages that are mapped according to the gauges, where one tree maps all there is: held against what frames translate to. */
   readonly mappedPages?: (counters: Readonly<Record<string, number>>) => number;
+  /** Whether the backend performs an operation under these options. Absent: all that it declares. */
+  readonly accepts?: (op: HostOp, options: OptionValues) => boolean;
   /** Why tables are left once the VM is gone, where the kernel that is modelled leaves some: shown in the title. Absent: none may be. */
   readonly keepsTables?: string;
 }
@@ -85,7 +87,7 @@ export function describeConformance(definition: BackendDefinition, create: Creat
     const { mappedPages } = options;
     if (mappedPages !== undefined) {
       it(`has as many pages mapped as its gauges say over 20 sequences (seed ${seed})`, () =>
-        checkProperty(20, seed + 2, small, [], scenario => compareGauges(definition, create, scenario, small, mappedPages)));
+        checkProperty(20, seed + 2, small, [], scenario => compareGauges(definition, create, scenario, small, mappedPages, options.accepts)));
     }
     for (const [what, scenario] of Object.entries(options.scenarios ?? {})) {
       it(`counts the same ${what}`, () => compareManners(definition, create, scenario, small, options));
@@ -94,7 +96,7 @@ export function describeConformance(definition: BackendDefinition, create: Creat
       checkProperty(10, seed + 1, small, controls, scenario => {
         const vm = vmOf(definition, scenario);
         const [once, again] = ['once', 'again'].map(name => new Subject(name, definition, create, drawValues(definition, scenario), vm, 'run'));
-        replay(scenario, vm, [once, again], small, controls);
+        replay(maker(definition, drawValues(definition, scenario), vm, small, controls, options.accepts), scenario, vm, [once, again]);
       }));
   });
 }
@@ -193,13 +195,29 @@ function vmOf(definition: BackendDefinition, scenario: Scenario): TestVm {
   );
 }
 
+/** Turns what is drawn into steps, but for operations that the backend does not have. */
+function maker(
+  { operations = [] }: BackendDefinition,
+  { options }: { readonly options: OptionValues },
+  vm: TestVm,
+  { maxRun }: Sizes,
+  controls: readonly ControlWrite[],
+  accepts: ConformanceOptions['accepts'] = () => true,
+): StepMaker {
+  const has = new Set(COMMON_OPERATIONS);
+  for (const { name, needs } of operations) if (needs === undefined || options[needs.option] === needs.value) has.add(name);
+  // These two every backend takes: where it has no such thing, nothing happens.
+  for (const name of ['nx_recovery', 'zap_all']) has.add(name);
+  return new StepMaker(vm, maxRun, controls, op => has.has(op.op) && accepts(op, options));
+}
+
 /** Drives one scenario in every way and compares all counters and sampled translations after each operation. */
 function compareManners(
   definition: BackendDefinition,
   create: CreateBackend,
   scenario: Scenario,
   sizes: Sizes,
-  { controls = [], keepsTables }: ConformanceOptions,
+  { controls = [], keepsTables, accepts }: ConformanceOptions,
 ): void {
   const vm = vmOf(definition, scenario);
   const values = drawValues(definition, scenario);
@@ -207,7 +225,7 @@ function compareManners(
     new Subject(name, definition, create, values, vm, manner, oracle ? oracleEngines : undefined);
   const subjects = [subject('runs', 'run'), subject('runs on the oracle', 'run', true), subject('touches', 'touch'), subject('stages', 'stages')];
   // A run that has failed is over.
-  if (!replay(scenario, vm, subjects, sizes, controls)) return;
+  if (!replay(maker(definition, values, vm, sizes, controls, accepts), scenario, vm, subjects)) return;
   for (const one of subjects) {
     one.perform({ step: 'host', op: { op: 'destroy_vm' } }, 'destroy_vm');
     checkNothingLeft(definition.events, one.sums, keepsTables === undefined ? one.backend.memory().tableBytesReal : 0);
@@ -221,15 +239,16 @@ function compareGauges(
   scenario: Scenario,
   sizes: Sizes,
   mappedPages: NonNullable<ConformanceOptions['mappedPages']>,
+  accepts: ConformanceOptions['accepts'],
 ): void {
   const vm = vmOf(definition, scenario);
   const subject = new Subject('runs', definition, create, drawValues(definition, scenario), vm, 'run');
-  const maker = new StepMaker(vm, sizes.maxRun, []);
-  scenario.operations.forEach((drawn, number) => {
-    const step = maker.next(drawn);
-    if (step === undefined) return;
+  const steps = maker(definition, drawValues(definition, scenario), vm, sizes, [], accepts);
+  scenario.operations.every((drawn, number) => {
+    const step = steps.next(drawn);
+    if (step === undefined) return true;
     const what = `operation ${number} ${JSON.stringify(step)}`;
-    subject.perform(step, what);
+    if (outcomeOf(subject, step, [], what).failure !== undefined) return false;
     // Whoever enters loads a valid root, and lets go of one that is not.
     const [counted = {}] = subject.enterAll(`${what}, then everybody enters`);
     let mapped = 0;
@@ -237,15 +256,15 @@ function compareGauges(
       for (let gfn = baseGfn; gfn < baseGfn + npages; gfn++) if (subject.backend.translate(gfn) !== undefined) mapped++;
     }
     deepStrictEqual(mapped, mappedPages(counted), `${what}: frames that translate to something, against the gauges`);
+    return true;
   });
 }
 
 /** Performs a scenario's operations on all subjects alike; the first one says what is right. @returns false when a KVM_RUN failed, of all of them alike */
-function replay(scenario: Scenario, vm: TestVm, subjects: readonly Subject[], sizes: Sizes, controls: readonly ControlWrite[]): boolean {
-  const maker = new StepMaker(vm, sizes.maxRun, controls);
+function replay(steps: StepMaker, scenario: Scenario, vm: TestVm, subjects: readonly Subject[]): boolean {
   const sampled = sampleFrames(vm);
   return scenario.operations.every((drawn, number) => {
-    const step = maker.next(drawn);
+    const step = steps.next(drawn);
     if (step === undefined) return true;
     const what = `operation ${number} ${JSON.stringify(step)}`;
     const [first, ...others] = subjects.map(subject => outcomeOf(subject, step, sampled, what));

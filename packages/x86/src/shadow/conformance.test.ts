@@ -22,6 +22,8 @@ const controls: readonly ControlWrite[] = [
 
 describeConformance(shadowDefinition, (options, host, counters, engines) => new ShadowBackend(options, host, counters, engines), {
   controls,
+  // Shadow paging has no tables to fill ahead.
+  accepts: (op, { npt }) => op.op !== 'pre_fault' || npt === 'Y',
   sequences: 12,
   hugeSequences: 1,
 });
