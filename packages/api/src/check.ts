@@ -11,13 +11,14 @@ export type CheckRelation = '==' | '!=' | '<' | '<=' | '>' | '>=';
 
 /**
  * What host operations of a phase answered, summed over them:
- * - `dirty.pages`: pages in the bitmaps that KVM_GET_DIRTY_LOG returned;
- * - `dirty.missing`: pages that the guest wrote since they were harvested last and that are in no such bitmap;
- * - `dirty.unexplained`: pages in a bitmap that the guest wrote neither since the last harvest nor in the interval before it (a page may be written while it is
+ * - `dirty.pages`: pages in the bitmaps that KVM_GET_DIRTY_LOG returned, or in the entries that were collected of dirty rings;
+ * - `dirty.missing`: pages that were written since they were harvested last and that are in neither;
+ * - `dirty.unexplained`: pages in them that were written neither since the last harvest nor in the interval before it (a page may be written while it is
  *   harvested, and then be told once more). A bitmap that starts full explains itself;
+ * - `ring.collected`, `ring.reset`: entries of dirty rings that user space collected, and that KVM_RESET_DIRTY_RINGS says it has reset; of the VM, no slot;
  * - `young.leaves`: leaves that aging found young, where the backend tells.
  */
-export type HostFigure = 'dirty.pages' | 'dirty.missing' | 'dirty.unexplained' | 'young.leaves';
+export type HostFigure = 'dirty.pages' | 'dirty.missing' | 'dirty.unexplained' | 'ring.collected' | 'ring.reset' | 'young.leaves';
 
 interface Quantity {
   /** What it is multiplied by. Absent: 1. */
@@ -31,10 +32,11 @@ export interface CountedQuantity extends Quantity {
   readonly phase?: string;
 }
 
-/** What user space saw of host operations on a memslot in the phase of the check. */
+/** What user space saw of host operations in the phase of the check. */
 export interface AnsweredQuantity extends Quantity {
   readonly answer: HostFigure;
-  readonly slot: number;
+  /** Absent: of the whole VM. */
+  readonly slot?: number;
 }
 
 /** How many of the frames from `gfn` on translate when the phase is over. */

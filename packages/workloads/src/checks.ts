@@ -23,10 +23,10 @@ export function sumCheck(
   return { name, of, relation, expected };
 }
 
-/** What KVM_GET_DIRTY_LOG returned for a memslot: every page the guest wrote, and none that it did not. */
+/** What was harvested of a memslot: every page the guest wrote, and none that it did not. */
 export function harvestChecks(slot: number): readonly PhaseCheck[] {
   return [
-    { name: `written pages missing in the bitmap of memslot ${slot}`, of: [{ answer: 'dirty.missing', slot }], relation: '==', expected: 0 },
-    { name: `pages in the bitmap of memslot ${slot} that nobody wrote`, of: [{ answer: 'dirty.unexplained', slot }], relation: '==', expected: 0 },
+    { name: `written pages missing in the harvest of memslot ${slot}`, of: [{ answer: 'dirty.missing', slot }], relation: '==', expected: 0 },
+    { name: `pages in the harvest of memslot ${slot} that nobody wrote`, of: [{ answer: 'dirty.unexplained', slot }], relation: '==', expected: 0 },
   ];
 }

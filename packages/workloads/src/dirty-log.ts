@@ -4,7 +4,8 @@
  *
  * In the program harvests fall into a guest that runs on; here the guest writes for an interval, then the host harvests. What the program writes between a harvest and
  * its look at the memory is told by the next one: so it is here, since an interval begins where the last harvest ended. How much a vCPU writes in an interval depends
- * on the machine; here it is one loop of 1024 pages per millisecond of -I. The program runs one VM per log mode.
+ * on the machine; here it is one loop of 1024 pages per millisecond of -I. The program runs one VM per log mode that the kernel has: a bitmap got, one got and cleared, or
+ * a dirty ring collected and reset, of which it asserts too that as many entries are reset as were collected.
  *
  * Models: Linux 6.1 and later, tools/testing/selftests/kvm/dirty_log_test.c, run_test(), guest_code(), vm_dirty_log_verify().
  */
@@ -23,13 +24,14 @@ import {
   type WorkloadRequest,
 } from '@mmulab/api';
 import { injectable } from 'inversify';
-import { harvestChecks } from './checks';
+import { harvestChecks, sumCheck } from './checks';
 import { defineWorkload, type CommandFlag } from './command-line';
-import { noRoom, optionConflict } from './errors';
+import { noRoom } from './errors';
 import { resolveSelftest, selftestOption } from './generation';
 import { guestUnitFrames, layOutGuest, type GuestLayout } from './guest-layout';
 import { guestModeOption, resolveGuestMode } from './guest-mode';
 import { guestPages } from './guest-pages';
+import { isBeforeRelease } from './kernel-release';
 import { LazyPhases } from './lazy-phases';
 import { bytesOption, fixedVcpus, modeFlag, numberValue, physOffsetFrames, physOffsetOption, textValue } from './option-values';
 import { PageDraws } from './page-draws';
@@ -43,6 +45,8 @@ const EXTRA_PAGES = 3;
 const PAGES_PER_LOOP = 1024;
 const MODES = ['dirty-log', 'clear-log'] as const;
 const DIRTY_RING = 'dirty-ring';
+/** First release with KVM_CAP_DIRTY_LOG_RING, by architecture. */
+const RINGS_SINCE: Readonly<Record<string, readonly [number, number, number]>> = { x86: [5, 11, 0], arm64: [6, 2, 0] };
 
 const options: readonly OptionSpec[] = [
   selftestOption,
@@ -69,6 +73,15 @@ const options: readonly OptionSpec[] = [
     unit: 'ms',
   },
   { kind: 'choice', name: 'log_mode', doc: 'How the host harvests (-M).', choices: [...MODES, DIRTY_RING], default: MODES[0] },
+  {
+    kind: 'number',
+    name: 'ring_size',
+    doc: 'Entries of the dirty ring (-c), at most: the largest power of two up to it and up to the pages of the test memory.',
+    default: 65_536,
+    min: 1,
+    max: 2 ** 31 - 1,
+    integer: true,
+  },
   physOffsetOption('Guest physical address of the test memory (-p); 0: at the top of memory.'),
   {
     kind: 'number',
@@ -86,6 +99,7 @@ const flags: readonly CommandFlag[] = [
   { letter: 'I', argument: 'msec', option: 'interval_ms', doc: 'time from harvest to harvest' },
   { letter: 'p', argument: 'offset', option: 'phys_offset', doc: 'guest physical address of the test memory, 0 for the top' },
   { letter: 'M', argument: 'mode', option: 'log_mode', doc: 'log mode: dirty-log, clear-log, dirty-ring, or all one after the other' },
+  { letter: 'c', argument: 'entries', option: 'ring_size', doc: 'entries of the dirty ring, at most' },
   modeFlag,
 ];
 
@@ -103,7 +117,11 @@ export const dirtyLogDefinition: WorkloadDefinition = {
     const { log_mode: mode, ...others } = definition.parseArguments(argv);
     return mode === undefined || mode === 'all' ? others : { ...others, log_mode: mode };
   },
-  runsOf: () => ({ log_mode: MODES }),
+  runsOf: (_options, { arch, kernel }) => {
+    const since = RINGS_SINCE[arch];
+    const hasRings = since !== undefined && kernel !== undefined && !isBeforeRelease(kernel, since);
+    return { log_mode: hasRings ? [...MODES, DIRTY_RING] : MODES };
+  },
 };
 
 /** dirty_log_test. */
@@ -113,7 +131,6 @@ export class DirtyLogTest implements Workload {
   plan(request: WorkloadRequest): WorkloadPlan {
     const { options: values, machine } = request;
     const logMode = textValue(values, 'log_mode');
-    if (logMode === DIRTY_RING) throw optionConflict(NAME, 'log_mode', 'no backend of this release has dirty rings; expected dirty-log or clear-log');
     const { generation } = resolveSelftest(NAME, values, request.kernel);
     const mode = resolveGuestMode(NAME, textValue(values, 'guest_mode'), generation, request);
     const npages = regionFrames(numberValue(values, 'bytes'), mode, machine.pageSizeBytes);
@@ -125,12 +142,13 @@ export class DirtyLogTest implements Workload {
     if (spec === undefined) throw noRoom(NAME, mode.physBits, 'no memslot for the test memory');
     const manual: HostOp[] = logMode === 'clear-log' ? [{ op: 'manual_protect', initiallySet: true }] : [];
     const setUp = hostSteps([...manual, { op: 'create_memslot', spec: { ...spec, logged: true } }]);
-    const vm = { ...layout.vm, memslots: layout.vm.memslots.filter(({ id }) => id !== SLOT) };
-    const test = { layout, mode, npages, loops: numberValue(values, 'interval_ms'), isClear: logMode === 'clear-log' };
+    const rings = logMode === DIRTY_RING ? { dirtyRing: { entries: ringEntries(numberValue(values, 'ring_size'), npages) } } : {};
+    const vm = { ...layout.vm, ...rings, memslots: layout.vm.memslots.filter(({ id }) => id !== SLOT) };
+    const test = { layout, mode, npages, loops: numberValue(values, 'interval_ms'), logMode };
     const phases = new LazyPhases({
       first: [phase('setup', setUp)],
       iterations: numberValue(values, 'iterations') - 1,
-      perIteration: test.isClear ? 3 : 2,
+      perIteration: logMode === 'clear-log' ? 3 : 2,
       iteration: k => iteration(k, test, numberValue(values, 'random_seed')),
       last: [destroyVmPhase()],
     });
@@ -147,7 +165,7 @@ interface Test {
   readonly npages: number;
   /** Loops of the guest in one interval. */
   readonly loops: number;
-  readonly isClear: boolean;
+  readonly logMode: string;
 }
 
 /** Whole guest pages and host pages: as many as the size has, and three. */
@@ -158,16 +176,32 @@ function regionFrames(bytes: number, mode: GuestMode, pageSizeBytes: number): nu
 }
 
 function iteration(k: number, test: Test, seed: number): WorkloadPhase[] {
-  const { layout, isClear } = test;
+  const { layout, logMode } = test;
   const draws = new PageDraws(seed, (k - 1) * test.loops * PAGES_PER_LOOP);
   const loops = Array.from({ length: test.loops }, () => loop(test, draws)).flat();
   const program = k === 1 ? layout.start(0, [...fill(test), ...loops]) : layout.again(loops);
-  const clear = phase(`clear_log_${k}`, hostSteps([{ op: 'clear_dirty_log', slot: SLOT }]));
   return [
     phase(`dirty_${k}`, [guestStep([program], false)]),
-    { ...phase(`get_log_${k}`, hostSteps([{ op: 'get_dirty_log', slot: SLOT }])), checks: harvestChecks(SLOT) },
-    ...(isClear ? [clear] : []),
+    ...(logMode === DIRTY_RING ? ringHarvest(k) : bitmapHarvest(k, logMode === 'clear-log')),
   ];
+}
+
+function bitmapHarvest(k: number, isCleared: boolean): WorkloadPhase[] {
+  return [
+    { ...phase(`get_log_${k}`, hostSteps([{ op: 'get_dirty_log', slot: SLOT }])), checks: harvestChecks(SLOT) },
+    ...(isCleared ? [phase(`clear_log_${k}`, hostSteps([{ op: 'clear_dirty_log', slot: SLOT }]))] : []),
+  ];
+}
+
+function ringHarvest(k: number): WorkloadPhase[] {
+  const steps = hostSteps([{ op: 'collect_dirty_rings' }, { op: 'reset_dirty_rings' }]);
+  const entries = sumCheck('as many entries are reset as were collected', [{ answer: 'ring.reset' }, { answer: 'ring.collected', times: -1 }], 0);
+  return [{ ...phase(`collect_rings_${k}`, steps), checks: [...harvestChecks(SLOT), entries] }];
+}
+
+/** The ring has to be able to get full. */
+function ringEntries(wanted: number, npages: number): number {
+  return 2 ** Math.floor(Math.log2(Math.min(wanted, npages)));
 }
 
 /** Every page of the guest, in order. */

@@ -21,8 +21,12 @@ export interface X86Policy {
   readonly eagerPageSplit: boolean;
   readonly splitEndExclusive: boolean;
   readonly splitHugePages: boolean;
-  /** The NX workaround is in force. With `nxRecovery.enabled` the only thing that may change while the VM runs. */
+  /** The NX workaround is in force. With `nxParameter` and `nxRecovery.enabled` the only thing that may change while the VM runs. */
   nxHugePages: boolean;
+  /** The module parameter nx_huge_pages, which may be written while the VM runs. */
+  nxParameter: boolean;
+  /** The VM has opted out of the workaround. */
+  readonly nxOptedOut: boolean;
   readonly nxPrecise: boolean;
   readonly nxRecovery: {
     enabled: boolean;
@@ -98,6 +102,8 @@ export function readPolicy(options: OptionValues, host: OptionValues): X86Policy
     splitEndExclusive: on('eager_split_end_exclusive'),
     splitHugePages: options['huge_page_fault'] === 'split',
     nxHugePages,
+    nxParameter: nxHugePages,
+    nxOptedOut: false,
     nxPrecise: on('nx_precise'),
     nxRecovery: {
       enabled: nxHugePages,

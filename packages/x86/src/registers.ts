@@ -2,6 +2,7 @@
  * What x86 guests may write, and what KVM on x86 can be asked beyond what every KVM can.
  */
 import { DIRTY_RING_OPERATION, type OperationDef, type RegisterDef } from '@mmulab/api';
+import { x86Capabilities } from './capabilities';
 
 const BIT = [0, 1, 'toggle'] as const;
 
@@ -42,8 +43,8 @@ export const x86Operations: readonly OperationDef[] = [
     needs: { option: 'pre_fault_memory', value: 'Y', from: '6.11' },
   },
   { name: 'nested', doc: 'L1 may run a guest of its own (svm, vmx).' },
-  { name: 'disable_nx_huge_pages', doc: 'A VM that opts out of the NX workaround before it has a vCPU (KVM_CAP_VM_DISABLE_NX_HUGE_PAGES, 6.0).' },
   { name: 'guest_table_writes', doc: 'Guests may write their own page tables while they run.' },
   { name: SET_NR_MMU_PAGES, doc: 'KVM_SET_NR_MMU_PAGES: limit on the shadow pages of a VM, as `value`, from 64 on.' },
   { name: DIRTY_RING_OPERATION, doc: 'Dirty rings instead of bitmaps.' },
+  ...x86Capabilities,
 ];

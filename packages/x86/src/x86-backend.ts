@@ -20,6 +20,7 @@ import type {
 } from '@mmulab/api';
 import { notCreated } from '@mmulab/kvm';
 import type { EngineFactory } from '@mmulab/pgtable';
+import { worldWith } from './capabilities';
 import type { X86PolicyReader } from './policy';
 import { readRootPolicy } from './roots/root-policy';
 import { readShadowPolicy } from './shadow/shadow-policy';
@@ -124,20 +125,10 @@ export abstract class X86Backend<Vm extends BackedVm> implements MmuBackend {
     return this.created;
   }
 
-  /** The world of a VM with these capabilities. */
-  protected worldOf({ capabilities = [] }: VmLayout): X86World {
-    return capabilities.includes(NX_OPT_OUT) ? withoutNx(this.world) : this.world;
+  /** The world of a VM with the capabilities that it asks for. */
+  protected worldOf(layout: VmLayout): X86World {
+    return worldWith(this.world, layout);
   }
 
   protected abstract make(layout: VmLayout): Vm;
-}
-
-/** As `x86Operations` declares it. */
-const NX_OPT_OUT = 'disable_nx_huge_pages';
-
-/** The workaround is off for one VM; the recovery worker finds nothing to do there. */
-function withoutNx(world: X86World): X86World {
-  const { policy, shadowPolicy } = world;
-  const nxRecovery = { ...policy.nxRecovery, enabled: false };
-  return { ...world, policy: { ...policy, nxHugePages: false, nxRecovery }, shadowPolicy: { ...shadowPolicy, nxHugePages: false } };
 }

@@ -86,6 +86,10 @@ describe('a dirty bitmap beside what the guest wrote', () => {
     expect(harvests([[[0, 60]]], [manual, ON, GET])).toEqual([[60, 4, 0]]);
   });
 
+  it('has what KVM itself writes, every third page', () => {
+    expect(harvests([[[0, 1]]], [ON, { op: 'kvm_write', slot: 1, npages: 9, stride: 3 }, GET])).toEqual([[1, 2, 0]]);
+  });
+
   it('knows nothing of what was written before logging', () => {
     expect(harvests([[]], [write(0, 4), ON, GET])).toEqual([[0, 0, 0]]);
   });

@@ -7,6 +7,7 @@ import {
   type CheckResult,
   type CheckedQuantity,
   type CounterValues,
+  type HostAnswer,
   type HostFigure,
   type HostOp,
   type MappedQuantity,
@@ -74,21 +75,37 @@ export class RunChecks {
 
   /** Performs a host operation and keeps what it answers. */
   host(op: HostOp): void {
-    const read: (readonly [number, number])[] = [];
-    let young: number | undefined;
-    const dirty = (firstPage: number, npages: number): void => void read.push([firstPage, npages]);
-    const isAsked = op.op === 'get_dirty_log' || op.op === 'age';
-    if (isAsked) this.backend.host(op, { dirty, young: leaves => (young = (young ?? 0) + leaves) });
-    else this.backend.host(op);
-    if (op.op === 'get_dirty_log') {
-      const pages = read.reduce((sum, [, npages]) => sum + npages, 0);
-      this.add(op.slot, 'dirty.pages', pages);
+    const read = new Map<number, (readonly [number, number])[]>();
+    const add = (slot: number, firstPage: number, npages: number): void => void (read.get(slot) ?? fresh(read, slot)).push([firstPage, npages]);
+    this.backend.host(op, this.answerTo(op, add));
+    const harvested = this.written?.host(op, read) ?? [];
+    for (const [slot, runs] of read)
+      this.add(
+        'dirty.pages',
+        runs.reduce((sum, [, npages]) => sum + npages, 0),
+        slot,
+      );
+    for (const { slot, missing, unexplained } of harvested) {
+      this.add('dirty.missing', missing, slot);
+      this.add('dirty.unexplained', unexplained, slot);
     }
-    if (op.op === 'age' && young !== undefined) this.add(op.slot, 'young.leaves', young);
-    const harvested = this.written?.host(op, read);
-    if (harvested !== undefined && op.op === 'get_dirty_log') {
-      this.add(op.slot, 'dirty.missing', harvested.missing);
-      this.add(op.slot, 'dirty.unexplained', harvested.unexplained);
+  }
+
+  /** Takes what user space sees of an operation; undefined for those that answer nothing. @param add pages of a memslot that are dirty */
+  private answerTo(op: HostOp, add: (slot: number, firstPage: number, npages: number) => void): HostAnswer | undefined {
+    switch (op.op) {
+      case 'get_dirty_log':
+        // No page is an answer, too.
+        this.add('dirty.pages', 0, op.slot);
+        return { dirty: (firstPage, npages) => add(op.slot, firstPage, npages) };
+      case 'collect_dirty_rings':
+        return { collected: add, ringEntries: count => this.add('ring.collected', count) };
+      case 'reset_dirty_rings':
+        return { ringEntries: count => this.add('ring.reset', count) };
+      case 'age':
+        return { young: leaves => this.add('young.leaves', leaves, op.slot) };
+      default:
+        return undefined;
     }
   }
 
@@ -104,14 +121,14 @@ export class RunChecks {
     const actual = sum(check.of);
     const expected = typeof check.expected === 'number' ? check.expected : sum(check.expected);
     const { name, relation } = check;
-    const of = check.of.map(describe).join(' + ');
+    const of = check.of.map(describe).join(' + ').replaceAll('+ -', '- ');
     if (Number.isNaN(actual)) return { phase, name, of, relation, expected, passed: false };
     return { phase, name, of, relation, expected, actual, passed: RELATIONS[relation](actual, expected) };
   }
 
   private valueOf(one: CheckedQuantity, phase: string, countersOf: CountersOf): number {
     if ('counter' in one) return countersOf(one.phase ?? phase)?.[one.counter] ?? NaN;
-    if ('answer' in one) return this.figures.get(`${one.slot} ${one.answer}`) ?? NaN;
+    if ('answer' in one) return this.figures.get(keyOf(one.answer, one.slot)) ?? NaN;
     return this.mapped(one);
   }
 
@@ -121,16 +138,26 @@ export class RunChecks {
     return count;
   }
 
-  private add(slot: number, figure: HostFigure, value: number): void {
-    const key = `${slot} ${figure}`;
+  private add(figure: HostFigure, value: number, slot?: number): void {
+    const key = keyOf(figure, slot);
     this.figures.set(key, (this.figures.get(key) ?? 0) + value);
   }
 }
 
+function keyOf(figure: HostFigure, slot: number | undefined): string {
+  return slot === undefined ? figure : `${figure} of memslot ${slot}`;
+}
+
+function fresh<Item>(lists: Map<number, Item[]>, key: number): Item[] {
+  const list: Item[] = [];
+  lists.set(key, list);
+  return list;
+}
+
 function describe(one: CheckedQuantity): string {
-  const times = one.times === undefined || one.times === 1 ? '' : `${one.times} * `;
+  const times = one.times === undefined || one.times === 1 ? '' : one.times === -1 ? '-' : `${one.times} * `;
   if ('counter' in one)
     return `${times}${one.counter}${one.phase === undefined ? '' : one.phase === TOTAL_PHASE ? ' of the run' : ` of ${one.phase}`}`;
-  if ('answer' in one) return `${times}${one.answer} of memslot ${one.slot}`;
+  if ('answer' in one) return `${times}${keyOf(one.answer, one.slot)}`;
   return `${times}${one.mapped} frames of ${one.npages} from gfn 0x${one.gfn.toString(16)} on`;
 }

@@ -2,14 +2,18 @@
  * Which pages of memslots under dirty logging the guest has written since they were harvested last: what a dirty bitmap ought to say.
  *
  * It follows the programs of the vCPUs access by access, beside the backend and without asking it anything, and host operations as far as they harvest. A page is
- * harvested as its bit is taken: by the get itself, or with manual protect by the clear that follows it.
+ * harvested as its bit is taken: by the get itself, or with manual protect by the clear that follows it; and as its entry is collected of a dirty ring.
  */
-import { AccessKind, type GuestTables, type HostOp, type MemslotSpec, type VcpuProgram, type VmLayout } from '@mmulab/api';
+import { AccessKind, type GuestTables, type HostOp, type MemslotSpec, type PageRange, type VcpuProgram, type VmLayout } from '@mmulab/api';
 import { Generators } from '../sim/generator';
 import { Atom, ProgramCursor } from '../sim/program-cursor';
 
-/** Pages of one bitmap beside what the guest wrote. */
+/** A bitmap as runs of pages, [firstPage, npages]. */
+export type PageRuns = readonly (readonly [firstPage: number, npages: number])[];
+
+/** Pages of one memslot's harvest beside what was written. */
 export interface HarvestedPages {
+  readonly slot: number;
   readonly pages: number;
   readonly missing: number;
   readonly unexplained: number;
@@ -49,32 +53,49 @@ export class WrittenPages {
     for (const [vcpu, program] of programs.entries()) this.program(vcpu, program);
   }
 
-  /** A host operation is over. @param read the bitmap that it returned, as runs of pages */
-  host(op: HostOp, read: readonly (readonly [firstPage: number, npages: number])[]): HarvestedPages | undefined {
+  /** A host operation is over. @param read what it returned of dirty pages, by memslot; @returns what it harvested */
+  host(op: HostOp, read: ReadonlyMap<number, PageRuns>): readonly HarvestedPages[] {
     switch (op.op) {
+      case 'get_dirty_log':
+        return this.harvest([op.slot], read, !this.isManual);
+      case 'collect_dirty_rings':
+        return this.harvest([...this.slots.keys()], read, true);
       case 'manual_protect':
         [this.isManual, this.startsFull] = [true, op.initiallySet];
-        return undefined;
+        break;
       case 'set_dirty_log':
         this.start(this.slots.get(op.slot), op.on);
-        return undefined;
-      case 'get_dirty_log':
-        return this.get(this.slots.get(op.slot), read);
+        break;
       case 'clear_dirty_log':
         this.clear(this.slots.get(op.slot), op.firstPage ?? 0, op.npages ?? Infinity);
-        return undefined;
-      case 'create_memslot':
-        this.add(op.spec);
-        return undefined;
-      case 'delete_memslot':
-        this.remove(op.slot);
-        return undefined;
-      case 'move_memslot':
-        this.move(this.slots.get(op.slot), op.baseGfn);
-        return undefined;
+        break;
+      case 'kvm_write':
+        this.mark(this.slots.get(op.slot), op);
+        break;
       default:
-        return undefined;
+        this.changeSlots(op);
     }
+    return [];
+  }
+
+  private changeSlots(op: HostOp): void {
+    if (op.op === 'create_memslot') this.add(op.spec);
+    else if (op.op === 'delete_memslot') this.remove(op.slot);
+    else if (op.op === 'move_memslot') this.move(this.slots.get(op.slot), op.baseGfn);
+  }
+
+  private harvest(ids: readonly number[], read: ReadonlyMap<number, PageRuns>, isTaken: boolean): readonly HarvestedPages[] {
+    return ids.flatMap(id => {
+      const slot = this.slots.get(id);
+      return slot?.logged === true ? [this.get(slot, read.get(id) ?? [], isTaken)] : [];
+    });
+  }
+
+  /** KVM writes pages itself. */
+  private mark(slot: FollowedSlot | undefined, { firstPage = 0, npages = Infinity, stride = 1 }: PageRange): void {
+    if (slot === undefined) return;
+    const end = Math.min(slot.written.length, firstPage + npages);
+    for (let page = firstPage; page < end; page += stride) slot.written[page] = 1;
   }
 
   private add(spec: MemslotSpec): void {
@@ -110,8 +131,8 @@ export class WrittenPages {
     this.order();
   }
 
-  private get(slot: FollowedSlot | undefined, runs: readonly (readonly [number, number])[]): HarvestedPages | undefined {
-    if (slot === undefined) return undefined;
+  /** @param isTaken whether the pages are harvested by this, or wait for a clear */
+  private get(slot: FollowedSlot, runs: PageRuns, isTaken: boolean): HarvestedPages {
     const { written, before, read } = slot;
     read.fill(0);
     let pages = 0;
@@ -125,11 +146,11 @@ export class WrittenPages {
       if (read[page] === 0) missing += written[page] ?? 0;
       else if (written[page] === 0 && before[page] === 0) unexplained++;
     }
-    if (!this.isManual) {
+    if (isTaken) {
       before.set(written);
       written.fill(0);
     }
-    return { pages, missing, unexplained };
+    return { slot: slot.spec.id, pages, missing, unexplained };
   }
 
   private clear(slot: FollowedSlot | undefined, firstPage: number, npages: number): void {

@@ -232,7 +232,9 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables, WritingGue
   /** The module parameter is written: every mapping goes if that changes it. */
   setNxHugePages(on: boolean): void {
     const { policy } = this.world;
-    if (policy.nxHugePages === on) return;
+    if (policy.nxParameter === on) return;
+    policy.nxParameter = on;
+    if (policy.nxOptedOut) return this.zapAll();
     policy.nxHugePages = on;
     this.engine.mmu.setNxHugePages(on);
     this.zapAll();

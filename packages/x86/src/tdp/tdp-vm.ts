@@ -326,7 +326,9 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   /** The module parameter is written: every mapping goes if that changes it. */
   setNxHugePages(on: boolean): void {
     const { policy } = this.world;
-    if (policy.nxHugePages === on) return;
+    if (policy.nxParameter === on) return;
+    policy.nxParameter = on;
+    if (policy.nxOptedOut) return this.zapAll();
     policy.nxHugePages = on;
     this.mmu.spte.setNxHugePages(on);
     this.nested?.engine.mmu.setNxHugePages(on);
