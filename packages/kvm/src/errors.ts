@@ -5,10 +5,7 @@ import { InvariantError, KvmRunFailure, MmulabError } from '@mmulab/api';
 
 /** DIRTY_RING_NO_BITMAP: the dirty log of a VM is read, cleared or written for no vCPU that has rings instead. */
 export function noBitmap(what: string, slot: number): MmulabError {
-  return new MmulabError(
-    'DIRTY_RING_NO_BITMAP',
-    `${what} memslot ${slot}: the VM has dirty rings and no bitmaps (expected collect_dirty_rings)`,
-  );
+  return new MmulabError('DIRTY_RING_NO_BITMAP', `${what} memslot ${slot}: the VM has dirty rings and no bitmaps (expected collect_dirty_rings)`);
 }
 
 /** DIRTY_RING_OFF: rings are asked of a VM that has none. */

@@ -4,7 +4,7 @@
  * A sequence knows slots by number and ranges by fractions of a slot, so that it stays meaningful while it shrinks; `stepsOf` turns each
  * operation into what the backend is told, leaving out what a kernel would refuse in the VM's present state.
  */
-import { AccessKind, changeRefusal } from '@mmulab/api';
+import { AccessKind, DIRTY_RING_OPERATION, changeRefusal } from '@mmulab/api';
 import type { BackendDefinition, ControlWrite, HostOp, MemslotSpec, OptionSpec, OptionValue, OptionValues } from '@mmulab/api';
 import type * as FastCheck from 'fast-check';
 import type { SubjectStep } from './conformance-subject';
@@ -178,6 +178,11 @@ export function drawValues(definition: BackendDefinition, scenario: Scenario): {
     if (accepted(options, next)) host = next;
   }
   return { options: { ...options, ...scenario.options }, host };
+}
+
+/** Whether VMs may have dirty rings: a backend whose kernels came to have them tells by an option of that name which do. */
+export function hasRings({ operations = [] }: BackendDefinition, options: OptionValues): boolean {
+  return operations.some(({ name }) => name === DIRTY_RING_OPERATION) && options[DIRTY_RING_OPERATION] !== 'N';
 }
 
 /** The default of every option. */

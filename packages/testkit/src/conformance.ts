@@ -7,11 +7,11 @@
  * of the test; MMULAB_SEED sets another one. A failure prints the shortest sequence that still fails.
  */
 import { deepStrictEqual, ok } from 'node:assert';
-import { COMMON_OPERATIONS, DIRTY_RING_OPERATION, isMmulabError, parseRelease } from '@mmulab/api';
+import { COMMON_OPERATIONS, isMmulabError, parseRelease } from '@mmulab/api';
 import type { BackendDefinition, ControlWrite, HostOp, OptionSpec, OptionValue, OptionValues } from '@mmulab/api';
 import { Registry } from '@mmulab/runner';
 import type * as FastCheck from 'fast-check';
-import { StepMaker, defaultsOf, drawValues, scenarios, valuesOf } from './conformance-sequences';
+import { StepMaker, defaultsOf, drawValues, hasRings, scenarios, valuesOf } from './conformance-sequences';
 import type { Scenario, Sizes } from './conformance-sequences';
 import { Subject } from './conformance-subject';
 import type { CreateBackend, Manner, SubjectStep } from './conformance-subject';
@@ -182,15 +182,13 @@ function checkProperty(runs: number, seed: number, sizes: Sizes, controls: reado
 
 function vmOf(definition: BackendDefinition, scenario: Scenario): TestVm {
   const { options, host } = drawValues(definition, scenario);
-  // A backend whose kernels came to have dirty rings tells by an option of that name which do.
-  const hasRings = definition.operations?.some(({ name }) => name === DIRTY_RING_OPERATION) === true && options[DIRTY_RING_OPERATION] !== 'N';
   const machine = definition.machine(host);
   const registry = Registry.load([]);
   const backingHost = { pageSizeBytes: machine.pageSizeBytes, thp: String(host['thp'] ?? 'madvise') };
   // 1 GiB pages exist with 4 KiB granules only.
   const known = registry.backings().map(backing => backing.name);
   const isThere = (name: string): boolean => machine.pageSizeBytes === 4096 || !/_\d+[mg]b$/.test(name) || !known.includes(name);
-  return layOutVm({ ...scenario.vm, ring: hasRings ? (scenario.vm.ring ?? 0) : 0 }, machine, name =>
+  return layOutVm({ ...scenario.vm, ring: hasRings(definition, options) ? (scenario.vm.ring ?? 0) : 0 }, machine, name =>
     registry.backing(isThere(name) ? name : 'anonymous_hugetlb', backingHost),
   );
 }

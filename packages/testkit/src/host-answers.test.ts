@@ -35,7 +35,6 @@ describe.each(SUBJECTS)('$backend', subject => {
     vm.backend.host({ op: 'set_dirty_log', slot, on: false });
   });
 
-  if (subject.backend === 'x86-shadow') return;
   it.each([false, true])('counts young leaves once (page by page: %s)', pageByPage => {
     const told: number[] = [];
     const age = (): void => {

@@ -6,7 +6,7 @@ import { fail, ok } from 'node:assert';
 import type { BackendDefinition } from '@mmulab/api';
 import type * as FastCheck from 'fast-check';
 import type { CreateBackend } from '../conformance-subject';
-import { LawRun, type LawSubject } from './law-run';
+import { LawRun, type LawSubject, type TablesHeld } from './law-run';
 import { LAWS, LAW_NAMES, type Departure, type FlushCounters, type LawName } from './laws';
 import { lawScenarios, scenarioAsCode, valuesOfScenario, type LawScenario } from './scenario';
 import { FICKLE } from './fickle-memory';
@@ -21,8 +21,10 @@ export interface LawsOptions {
   readonly departures?: readonly Departure[];
   /** Small pages that are mapped according to the gauges, where one tree maps all there is. Absent: the law of gauges is not tried. */
   readonly mappedPages?: (counters: (name: string) => number) => number;
-  /** Tables held according to the counters, roots left out. Absent: `table.alloc` less `table.free`. */
-  readonly tablesHeld?: (counters: (name: string) => number) => number;
+  /** Tables held according to the counters, roots left out; `untold` where no counters tell. Absent: `table.alloc` less `table.free`. */
+  readonly tablesHeld?: TablesHeld;
+  /** Whether a read may map its page writable under dirty logging, which sets the page's bit (x86). Absent: no. */
+  readonly readsMayLog?: boolean;
   /** Scenarios; 60 by default. */
   readonly sequences?: number;
   /** Steps of a scenario at most; 40 by default. */
@@ -49,7 +51,7 @@ export function describeLaws(definition: BackendDefinition, create: CreateBacken
   let found: ReadonlyMap<LawName, LawScenario> | undefined;
   describe(`${definition.name} keeps the law that`, () => {
     for (const law of LAW_NAMES) {
-      if (law === 'gauges' && options.mappedPages === undefined) continue;
+      if ((law === 'gauges' && options.mappedPages === undefined) || (law === 'tables' && options.tablesHeld === 'untold')) continue;
       const own = departures.filter(departure => departure.law === law);
       const but = own.length === 0 ? '' : `, but for ${own.map(({ because }) => because).join('; and for ')}`;
       it(
@@ -95,8 +97,8 @@ export function findBrokenLaw(
   return shrink(subjectOf(definition, create, options), options.departures ?? [], undefined, options, shortest);
 }
 
-function subjectOf(definition: BackendDefinition, create: CreateBackend, { flushes, mappedPages, tablesHeld }: LawsOptions): LawSubject {
-  return { definition, create, flushes, mappedPages, tablesHeld };
+function subjectOf(definition: BackendDefinition, create: CreateBackend, { flushes, mappedPages, tablesHeld, readsMayLog }: LawsOptions): LawSubject {
+  return { definition, create, flushes, mappedPages, tablesHeld, readsMayLog };
 }
 
 /** Loaded where it is used: the command line loads this package without running any suite. */

@@ -3,7 +3,7 @@
  */
 import type { BackendDefinition, OptionValues } from '@mmulab/api';
 import type * as FastCheck from 'fast-check';
-import { defaultsOf, drawValues } from '../conformance-sequences';
+import { defaultsOf, drawValues, hasRings } from '../conformance-sequences';
 import type { SlotPlan } from '../conformance-vm';
 
 /** What a vCPU does to a page. */
@@ -51,6 +51,8 @@ export interface LawScenario {
   readonly vcpus: number;
   readonly slots: readonly SlotPlan[];
   readonly steps: readonly LawStep[];
+  /** Dirty rings instead of bitmaps, large enough never to be full: `get` collects them all, `clear` resets them. Absent: bitmaps. */
+  readonly ring?: boolean;
 }
 
 /** How scenarios are drawn. */
@@ -84,14 +86,16 @@ export function lawScenarios(fc: typeof FastCheck, definition: BackendDefinition
       vcpus: fc.constantFrom(1, 2, 2, 3, 4),
       slots: fc.tuple(slotPlan(fc, backings, true), fc.array(slotPlan(fc, backings, false), { maxLength: 1 })),
       steps: fc.array(lawStep(fc), { minLength: 1, maxLength: steps, size: 'max' }),
+      ring: fc.constantFrom(false, false, true),
     }),
   );
-  return drawn.map(({ slots: [first, others], profile: number, overrides, host, vcpus, steps: drawnSteps }) => {
+  return drawn.map(({ slots: [first, others], profile: number, overrides, host, vcpus, steps: drawnSteps, ring }) => {
     const profile = definition.profiles[number % definition.profiles.length]?.name ?? '';
     const vm = { vcpus, slots: [first, ...others] };
     const values = drawValues(definition, { profile: number, overrides, host, vm, operations: [] });
     const base = valuesOfScenario(definition, { profile, ...vm, steps: [] });
-    return { profile, options: differing(values.options, base.options), host: differing(values.host, base.host), ...vm, steps: drawnSteps };
+    const rings = ring && hasRings(definition, values.options) ? { ring } : {};
+    return { profile, options: differing(values.options, base.options), host: differing(values.host, base.host), ...vm, steps: drawnSteps, ...rings };
   });
 }
 

@@ -203,10 +203,16 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables, WritingGue
     this.pmlActive = this.world.shadowPolicy.pml && this.parts.slots.isAnyLogged;
   }
 
-  age(_slot: Memslot, start: number, end: number, { flush, pageByPage }: Aging): void {
-    // Leaves of one frame in several roots are aged by one call, so calls are made, not leaves counted.
+  age(_slot: Memslot, start: number, end: number, { flush, pageByPage }: Aging): number {
+    // Leaves of one frame in several roots are aged by one call, with one flush: so calls are made, not leaves multiplied.
     const pages = flush && pageByPage ? 1 : end - start;
-    for (let gfn = start; gfn < end; gfn += pages) if (this.engine.tables.age(gfn, gfn + pages, pageByPage) && flush) this.engine.mmu.flush();
+    let young = 0;
+    for (let gfn = start; gfn < end; gfn += pages) {
+      const met = this.engine.tables.age(gfn, gfn + pages, pageByPage);
+      if (met > 0 && flush) this.engine.mmu.flush();
+      young += met;
+    }
+    return young;
   }
 
   /** Takes all shadow pages along, or (6.12, if user space asks for it) leaves of the slot and the pages of tables in it. */

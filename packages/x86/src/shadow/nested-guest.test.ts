@@ -144,3 +144,21 @@ describe('the nested guest', () => {
     expect(() => new NestedVm({ npt: 'N', tdp_mmu: 'N' })).toThrow(/^GUEST_NESTED/);
   });
 });
+
+describe.each([
+  ['the TDP MMU', {}],
+  ['the legacy MMU', { tdp_mmu: 'N' }],
+])('aging below a nested guest on %s', (_name, options) => {
+  it('answers with the 2 huge leaves it found young, once', () => {
+    const vm = new NestedVm(options);
+    const age = (): number | undefined => {
+      let young: number | undefined;
+      vm.backend.host({ op: 'age', slot: 1, pageByPage: true, flush: true }, { young: leaves => (young = leaves) });
+      return young;
+    };
+    vm.pass(AccessKind.Write);
+    expect([age(), age()]).toEqual([2, 0]);
+    vm.pass(AccessKind.Read);
+    expect(age()).toBe(2);
+  });
+});

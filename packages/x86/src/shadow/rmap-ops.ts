@@ -74,12 +74,16 @@ export class RmapOps implements LoggedMmu, NxPages {
     else this.change(gfn, gfn + 1, 1, (entry, page) => this.cleared(entry, page));
   }
 
-  /** Ages leaves, by one call or by one per page. @returns whether any was young */
-  age(start: number, end: number, pageByPage: boolean): boolean {
+  /** Ages leaves, by one call or by one per page. @returns how many were young */
+  age(start: number, end: number, pageByPage: boolean): number {
     const { leaf } = this.mmu;
-    let young = false;
-    const aged = (entry: number): number => (leaf.isYoung(entry) ? leaf.aged(entry) : entry);
-    for (let level = 1; level <= MAX_LEAF_LEVEL; level++) young = this.change(start, end, level, aged, pageByPage ? 1 : undefined) || young;
+    let young = 0;
+    const aged = (entry: number): number => {
+      if (!leaf.isYoung(entry)) return entry;
+      young++;
+      return leaf.aged(entry);
+    };
+    for (let level = 1; level <= MAX_LEAF_LEVEL; level++) this.change(start, end, level, aged, pageByPage ? 1 : undefined);
     return young;
   }
 

@@ -291,13 +291,12 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
     this.pmlActive = this.world.policy.pml && this.parts.slots.isAnyLogged;
   }
 
-  age(_slot: Memslot, start: number, end: number, { flush, pageByPage }: Aging): number | undefined {
+  age(_slot: Memslot, start: number, end: number, { flush, pageByPage }: Aging): number {
     if (flush && pageByPage) return this.agePageByPage(start, end);
     // Without a flush, page by page is the same as at once: each leaf is aged by the first call that meets it.
-    const young = this.mmu.age(start, end, pageByPage);
-    const nestedYoung = this.nested?.engine.tables.age(start, end, pageByPage) ?? false;
-    if ((young > 0 || nestedYoung) && flush) this.mmu.flush(1);
-    return this.nested === undefined ? young : undefined;
+    const young = this.ageBoth(start, end, pageByPage);
+    if (young > 0 && flush) this.mmu.flush(1);
+    return young;
   }
 
   /** Takes all mappings along, or (6.12, if user space asks for it) leaves of the slot and shadow pages of tables in it. */
@@ -338,7 +337,7 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   }
 
   /** A call per page, and a flush per call that met a young leaf. With one table over the range that is a flush per leaf. */
-  private agePageByPage(start: number, end: number): number | undefined {
+  private agePageByPage(start: number, end: number): number {
     if (this.nested === undefined && this.mmu.roots.length <= 1) {
       const young = this.mmu.age(start, end, true);
       if (young > 0) this.mmu.flush(young);
@@ -346,14 +345,19 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
     }
     let young = 0;
     for (let gfn = start; gfn < end; gfn++) young += this.agePage(gfn);
-    return this.nested === undefined ? young : undefined;
+    return young;
   }
 
   private agePage(gfn: number): number {
-    const nestedYoung = this.nested?.engine.tables.age(gfn, gfn + 1, false) ?? false;
-    const young = this.mmu.age(gfn, gfn + 1);
-    if (young > 0 || nestedYoung) this.mmu.flush(1);
+    const young = this.ageBoth(gfn, gfn + 1, false);
+    if (young > 0) this.mmu.flush(1);
     return young;
+  }
+
+  /** L1's leaves, and those of its nested guest. @returns how many were young */
+  private ageBoth(start: number, end: number, pageByPage: boolean): number {
+    const nestedYoung = this.nested?.engine.tables.age(start, end, pageByPage) ?? 0;
+    return this.mmu.age(start, end, pageByPage) + nestedYoung;
   }
 
   /** Invalidates all roots: their trees are zapped at once, vCPUs drop them when they enter next. */
