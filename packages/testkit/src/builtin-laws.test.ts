@@ -12,7 +12,7 @@ type Make = new (options: OptionValues, host: OptionValues, counters: Counters) 
 
 const contributionOf = (name: string): readonly [BackendDefinition, Make] => {
   const { definition, implementation } = registry.backendContribution(name);
-  return [definition, implementation as Make];
+  return [definition, implementation];
 };
 
 // A new root ends all translations of the old one. x86 reads map pages writable under dirty logging, and say so.
