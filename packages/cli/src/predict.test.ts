@@ -17,6 +17,7 @@ interface Document {
     readonly published: number;
     readonly predicted: number | null;
     readonly refused: string | null;
+    readonly fitted: boolean;
   }[];
   readonly gme: { readonly all: number; readonly fitted: number; readonly heldOut: number };
   readonly coverage: number;
@@ -90,11 +91,20 @@ describe('predict', () => {
     const params = { mem_per_vcpu: '1G', backing: 'anonymous_hugetlb_1gb' };
     writeFileSync(
       file,
-      JSON.stringify({ schema: 'mmulab.tables.v1', id: 'x86-own', date: '2022-11-01', test: 'dirty_log_perf_test', params, tables: [table] }),
+      JSON.stringify({
+        schema: 'mmulab.tables.v1',
+        id: 'x86-own',
+        date: '2022-11-01',
+        test: 'dirty_log_perf_test',
+        params,
+        tables: [table, { ...table, name: '5% writes' }],
+      }),
     );
     const { cells } = JSON.parse(record('predict', file, '--factor-from', 'first', '--format', 'json').out) as Document;
     expect(Math.abs((cells[0]?.predicted ?? 0) / 0.6 - 1)).toBeLessThan(0.12);
     expect(Math.abs((cells[1]?.predicted ?? 0) / 0.68 - 1)).toBeLessThan(0.15);
+    // The first cell of each table of the file says something.
+    expect(cells.map(({ fitted }) => fitted)).toEqual([true, false, true, false]);
   });
 
   it('ends with 2 for text in a table, an unknown solver and an unknown model', () => {

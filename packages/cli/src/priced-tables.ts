@@ -166,14 +166,11 @@ export function parametersOf(model: Model, belief: Belief): readonly FittedParam
 
 /** Parameters after a fit: what was not fitted was given. */
 export function fittedParameters(model: Model, fit: Fit, origin: string): readonly FittedParameter[] {
-  return model.parameters.map(parameter =>
-    shownParameter(
-      model,
-      parameter,
-      fit,
-      fit.told.has(parameter.key) && isPinned(parameter, fit.sigmas.get(parameter.key)) ? origin : `prior ${model.name}`,
-    ),
-  );
+  return model.parameters.map(parameter => {
+    const isFitted = fit.told.has(parameter.key) && isPinned(parameter, fit.sigmas.get(parameter.key));
+    const given = parameter.origin.startsWith('fitted ') ? `prior ${model.name}` : parameter.origin;
+    return shownParameter(model, parameter, fit, isFitted ? origin : given);
+  });
 }
 
 function shownParameter(model: Model, { name, key, value, dimension }: Parameter, belief: Belief, origin: string): FittedParameter {

@@ -16,7 +16,18 @@ import {
   type RawConfig,
   type Registry,
 } from '@mmulab/runner';
-import { carriedWork, MAPPING_FILE, meaningOf, meanWork, readMapping, readTables, type Cell, type Meaning, type PricedWork } from '@mmulab/time';
+import {
+  carriedWork,
+  MAPPING_FILE,
+  meaningOf,
+  meanWork,
+  readMapping,
+  repeatedWork,
+  readTables,
+  type Cell,
+  type Meaning,
+  type PricedWork,
+} from '@mmulab/time';
 import { basename } from 'node:path';
 import { tablesNotJson } from './errors';
 import type { Terminal } from './terminal';
@@ -47,7 +58,7 @@ type Counted = readonly (readonly PhaseWork[])[] | string;
 /** vCPUs that stand for any number of equal ones. */
 const REPRESENTATIVES = 1;
 /** Tests whose vCPUs share all memory: races decide what they count, so that they are run with several seeds. */
-const SHARED_TESTS = ['kvm_page_table_test'];
+const SHARED_TESTS = ['kvm_page_table_test', 'cr0_wp_churn'];
 const SEEDS_OF_RACES = 3;
 
 /** Reads tables and runs what their cells mean. @throws typed errors for tables and mappings; a cell that cannot be run is refused */
@@ -82,9 +93,16 @@ function runCell(cell: Cell, meaning: Meaning, runs: Map<string, Counted>, optio
   runs.set(key, known);
   if (typeof known === 'string') return refusal(cell, known, meaning);
   const found = known.flatMap(phases => carriedWork(scaledWork(phases, meaning.vcpus / vcpus)).find(one => one.phase === meaning.phase) ?? []);
-  const [first, ...others] = found;
+  const [first, ...others] = found.map(work => repeatedWork(work, meaning.times));
   if (first === undefined) return refusal(cell, `the test has no phase ${meaning.phase}`, meaning);
-  return { cell, publishedS: cell.figure * meaning.unitS, meaning, work: meanWork([first, ...others]), seeds: found, refused: undefined };
+  return {
+    cell,
+    publishedS: cell.figure * meaning.unitS,
+    meaning,
+    work: meanWork([first, ...others]),
+    seeds: [first, ...others],
+    refused: undefined,
+  };
 }
 
 /** The phases under each of several seeds, or why there are none. */

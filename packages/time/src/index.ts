@@ -12,7 +12,7 @@ export { beliefOf, conditioned, factorName, withHost } from './belief';
 export type { Observation } from './belief';
 export { carriedWork } from './carried';
 export type { CarriedWork } from './carried';
-export { meanWork, spreadOf } from './seeds';
+export { meanWork, repeatedWork, spreadOf } from './seeds';
 export { explainTime } from './explanation';
 export type { ExplainedCost, ExplainedCount, ExplainedTerm, Explanation } from './explanation';
 export { archOf, isModelFile, ModelFile, namedMachine, unknownHost } from './priced-model';

@@ -21,6 +21,8 @@ export interface Meaning {
   readonly model: string;
   /** Name of the machine, where it is one that comes with the package. */
   readonly host: string | undefined;
+  /** How often what is run is done in what was measured. */
+  readonly times: number;
   /** Seconds in one unit of the figure. */
   readonly unitS: number;
 }
@@ -34,7 +36,7 @@ interface Rule {
   readonly then: Readonly<Record<string, unknown>>;
 }
 
-const RULE_KEYS = ['when', 'test', 'flags', 'vcpus', 'backend', 'kernel', 'set', 'phase', 'model', 'host', 'refuse'];
+const RULE_KEYS = ['when', 'test', 'flags', 'vcpus', 'backend', 'kernel', 'set', 'phase', 'model', 'host', 'times', 'refuse'];
 const FIELDS = [
   'table',
   'test',
@@ -99,6 +101,7 @@ interface Draft {
   phase?: string;
   model?: string;
   host?: string;
+  times?: string;
 }
 
 /** What a cell means by these rules. */
@@ -216,7 +219,7 @@ function readTestLine(line: string, draft: Draft): void {
 }
 
 function apply(draft: Draft, then: Rule['then'], isWeak: boolean, fill: (text: string) => string): void {
-  for (const key of ['test', 'vcpus', 'backend', 'kernel', 'phase', 'model', 'host'] as const) {
+  for (const key of ['test', 'vcpus', 'backend', 'kernel', 'phase', 'model', 'host', 'times'] as const) {
     const value = then[key];
     if (typeof value === 'string' || typeof value === 'number') draft[key] = fill(String(value));
   }
@@ -276,7 +279,19 @@ function finished(draft: Draft, cell: Cell): Mapped {
   if (phase === undefined) return { refused: `no rule says which phase "${[...Object.values(cell.row), cell.column].join(' | ')}" is` };
   if (backend === undefined || model === undefined) return { refused: 'no rule says which backend and model this is' };
   if (!/^\d+$/.test(vcpus) || Number(vcpus) < 1) return { refused: `${vcpus} is no number of vCPUs` };
+  const times = product(draft.times ?? '1');
+  if (times === undefined) return { refused: `times: ${draft.times ?? ''} is no product of numbers` };
   flags.delete('v');
   const command = [test, ...[...flags].flatMap(([letter, value]) => (value === undefined ? [`-${letter}`] : [`-${letter}`, value]))];
-  return { meaning: { command, vcpus: Number(vcpus), backend, kernel: kernelOf(draft, cell), set, phase, model, host, unitS: unitOf(cell) } };
+  return { meaning: { command, vcpus: Number(vcpus), backend, kernel: kernelOf(draft, cell), set, phase, model, host, times, unitS: unitOf(cell) } };
+}
+
+/** `10*50000*4/128`. @returns undefined for what is none, or not above 0 */
+function product(text: string): number | undefined {
+  if (!/^\d+(?:\.\d+)?(?:[*/]\d+(?:\.\d+)?)*$/.test(text)) return undefined;
+  const value = text.split('*').reduce((all, part) => {
+    const [first = 1, ...divisors] = part.split('/').map(Number);
+    return all * divisors.reduce((left, divisor) => left / divisor, first);
+  }, 1);
+  return value > 0 && Number.isFinite(value) ? value : undefined;
 }

@@ -2,6 +2,8 @@ import { otherHost, readHost, sameHost, type Host } from './host';
 import { readModel } from './model';
 import { beliefOf, conditioned } from './belief';
 import { predict, priceOf, type Prediction, type PriceRequest } from './prediction';
+import { unknownHost } from './priced-model';
+import { meanWork, repeatedWork, spreadOf } from './seeds';
 import { mvaSolver } from './solvers/mva';
 
 const MODEL = `
@@ -94,6 +96,8 @@ describe('a model', () => {
     ['te: { value: 1 us', 'te: { value: 1 kg', 'MODEL_SHAPE'],
     ['[0.1 us, 10 us]', '[10 us, 0.1 us]', 'MODEL_SHAPE: small.yaml: parameters.te.range'],
     ['factor: 1.1', 'factor: 0.5', 'MODEL_SHAPE: small.yaml: parameters.te.factor'],
+    ['factor: 1.1', 'factor: 1.1, like: other', 'MODEL_SHAPE: small.yaml: parameters.te.within'],
+    ['factor: 1.1', 'factor: 1.1, within: 1.2', 'MODEL_SHAPE: small.yaml: parameters.te.like'],
     ['factor: 1.1', 'facter: 1.1', 'MODEL_UNKNOWN_KEY: small.yaml: parameters.te: facter: not a key here (did you mean factor?)'],
     ['fault: smt * page_fault', 'fault: smt * page_falt', 'MODEL_UNKNOWN_NAME: small.yaml: phases.guest.delays.fault: page_falt'],
     ['phases: dirty_.*', 'phases: "dirty_(.*"', 'MODEL_SHAPE: small.yaml: phases.guest.phases'],
@@ -115,6 +119,24 @@ describe('a model', () => {
       })?.terms['fault'] ?? 0;
     expect(time(COUNTERS)).toBeCloseTo(5e-4, 9);
     expect(time([...COUNTERS, 'faults.slow'])).toBeCloseTo(1e-4, 9);
+  });
+
+  it('prices the mean of several seeds, says how far they lie apart, and prices a phase that is done twice twice', () => {
+    const { work: once, ...rest } = request('dirty_1', 1);
+    const twice = repeatedWork(once, 2);
+    const mean = meanWork([once, twice]);
+    expect([once, mean, twice].map(({ vcpu }) => vcpu['page_fault'])).toEqual([1000, 1500, 2000]);
+    expect(priceOf({ ...rest, work: twice })?.timeS).toBeCloseTo(2 * 1.5e-3, 9);
+    expect(spreadOf(rest, [once, twice])).toBeCloseTo(Math.log(2) / Math.SQRT2, 6);
+    expect(predict({ ...rest, work: { ...mean, spread: 0.5 } }, beliefOf([model], sameHost(model.host)))?.sigma).toBeGreaterThan(0.5);
+  });
+
+  it('takes a machine nothing is known of for a typical one of its architecture, with the errors of the prior', () => {
+    const host = unknownHost(model.host, { ...model, backends: ['x86-tdp'] });
+    expect(host.commonSigma).toBe(0.3);
+    expect(host.factors.line.value).not.toBe(1);
+    expect(host.factors.line.sigma).toBe(otherHost(model.host).factors.line.sigma);
+    expect(host.facts).toEqual(model.host);
   });
 
   it('takes no host whose threads are fewer than its cores, and no factor below 0', () => {

@@ -17,6 +17,19 @@ export function meanWork<W extends PhaseWork>(works: readonly [W, ...W[]]): W {
   return { ...first, vcpu: mean(({ vcpu }) => vcpu), host: mean(({ host }) => host) };
 }
 
+/** A phase that is done so many times. */
+export function repeatedWork<W extends PhaseWork>(work: W, times: number): W {
+  if (times === 1) return work;
+  const repeated = (counts: Counts): Counts => Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count * times]));
+  const { reads, writes, executes } = work.accesses;
+  return {
+    ...work,
+    vcpu: repeated(work.vcpu),
+    host: repeated(work.host),
+    accesses: { reads: reads * times, writes: writes * times, executes: executes * times },
+  };
+}
+
 /** Standard deviation of ln(time) over seeds; 0 with fewer than two, or where the model says nothing of the phase. */
 export function spreadOf(request: Omit<PriceRequest, 'work'>, works: readonly PricedWork[]): number {
   const logs = works.flatMap(work => {

@@ -56,6 +56,7 @@ describe('tables', () => {
         phase: 'dirty_1',
         model: 'x86-tdp-2022',
         host: undefined,
+        times: 1,
         unitS: 1,
       },
     });
@@ -100,6 +101,19 @@ describe('tables', () => {
   ])('refuse %s: %s', (row, reason) => {
     const mapped = meaningOf(only(readTables({ ...TABLE, tables: [{ columns: ['metric', 'before'], rows: [[row, 3]] }] }, 't.json')), rules);
     expect((mapped as { readonly refused: string }).refused).toContain(reason);
+  });
+
+  it('may stand for a phase done many times: ssdd 10 50000 is 15,625 rounds of 128 register writes', () => {
+    const table = { columns: ['variant', 'legacy', 'shadow'], rows: [['patches 4-6 (guest-owned WP)', 3, 4]] };
+    const cells = readTables({ ...TABLE, test: 'rt-tests ssdd 10 50000 in guest', tables: [table] }, 't.json');
+    const [legacy, shadow] = cells.map(cell => meaningOf(cell, rules) as { readonly meaning: object });
+    expect(legacy?.meaning).toMatchObject({
+      times: 15625,
+      phase: 'round_2',
+      model: 'x86-cr0-wp-2023',
+      set: { 'backend.options.wp_guest_owned': 'Y' },
+    });
+    expect(shadow?.meaning).toMatchObject({ times: 15625, model: 'x86-cr0-wp-shadow-2023', set: { 'backend.options.npt': 'N' } });
   });
 
   it('are refused, not guessed, where no rule says what a cell is', () => {
