@@ -91,5 +91,6 @@ export { RECORDS_SCHEMA, TOTAL_PHASE } from './records';
 export type { KernelRecord, RecordDifference, RecordFile, RecordGroup, RecordPhase, VerifyReport } from './records';
 export type { PredictedCell, Score } from './prediction';
 export type { AnalysedTable } from './analysis';
+export { MAX_NESTING, NestingDepth } from './nesting-depth';
 export { InvariantError, KvmRunFailure, MmulabError, isMmulabError, nearestName, suggestName } from './errors';
 export type { ErrorClass, RunFailurePlace } from './errors';

@@ -104,6 +104,7 @@ describe('a model', () => {
     ['cores: 4', 'cores: 0', 'MODEL_SHAPE: small.yaml: host: cores'],
     ['schema: mmulab.model.v1', 'schema: v2', 'MODEL_SHAPE: small.yaml: schema'],
     ['host: { phases', 'host: { phases: [', 'MODEL_NOT_YAML: small.yaml'],
+    ['host: { phases', `deep: ${'['.repeat(10_000)}\n  host: { phases`, 'MODEL_NOT_YAML: small.yaml: nested more than 64 levels deep'],
     ['smt * page_fault * te', 'known(3, te)', 'MODEL_EXPRESSION: small.yaml: phases.guest.delays.fault'],
   ])('with %s made %s is refused: %s', (right, wrong, message) => {
     expect(() => readModel(MODEL.replace(right, wrong), 'small.yaml', COUNTERS)).toThrow(message);

@@ -4,6 +4,7 @@
  * What YAML can say beyond that is refused with its place, and not taken for a map or a text: tags nobody knows, dates, sets, binary data, anchors that
  * contain themselves.
  */
+import { MAX_NESTING, NestingDepth } from '@mmulab/api';
 import type * as Yaml from 'yaml';
 import { configTooLarge, configTooLong, malformedConfig, wrongType } from '../errors';
 import { readSmallTextFile } from '../files';
@@ -23,9 +24,6 @@ const MAX_CONFIG_BYTES = 2 ** 20;
 
 /** Words and signs in a config file: some thirty for each of the runs that a matrix may give. */
 const MAX_TOKENS = 300_000;
-
-/** No config has a use for more. */
-const MAX_DEPTH = 64;
 
 /** 6.10 is not 6.1 where a kernel is meant: numbers that lose a digit stay text. */
 const TRAILING_ZERO = /^\d+\.\d*0$/;
@@ -74,47 +72,7 @@ function checkTokens(path: string, text: string): void {
   for (const token of new (yaml().Lexer)().lex(text)) {
     if (++tokens > MAX_TOKENS) throw configTooLong(path, MAX_TOKENS);
     depth.take(token);
-    if (depth.levels > MAX_DEPTH) throw malformedConfig(path, 1, 1, TOO_DEEP);
-  }
-}
-
-/** Signs of the lexer's own, of no width: begin of a document, end of a broken flow, begin of a text; and the byte order mark. */
-const LEXER_MARKS: ReadonlySet<string> = new Set(['\u0002', '\u0018', '\u001f', '\ufeff']);
-
-/** How deep a sign stands: brackets that are open, and columns that the lines and dashes around it begin at. */
-class NestingDepth {
-  private brackets = 0;
-  private column = 0;
-  private startsLevel = true;
-  private readonly columns: number[] = [];
-
-  get levels(): number {
-    return this.brackets + this.columns.length;
-  }
-
-  take(token: string): void {
-    if (token === '\n' || token === '\r\n') this.beginLine();
-    else if (LEXER_MARKS.has(token)) return;
-    else if (/^[ \t]+$/.test(token)) this.column += token.length;
-    else this.takeSign(token);
-  }
-
-  private beginLine(): void {
-    this.column = 0;
-    this.startsLevel = true;
-  }
-
-  private takeSign(token: string): void {
-    if (this.startsLevel) this.beginLevel();
-    if (token === '[' || token === '{') this.brackets++;
-    else if (token === ']' || token === '}') this.brackets--;
-    this.startsLevel = token === '-' || token === '?';
-    this.column += token.length;
-  }
-
-  private beginLevel(): void {
-    while ((this.columns.at(-1) ?? -1) >= this.column) this.columns.pop();
-    this.columns.push(this.column);
+    if (depth.levels > MAX_NESTING) throw malformedConfig(path, 1, 1, TOO_DEEP);
   }
 }
 
@@ -129,7 +87,7 @@ function guarded<T>(path: string, act: () => T): T {
 }
 
 const OUT_OF_STACK = /call stack size/;
-const TOO_DEEP = `nested more than ${MAX_DEPTH} levels deep`;
+const TOO_DEEP = `nested more than ${MAX_NESTING} levels deep`;
 
 /** @param place for messages: the file, with the keys that lead to the value */
 function checkPlain(root: unknown, place: string): void {
@@ -137,7 +95,7 @@ function checkPlain(root: unknown, place: string): void {
   const check = (value: unknown, at: string, around: readonly unknown[]): void => {
     if (typeof value !== 'object' || value === null || done.has(value)) return;
     if (around.includes(value)) throw malformedConfig(place, 1, 1, `${at}: an anchor that contains itself`);
-    if (around.length === MAX_DEPTH) throw malformedConfig(place, 1, 1, TOO_DEEP);
+    if (around.length === MAX_NESTING) throw malformedConfig(place, 1, 1, TOO_DEEP);
     if (!Array.isArray(value) && !isMap(value)) throw wrongType(`${place}: ${at}`, kindOf(value), PLAIN_VALUES);
     const within = [...around, value];
     for (const [key, inner] of Object.entries(value)) check(inner, at === '' ? key : `${at}.${key}`, within);
