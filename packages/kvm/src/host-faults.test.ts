@@ -64,7 +64,7 @@ function page(
     hostFault: (slot: unknown, gfn: number, write: boolean) => from(slot, gfn, now, write),
     setHostState: (_slot: unknown, _gfn: number, _level: number, next: number) => void (now = next),
   } as unknown as Memslots;
-  const slot = new Memslot({ ...spec, backing }, 0, false, geometry, 3);
+  const slot = new Memslot({ ...spec, backing }, 0, 0, false, geometry, 3);
   const work = (): readonly number[] => [Work.clear, Work.copy, Work.mapShared, Work.splitZero].map(which => counters.now[which] ?? NaN);
   return { pages: new HostFaults(2, slots, (_slot, start, end) => void calls.push(`${start}-${end}`)), slot, calls, now: () => now, work };
 }

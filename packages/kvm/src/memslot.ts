@@ -26,12 +26,14 @@ export class Memslot {
 
   /**
    * @param index dense number within the VM, for keys
+   * @param likeness dense number too, equal for slots with the same memory behind them and the same rights
    * @param holdsGuestTables whether guest page-table pages lie in it
    * @param maxLeafLevel largest level the architecture has leaves of
    */
   constructor(
     readonly spec: MemslotSpec,
     readonly index: number,
+    readonly likeness: number,
     readonly holdsGuestTables: boolean,
     private readonly geometry: Geometry,
     maxLeafLevel: number,

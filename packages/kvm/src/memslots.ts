@@ -5,7 +5,7 @@
  *
  * Models: Linux virt/kvm/kvm_main.c (memslots, dirty bitmaps), __gfn_to_pfn_memslot(), mark_page_dirty_in_slot().
  */
-import type { Counters, HostFault, HostState, MemslotSpec } from '@mmulab/api';
+import type { Counters, HostBacking, HostFault, HostState, MemslotSpec } from '@mmulab/api';
 import type { EngineFactory, Geometry, FrameMap } from '@mmulab/pgtable';
 import { badSlot, unknownSlot } from './errors';
 import { eachFrameRun } from './frame-runs';
@@ -75,6 +75,8 @@ export class Memslots {
   private last: Memslot | undefined = undefined;
   private lastLogged: Memslot | undefined = undefined;
   private nextIndex = 0;
+  /** Backings met so far. */
+  private readonly backings = new Map<HostBacking, number>();
 
   constructor({ engines, geometry, counters, maxLeafLevel, markPageDirty, dirtyBitmapSet, notifierInvalidate, work }: MemslotsParts) {
     this.work = new WorkCounts(counters, work);
@@ -131,7 +133,7 @@ export class Memslots {
    */
   add(spec: MemslotSpec, holdsGuestTables: boolean, limit: number): Memslot {
     this.checkPlace(spec, limit);
-    const slot = new Memslot(spec, this.nextIndex++, holdsGuestTables, this.geometry, this.maxLeafLevel);
+    const slot = new Memslot(spec, this.nextIndex++, this.likenessOf(spec), holdsGuestTables, this.geometry, this.maxLeafLevel);
     this.slots.add(slot);
     this.generation++;
     this.hostStates.setRange(spec.baseGfn, spec.npages, 0);
@@ -147,6 +149,13 @@ export class Memslots {
     }
     const obstacle = this.slots.obstacle(spec, moving);
     if (obstacle !== undefined) throw badSlot(spec.id, obstacle);
+  }
+
+  /** A number of slots that differ in nothing but their frames. */
+  private likenessOf({ backing, readonly }: MemslotSpec): number {
+    const known = this.backings.get(backing) ?? this.backings.size;
+    this.backings.set(backing, known);
+    return 2 * known + (readonly ? 1 : 0);
   }
 
   /** Takes a slot away. */

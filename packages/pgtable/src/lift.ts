@@ -32,6 +32,8 @@ const MIN_PART_PAGES = 32;
 // How a key's level says which pages of the block are meant: from which on, and to which; 0 for all.
 const LEVEL_BITS = 3;
 const PART_STEP = 2 ** 14;
+/** No number of a text. */
+const UNNUMBERED = -1;
 // Places in a block's key; from WORDS on its words in the page table and in the frame maps.
 const [CONSTANTS, PHASE, LEVEL, CONTEXT, ABOVE, WORDS] = [0, 1, 2, 3, 4, 5];
 
@@ -47,8 +49,8 @@ export class RunLifter {
   private nodeHits = 0;
   private sawNode = false;
   private readonly texts = new Map<string, number>();
-  // Of the program that runs: its constants as a number, and the frame maps it names.
-  private constants = 0;
+  // Of the program that runs: its constants as a number where they are needed, and the frame maps it names.
+  private constants = UNNUMBERED;
   private named = 0;
   /** The key last looked up. */
   private readonly key: Int32Array;
@@ -69,7 +71,7 @@ export class RunLifter {
     this.hits = 0;
     this.nodeLookups = 0;
     this.nodeHits = 0;
-    this.constants = this.numberOf(program.constants);
+    this.constants = UNNUMBERED;
     this.named = this.bitsOf(program.frameMaps);
     const g = this.tree.geometry;
     const span = g.pagesAt(g.levels);
@@ -147,6 +149,7 @@ export class RunLifter {
     if (context === NOT_LIFTED) return false;
     const { key } = this;
     if (!this.readWords(root, level, base, key, WORDS)) return false;
+    if (this.constants === UNNUMBERED) this.constants = this.numberOf(program.constants);
     key[CONSTANTS] = this.constants;
     key[PHASE] = this.phaseOf(program, base, level);
     key[LEVEL] = level | (((from - base) * PART_STEP + (to - from === this.tree.geometry.pagesAt(level) ? 0 : to - base)) << LEVEL_BITS);

@@ -12,12 +12,12 @@ import type { VmJournal } from '../vm-journal';
 import type { TdpFaultPath } from './fault';
 import type { TdpFaultVm } from './fault-vm';
 
-/** Three kinds of access, to a slot that is not logged and to one that is. */
-const OUTCOMES_PER_SLOT = 6;
+/** Three kinds of access, to slots that are not logged and to those that are. */
+const OUTCOMES_OF_ALIKE = 6;
 
 /** Accesses of one VM's vCPUs. */
 export class KnownAccesses implements AccessPath, PageProgram {
-  /** What accesses do: by slot, kind of access, and whether the slot is logged. */
+  /** What accesses do: by likeness of the slot, kind of access, and whether the slot is logged. */
   private readonly outcomes: (PageOutcomes | undefined)[] = [];
 
   /** @param pages memory of single pages, where this run's engines have one */
@@ -67,7 +67,7 @@ export class KnownAccesses implements AccessPath, PageProgram {
 
   /** What accesses of a kind to a slot do. */
   outcomesOf(slot: Memslot, kind: number): PageOutcomes {
-    const at = slot.index * OUTCOMES_PER_SLOT + kind + (slot.logged ? OUTCOMES_PER_SLOT / 2 : 0);
+    const at = slot.likeness * OUTCOMES_OF_ALIKE + kind + (slot.logged ? OUTCOMES_OF_ALIKE / 2 : 0);
     const { outcomes } = this;
     while (outcomes.length <= at) outcomes.push(undefined);
     return outcomes[at] ?? (outcomes[at] = new PageOutcomes(this, kind));
