@@ -20,7 +20,13 @@ export interface WordTaker {
   word(first: number, last: number): void;
   /** Once per page taken, in ascending order, after `word`. */
   page?(gfn: number): void;
+  /** As `page` for every page of [start, end), where nothing is done for words. Absent: each is taken by itself. */
+  pages?(start: number, end: number): void;
 }
+
+/** Frames of a block that a frame map may have one value for. */
+const BLOCK_PAGES = 512;
+const BLOCK_LEVEL = 2;
 
 /** Takes the words of one slot's bitmap. */
 export class BitmapWords implements RunProgram, Journal {
@@ -53,6 +59,27 @@ export class BitmapWords implements RunProgram, Journal {
   }
 
   block(from: number, to: number): void {
+    if (this.taker.pages === undefined) return this.words(from, to);
+    for (let at = from; at < to;) {
+      const end = Math.min(to, at - (at % BLOCK_PAGES) + BLOCK_PAGES);
+      if (end - at < BLOCK_PAGES || !this.wholeBlock(at, end)) this.words(at, end);
+      at = end;
+    }
+  }
+
+  /** A block all of whose bits are taken, or none. @returns false where it is neither */
+  private wholeBlock(start: number, end: number): boolean {
+    const { dirty, read, taker } = this;
+    const value = dirty.uniformValue(BLOCK_LEVEL, start);
+    if (value === 0) return true;
+    if (value < 0 || read.uniformValue(BLOCK_LEVEL, start) !== value) return false;
+    this.any = true;
+    dirty.setRange(start, end - start, 0);
+    taker.pages?.(start, end);
+    return true;
+  }
+
+  private words(from: number, to: number): void {
     const firstWord = Math.floor((from - this.origin) / WORD_PAGES);
     for (let start = this.origin + firstWord * WORD_PAGES; start < to; start += WORD_PAGES) {
       this.word(Math.max(start, from), Math.min(start + WORD_PAGES, to));

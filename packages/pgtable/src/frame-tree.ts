@@ -36,10 +36,23 @@ export class FrameTree implements FrameMap {
     let at = gfn;
     while (at < end) {
       const level = this.blockLevel(at, end);
-      if (level === 1) this.set(at, value);
-      else this.tree.setWordAt(this.root, level, at, uniformWord(1, value, 0));
+      if (level === 1) {
+        at = this.setSmall(at, end, value);
+        continue;
+      }
+      this.tree.setWordAt(this.root, level, at, uniformWord(1, value, 0));
       at += this.geometry.pagesAt(level);
     }
+  }
+
+  /** Stores a value at frames of one table. @returns the frame after the last */
+  private setSmall(gfn: number, end: number, value: number): number {
+    const { tree, geometry } = this;
+    const count = Math.min(end - gfn, geometry.entries - (gfn % geometry.entries));
+    tree.locate(this.root, gfn, 1);
+    if (count > 1) tree.writeRun(count, value);
+    else if (tree.attr !== value) tree.writeAttr(value);
+    return gfn + count;
   }
 
   /** The value all frames of a block of `level` have, or -1. */

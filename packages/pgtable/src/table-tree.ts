@@ -166,6 +166,20 @@ export class TableTree extends WordTree implements Entry {
     this.kind = this.kindOf(attr);
   }
 
+  /** Stores a leaf or special attribute, or empty (0), at the cursor's small entry and those after it, `count` in all and none beyond their table. */
+  writeRun(count: number, attr: number): void {
+    this.writeAttr(attr);
+    const word = this.nodes.words[this.pos];
+    // A table that has become one word has the value everywhere.
+    if (count === 1 || (word & KIND_MASK) !== LEAF_TABLE) return;
+    const record = this.leaves.own(word & INDEX_MASK);
+    if (record !== (word & INDEX_MASK)) this.store(this.pos, LEAF_TABLE | record);
+    const first = this.low & this.mask;
+    let isEqual = false;
+    for (let index = first + 1; index < first + count; index++) isEqual = this.leaves.set(record, index, attr);
+    if (isEqual) this.foldLeafTable(this.pos, record);
+  }
+
   private writeSmall(attr: number): void {
     let word = this.nodes.words[this.pos];
     if ((word & KIND_MASK) === LEAF_TABLE) {

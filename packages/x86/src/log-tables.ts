@@ -27,6 +27,8 @@ export interface LoggedMmu {
   writeProtectRange(start: number, end: number, levels: MinLevels): boolean;
   /** Takes the dirty state of the small leaves of one frame back. @param writeProtect by W even where there is D */
   clearDirtyPage(gfn: number, writeProtect: boolean): void;
+  /** The same for every frame of [start, end). Absent: each is taken by itself. */
+  clearDirtyPages?(start: number, end: number, writeProtect: boolean): void;
   /** Clears W, and the right to give it back, on the huge leaves that map a frame. */
   writeProtectHugePage(gfn: number): void;
   /** Logging stopped: small leaves that could be larger go. @returns whether the caller owes a flush */
@@ -84,12 +86,15 @@ export class X86LogTables implements LoggedTables {
 
   taker(_slot: Memslot, initiallySet: boolean): WordTaker {
     const isHugeDue = this.isHugeDue(initiallySet);
+    const { mmu } = this;
+    const clearsRanges = mmu.clearDirtyPages !== undefined && !isHugeDue;
     return {
       word: (first, last) => {
         this.mmu.walkWord?.(first, last);
         if (isHugeDue) this.protectHuge(first, last);
       },
-      page: gfn => this.mmu.clearDirtyPage(gfn, !this.policy.pml),
+      page: gfn => mmu.clearDirtyPage(gfn, !this.policy.pml),
+      ...(clearsRanges ? { pages: (start: number, end: number): void => mmu.clearDirtyPages?.(start, end, !this.policy.pml) } : {}),
     };
   }
 

@@ -203,6 +203,11 @@ export class VcpuRoots {
     }
   }
 
+  /** Whether a vCPU has something to serve at its next entry. */
+  owes(vcpu: number): boolean {
+    return this.requests[vcpu] !== 0 || this.vcpus.flushPending[vcpu] === 1 || this.root(vcpu) === INVALID_ROOT;
+  }
+
   /** Serves what the vCPU owes, in the kernel's order, and loads a root where there is none. */
   serve(vcpu: number): void {
     const owed = this.requests[vcpu];

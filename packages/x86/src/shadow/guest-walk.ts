@@ -126,6 +126,17 @@ export class GuestWalk {
     return false;
   }
 
+  /** Whether a walk to a frame would come to a last-level table along entries that are all marked already. Then it is the last way. */
+  prime(space: GuestTables, vfn: number, rules: WalkRules): boolean {
+    if (!this.descend(space, vfn, rules) || this.level > 1) return false;
+    if (this.isMarked) return true;
+    for (let level = space.levels; level > 1; level--) {
+      if (((this.pages[level] as TablePage).bits[this.index[level]] & Gpte.Accessed) === 0) return false;
+    }
+    this.isMarked = true;
+    return true;
+  }
+
   private descend(space: GuestTables, vfn: number, rules: WalkRules): boolean {
     const entries = entriesOf(space.levels);
     const block = Math.floor(vfn / entries);

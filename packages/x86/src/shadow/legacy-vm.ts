@@ -33,6 +33,7 @@ import type { X86World } from '../vm-parts';
 import type { BackedVm } from '../x86-backend';
 import { VcpuSpaces } from './vcpu-spaces';
 import { ShadowAccesses } from './shadow-accesses';
+import { ShadowBlocks } from './shadow-blocks';
 import { ShadowFaultPath } from './shadow-fault';
 import type { ShadowFaultVm } from './shadow-fault';
 import { ShadowInspection, shadowDescriptor } from './inspection';
@@ -68,7 +69,7 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables, WritingGue
     this.entry = new VcpuEntry(parts, this.engine.roots, layout.nested === undefined ? undefined : this.engine.roots, this);
     this.spaces = new VcpuSpaces(layout, parts.cpus, shadowPolicy.tdp, shadowPolicy.tableAccess, parts.memory);
     this.path = new ShadowFaultPath(layout.vcpus, this.engine.mmu, this.engine.map, this, parts.tableWriter);
-    this.accesses = new ShadowAccesses(parts.vcpus, this.spaces, this.path, counters);
+    this.accesses = new ShadowAccesses(parts.vcpus, this.spaces, this.path, counters, shadowPolicy.tdp ? undefined : this.blocks());
     const { tables } = this.engine;
     const recovered = { pages: tables, flush: (times: number): void => tables.flush(times) };
     this.recovery = new NxRecovery(parts.nxLists, recovered, parts.slots, counters, policy.nxRecovery);
@@ -254,6 +255,18 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables, WritingGue
   destroy(): void {
     this.zapAll();
     this.entry.unloadAll();
+  }
+
+  /** Stretches of accesses under shadow paging. */
+  private blocks(): ShadowBlocks {
+    const { engine, path } = this;
+    return new ShadowBlocks(engine.mmu, engine.map, path.walk, this.world.counters, {
+      rootPage: (vcpu, frame) => this.rootPage(vcpu, frame),
+      walkedSpace: vcpu => this.walkedSpace(vcpu),
+      rules: vcpu => this.rules(vcpu),
+      owes: vcpu => this.entry.roots.owes(vcpu),
+      access: (vcpu, vfn, kind) => path.access(vcpu, vfn, kind, 0),
+    });
   }
 
   private select(vcpu: number): void {

@@ -15,6 +15,7 @@ import type { NxPages } from '../nx-recovery';
 import type { PageLookup } from './page-lookup';
 import type { ShadowMmu } from './shadow-mmu';
 import { PageFlag } from './shadow-page';
+import { NO_ENTRY } from './rmap';
 import { isWritable } from './shadow-spte';
 import { NestedSplit } from './split';
 
@@ -74,6 +75,14 @@ export class RmapOps implements LoggedMmu, NxPages {
     else this.change(gfn, gfn + 1, 1, (entry, page) => this.cleared(entry, page));
   }
 
+  clearDirtyPages(start: number, end: number, writeProtect: boolean): void {
+    for (let gfn = start; gfn < end; gfn++) {
+      const at = writeProtect ? this.mmu.rmap.onlyEntry(gfn) : NO_ENTRY;
+      if (at === NO_ENTRY) this.clearDirtyPage(gfn, writeProtect);
+      else this.mmu.protectEntry(at, false);
+    }
+  }
+
   /** Ages leaves, by one call or by one per page. @returns how many were young */
   age(start: number, end: number, pageByPage: boolean): number {
     const { leaf } = this.mmu;
@@ -97,6 +106,8 @@ export class RmapOps implements LoggedMmu, NxPages {
   /** Logging stopped: leaves of linear pages that could be larger go. @returns whether a flush is owed */
   collapse(slot: Memslot): boolean {
     const { pages, slots, rmap } = this.mmu;
+    // The host has no larger page for a leaf to become.
+    if (slot.isSmall) return false;
     let any = false;
     for (let level = 1; level < MAX_LEAF_LEVEL; level++) {
       this.eachBlock(slot.spec.baseGfn, slot.end, level, gfn => {
@@ -143,23 +154,25 @@ export class RmapOps implements LoggedMmu, NxPages {
 
   /** @param pieces see `RangeOptions`; @returns whether any leaf changed */
   private change(start: number, end: number, level: number, change: LeafChange, pieces?: number): boolean {
-    const { pages, rmap, slots } = this.mmu;
+    const { rmap } = this.mmu;
     const span = PAGES_PER_LEVEL[level];
     let changed = false;
-    this.eachBlock(start, end, level, gfn => {
+    for (let gfn = rmap.next(start, end, level); gfn >= 0; gfn = rmap.next(gfn - (gfn % span) + span, end, level)) {
       const count = rmap.collect(gfn, level, this.entries);
       const calls = callsOver({ pieces }, start, end, gfn - (gfn % span), span);
-      for (let i = 0; i < count; i++) {
-        const at = this.entries[i];
-        const old = pages.entry(at >> 9, at & 511);
-        const next = change(old, at >> 9);
-        slots.work.leaves(calls, next === old ? 0 : 1);
-        if (next === old) continue;
-        pages.setEntry(at >> 9, at & 511, next);
-        changed = true;
-      }
-    });
+      for (let i = 0; i < count; i++) changed = this.changeEntry(this.entries[i], change, calls) || changed;
+    }
     return changed;
+  }
+
+  /** @param calls calls that visit it */
+  private changeEntry(at: number, change: LeafChange, calls: number): boolean {
+    const { pages, slots } = this.mmu;
+    const old = pages.entry(at >> 9, at & 511);
+    const next = change(old, at >> 9);
+    slots.work.leaves(calls, next === old ? 0 : 1);
+    if (next !== old) pages.setEntry(at >> 9, at & 511, next);
+    return next !== old;
   }
 
   /** Calls for each block of `level` that some leaf maps and that overlaps [start, end). */

@@ -12,19 +12,36 @@ import type { PteLists } from './pte-list';
 const PAGES_PER_LEVEL: readonly number[] = LEVEL_PAGES;
 
 const CHUNK = 512;
+/** No entry. */
+export const NO_ENTRY = -1;
+const NO_HEADS = new Int32Array(0);
 
 /** Reverse map of one VM. */
 export class Rmap {
   /** Chunks of heads, by level. */
   private readonly chunks: readonly Map<number, Int32Array>[] = [new Map(), new Map(), new Map(), new Map()];
+  /** The last chunk of small leaves that was found, and its number. */
+  private lastChunk: Int32Array = NO_HEADS;
+  private lastNumber = -1;
 
   constructor(private readonly lists: PteLists) {}
 
   /** Head of the list of a frame's block at a level. */
   head(gfn: number, level: number): number {
     const block = Math.floor(gfn / PAGES_PER_LEVEL[level]);
-    const chunk = this.chunks[level].get(Math.floor(block / CHUNK));
+    const chunk = this.find(level, Math.floor(block / CHUNK));
     return chunk === undefined ? 0 : chunk[block % CHUNK];
+  }
+
+  /** The only small leaf that maps a frame; NO_ENTRY where there is none, or more. */
+  onlyEntry(gfn: number): number {
+    const head = this.head(gfn, 1);
+    return (head & 1) === 0 ? NO_ENTRY : head >> 1;
+  }
+
+  /** Head of a list of one entry. */
+  single(entry: number): number {
+    return this.lists.add(0, entry);
   }
 
   /** Adds an entry. @returns entries that were there before */
@@ -52,12 +69,11 @@ export class Rmap {
   /** The first frame of a non-empty list of `level` in [gfn, end), or -1. */
   next(gfn: number, end: number, level: number): number {
     const span = PAGES_PER_LEVEL[level];
-    const chunks = this.chunks[level];
     let block = Math.floor(gfn / span);
     while (block * span < end) {
-      const chunk = chunks.get(Math.floor(block / CHUNK));
+      const chunk = this.find(level, Math.floor(block / CHUNK));
       if (chunk === undefined) {
-        if (chunks.size === 0) return -1;
+        if (this.chunks[level].size === 0) return -1;
         block = (Math.floor(block / CHUNK) + 1) * CHUNK;
         continue;
       }
@@ -68,12 +84,22 @@ export class Rmap {
   }
 
   private chunk(level: number, number: number): Int32Array {
-    const chunks = this.chunks[level];
-    let chunk = chunks.get(number);
+    let chunk = this.find(level, number);
     if (chunk === undefined) {
       chunk = new Int32Array(CHUNK);
-      chunks.set(number, chunk);
+      this.chunks[level].set(number, chunk);
     }
+    return chunk;
+  }
+
+  /** A chunk that is there. */
+  private find(level: number, number: number): Int32Array | undefined {
+    if (level > 1) return this.chunks[level].get(number);
+    if (number === this.lastNumber) return this.lastChunk;
+    const chunk = this.chunks[1].get(number);
+    if (chunk === undefined) return undefined;
+    this.lastNumber = number;
+    this.lastChunk = chunk;
     return chunk;
   }
 }

@@ -9,6 +9,7 @@ import type { AccessKind, AccessRun, Counters } from '@mmulab/api';
 import { PendingAccesses, accessKind } from '@mmulab/kvm';
 import type { AccessPath, StagedPath } from '@mmulab/kvm';
 import type { VcpuStates } from '../vcpu-state';
+import type { ShadowBlocks } from './shadow-blocks';
 import type { VcpuSpaces } from './vcpu-spaces';
 
 // Bound here: a name that another package re-exports is a call of a getter.
@@ -23,13 +24,20 @@ export class ShadowAccesses {
     private readonly spaces: VcpuSpaces,
     private readonly path: AccessPath & StagedPath,
     private readonly counters: Counters,
+    private readonly blocks?: ShadowBlocks,
   ) {
     this.pending = new PendingAccesses(vcpus.count, spaces, path);
   }
 
   /** A run of accesses, all their faults included. */
   run(vcpu: number, run: AccessRun): void {
-    for (let i = 0; i < run.count; i++) this.access(vcpu, run.vfn + i * run.stride, accessKind(run, i));
+    const { blocks } = this;
+    blocks?.begin();
+    for (let i = 0; i < run.count;) {
+      const made = blocks === undefined ? 0 : blocks.take(vcpu, run, i);
+      if (made === 0) this.access(vcpu, run.vfn + i * run.stride, accessKind(run, i));
+      i += made || 1;
+    }
     this.vcpus.countFulls(vcpu, this.counters.now);
   }
 

@@ -60,7 +60,7 @@ const MAX_FAULTS_PER_ACCESS = 64;
 
 /** Faults of all vCPUs on one VM's shadow pages. */
 export class ShadowFaultPath {
-  private readonly walk: GuestWalk;
+  readonly walk: GuestWalk;
   private readonly walked: WalkedEntries;
   private readonly fault = new ShadowFault();
   private readonly frame: Float64Array;

@@ -109,6 +109,34 @@ export class ShadowMapper {
     return this.finish(this.descendBelowLeaf(page, vfn, fault), fault, true);
   }
 
+  /** Whether a fault would find all pages of its way linked, none of them with writes counted against it. Then it is the last path. */
+  prime(root: number, vfn: number, walk: GuestWalk): boolean {
+    if (!this.isLinked(root, vfn, walk) && !this.findPath(root, vfn, walk)) return false;
+    for (let i = 0; i < this.depth; i++) if (this.mmu.pages.flood[this.path[i]] !== 0) return false;
+    return true;
+  }
+
+  /** Looks for the pages along a walk to a last-level table. @returns whether all are linked */
+  private findPath(root: number, vfn: number, walk: GuestWalk): boolean {
+    const { pages } = this.mmu;
+    let page = root;
+    this.depth = 0;
+    this.way = NO_WAY;
+    for (let level = pages.level(root); level > 1; level--) {
+      this.path[this.depth++] = page;
+      const index = indexOf(vfn, level);
+      const entry = pages.entry(page, index);
+      const { gfn, role } = this.shadowed(page, index, level, walk);
+      if (entry >= 0 || pages.gfn[childOf(entry)] !== gfn || pages.role[childOf(entry)] !== role) return false;
+      page = childOf(entry);
+    }
+    this.path[this.depth++] = page;
+    this.way = walk.way;
+    this.block = blockOf(vfn);
+    this.links = pages.links;
+    return true;
+  }
+
   /** Whether the pages of the last path serve: from the same root, for a walk that came the same way, all linked as they were. */
   private isLinked(root: number, vfn: number, walk: GuestWalk): boolean {
     const isSamePath = this.path[0] === root && this.way === walk.way && this.block === blockOf(vfn);
@@ -143,14 +171,20 @@ export class ShadowMapper {
     return page;
   }
 
-  /** Links the page that shadows the next table of a walk, unless it is there. */
-  private linkStep(page: number, index: number, level: number, walk: GuestWalk): void {
+  /** The page that is to shadow the next table of a walk. */
+  private shadowed(page: number, index: number, level: number, walk: GuestWalk): { readonly gfn: number; readonly role: number } {
     const { pages } = this.mmu;
     const parentRole = pages.role[page];
     const passthrough = (parentRole & Role.Passthrough) !== 0;
-    const table = passthrough ? pages.gfn[page] : walk.tableGfn[level - 1];
     const access = passthrough ? Access.All : walk.above[level - 1];
-    const linked = this.child(page, index, table, childRole(parentRole, index, false, access));
+    return { gfn: passthrough ? pages.gfn[page] : walk.tableGfn[level - 1], role: childRole(parentRole, index, false, access) };
+  }
+
+  /** Links the page that shadows the next table of a walk, unless it is there. */
+  private linkStep(page: number, index: number, level: number, walk: GuestWalk): void {
+    const { pages } = this.mmu;
+    const { gfn, role } = this.shadowed(page, index, level, walk);
+    const linked = this.child(page, index, gfn, role);
     if (linked === NO_PAGE) return;
     if (pages.unsyncChildren[linked] > 0) {
       this.hasSynced = true;

@@ -110,16 +110,17 @@ export class ShadowMmu {
   protectRmap(gfn: number, level: number, forShadow: boolean): boolean {
     let changed = false;
     const count = this.rmap.collect(gfn, level, this.entries);
-    for (let i = 0; i < count; i++) {
-      const at = this.entries[i];
-      const old = this.pages.entry(at >> 9, at & 511);
-      const changes = isWritable(old) || (forShadow && isMmuWritable(old));
-      this.slots.work.leaves(1, changes ? 1 : 0);
-      if (!changes) continue;
-      this.pages.setEntry(at >> 9, at & 511, this.leaf.writeProtect(old, forShadow));
-      changed = true;
-    }
+    for (let i = 0; i < count; i++) changed = this.protectEntry(this.entries[i], forShadow) || changed;
     return changed;
+  }
+
+  /** Write-protects one leaf. @returns whether it changed */
+  protectEntry(at: number, forShadow: boolean): boolean {
+    const old = this.pages.entry(at >> 9, at & 511);
+    const changes = isWritable(old) || (forShadow && isMmuWritable(old));
+    this.slots.work.leaves(1, changes ? 1 : 0);
+    if (changes) this.pages.setEntry(at >> 9, at & 511, this.leaf.writeProtect(old, forShadow));
+    return changes;
   }
 
   /**
@@ -275,6 +276,11 @@ export class ShadowMmu {
     const excess = this.pages.usedPages - pages;
     if (excess > 0) this.zapOldest(excess);
     this.requestedPages = excess > 0 ? this.pages.usedPages : pages;
+  }
+
+  /** Whether a fault would find room without making any. */
+  get hasFreePages(): boolean {
+    return this.availablePages >= MIN_FREE_PAGES;
   }
 
   /** Makes room before a fault or a load: the oldest pages that are no roots go. @throws KvmRunFailure ENOSPC when nothing can go */
