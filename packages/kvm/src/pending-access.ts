@@ -21,8 +21,8 @@ export interface StagedPath {
 export interface GuestWalks {
   /** What the hardware does to a page of the guest's tables. Undefined: what it does to the data. */
   readonly tableAccess: AccessKind | undefined;
-  /** Levels of guest tables that the hardware walks; 0 where it walks none. */
-  levels(vcpu: number): number;
+  /** Levels of guest tables that the hardware walks on the way to a virtual frame; 0 where it walks none, or is known to touch no page there. */
+  levels(vcpu: number, vfn: number): number;
   /** The frame touched at a level on the way to a virtual frame, or -1 where none is. Level 0 is the data; `kind` is that of the access to it. */
   frameAt(vcpu: number, level: number, vfn: number, kind: AccessKind): number;
 }
@@ -50,7 +50,7 @@ export class PendingAccesses {
   begin(vcpu: number, vfn: number, kind: number): number {
     this.vfn[vcpu] = vfn;
     this.kind[vcpu] = kind;
-    this.level[vcpu] = this.walks.levels(vcpu);
+    this.level[vcpu] = this.walks.levels(vcpu, vfn);
     return this.proceed(vcpu);
   }
 

@@ -84,6 +84,8 @@ export class RunCounters implements Counters {
   }
 
   select(actor: number, slot = 0): void {
+    // Backends select whom the scheduler has selected already.
+    if (slot === 0 && actor === this.actor && this.scope === this.unscoped) return;
     const scope = slot === 0 ? this.unscoped : this.slotScope(slot);
     this.scope = scope;
     this.actor = actor;

@@ -32,11 +32,20 @@ const MIN_LIFTED_TABLES = 16;
 /** Shorter runs are not worth lifting. */
 const MIN_LIFTED_PAGES = 8;
 
+/** The last-level guest table that was come to last without touching a page. */
+class WalkedTable {
+  block = -1;
+  epoch = 0;
+  seen: SeenTables | undefined = undefined;
+}
+
 /** Accesses of all vCPUs of one VM. */
 export class GuestAccesses implements PieceRunner, GuestWalks, Surveyor {
   private readonly pending: PendingAccesses;
   /** Accesses by memory, where this run's engines have one. */
   private readonly touches: KnownTouches | undefined;
+  /** By vCPU. */
+  private readonly walked: readonly WalkedTable[];
 
   /** @param tableAccess what the hardware's walk does to guest table pages */
   constructor(
@@ -52,6 +61,7 @@ export class GuestAccesses implements PieceRunner, GuestWalks, Surveyor {
     readonly tableAccess: AccessKind,
   ) {
     this.pending = new PendingAccesses(vcpus.count, this, path);
+    this.walked = Array.from({ length: vcpus.count }, () => new WalkedTable());
     this.touches = mmu.pages === undefined ? undefined : new KnownTouches(vcpus.count, mmu.pages, vcpus.version, this);
   }
 
@@ -121,18 +131,27 @@ export class GuestAccesses implements PieceRunner, GuestWalks, Surveyor {
   hitsAhead(vcpu: number, vfn: number, kind: number, stride: number, count: number): number {
     const { contexts, mmu } = this;
     if (!contexts.isSeenBy(vcpu)) return 0;
-    const { layout, seen } = contexts.get(vcpu);
-    if (layout === undefined || seen === undefined) return 0;
-    for (let level = layout.levels; level >= 1; level--) if (seen.needsTouch(level, Math.floor(vfn / SPANS[level]))) return 0;
+    const { layout } = contexts.get(vcpu);
+    if (layout === undefined) return 0;
+    if (this.levels(vcpu, vfn) > 0) return 0;
     const run = layout.find(vfn);
     const end = Math.min(run.end, (Math.floor(vfn / BLOCK_PAGES) + 1) * BLOCK_PAGES);
     const limit = Math.min(count, Math.ceil((end - vfn) / stride));
     return mmu.stableFrom(contexts.root(vcpu), vfn - run.vfn + run.gfn, kind, stride, limit);
   }
 
-  /** Levels of guest tables the hardware walks. */
-  levels(vcpu: number): number {
-    return this.contexts.layout(vcpu).levels;
+  /** Levels of guest tables the hardware walks; 0 where no page on the way has to be touched, which is remembered for the table that maps the frame. */
+  levels(vcpu: number, vfn: number): number {
+    const layout = this.contexts.layout(vcpu);
+    const seen = this.contexts.seen(vcpu);
+    const walked = this.walked[vcpu];
+    const block = Math.floor(vfn * INVERSE_BLOCK);
+    if (block === walked.block && seen === walked.seen && seen.epoch === walked.epoch) return 0;
+    for (let level = layout.levels; level >= 1; level--) if (seen.needsTouch(level, Math.floor(vfn / SPANS[level]))) return layout.levels;
+    walked.block = block;
+    walked.seen = seen;
+    walked.epoch = seen.epoch;
+    return 0;
   }
 
   /** The frame touched at a level: the access's own (0), or a guest table page that may need a touch. */

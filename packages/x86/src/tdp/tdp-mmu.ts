@@ -71,6 +71,7 @@ const STOP: number = Action.Stop;
 // Bound here: a name that another package re-exports is a call of a getter each time it is used.
 const actionOf = verdictAction;
 const outcomeOf = verdictOutcome;
+const LEAF: number = EntryKind.Leaf;
 const LEAVES: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: false };
 const PAGE_BY_PAGE: RangeOptions<NoOp> = { ...LEAVES, pieces: 1 };
 const LEAVES_AND_MMIO: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: true };
@@ -239,7 +240,7 @@ export class TdpMmu {
     const { engine, spte } = this;
     for (let n = 0; n < limit; n++) {
       const entry = engine.lookup(root.id, gfn + n * stride, 1);
-      if (entry.kind !== EntryKind.Leaf || ((spte.stableKinds(entry.attr) >> kind) & 1) === 0) return n;
+      if (entry.kind !== LEAF || ((spte.stableKinds(entry.attr) >> kind) & 1) === 0) return n;
     }
     return limit;
   }
