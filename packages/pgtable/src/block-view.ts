@@ -11,19 +11,6 @@ import type { TableTree } from './table-tree';
 const NOWHERE = -(2 ** 20);
 const NO_COUNTS = new Float64Array(0);
 
-/** Counts changes of what somebody has looked at once for many times. */
-export class Version {
-  now = 0;
-  /** What holds no longer than this: counted up too. */
-  within: Version | undefined = undefined;
-
-  /** Something has changed. */
-  bump(): void {
-    this.now++;
-    if (this.within !== undefined) this.within.now++;
-  }
-}
-
 /** What a cell says: number of the outcome; how many entries more have their second attribute then, plus one; the same of values; what is flipped. */
 const OUTCOME_BITS = 8;
 export const OUTCOME_MASK = (1 << OUTCOME_BITS) - 1;

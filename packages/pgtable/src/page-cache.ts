@@ -19,7 +19,6 @@ import {
   VALUE_STEP as VALUE_STEP_SHIFT,
   makeCell,
   stepOf as cellStep,
-  type Version,
 } from './block-view';
 import type { FrameMap } from './frame-map';
 import type { FrameTree } from './frame-tree';
@@ -34,6 +33,7 @@ import {
   type PageOutcomes,
 } from './page-outcomes';
 import type { TableTree } from './table-tree';
+import type { Version } from './version';
 
 // Bound here: constants of this module's code.
 /** How asking ended: the page is not in an owned plain table, or more than it has a say; brought about; not known yet. */

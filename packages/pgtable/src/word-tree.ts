@@ -19,8 +19,8 @@ import {
   wordTableAttr,
   uniformWord,
 } from './word';
-import { Version } from './block-view';
 import type { LeafTables } from './leaf-table';
+import { Version } from './version';
 import { WordStore } from './word-store';
 
 /** Level-2 tables a tree remembers by their place: enough for a machine of some TiB whose vCPUs take turns. */
