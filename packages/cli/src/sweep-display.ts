@@ -66,7 +66,7 @@ export function summaryText(folder: SweepFolder, { total, reused }: SweepProgres
     `${formatCount(folder.done)} of ${runs(total)} done`,
     ...(reused === 0 ? [] : [`${formatCount(reused)} of them known before`]),
     ...(folder.failures === 0 ? [] : [`${formatCount(folder.failures)} failed`]),
-    ...(folder.unmetRuns === 0 ? [] : [`${formatCount(folder.unmetRuns)} short of a threshold`]),
+    ...(folder.unmetRuns === 0 ? [] : [`${formatCount(folder.unmetRuns)} short of a threshold or a check`]),
   ];
   return `${parts.join(', ')}: ${join(folder.directory, RESULTS_FILE)}\n`;
 }

@@ -42,6 +42,17 @@ describe('a report of two runs', () => {
   });
 });
 
+describe('a report of a test that asserts', () => {
+  it('marks the run whose check failed, and has a table of all checks with their values', () => {
+    const check = { phase: 'execute', name: 'huge pages', of: 'pages_2m', relation: '>=', expected: 4 } as const;
+    const [first, second] = zapAndSplit.map((run, at) => ({ ...run, checks: [{ ...check, actual: 5 - 2 * at, passed: at === 0 }] }));
+    const html = page(story({ results: [first, second].flatMap(run => run ?? []) }));
+    expect(texts(html, 'p')).toContain('CHECK FAILED in execute: huge pages: pages_2m is 3, expected >= 4');
+    expect(texts(html, 'caption').filter(caption => caption.endsWith('checks'))).toHaveLength(2);
+    expect(texts(html, 'td')).toEqual(expect.arrayContaining(['passed', 'FAILED', '>= 4']));
+  });
+});
+
 describe('a report with times', () => {
   const html = page(
     story({ results: zapAndSplit.map(run => ({ ...run, phases: madeResult({ execute: { page_fault: 1 } }, { timeNs: 2e6 }).phases })) }),
