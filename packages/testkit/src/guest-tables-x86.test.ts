@@ -58,6 +58,26 @@ describe('leaves under shadow paging', () => {
     ]);
   });
 
+  // Sixteen pages are taken up at a time: the top one, two on the way, and thirteen tables. Each batch is protected with one flush; nothing has changed.
+  it.each([
+    [13, 1],
+    [14, 2],
+    [26, 2],
+    [27, 3],
+  ])('%i tables out of step are brought in line with %i flushes', (tables, requests) => {
+    const result = edit('w512,m512,t', { kernel: '6.12.117', flags: `-A -H -b ${2 * tables}M` });
+    expect(counted(result, '2_m512', 'mmu_unsync')).toEqual([tables]);
+    expect(counted(result, '3_t', 'remote_tlb_flush_requests', 'mmu_unsync')).toEqual([requests, 0]);
+  });
+
+  it('a table found again while it is out of step is compared, and stays so: its frame is not protected', () => {
+    // Its directory entry is written with the value it has: unlinked, and linked again by the next access.
+    const result = edit('w,m@0+1,md@0+1,r,u,r,t,r', { kernel: '6.12.117' });
+    expect(counted(result, '4_r', 'root_or_table.hash_hit', 'mmu_unsync')).toEqual([1, 1]);
+    expect(counted(result, '5_u', 'page_fault', 'mmu_unsync')).toEqual([1, 2]);
+    expect(counted(result, '8_r', 'pf_guest')).toEqual([1024]);
+  });
+
   it('before they are flushed accesses go by the old translations, after that they are the guest’s own faults', () => {
     for (const kernel of KERNELS) {
       const result = edit('w,u,r,t,r', { kernel });

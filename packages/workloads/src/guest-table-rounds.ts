@@ -78,6 +78,7 @@ const EDITS_DOC = [...EDITS].map(([letter, { doc }]) => `${letter} ${doc}`).join
 const FLUSHES_DOC = Object.entries(FLUSHES)
   .map(([letter, doc]) => `${letter} ${doc}`)
   .join('; ');
+const OWN_NAMES = `${[...EDITS.keys()].join(', ')} (with d, then one of ${[...WIDTHS.keys()].join(', ')}, then i behind), ${[FORK, ...Object.keys(FLUSHES)].join(', ')}, `;
 const OWN_DOC =
   `edits of every NUMBER-th entry (${EDITS_DOC}), with d of those one level up, with b, h, l, y by writes of 1, 2, 4, 16 bytes, with i each followed by INVLPG; ` +
   `f copies the tables as fork does; flushes (${FLUSHES_DOC}); `;
@@ -85,7 +86,7 @@ const OWN_DOC =
 const options: readonly OptionSpec[] = [
   vcpusOption,
   bytesOption('Test memory per vCPU.', DEFAULT_BYTES),
-  roundsOptionWith(SHAPES, OWN_DOC, 'w,u,t,m,w'),
+  roundsOptionWith({ shapes: SHAPES, names: OWN_NAMES, doc: OWN_DOC }, 'w,u,t,m,w'),
   ...roundOptions.filter(({ name }) => name !== 'rounds' && name !== 'bytes'),
   switchOption(
     'used_entries',

@@ -36,19 +36,28 @@ export interface PassRound {
 
 const LETTERS_DOC = [...HOST_LETTERS].map(([letters, { doc }]) => `${letters} ${doc}`).join('; ');
 
-const roundsOption = roundsOptionWith(new Map(), '', 'w,r');
+const roundsOption = roundsOptionWith({ shapes: new Map(), names: '', doc: '' }, 'w,r');
 
-/** The list of rounds as an option. @param own letters of one test alone, with what may stand behind them @param ownDoc what those do */
-export function roundsOptionWith(own: ReadonlyMap<string, RoundShape>, ownDoc: string, usual: string): TextOption {
-  const letters = ['w', 'r', 'x', ...own.keys(), ...HOST_LETTERS.keys()].join(', ');
+/** Letters of one test alone. */
+export interface OwnLetters {
+  /** What may stand behind each. */
+  readonly shapes: ReadonlyMap<string, RoundShape>;
+  /** The letters in words, with a comma behind, for messages; and what they do, with a semicolon behind. */
+  readonly names: string;
+  readonly doc: string;
+}
+
+/** The list of rounds as an option. */
+export function roundsOptionWith(own: OwnLetters, usual: string): TextOption {
+  const letters = `w, r, x, ${own.names}${[...HOST_LETTERS.keys()].join(', ')}`;
   return {
     kind: 'text',
     name: 'rounds',
     doc:
-      `Rounds, comma-separated: LETTER[NUMBER][@FIRST[+COUNT]]. w, r, x touch memory, every NUMBER-th page; ${ownDoc}capitals are the host’s, with a NUMBER one call ` +
+      `Rounds, comma-separated: LETTER[NUMBER][@FIRST[+COUNT]]. w, r, x touch memory, every NUMBER-th page; ${own.doc}capitals are the host’s, with a NUMBER one call ` +
       `per page, every NUMBER-th page. FIRST and COUNT are pages, or bytes with K, M, G. ${LETTERS_DOC}.`,
     default: usual,
-    pattern: roundsPattern(new Map([...ROUND_SHAPES, ...own])),
+    pattern: roundsPattern(new Map([...ROUND_SHAPES, ...own.shapes])),
     expected: `rounds separated by commas, each letters of ${letters} with what may follow them, as in w512, K@0+64, Z512@4M+2M`,
   };
 }

@@ -1,8 +1,8 @@
 /**
  * The page of (gfn, role): found in the hash, or made.
  *
- * Pages of the frame that have fallen out of step stand in the way: one of the wanted role is brought in line first (and serves if it survives that); others go
- * when a page of a higher level is wanted, since their frame is to be write-protected then. Hot path.
+ * Pages of the frame that have fallen out of step stand in the way: one of the wanted role is brought in line first (and serves if it survives that), but stays out of step,
+ * since its frame is not protected; others go when a page of a higher level is wanted, since their frame is to be write-protected then. Hot path.
  *
  * Models: Linux arch/x86/kvm/mmu/mmu.c kvm_mmu_find_shadow_page(), kvm_mmu_get_shadow_page().
  */

@@ -54,6 +54,7 @@ export class ShadowSync {
         flush = false;
       }
       for (let at = batch.next(-1); at >= 0; at = batch.next(at)) {
+        mmu.endUnsync(batch.page(at));
         flush = this.syncOne(batch.page(at), role, zapped) > 0 || flush;
         batch.clearWay();
       }
@@ -61,10 +62,9 @@ export class ShadowSync {
     mmu.flushOrCommit(zapped, flush);
   }
 
-  /** Compares one page with its guest table. @returns -1: it was zapped; else whether a flush is owed */
+  /** Compares one page with its guest table. Whether it counts as in step is up to the caller, who knows of its frame. @returns -1: it was zapped; else whether a flush is owed */
   syncOne(page: number, role: number, zapped: number[]): number {
     const { mmu } = this;
-    mmu.endUnsync(page);
     if (((pageRole(mmu, page) ^ role) & ~ROLE_IGNORED) !== 0 || !hasGptes(pageRole(mmu, page))) {
       mmu.prepareZap(page, zapped);
       return -1;
