@@ -133,8 +133,9 @@ describe('dirty_log_perf_test -n', () => {
   it.each(machines)('%s: counts in every phase after the first what nested_rounds counts', (_what, config) => {
     const rounds = only(`nested_rounds ${NESTED} -p w,D,w,G,w,G,U`, config);
     const test = only(`dirty_log_perf_test -n -g ${NESTED}`, config);
-    // Pages of memslot 0 differ, and so do gauges of 4 KiB leaves.
-    const without = ({ pages_4k: _pages, ...others }: Readonly<Record<string, number>>): Readonly<Record<string, number>> => others;
+    // Pages of memslot 0 differ, and so do gauges of 4 KiB leaves; memory lies elsewhere, and L1's tables of it are walked.
+    const without = ({ pages_4k: _, 'tables.walked': _walked, ...others }: Readonly<Record<string, number>>): Readonly<Record<string, number>> =>
+      others;
     for (const [round, phase] of Object.entries(ALIKE)) expect(without(counted(test, phase))).toEqual(without(counted(rounds, round)));
     expect(counted(test, 'dirty_1')['page_fault']).toBe(2048);
   });

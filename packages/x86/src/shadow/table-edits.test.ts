@@ -256,7 +256,7 @@ class RandomGuest {
         this.vm.backend.host({ op: 'unmap', slot: 0, firstPage: DATA_GFN + page, npages: 64 });
         return [];
       default:
-        this.access(page, 1 + this.draw(40), this.draw(3) as AccessKind);
+        this.access(page & ~(this.draw(2) * 255), 1 + this.draw(300), this.draw(3) as AccessKind);
         return [];
     }
   }
