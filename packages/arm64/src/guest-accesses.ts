@@ -21,6 +21,7 @@ const MIN_LIFTED = 8;
 export class GuestAccesses implements PieceRunner, FaultWaits {
   private readonly pending: PendingAccesses;
   private readonly sideState: SideState;
+  private readonly hasRings: boolean;
 
   constructor(
     vcpus: number,
@@ -33,6 +34,7 @@ export class GuestAccesses implements PieceRunner, FaultWaits {
     rings: DirtyRings | undefined,
   ) {
     this.pending = new PendingAccesses(vcpus, walks, path);
+    this.hasRings = rings !== undefined;
     const parts = [caches, new WaitingTables(tables.mm)];
     this.sideState = new SideState(rings === undefined ? parts : [...parts, rings]);
   }
@@ -46,6 +48,18 @@ export class GuestAccesses implements PieceRunner, FaultWaits {
   /** Begins an access that may interleave. @returns the first stage due, or ACCESS_DONE */
   begin(vcpu: number, vfn: number, kind: AccessKind): number {
     return this.pending.begin(vcpu, vfn, kind);
+  }
+
+  /** Accesses from here on that hit, all behind one guest table; see MmuBackend.hitsAhead. */
+  hitsAhead(vfn: number, kind: AccessKind, stride: number, count: number): number {
+    const { walks, tables } = this;
+    // What a ring takes may end in an exit, wherever the vCPU is.
+    if (this.hasRings || !walks.arePagesMapped(vfn)) return 0;
+    const run = walks.layout.find(vfn);
+    const limit = Math.min(count, walks.untilNextTable(vfn, stride), Math.ceil((run.end - vfn) / stride));
+    let hits = 0;
+    while (hits < limit && tables.hits(vfn - run.vfn + run.gfn + hits * stride, kind)) hits++;
+    return hits;
   }
 
   /** Runs the stage due. @returns the next one, or ACCESS_DONE */

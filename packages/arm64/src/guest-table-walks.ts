@@ -61,6 +61,16 @@ export class GuestTableWalks implements GuestWalks {
     return true;
   }
 
+  /** Whether accesses go on to their data, and reads of all table pages on the way to a frame hit. */
+  arePagesMapped(vfn: number): boolean {
+    if (this.tablesOnly) return false;
+    for (let level = this.layout.levels; level >= 1; level--) {
+      const frame = this.layout.tableFrame(level, this.indexAt(level, vfn));
+      if (frame >= 0 && !this.stage2.hits(frame, Read)) return false;
+    }
+    return true;
+  }
+
   /** What the table pages on the way to a frame need. */
   wayTo(vfn: number): Way {
     if (this.areSeen(vfn, vfn)) return Way.Seen;

@@ -66,6 +66,8 @@ export class CountingMmOps implements MmOps, Bookkeeper {
   scope = 0;
   /** Changes of entries so far, those of rights and access flags apart. */
   transitions = 0;
+  /** Those among them that took a leaf or a table away: an access that hit may not do so any more (MmuBackend.losses). */
+  losses = 0;
   /** Table pages taken so far. */
   taken = 0;
   /** Tables that wait, by scope. */
@@ -209,6 +211,7 @@ export class CountingMmOps implements MmOps, Bookkeeper {
 
   changed(gfn: number, level: number, oldKind: EntryKind, oldAttr: number, newKind: EntryKind, newAttr: number, count: number): void {
     this.transitions++;
+    if (oldKind === EntryKind.Leaf || oldKind === EntryKind.Table) this.losses++;
     if (this.removing !== 0) {
       // Entries below a removed table drop their references one by one; the entry itself is the protocol's.
       if (level === this.removing) this.removing = 0;

@@ -99,6 +99,16 @@ export class Stage2Mmu implements MmuBackend {
     return this.vm.accesses.advance(vcpu);
   }
 
+  /** See MmuBackend.hitsAhead. */
+  hitsAhead(_vcpu: number, vfn: Vfn, kind: AccessKind, stride: number, count: number): number {
+    return this.vm.accesses.hitsAhead(vfn, kind, stride, count);
+  }
+
+  /** See MmuBackend.losses. */
+  get losses(): number {
+    return this.vm.tables.mm.losses;
+  }
+
   faultWaits(): FaultWaits {
     return this.vm.accesses;
   }

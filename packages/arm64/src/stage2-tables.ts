@@ -7,7 +7,8 @@
  *
  * Models: Linux arch/arm64/kvm/hyp/pgtable.c. Hot path: walks of one page.
  */
-import type { Counters, Entry, Rule } from '@mmulab/api';
+import { EntryKind } from '@mmulab/api';
+import type { AccessKind, Counters, Entry, Rule } from '@mmulab/api';
 import type { Engine, EngineFactory, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { RelaxOp, WalkOp } from './attr';
 import type { AgeRule, HardwareWalkRule, MkyoungRule, NoOp, RelaxRule, WriteProtectRule } from './attr';
@@ -94,6 +95,12 @@ export class Stage2Tables {
   hardwareWalk(gfn: number, kind: number): number {
     this.walkOp.kind = kind;
     return this.engine.page(this.walkRule, this.walkOp, this.root, gfn, 1);
+  }
+
+  /** Whether an access would hit, and leave its entry as it is. */
+  hits(gfn: number, kind: AccessKind): boolean {
+    const { kind: found, attr } = this.engine.lookup(this.root, gfn, 1);
+    return found === EntryKind.Leaf && this.attrs.isYoung(attr) && this.attrs.allows(attr, kind);
   }
 
   /** The map walker's way down, with the constants in `mapOp`. @returns what `mapStep` and `brokenLevel` read */
