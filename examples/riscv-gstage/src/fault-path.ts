@@ -134,7 +134,13 @@ export class FaultPath implements AccessPath, StagedPath {
   }
 
   private exit(vcpu: number, of: Access): number {
-    const { gfn, kind, slot, guestTable } = of;
+    const { gfn, kind, guestTable } = of;
+    // The memslot is looked up once the guest has left: it may have gone since the access was begun.
+    const slot = this.slots.find(gfn);
+    if (slot !== of.slot) {
+      of.slot = slot;
+      this.select(vcpu);
+    }
     this.rings.leave(vcpu);
     this.add(Ev.exit);
     this.add(Ev.abort);
@@ -152,6 +158,7 @@ export class FaultPath implements AccessPath, StagedPath {
   }
 
   private askHost(vcpu: number, of: Access): number {
+    if (this.slots.find(of.gfn) !== of.slot) return Stage.Resume;
     of.sequence = this.slots.invalidations.ended;
     this.hostFaults.ask(vcpu, of.gfn);
     return Stage.Host;

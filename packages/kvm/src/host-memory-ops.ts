@@ -39,7 +39,7 @@ export class HostMemoryOps {
     this.tables.invalidate(slot, start, end, () => {
       const broken = dropPages(hostStates, geometry, slot.spec, { start, end });
       if (remap) hostStates.setRange(start, end - start, 0);
-      if (slot.mayRefuse) this.slots.noteProtection(slot);
+      if (slot.isDivided || slot.mayRefuse) this.slots.noteMappings(slot);
       this.invalidateAll(slot, broken);
     });
   }
@@ -47,6 +47,8 @@ export class HostMemoryOps {
   /** mprotect. @throws VM_HOST_REFUSED */
   protect({ slot, start, end }: SlotRange, op: Extract<HostOp, { op: 'protect' }>): void {
     const changes = this.changesOf(slot.spec.backing, op);
+    if (!this.isWhole({ slot, start, end }))
+      throw hostRefused('protect', `${slot.spec.backing.name}: hugetlb memory has one protection per page (EINVAL)`);
     const becomes = op.writable ? changes.unprotect : changes.protect;
     const { hostStates } = this.slots;
     // Memory of one protection is one mapping to the host.
@@ -60,7 +62,7 @@ export class HostMemoryOps {
       at = first + npages;
     });
     protect(end);
-    this.slots.noteProtection(slot);
+    this.slots.noteMappings(slot);
   }
 
   /** madvise. @throws VM_HOST_REFUSED */
@@ -75,6 +77,7 @@ export class HostMemoryOps {
       collapse: () => this.collapse(range, changes.collapsed ?? []),
     };
     advice[op.advice]();
+    this.slots.noteMappings(slot);
   }
 
   /** The host itself touches pages. @throws VM_HOST_ACCESS where the process may not */
@@ -134,10 +137,27 @@ export class HostMemoryOps {
       const to = byGib ? Math.min(end, this.alignHost(slot, at, gib) + gib) : end;
       const first = this.firstPresent(slot, at, to);
       const from = hugetlb || first < 0 ? at : Math.max(at, this.alignHost(slot, first, geometry.pagesAt(byGib ? PMD : PUD)));
-      if (first >= 0 || hugetlb) this.tables.invalidate(slot, from, to, () => this.change(at, to, becomes));
-      else this.change(at, to, becomes);
+      const [piece, npages] = [at, to - at];
+      const change = (): void => {
+        this.breakEnds({ slot, start: piece, end: piece + npages });
+        this.change(piece, piece + npages, becomes);
+      };
+      if (first >= 0 || hugetlb) this.tables.invalidate(slot, from, to, change);
+      else change();
       at = to;
     }
+  }
+
+  /** Whether a range begins and ends with pages of hugetlb memory, or with the slot. */
+  private isWhole({ slot, start, end }: SlotRange): boolean {
+    const { hugetlb, pageLevel, contiguous = 1 } = slot.spec.backing;
+    if (!hugetlb || start === end) return true;
+    const span = this.slots.geometry.pagesAt(pageLevel) * contiguous;
+    return this.startsPage(slot, start, span) && (end === slot.end || this.startsPage(slot, end, span));
+  }
+
+  private startsPage(slot: Memslot, gfn: number, span: number): boolean {
+    return gfn === slot.base || this.alignHost(slot, gfn, span) === gfn;
   }
 
   private firstPresent(slot: Memslot, start: number, end: number): number {

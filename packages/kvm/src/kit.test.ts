@@ -52,7 +52,7 @@ const toldBy: Readonly<Record<Exclude<ToyBug, 'cache_not_replayed'>, LawName>> =
 
 describe('the laws', () => {
   it.each(Object.entries(toldBy) as [keyof typeof toldBy, LawName][])('find %s by the law of what is %s', (bug, law) => {
-    const found = findBrokenLaw(toyDefinition, create(bug), { ...options, seed: 1, sequences: 300 }, false);
+    const found = findBrokenLaw(toyDefinition, create(bug), { ...options, seed: 1, sequences: 600 }, false);
     expect(found?.law).toBe(law);
   });
 

@@ -17,6 +17,8 @@ export class Memslot {
   logged = false;
   /** Some page behind the slot is one the host does not let be written. */
   mayRefuse = false;
+  /** The memory behind the slot lies in more than one mapping of the process. */
+  isDivided = false;
   /** Whether the host has nothing but small pages behind the slot. */
   readonly isSmall: boolean;
   /** Largest level at which pages of the backing lie: a host fault changes nothing beyond a block of it. */

@@ -194,13 +194,31 @@ export class Memslots {
     return slot;
   }
 
-  /** The protection of host pages behind a slot may have changed. */
-  noteProtection(slot: Memslot): void {
+  /** Protection of, or advice on host pages behind a slot may have changed. */
+  noteMappings(slot: Memslot): void {
     const { faults } = slot.spec.backing;
     slot.mayRefuse = false;
     eachFrameRun(this.hostStates, slot.base, slot.spec.npages, (_first, _npages, state) => {
       if (faults[state * 2 + 1]?.ok === false) slot.mayRefuse = true;
     });
+    slot.isDivided = this.isDividedIn(slot, slot.base, slot.end);
+  }
+
+  /** Whether the block of the backing's page size at a frame lies in more than one mapping of the process: then no huge page can be there. */
+  private isDividedAt(slot: Memslot, gfn: number): boolean {
+    const span = this.geometry.pagesAt(slot.spec.backing.pageLevel);
+    const base = gfn - (gfn % span);
+    return this.isDividedIn(slot, Math.max(base, slot.base), Math.min(base + span, slot.end));
+  }
+
+  private isDividedIn(slot: Memslot, start: number, end: number): boolean {
+    const { untouched } = slot.spec.backing.changes ?? {};
+    if (untouched === undefined) return false;
+    let isDivided = false;
+    // Pages of one mapping are alike once they are dropped.
+    const kind = untouched[this.hostStates.get(start)];
+    eachFrameRun(this.hostStates, start, end - start, (_first, _npages, state) => (isDivided ||= untouched[state] !== kind));
+    return isDivided;
   }
 
   /** What a host fault on a frame would do; pure. */
@@ -211,7 +229,8 @@ export class Memslots {
   /** What a host fault on a frame would do that found its page in a state; pure. */
   hostFaultFrom(slot: Memslot, gfn: number, state: number, write: boolean): HostFault {
     const { backing } = slot.spec;
-    const table = backing.edgeFaults !== undefined && slot.maxLevel(gfn) < backing.pageLevel ? backing.edgeFaults : backing.faults;
+    const isSmall = backing.edgeFaults !== undefined && (slot.maxLevel(gfn) < backing.pageLevel || (slot.isDivided && this.isDividedAt(slot, gfn)));
+    const table = isSmall ? (backing.edgeFaults ?? backing.faults) : backing.faults;
     return table[state * 2 + (write ? 1 : 0)];
   }
 

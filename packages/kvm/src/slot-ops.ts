@@ -40,7 +40,7 @@ export class SlotOps {
       );
     }
     this.memory.forget(spec.hvf, spec.npages);
-    if (memory === 'kept') this.slots.noteProtection(slot);
+    if (memory === 'kept') this.slots.noteMappings(slot);
     if (spec.logged !== true) return;
     this.dirtyLog.attach(slot);
     this.dirtyLog.committed(slot);
@@ -49,8 +49,7 @@ export class SlotOps {
 
   /** Takes a memslot away. */
   delete(slot: Memslot): void {
-    this.memory.keep(slot);
-    this.tables.deleteMemslot(slot);
+    this.take(slot);
     if (slot.logged) this.tables.logChanged?.();
   }
 
@@ -62,11 +61,10 @@ export class SlotOps {
     this.slots.checkPlace(moved, this.guest.frameLimit, slot);
     const { dirtyBits, readBits } = this.slots;
     const bitmaps = [dirtyBits, readBits].map(bits => ({ bits, runs: logged ? frameRuns(bits, base, spec.npages) : [] }));
-    this.memory.keep(slot);
-    this.tables.deleteMemslot(slot);
+    this.take(slot);
     const next = this.slots.add(moved, this.holdsTables(moved), this.guest.frameLimit);
     this.memory.restore(next);
-    this.slots.noteProtection(next);
+    this.slots.noteMappings(next);
     next.logged = logged;
     for (const { bits, runs } of bitmaps) layFrameRuns(bits, baseGfn, spec.npages, runs);
     if (logged) this.dirtyLog.committed(next);
@@ -78,6 +76,14 @@ export class SlotOps {
     if (spec.readonly === readonly) return;
     this.delete(slot);
     this.create({ ...spec, readonly, logged, populated: [] }, 'kept');
+  }
+
+  /** Nobody is in the middle of a fault when a slot goes (SRCU): one that was finds that it has to look again. */
+  private take(slot: Memslot): void {
+    this.memory.keep(slot);
+    this.slots.invalidations.begin();
+    this.tables.deleteMemslot(slot);
+    this.slots.invalidations.end();
   }
 
   private holdsTables({ baseGfn, npages }: MemslotSpec): boolean {

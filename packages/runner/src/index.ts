@@ -6,6 +6,8 @@ export { InstalledRegistry as Registry } from './installed-registry';
 export { peakMemoryBytes } from './process-figures';
 export type { PluginSummary } from './registry';
 export { faultOf } from './plugin-fault';
+export { withHostChanges } from './host/host-changes';
+export type { ChangesHost } from './host/host-changes';
 export { backingHost } from './host/backings';
 export type { BackingHost, ListedBacking } from './host/backings';
 export { hostMemoryValues } from './host/releases';

@@ -119,7 +119,14 @@ function drawn(fc: typeof FastCheck, sizes: Sizes, controls: readonly ControlWri
   });
   const ranged = fc.record({ do: fc.constantFrom('clear' as const, 'clear' as const, 'unmap' as const), slot, from, pages });
   const stride = fc.constantFrom(undefined, undefined, 64, 512);
-  const ofMemory = fc.constantFrom('unmap' as const, 'write' as const, 'free' as const, 'collapse' as const, 'protect' as const, 'unprotect' as const);
+  const ofMemory = fc.constantFrom(
+    'unmap' as const,
+    'write' as const,
+    'free' as const,
+    'collapse' as const,
+    'protect' as const,
+    'unprotect' as const,
+  );
   const memory = fc.record({ do: ofMemory, slot, from, pages, stride });
   const prefault = fc.record({ do: fc.constant('prefault' as const), slot, from, pages: fc.constantFrom(1, 100, 600) });
   const age = fc.record({ do: fc.constant('age' as const), slot, from, pages, pageByPage: fc.boolean(), flush: fc.boolean() });
@@ -295,6 +302,13 @@ export class StepMaker {
   /** The host does not write to memory that may be protected: it would die of that. */
   private memoryOf(drawn: RangedDrawn, state: SlotState): HostOp | undefined {
     if (drawn.do === 'write' && state.guarded === true) return undefined;
+    // Hugetlb memory has one protection per page: here it gets one as a whole.
+    if (
+      (drawn.do === 'protect' || drawn.do === 'unprotect') &&
+      state.spec.backing.hugetlb &&
+      (drawn.from !== 0 || drawn.stride !== undefined || drawn.pages < state.spec.npages)
+    )
+      return undefined;
     if (drawn.do === 'protect') state.guarded = true;
     return memoryOp(drawn, state.spec);
   }

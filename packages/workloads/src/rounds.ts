@@ -200,13 +200,13 @@ class RoundList {
     return phase(name, hostSteps(this.isIdle(name, op) ? [] : [op]));
   }
 
-  /** hugetlb memory is dropped in whole pages: from the beginning of one on, or not at all, and what the range has of the last one stays. */
+  /** hugetlb memory is dropped in whole pages: from the beginning of one on, or not at all, and what the range has of the last one stays. Protected or mapped over it is whole. */
   private isIdle(name: string, op: HostOp): boolean {
     const { slot, backingFrames } = this.context;
-    if (op.op !== 'unmap' || !slot.backing.hugetlb) return false;
+    if ((op.op !== 'unmap' && op.op !== 'protect') || !slot.backing.hugetlb) return false;
     const { firstPage = 0, npages = slot.npages, stride } = op;
     const isUnaligned = firstPage % backingFrames !== 0 || (stride !== undefined && stride % backingFrames !== 0 && stride < npages);
-    const isCut = op.remap === true && (stride !== undefined || npages % backingFrames !== 0) && backingFrames > 1;
+    const isCut = (op.op === 'protect' || op.remap === true) && (stride !== undefined || npages % backingFrames !== 0) && backingFrames > 1;
     if (isUnaligned || isCut) throw this.invalid(name, `hugetlb memory goes in whole pages, here of ${backingFrames} pages of 4K (EINVAL)`);
     return stride !== undefined && backingFrames > 1;
   }

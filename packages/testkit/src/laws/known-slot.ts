@@ -9,6 +9,9 @@ const SAMPLED = 96;
 /** A memslot as user space and guests know it. */
 export class KnownSlot {
   exists = true;
+  /** It lies somewhere else than the guest maps. */
+  away = false;
+  readonly: boolean;
   logged = false;
   /** A bitmap was read since logging began. */
   wasRead = false;
@@ -17,6 +20,9 @@ export class KnownSlot {
   readonly owed: Uint8Array;
   readonly read: Uint8Array;
   readonly dropped: Uint8Array;
+  /** By page: the host has it PROT_READ; it may be shared with a child that lives, and nobody has written it since. */
+  readonly guarded: Uint8Array;
+  readonly shared: Uint8Array;
   /** By vCPU and page: 1 a translation for reading may be kept, 2 one for writing. */
   readonly kept: readonly Uint8Array[];
 
@@ -30,7 +36,37 @@ export class KnownSlot {
     this.owed = pages();
     this.read = pages();
     this.dropped = pages();
+    this.guarded = pages();
+    this.shared = pages();
+    this.readonly = region.spec.readonly;
     this.kept = Array.from({ length: vcpus }, pages);
+  }
+
+  /** Whether the guest's frames are the slot's. */
+  get isHere(): boolean {
+    return this.exists && !this.away;
+  }
+
+  /** The slot as it would be made anew. */
+  get specNow(): NonNullable<TestRegion['spec']> {
+    return { ...this.region.spec, readonly: this.readonly };
+  }
+
+  /** Whether the host may not write some page of a range. */
+  isGuarded(first: number, end: number): boolean {
+    return this.guarded.subarray(first, end).includes(1);
+  }
+
+  /** What the host has done to a page that must not be writable since; undefined for any other. */
+  staleAs(page: number): string | undefined {
+    if (this.dropped[page] === 1) return 'dropped the page';
+    if (this.guarded[page] === 1) return 'protected the page';
+    return this.shared[page] === 1 ? 'shared the page with a child' : undefined;
+  }
+
+  /** The memory behind the slot is another. */
+  forgetMemory(): void {
+    for (const pages of [this.dropped, this.guarded, this.shared]) pages.fill(0);
   }
 
   get npages(): number {

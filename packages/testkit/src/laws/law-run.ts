@@ -6,12 +6,13 @@
  */
 import { ACCESS_DONE, AccessKind, isMmulabError } from '@mmulab/api';
 import type { BackendDefinition, HostOp, KvmRunFailure, MmuBackend, OptionValues, Translation } from '@mmulab/api';
-import { Registry } from '@mmulab/runner';
+import { Registry, withHostChanges } from '@mmulab/runner';
 import type { CreateBackend } from '../conformance-subject';
 import { layOutVm } from '../conformance-vm';
 import type { TestVm } from '../conformance-vm';
 import { FICKLE, fickleMemory } from './fickle-memory';
 import { KnownSlot, sampled } from './known-slot';
+import { pagesOf, slotOpOf, wholePagesOf, wordsOf, type LawVm } from './law-ops';
 import { LawCounters } from './law-counters';
 import type { FlushCounters, LawName } from './laws';
 import { valuesOfScenario } from './scenario';
@@ -21,8 +22,7 @@ import type { LawAccess, LawHostStep, LawScenario, LawStep, LawTouch } from './s
 const MAX_STAGES = 400;
 /** Entries of dirty rings on pages of 4 KiB: more than a scenario writes pages. */
 const RING_ENTRIES = 4096;
-/** Stages that a vCPU which waits for another takes before that one goes on. */
-const STAGES_IN_TURN = 50;
+const STAGES_IN_A_ROW = 80;
 
 const KINDS: Readonly<Record<LawAccess, AccessKind>> = { read: AccessKind.Read, write: AccessKind.Write, execute: AccessKind.Exec };
 
@@ -53,7 +53,7 @@ export interface Violation {
 /** The backing of a name, on a machine. */
 const registry = Registry.load([]);
 
-export class LawRun {
+export class LawRun implements LawVm {
   readonly violations: Violation[] = [];
   private readonly counters: LawCounters;
   private readonly backend: MmuBackend;
@@ -61,8 +61,9 @@ export class LawRun {
   private readonly served: number[] = [];
   private readonly rootTables: number;
   private readonly values: { readonly options: OptionValues; readonly host: OptionValues };
-  private readonly pageBytes: number;
-  private manual: 'no' | 'yes' | 'initially-set' = 'no';
+  readonly pageBytes: number;
+  readonly roomFrames: number;
+  manual: 'no' | 'yes' | 'initially-set' = 'no';
   private step = 0;
 
   constructor(
@@ -76,8 +77,9 @@ export class LawRun {
     this.pageBytes = machine.pageSizeBytes;
     const backingHost = { pageSizeBytes: machine.pageSizeBytes, thp: 'always' };
     const vm: TestVm = layOutVm({ ...scenario, ring: scenario.ring === true ? RING_ENTRIES : 0 }, machine, name =>
-      name === FICKLE ? fickleMemory : registry.backing(name, backingHost),
+      name === FICKLE ? withHostChanges(fickleMemory, {}) : registry.backing(name, backingHost),
     );
+    this.roomFrames = vm.roomFrames;
     this.counters = new LawCounters(definition);
     this.backend = create(options, host, this.counters);
     this.backend.create(vm.layout);
@@ -110,7 +112,7 @@ export class LawRun {
       // A KVM_RUN that fails, or never comes back. Whatever else is thrown is no law's business.
       if (!isMmulabError(error) || error.errorClass !== 'failed') throw error;
       const gfn = (error as Partial<KvmRunFailure>).place?.gfn;
-      if (gfn === undefined || this.slots.some(slot => slot.exists && slot.covers(gfn))) this.broken('gets_through', error.message);
+      if (gfn === undefined || this.slots.some(slot => slot.isHere && slot.covers(gfn))) this.broken('gets_through', error.message);
       return false;
     }
   }
@@ -126,6 +128,8 @@ export class LawRun {
     const [vcpu, slot] = [drawn % this.scenario.vcpus, this.slotAt(number)];
     const first = page % slot.npages;
     const count = Math.max(1, Math.min(npages, Math.floor((slot.npages - first - 1) / stride) + 1));
+    // A write to memory that is PROT_READ fails KVM_RUN.
+    if (kind === 'write' && slot.isGuarded(first, first + (count - 1) * stride + 1)) return;
     this.enter(vcpu);
     for (let i = 0; i < count; i++) this.checkKept(vcpu, slot, first + i * stride, kind);
     this.backend.run(vcpu, { vfn: slot.region.vfn + first, count, stride, kind: KINDS[kind], writeEvery: 0 });
@@ -136,7 +140,7 @@ export class LawRun {
   }
 
   private together({ touches, order, host, hostAfter = 0 }: Extract<LawStep, { do: 'together' }>): void {
-    const under = touches.map(touch => ({ ...touch, vcpu: touch.vcpu % this.scenario.vcpus }));
+    const under = touches.map(touch => ({ ...touch, vcpu: touch.vcpu % this.scenario.vcpus })).filter(touch => !this.failsIn(touch));
     // One access per vCPU: the first it was given.
     const accesses = under.filter((touch, i) => under.findIndex(other => other.vcpu === touch.vcpu) === i);
     for (const { slot, page, kind } of accesses) this.isUnderWrite(this.slotAt(slot), page, kind);
@@ -151,15 +155,22 @@ export class LawRun {
       if (left.length > 0) advance(left[drawn % left.length]);
     };
     order.slice(0, hostAfter).forEach(turn);
-    if (host !== undefined) this.host(host);
+    if (host !== undefined && !(host.do === 'protect' && under.some(({ kind }) => kind === 'write'))) this.host(host);
     order.slice(hostAfter).forEach(turn);
-    // One after the other; but who waits for an entry that another vCPU has locked lets that one go on.
-    for (let taken = 0; stages.some(stage => stage !== ACCESS_DONE); taken += STAGES_IN_TURN) {
-      const waiting = stages.findIndex(stage => stage !== ACCESS_DONE);
-      if (taken > MAX_STAGES) return this.broken('gets_through', `${this.where(accesses[waiting])}: more than ${MAX_STAGES} stages`);
-      for (let i = 0; i < stages.length; i++) for (let turn = 0; turn < STAGES_IN_TURN && stages[i] !== ACCESS_DONE; turn++) advance(i);
+    // One after the other, but for those that wait for what another is about.
+    for (let taken = 0; stages.some(stage => stage !== ACCESS_DONE); taken += STAGES_IN_A_ROW) {
+      const late = stages.findIndex(stage => stage !== ACCESS_DONE);
+      if (taken > MAX_STAGES) return this.broken('gets_through', `${this.where(accesses[late])}: more than ${MAX_STAGES} stages`);
+      stages.forEach((_, i) => {
+        for (let row = 0; row < STAGES_IN_A_ROW && stages[i] !== ACCESS_DONE; row++) advance(i);
+      });
     }
     for (const { slot, page } of accesses) this.checkPages(this.slotAt(slot), page % this.slotAt(slot).npages, (page % this.slotAt(slot).npages) + 1);
+  }
+
+  private failsIn({ slot: number, page, kind }: LawTouch): boolean {
+    const slot = this.slotAt(number);
+    return kind === 'write' && slot.guarded[page % slot.npages] === 1;
   }
 
   private begin(access: LawTouch): number {
@@ -188,7 +199,8 @@ export class LawRun {
   private passed(vcpu: number, slot: KnownSlot, page: number, kind: LawAccess): void {
     this.isUnderWrite(slot, page, kind);
     // A page that user space has collected and not reset yet is looked at after the reset.
-    if (kind === 'write' && slot.exists && slot.logged && !(this.scenario.ring === true && slot.read[page] === 1)) slot.owed[page] = 1;
+    const isCollected = this.scenario.ring === true && slot.read[page] === 1;
+    if (kind === 'write' && slot.isHere && slot.logged && !slot.readonly && !isCollected) slot.owed[page] = 1;
     const translation = this.translate(slot, page);
     if (translation === undefined) return;
     // A translation is kept for the whole leaf, as far as it lies in the slot.
@@ -203,9 +215,11 @@ export class LawRun {
   /** A page is written, or about to be. */
   private isUnderWrite(slot: KnownSlot, drawn: number, kind: LawAccess): void {
     const page = drawn % slot.npages;
-    if (!slot.exists || slot.region.spec.readonly) return;
+    if (!slot.isHere || slot.readonly) return;
     if (kind === 'write' || this.subject.readsMayLog === true) slot.maybeSet[page] = 1;
-    if (kind === 'write') slot.dropped[page] = 0;
+    if (kind !== 'write') return;
+    slot.dropped[page] = 0;
+    slot.shared[page] = 0;
   }
 
   // Translations that vCPUs keep.
@@ -253,63 +267,71 @@ export class LawRun {
     // Pages of a log that starts full are in no ring.
     if (this.scenario.ring === true && step.do === 'manual') return undefined;
     if (step.do === 'manual') return this.manual === 'no' ? { op: 'manual_protect', initiallySet: step.initiallySet } : undefined;
-    const slot = this.slotAt(step.slot);
-    const id = slot.region.spec.id;
-    if (step.do === 'create') return slot.exists ? undefined : { op: 'create_memslot', spec: slot.region.spec };
-    if (!slot.exists) return undefined;
-    switch (step.do) {
-      case 'delete':
-        return { op: 'delete_memslot', slot: id };
-      case 'log':
-        return slot.region.spec.readonly || slot.logged === step.on ? undefined : { op: 'set_dirty_log', slot: id, on: step.on };
-      case 'get':
-        return slot.logged ? { op: 'get_dirty_log', slot: id } : undefined;
-      case 'clear': {
-        const [first, end] = this.wordsOf(slot, step);
-        return slot.logged && slot.wasRead && this.manual !== 'no'
-          ? { op: 'clear_dirty_log', slot: id, firstPage: first, npages: end - first }
-          : undefined;
-      }
-      case 'unmap': {
-        const [first, end] = this.droppedBy(slot, step);
-        return slot.region.spec.backing.droppable === false ? undefined : { op: 'unmap', slot: id, firstPage: first, npages: end - first };
-      }
-      case 'age': {
-        const [first, end] = this.rangeOf(slot, step);
-        return { op: 'age', slot: id, firstPage: first, npages: end - first, pageByPage: true, flush: true };
-      }
-    }
+    if (step.do === 'fork') return { op: 'fork', child: step.child };
+    if (step.do === 'child_exit') return { op: 'child_exit' };
+    return slotOpOf(step, this.slotAt(step.slot), this);
   }
 
   /** What a host step that was carried out makes known. */
   private after(step: LawHostStep): void {
-    if (step.do === 'manual') {
-      this.manual = step.initiallySet ? 'initially-set' : 'yes';
-      return;
-    }
-    const slot = this.slotAt(step.slot);
+    if (step.do === 'manual') this.manual = step.initiallySet ? 'initially-set' : 'yes';
+    else if (step.do === 'fork') for (const slot of this.slots) this.forked(slot, step.child === 'lives');
+    else if (step.do === 'child_exit') for (const { shared } of this.slots) shared.fill(0);
+    else this.afterOn(this.slotAt(step.slot), step);
+  }
+
+  private afterOn(slot: KnownSlot, step: Extract<LawHostStep, { slot: number }>): void {
     switch (step.do) {
       case 'log':
         this.logged(slot, step.on);
         break;
-      case 'clear': {
-        if (this.scenario.ring === true) break;
-        const [first, end] = this.wordsOf(slot, step);
-        this.taken(slot, first, end, page => slot.read[page] === 1);
+      case 'clear':
+        if (this.scenario.ring !== true) this.taken(slot, ...wordsOf(slot, step), page => slot.read[page] === 1);
         break;
-      }
       case 'unmap':
-        this.unmapped(slot, ...this.droppedBy(slot, step));
+        this.unmapped(slot, ...wholePagesOf(slot, step, this.pageBytes), step.stride);
         break;
-      case 'delete':
-      case 'create':
-        this.logged(slot, false);
-        slot.dropped.fill(0);
-        slot.exists = step.do === 'create';
-        if (step.do === 'delete') this.checkGone(slot, 0, slot.npages);
+      case 'free':
+        this.checkGone(slot, ...pagesOf(slot, step));
+        break;
+      case 'hostwrite':
+        for (const pages of [slot.dropped, slot.shared]) pages.fill(0, ...wholePagesOf(slot, step, this.pageBytes));
+        break;
+      case 'protect':
+        slot.guarded.fill(step.writable ? 0 : 1, ...wholePagesOf(slot, step, this.pageBytes));
+        this.checkPages(slot, 0, slot.npages);
+        break;
+      case 'get':
+      case 'age':
         break;
       default:
+        this.reslotted(slot, step);
     }
+  }
+
+  /** A memslot has gone, come, moved or changed: nothing of it is mapped. */
+  private reslotted(slot: KnownSlot, step: Extract<LawHostStep, { do: 'delete' | 'create' | 'move' | 'flags' }>): void {
+    if (step.do === 'move') slot.away = step.away;
+    else if (step.do === 'flags') slot.readonly = step.readonly;
+    else [slot.exists, slot.away] = [step.do === 'create', false];
+    if (step.do === 'delete' || step.do === 'create') this.logged(slot, false);
+    // A slot that moves takes its bitmap along, one that is made anew gets another.
+    else if (step.do === 'flags' && slot.logged) this.logged(slot, true);
+    if (step.do === 'create' && step.kept !== true) slot.forgetMemory();
+    this.checkGone(slot, 0, slot.npages);
+    if (slot.away) for (const page of sampled(0, slot.npages)) this.checkUnmapped(slot, page, this.roomFrames);
+  }
+
+  /** Private pages of the process are the child's, too: none is writable until it is written. */
+  private forked(slot: KnownSlot, lives: boolean): void {
+    const { backing } = slot.region.spec;
+    if (!slot.isHere || backing.shared === true) return;
+    for (const page of sampled(0, slot.npages)) {
+      if (this.translate(slot, page)?.writable !== true) continue;
+      this.broken('current', `slot ${slot.region.spec.id - 1}, page ${page}: mapped writable, as the host had it before it forked`);
+    }
+    // Where pages are small and those that are not there are read-only at first.
+    if (lives && backing.name === 'anonymous') slot.shared.fill(1);
   }
 
   private logged(slot: KnownSlot, on: boolean): void {
@@ -361,9 +383,12 @@ export class LawRun {
     this.checkPages(slot, first, end);
   }
 
-  private unmapped(slot: KnownSlot, first: number, end: number): void {
-    this.checkGone(slot, first, end);
-    if (slot.isFickle) slot.dropped.fill(1, first, end);
+  private unmapped(slot: KnownSlot, first: number, end: number, stride = 1): void {
+    for (let page = first; page < end; page += stride) {
+      this.checkUnmapped(slot, page, 0);
+      slot.shared[page] = 0;
+      if (slot.isFickle) slot.dropped[page] = 1;
+    }
   }
 
   private age(op: HostOp): void {
@@ -390,7 +415,7 @@ export class LawRun {
   // What must hold of pages.
 
   private checkPages(slot: KnownSlot, first: number, end: number): void {
-    if (!slot.exists) return;
+    if (!slot.isHere) return;
     for (const page of sampled(first, end)) {
       if (slot.logged && slot.maybeSet[page] === 0) {
         const translation = this.translate(slot, page);
@@ -399,16 +424,19 @@ export class LawRun {
           this.broken('protected', `slot ${slot.region.spec.id - 1}, page ${page}: writable under dirty logging, though its bit is clear`);
         }
       }
-      if (slot.dropped[page] === 1 && this.translate(slot, page)?.writable === true) {
-        this.broken('current', `slot ${slot.region.spec.id - 1}, page ${page}: mapped writable, as the host had it before it dropped the page`);
+      const stale = slot.staleAs(page);
+      if (stale !== undefined && this.translate(slot, page)?.writable === true) {
+        this.broken('current', `slot ${slot.region.spec.id - 1}, page ${page}: mapped writable, as the host had it before it ${stale}`);
       }
     }
   }
 
   private checkGone(slot: KnownSlot, first: number, end: number): void {
-    for (let page = first; page < end; page++) {
-      if (this.translate(slot, page) !== undefined) return this.broken('gone', `slot ${slot.region.spec.id - 1}, page ${page}: still translates`);
-    }
+    for (let page = first; page < end; page++) this.checkUnmapped(slot, page, 0);
+  }
+
+  private checkUnmapped(slot: KnownSlot, page: number, shift: number): void {
+    if (this.translate(slot, page + shift) !== undefined) this.broken('gone', `slot ${slot.region.spec.id - 1}, page ${page}: still translates`);
   }
 
   private checkTables(): void {
@@ -439,26 +467,6 @@ export class LawRun {
 
   private slotAt(drawn: number): KnownSlot {
     return this.slots[drawn % this.slots.length];
-  }
-
-  private rangeOf(slot: KnownSlot, { page, npages }: { readonly page: number; readonly npages: number }): readonly [number, number] {
-    const first = page % slot.npages;
-    return [first, Math.min(slot.npages, first + npages)];
-  }
-
-  /** Pages of hugetlb memory go whole or not at all. */
-  private droppedBy(slot: KnownSlot, range: { readonly page: number; readonly npages: number }): readonly [number, number] {
-    const [first, end] = this.rangeOf(slot, range);
-    const { backing, hvf } = slot.region.spec;
-    if (!backing.hugetlb) return [first, end];
-    const span = (this.pageBytes / 8) ** (backing.pageLevel - 1) * (backing.contiguous ?? 1);
-    return [Math.max(0, first - ((hvf + first) % span)), Math.min(slot.npages, end + ((span - ((hvf + end) % span)) % span))];
-  }
-
-  /** Whole words of the bitmap. */
-  private wordsOf(slot: KnownSlot, range: { readonly page: number; readonly npages: number }): readonly [number, number] {
-    const [first, end] = this.rangeOf(slot, range);
-    return [first - (first % 64), Math.min(slot.npages, Math.ceil(end / 64) * 64)];
   }
 
   private where({ vcpu, slot, page, kind }: LawTouch): string {

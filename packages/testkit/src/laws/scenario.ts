@@ -13,8 +13,29 @@ export type LawAccess = 'read' | 'write' | 'execute';
 export type LawHostStep =
   | { readonly do: 'manual'; readonly initiallySet: boolean }
   | { readonly do: 'log'; readonly slot: number; readonly on: boolean }
-  | { readonly do: 'get' | 'delete' | 'create'; readonly slot: number }
-  | { readonly do: 'clear' | 'unmap' | 'age'; readonly slot: number; readonly page: number; readonly npages: number };
+  | { readonly do: 'get'; readonly slot: number }
+  | { readonly do: 'delete'; readonly slot: number }
+  /** A slot that was deleted comes back: over memory of its own, or over what it had. */
+  | { readonly do: 'create'; readonly slot: number; readonly kept?: boolean }
+  /** A slot moves to room behind it, or back. */
+  | { readonly do: 'move'; readonly slot: number; readonly away: boolean }
+  | { readonly do: 'flags'; readonly slot: number; readonly readonly: boolean }
+  | ({ readonly do: 'clear' } & LawRange)
+  | ({ readonly do: 'age' } & LawRange)
+  | ({ readonly do: 'free' } & LawRange)
+  | ({ readonly do: 'hostwrite' } & LawRange)
+  /** With a stride a call for each page. */
+  | ({ readonly do: 'unmap'; readonly stride?: number } & LawRange)
+  | ({ readonly do: 'protect'; readonly writable: boolean } & LawRange)
+  | { readonly do: 'fork'; readonly child: 'lives' | 'gone' }
+  | { readonly do: 'child_exit' };
+
+/** Pages of a slot. */
+export interface LawRange {
+  readonly slot: number;
+  readonly page: number;
+  readonly npages: number;
+}
 
 /** One access of one vCPU. */
 export interface LawTouch {
@@ -121,8 +142,20 @@ function lawStep(fc: typeof FastCheck): FastCheck.Arbitrary<LawStep> {
   const npages = fc.constantFrom(...COUNTS);
   const kind = fc.constantFrom(...TOUCHES);
   const touch = fc.record({ do: fc.constant('touch' as const), vcpu, slot, page, kind, npages, stride: fc.constantFrom(1, 1, 1, 1, 3, 64, 512) });
-  const ranged = (what: 'clear' | 'unmap' | 'age'): FastCheck.Arbitrary<LawHostStep> => fc.record({ do: fc.constant(what), slot, page, npages });
-  const ofSlot = (what: 'get' | 'delete' | 'create'): FastCheck.Arbitrary<LawHostStep> => fc.record({ do: fc.constant(what), slot });
+  const ranged = (what: 'clear' | 'unmap' | 'age' | 'free' | 'hostwrite'): FastCheck.Arbitrary<LawHostStep> =>
+    fc.record({ do: fc.constant(what), slot, page, npages });
+  const ofSlot = (what: 'get' | 'delete'): FastCheck.Arbitrary<LawHostStep> => fc.record({ do: fc.constant(what), slot });
+  const isOn = fc.boolean();
+  const rare = fc.oneof(
+    fc.record({ do: fc.constant('move' as const), slot, away: isOn }),
+    fc.record({ do: fc.constant('flags' as const), slot, readonly: fc.constantFrom(true, false, false) }),
+    fc.record({ do: fc.constant('unmap' as const), slot, page, npages, stride: fc.constantFrom(3, 64, 512) }),
+    fc.record({ do: fc.constant('protect' as const), slot, page, npages, writable: isOn }),
+    fc.record({ do: fc.constant('fork' as const), child: fc.constantFrom('lives' as const, 'gone' as const) }),
+    fc.record({ do: fc.constant('child_exit' as const) }),
+    ranged('free'),
+    ranged('hostwrite'),
+  );
   const log = fc.record({ do: fc.constant('log' as const), slot, on: fc.constantFrom(true, true, false) });
   const host = fc.oneof(
     { weight: 6, arbitrary: log },
@@ -131,9 +164,11 @@ function lawStep(fc: typeof FastCheck): FastCheck.Arbitrary<LawStep> {
     { weight: 4, arbitrary: ranged('unmap') },
     { weight: 2, arbitrary: ranged('age') },
     { weight: 1, arbitrary: ofSlot('delete') },
-    { weight: 1, arbitrary: ofSlot('create') },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('create' as const), slot, kept: isOn }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('manual' as const), initiallySet: fc.boolean() }) },
   );
+  // Races are found by the plain operations, and there are many ways to run into each.
+  const anyHost = fc.oneof({ weight: 28, arbitrary: host }, { weight: 4, arbitrary: rare });
   const near = fc.constantFrom(0, 0, 1, 512);
   const together = fc.record({
     do: fc.constant('together' as const),
@@ -142,7 +177,7 @@ function lawStep(fc: typeof FastCheck): FastCheck.Arbitrary<LawStep> {
     host: fc.option(host, { nil: undefined }),
     hostAfter: fc.nat(8),
   });
-  return fc.oneof({ weight: 8, arbitrary: touch }, { weight: 8, arbitrary: host }, { weight: 3, arbitrary: together });
+  return fc.oneof({ weight: 8, arbitrary: touch }, { weight: 8, arbitrary: anyHost }, { weight: 3, arbitrary: together });
 }
 
 /** A scenario as code to paste. */
