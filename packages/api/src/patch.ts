@@ -6,6 +6,7 @@
  */
 import type { ContainerModuleLoadOptions } from 'inversify';
 import type { ContributionLoad } from './contribution';
+import type { OptionValues } from './options';
 
 /** What a patch says of itself. */
 export interface PatchDefinition {
@@ -15,6 +16,8 @@ export interface PatchDefinition {
   readonly doc: string;
   /** The backend it changes, or several. */
   readonly of: string | readonly string[];
+  /** Values of the backend's options under it: over those of the kernel's profile, below what a config says. Absent: those of the profile. */
+  readonly values?: OptionValues;
   /**
    * It changes no count and is there for every run of its backends once its plugin is loaded, named or not: callbacks, observers. Absent: it is for runs that
    * name it.
@@ -34,8 +37,8 @@ export interface PatchContribution {
 
 /**
  * Registers a patch.
- * @param apply changes the services of a run; the backend's own are bound already, and its class has not been built
+ * @param apply changes the services of a run; the backend's own are bound already, and its class has not been built. Absent: the definition's values are all
  */
-export function contributePatch(load: ContributionLoad, definition: PatchDefinition, apply: (run: PatchLoad) => void): void {
+export function contributePatch(load: ContributionLoad, definition: PatchDefinition, apply: (run: PatchLoad) => void = () => undefined): void {
   load.bind<PatchContribution>(PatchContribution).toConstantValue({ definition, apply });
 }

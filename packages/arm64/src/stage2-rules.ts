@@ -3,10 +3,11 @@
  */
 import { AgeRule, HardwareWalkRule, MkyoungRule, RelaxRule, WriteProtectRule } from './attr';
 import { MakeRule, MapRule } from './map';
+import { stage2Protocols } from './protocols';
 import { SplitRule } from './split';
 import { UnmapRule } from './unmap';
 
-/** A class per rule; what its constructor is given is that of the class here. */
+/** A class per rule, what its constructor is given being that of the class here; and the protocols. */
 export const stage2Rules = {
   /** The map walker's way down, and the store that ends it. */
   map: MapRule,
@@ -21,6 +22,8 @@ export const stage2Rules = {
   unmap: UnmapRule,
   /** Eager splitting. */
   split: SplitRule,
+  /** The atomic steps that carry a verdict out; what a verdict names is the place in the list. */
+  protocols: stage2Protocols,
 };
 
 /** Token of the rules. */

@@ -21,7 +21,7 @@ import type { Memslots } from '@mmulab/kvm';
 import { Cause } from './mm-ops';
 import type { CountingMmOps } from './mm-ops';
 import type { Stage2Policy } from './policy';
-import { Stage2Action, stage2Protocols } from './protocols';
+import { Stage2Action } from './protocols';
 import { splitCacheCapacity, tablesToPages } from './split';
 import type { SplitOp, SplitRule } from './split';
 import { leafBytes } from './stage2-geometry';
@@ -72,7 +72,7 @@ export class Stage2Tables {
     this.engine = engines.makeEngine({
       geometry,
       attrs: attrs.table,
-      protocols: stage2Protocols,
+      protocols: rules.protocols,
       book: mm,
       mmOps: mm,
       frameMaps: slots.frameMaps,

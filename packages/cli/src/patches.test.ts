@@ -90,3 +90,16 @@ it('compare --vary patch=none,NAME shows before and after under the names of the
   expect(out).toContain('backend.patch: none | split-on-fault');
   expect(out).toMatch(/none +split-on-fault +change/);
 });
+
+it('keep-small leaves 2048 small pages small when dirty logging stops, where the kernel maps 4 huge ones anew', () => {
+  const pages = (patch: string): unknown => {
+    const settings = `--backend x86-shadow --set npt=Y --set tdp_mmu=N --set patch=${patch}`;
+    const [{ phases }] = run(settings, 'access_rounds -b 8M -s anonymous_hugetlb_2mb -p w,D,w,U,w') as readonly [RunResult];
+    const { pages_4k, pages_2m, page_fault } = phases.find(({ phase }) => phase === '5_w')?.counters ?? {};
+    return [pages_4k, pages_2m, page_fault];
+  };
+  expect(['none', 'keep-small'].map(pages)).toEqual([
+    [29, 4, 4],
+    [2077, 0, 0],
+  ]);
+});

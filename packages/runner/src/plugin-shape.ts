@@ -11,6 +11,7 @@ import {
   type MmuBackend,
   type OptionSpec,
   type PatchContribution,
+  type PatchDefinition,
   type Reporter,
   type Workload,
   type WorkloadContribution,
@@ -138,7 +139,13 @@ export function checkPatch(plugin: string, patch: PatchContribution): void {
   const of: unknown = definition.of;
   if (![of].flat().every(name => typeof name === 'string'))
     throw pluginShape(plugin, `${place}: of`, of, 'the name of a backend, or a list of names');
+  if (definition.values !== undefined) checkFields(plugin, place, definition, { values: 'map' });
   checkFields(plugin, place, patch, { apply: 'function' });
+}
+
+/** Values that a patch gives the options of a backend. @throws PLUGIN_SHAPE */
+export function checkPatchValues(plugin: string, { name, values = {} }: PatchDefinition, { name: backend, options }: BackendDefinition): void {
+  for (const [key, value] of Object.entries(values)) checkValue(plugin, `patch ${name}: values of ${backend}: ${key}`, key, value, options);
 }
 
 /** A backend as the container built it. @throws PLUGIN_SHAPE for a method or the stages missing */

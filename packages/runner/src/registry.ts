@@ -44,7 +44,7 @@ import { builtInBackingNames, builtInBackings, findBacking, listBackings, type B
 import { withHostChanges } from './host/host-changes';
 import { copiedIn } from './host/userfaultfd';
 import { loadModule } from './plugin-module';
-import { checkBackend, checkGuest, checkCostModel, checkPatch, checkSolver, checkReporter, checkWorkload } from './plugin-shape';
+import { checkBackend, checkGuest, checkCostModel, checkPatch, checkPatchValues, checkSolver, checkReporter, checkWorkload } from './plugin-shape';
 import type { LoadedPlugin } from './plugin-loader';
 
 /** A plugin and what it contributes, `backend x86-tdp`. */
@@ -182,10 +182,12 @@ export class Registry {
   /** Backends that patches name are there, whichever plugin came first. */
   private checkPatches(): void {
     const names = this.backendsByName.names();
-    for (const { name, of } of this.patches()) {
+    for (const patch of this.patches()) {
+      const { name, of } = patch;
       const other = [of].flat().find(backend => !names.includes(backend));
       if (other !== undefined)
         throw pluginShape(this.patchesByName.pluginOf(name) ?? '', `patch ${name}: of`, other, `an installed backend${suggestName(other, names)}`);
+      for (const backend of [of].flat()) checkPatchValues(this.patchesByName.pluginOf(name) ?? '', patch, this.backend(backend));
     }
   }
 

@@ -6,6 +6,7 @@ import { ContainerModule } from 'inversify';
 import { X86PolicyReader, readPolicy } from './policy';
 import { shadowDefinition } from './shadow/definition';
 import { ShadowBackend } from './shadow/shadow-backend';
+import { ShadowRules, shadowRules } from './shadow/shadow-rules';
 import { tdpDefinition } from './tdp/definition';
 import { TdpBackend } from './tdp/tdp-backend';
 import { TdpRules, tdpRules } from './tdp/tdp-rules';
@@ -15,4 +16,5 @@ export default new ContainerModule(load => {
   contributeBackend(load, shadowDefinition, ShadowBackend);
   load.bind(X86PolicyReader).toConstantValue(readPolicy);
   load.bind(TdpRules).toConstantValue(tdpRules);
+  load.bind(ShadowRules).toConstantValue(shadowRules);
 });

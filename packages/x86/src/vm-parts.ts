@@ -22,6 +22,7 @@ import type { RootPolicy } from './roots/root-policy';
 import { VcpuRoots } from './roots/vcpu-roots';
 import { GuestMemory as TableMemory } from './shadow/guest-memory';
 import type { ShadowPolicy } from './shadow/shadow-policy';
+import type { ShadowRules } from './shadow/shadow-rules';
 import { TableWriter } from './shadow/table-writer';
 import { VcpuStates } from './vcpu-state';
 import { VmJournal } from './vm-journal';
@@ -32,6 +33,7 @@ export interface X86World {
   readonly policy: X86Policy;
   readonly rootPolicy: RootPolicy;
   readonly shadowPolicy: ShadowPolicy;
+  readonly shadowRules: ShadowRules;
   readonly counters: Counters;
   readonly engines: EngineFactory;
 }

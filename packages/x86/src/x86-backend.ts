@@ -24,6 +24,7 @@ import { worldWith } from './capabilities';
 import type { X86PolicyReader } from './policy';
 import { readRootPolicy } from './roots/root-policy';
 import { readShadowPolicy } from './shadow/shadow-policy';
+import type { ShadowRules } from './shadow/shadow-rules';
 import type { X86World } from './vm-parts';
 
 /** One VM on one of the two MMUs: what is asked of a backend but to create it. */
@@ -52,12 +53,13 @@ export abstract class X86Backend<Vm extends BackedVm> implements MmuBackend {
   protected readonly world: X86World;
   private created: Vm | undefined = undefined;
 
-  constructor(options: OptionValues, host: OptionValues, counters: Counters, engines: EngineFactory, policyOf: X86PolicyReader) {
+  constructor(options: OptionValues, host: OptionValues, counters: Counters, engines: EngineFactory, policyOf: X86PolicyReader, shadowRules: ShadowRules) {
     const policy = policyOf(options, host);
     this.world = {
       policy,
       rootPolicy: readRootPolicy(options, host, policy),
       shadowPolicy: readShadowPolicy(options, policy),
+      shadowRules,
       counters,
       engines,
     };

@@ -1,7 +1,7 @@
 /**
  * From a config to runs with every value resolved: defaults, then the kernel's profile, then what the user says.
  */
-import { suggestName, type BackendDefinition, type OptionSpec, type WorkloadDefinition } from '@mmulab/api';
+import { suggestName, type BackendDefinition, type OptionSpec, type OptionValues, type WorkloadDefinition } from '@mmulab/api';
 import { conflict, missingInConfig, modelOfOtherBackend, noBackend, timeWithoutModel, unknownOption } from '../errors';
 import { patchNames } from '../compose';
 import type { Registry } from '../registry';
@@ -104,7 +104,10 @@ export function resolveMachines(raw: RawConfig, registry: Registry): readonly Re
 function resolveMachine(config: NormalConfig, variation: string, registry: Registry): ResolvedMachine {
   const definition = backendOf(config, registry);
   const { name: kernel, values, note } = resolveKernel(definition, config.backend.kernel, 'backend.kernel');
-  const options = readOptions(definition.options, values, config.backend.options ?? {}, definition.name, 'backend.options');
+  const { patch } = config.backend;
+  const patches = registry.patchesOf(definition.name, patchNames(patch));
+  const patchedValues = patches.reduce<OptionValues>((sum, one) => ({ ...sum, ...one.definition.values }), values);
+  const options = readOptions(definition.options, patchedValues, config.backend.options ?? {}, definition.name, 'backend.options');
   const host = readOptions(
     hostOptionSpecs(definition),
     hostMemoryValues(definition, kernel),
@@ -113,8 +116,6 @@ function resolveMachine(config: NormalConfig, variation: string, registry: Regis
     'host',
   );
   definition.check(options, host);
-  const { patch } = config.backend;
-  registry.patchesOf(definition.name, patchNames(patch));
   const patched = patch === undefined ? {} : { patch };
   return { variation, backend: { name: definition.name, kernel, options, ...patched }, host, notes: note === undefined ? [] : [note] };
 }

@@ -28,7 +28,7 @@ export class LegacyMmu {
 
   constructor({ world, slots, journal, nxLists, layout, memory }: VmParts, vm: ShadowVm) {
     this.memory = memory;
-    this.mmu = new ShadowMmu(world.shadowPolicy, slots, world.counters, journal, nxLists.pages, this.track, this.memory, vm);
+    this.mmu = new ShadowMmu(world.shadowPolicy, slots, world.counters, journal, nxLists.pages, this.track, this.memory, vm, world.shadowRules);
     const leaves = new ShadowLeaves(this.mmu);
     this.sync = new ShadowSync(this.mmu, leaves);
     const lookup = new PageLookup(this.mmu, this.sync);

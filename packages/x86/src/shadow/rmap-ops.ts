@@ -114,7 +114,7 @@ export class RmapOps implements LoggedMmu, NxPages {
         const allowed = this.mmu.track.maxLevel(gfn, Math.min(this.mmu.policy.maxLeafLevel, slot.maxLevel(gfn), slots.hostLevel(slot, gfn)));
         const count = rmap.collect(gfn, level, this.entries);
         slots.work.leaves(count, 0);
-        if (allowed <= level) return;
+        if (!this.mmu.tree.isCollapsible(level, allowed)) return;
         for (const at of this.entries.slice(0, count)) {
           if (!isDirect(pages.role[at >> 9])) continue;
           slots.work.leaves(0, 1);

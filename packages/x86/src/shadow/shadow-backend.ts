@@ -9,6 +9,7 @@ import { X86PolicyReader, readPolicy } from '../policy';
 import { X86Backend } from '../x86-backend';
 import { LegacyVm } from './legacy-vm';
 import { shadowStages } from './shadow-fault';
+import { ShadowRules, shadowRules } from './shadow-rules';
 
 @injectable()
 export class ShadowBackend extends X86Backend<LegacyVm> {
@@ -20,8 +21,9 @@ export class ShadowBackend extends X86Backend<LegacyVm> {
     @inject(CountersToken) counters: Counters,
     @inject(EngineFactory) @optional() engines: EngineFactory = tableEngines,
     @inject(X86PolicyReader) @optional() policyOf: X86PolicyReader = readPolicy,
+    @inject(ShadowRules) @optional() rules: ShadowRules = shadowRules,
   ) {
-    super(options, host, counters, engines, policyOf);
+    super(options, host, counters, engines, policyOf, rules);
   }
 
   protected make(layout: VmLayout): LegacyVm {

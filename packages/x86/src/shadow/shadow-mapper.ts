@@ -234,17 +234,16 @@ export class ShadowMapper {
       const level = Math.min(fault.maxLevel, policy.maxLeafLevel, slot.maxLevel(gfn), slots.hostLevel(slot, gfn));
       fault.reqLevel = track.maxLevel(gfn, level);
     }
-    fault.goal = fault.hugePageDisallowed ? 1 : fault.reqLevel;
+    fault.goal = this.mmu.tree.goal(fault.reqLevel, fault.hugePageDisallowed);
   }
 
   /** With the NX workaround a table that stands at the goal may have to stay. */
   private lowerGoal(page: number, index: number, level: number, fault: ShadowFault): void {
-    const { policy, pages } = this.mmu;
+    const { tree, pages } = this.mmu;
     this.index = index;
-    if (!policy.nxHugePages || level !== fault.goal || level === 1) return;
+    if (level !== fault.goal || level === 1) return;
     const entry = pages.entry(page, index);
-    if (entry >= 0) return;
-    if (!policy.nxPrecise || pages.has(childOf(entry), PageFlag.NxDisallowed)) fault.goal--;
+    if (entry < 0 && tree.keepsTable(pages.has(childOf(entry), PageFlag.NxDisallowed))) fault.goal--;
   }
 
   private linkDirect(page: number, index: number, level: number, fault: ShadowFault, access: number): void {
@@ -261,11 +260,11 @@ export class ShadowMapper {
 
   /** The page to be linked at an entry, or NO_PAGE when the right one is there. */
   private child(page: number, index: number, gfn: number, role: number): number {
-    const { pages, policy } = this.mmu;
+    const { pages, tree } = this.mmu;
     const entry = pages.entry(page, index);
     if (entry < 0) {
       const child = childOf(entry);
-      if (!policy.childRoleCheck || (pages.gfn[child] === gfn && pages.role[child] === role)) return NO_PAGE;
+      if (tree.keepsChild(pages.gfn[child] === gfn && pages.role[child] === role)) return NO_PAGE;
     }
     return this.lookup.get(gfn, role);
   }

@@ -21,7 +21,9 @@ import { PteLists } from './pte-list';
 import { Rmap } from './rmap';
 import { NO_PAGE, PageFlag, ShadowPages } from './shadow-page';
 import type { ShadowPolicy } from './shadow-policy';
-import { LeafBits, MMIO_ENTRY, MMIO_GENERATION, childOf, isLeaf, isMmuWritable, isWritable, tableEntry } from './shadow-spte';
+import { type ShadowRules, shadowRules } from './shadow-rules';
+import { type LeafBits, MMIO_ENTRY, MMIO_GENERATION, childOf, isLeaf, isMmuWritable, isWritable, tableEntry } from './shadow-spte';
+import type { TreeRule } from './tree-rule';
 import { UnsyncTree } from './unsync-tree';
 import type { WriteTrack } from './write-track';
 
@@ -52,6 +54,7 @@ export class ShadowMmu {
   readonly rmap = new Rmap(this.lists);
   readonly unsync = new UnsyncTree(this.pages, this.lists);
   readonly leaf: LeafBits;
+  readonly tree: TreeRule;
   /** Generation of pages made now; those of another one are obsolete. */
   generation = 0;
   /** What user space has set as the limit on pages (KVM_SET_NR_MMU_PAGES); 0 while it has not. */
@@ -68,8 +71,10 @@ export class ShadowMmu {
     readonly track: WriteTrack,
     readonly memory: GuestMemory,
     private readonly vm: ShadowVm,
+    rules: ShadowRules = shadowRules,
   ) {
-    this.leaf = new LeafBits(policy.adBits, policy.nxHugePages, policy.dirtyOnRefault, !policy.syncKeepsAccessed);
+    this.tree = new rules.tree(policy);
+    this.leaf = new rules.leaf(policy.adBits, policy.nxHugePages, policy.dirtyOnRefault, !policy.syncKeepsAccessed);
   }
 
   /** An entry for a frame without a memslot, of the present generation of memslots. */

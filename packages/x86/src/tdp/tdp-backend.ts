@@ -6,6 +6,7 @@ import type { AccessKind, Counters, OptionValues, ReplayPort, StageDef, Vfn, VmL
 import { EngineFactory, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { X86PolicyReader, readPolicy } from '../policy';
+import { ShadowRules, shadowRules } from '../shadow/shadow-rules';
 import { X86Backend } from '../x86-backend';
 import { tdpStagesOf } from './fault-stages';
 import { TdpRules, tdpRules } from './tdp-rules';
@@ -23,8 +24,9 @@ export class TdpBackend extends X86Backend<TdpVm> {
     @inject(TransitionObserver) @optional() observer?: TransitionObserver,
     @inject(X86PolicyReader) @optional() policyOf: X86PolicyReader = readPolicy,
     @inject(TdpRules) @optional() private readonly rules: TdpRules = tdpRules,
+    @inject(ShadowRules) @optional() nestedRules: ShadowRules = shadowRules,
   ) {
-    super(options, host, counters, observer === undefined ? engines : observedEngines(observer), policyOf);
+    super(options, host, counters, observer === undefined ? engines : observedEngines(observer), policyOf, nestedRules);
     this.stages = tdpStagesOf(this.world.policy);
   }
 

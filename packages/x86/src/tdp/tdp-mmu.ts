@@ -20,7 +20,6 @@ import type { VmJournal } from '../vm-journal';
 import { TdpBookkeeper } from './bookkeeping';
 import { type FastFaultRule, FastOp, type HardwareWalkRule, HwOp, MapOp, type TdpMapRule } from './map-rule';
 import type { MapPolicy } from './map-rule';
-import { tdpProtocols } from './protocols';
 import { AdoptRule, OneChange, Probe, WOULD_CHANGE } from './step-rules';
 import {
   type AgeRule,
@@ -155,7 +154,7 @@ export class TdpMmu {
     this.engine = engines.makeEngine({
       geometry: this.geometry,
       attrs: spte.table,
-      protocols: tdpProtocols,
+      protocols: rules.protocols,
       book: this.book,
       mmOps: this.book,
       frameMaps: slots.frameMaps,

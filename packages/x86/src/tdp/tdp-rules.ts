@@ -1,6 +1,7 @@
 /**
  * The rules of the TDP MMU as a service: a patch puts a class of its own in the place of one of them, and everything else stays as it is.
  */
+import { tdpProtocols } from './protocols';
 import { FastFaultRule, HardwareWalkRule, TdpMapRule } from './map-rule';
 import {
   AgeRule,
@@ -13,7 +14,7 @@ import {
   WriteProtectRule,
 } from './range-rules';
 
-/** A class per rule; what its constructor is given is that of the class here. */
+/** A class per rule, what its constructor is given being that of the class here; and the protocols. */
 export const tdpRules = {
   /** What a fault does to the entries on its way down. */
   map: TdpMapRule,
@@ -32,6 +33,8 @@ export const tdpRules = {
   unmapTables: UnmapTablesRule,
   /** Huge leaves come back when logging stops. */
   recover: RecoverRule,
+  /** The atomic steps that carry a verdict out; what a verdict names is the place in the list. */
+  protocols: tdpProtocols,
 };
 
 /** Token of the rules. */
