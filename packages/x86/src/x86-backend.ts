@@ -53,7 +53,14 @@ export abstract class X86Backend<Vm extends BackedVm> implements MmuBackend {
   protected readonly world: X86World;
   private created: Vm | undefined = undefined;
 
-  constructor(options: OptionValues, host: OptionValues, counters: Counters, engines: EngineFactory, policyOf: X86PolicyReader, shadowRules: ShadowRules) {
+  constructor(
+    options: OptionValues,
+    host: OptionValues,
+    counters: Counters,
+    engines: EngineFactory,
+    policyOf: X86PolicyReader,
+    shadowRules: ShadowRules,
+  ) {
     const policy = policyOf(options, host);
     this.world = {
       policy,
