@@ -1,9 +1,10 @@
 /**
- * The laws over the built-in backends, with everything the host may do: slots that come, go and move, memory that is dropped, protected, shared, freed.
+ * The laws over the built-in backends, with everything the host may do: slots that come, go and move, memory that is dropped, protected, shared, freed, bitmaps and dirty rings.
  */
-import type { Counters, MmuBackend, OptionValues } from '@mmulab/api';
+import { AccessKind, type Counters, type MmuBackend, type OptionValues } from '@mmulab/api';
 import type { EngineFactory } from '@mmulab/pgtable';
 import { Registry } from '@mmulab/runner';
+import { Touched, memory, subjects } from './fixtures/touched-vm';
 import { describeLaws } from './laws/describe-laws';
 import type { LawsOptions } from './laws/describe-laws';
 import type { Departure } from './laws/laws';
@@ -27,21 +28,10 @@ const example = (profile: string, backing: string, ...steps: LawScenario['steps'
 const read = { do: 'touch', vcpu: 0, slot: 0, page: 0, kind: 'read', npages: 1, stride: 1 } as const;
 
 const x86: LawsOptions = {
+  // A read of a logged slot maps a page writable that the host has writable, and sets its bit.
+  readsMayLog: true,
   flushes: { asked: ['remote_tlb_flush_requests'], served: ['tlb_flush', 'tlb_flush.hw'] },
   departures: [
-    {
-      law: 'protected',
-      because: 'reads that map a page of a logged slot which the host has writable: such a page is mapped writable, and its bit set',
-      example: example(
-        '6.12.117',
-        'anonymous',
-        { do: 'log', slot: 0, on: true },
-        { ...read, kind: 'write' },
-        { do: 'free', slot: 0, page: 0, npages: 1 },
-        { do: 'get', slot: 0 },
-        read,
-      ),
-    },
     {
       law: 'tables',
       because: 'counters that name no root that goes, and no memory beside a shadow page',
@@ -60,3 +50,20 @@ const freedLater: Departure = {
 laws('x86-tdp', x86);
 laws('x86-shadow', x86);
 laws('arm64-stage2', { flushes: { asked: ['tlbi.ipa', 'tlbi.vmid', 'tlbi.range'] }, departures: [freedLater] });
+
+describe.each(subjects)('on %s', (_name, subject) => {
+  it.each(memory.slice(0, 2))('leaves of memory of %s are young once', (backing, npages) => {
+    const vm = new Touched(subject, backing, npages);
+    const age = (): number | undefined => {
+      let young: number | undefined;
+      vm.backend.host({ op: 'age', slot: 1, pageByPage: true, flush: true }, { young: leaves => (young = leaves) });
+      return young;
+    };
+    const first = age();
+    expect(first).toBeGreaterThan(0);
+    expect(age()).toBe(0);
+    vm.backend.enter(0);
+    vm.backend.touch(0, vm.region.vfn, AccessKind.Read);
+    expect(age()).toBe(1);
+  });
+});
