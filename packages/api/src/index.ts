@@ -79,6 +79,8 @@ export {
 export type { ContributionLoad } from './contribution';
 export type { Machine } from './machine';
 export { PatchContribution, contributePatch } from './patch';
+export { RuleAnswers } from './rule-answers';
+export type { RuleAnswer, RuleServices } from './rule-answers';
 export type { PatchDefinition, PatchLoad } from './patch';
 export { BUILT_IN_FORMATS, ReporterContribution, contributeReporter } from './report';
 export type { Cell, Column, CsvRows, Report, ReportView, Reporter, Sheet, Tone, TonedCell } from './report';

@@ -103,3 +103,14 @@ it('keep-small leaves 2048 small pages small when dirty logging stops, where the
     [2077, 0, 0],
   ]);
 });
+
+it.each([
+  ['split-on-fault', 'TdpRules.map: read that wants 4K finds a writable leaf of 2M: split (RWXAD) (was: zap-atomic)'],
+  ['walker-cmo', 'Stage2PolicyReader: walkerCmo: true (was: false)'],
+  ['keep-small', 'ShadowRules.tree: a leaf of 4K goes at log stop where 2M could be: false (was: true)'],
+])('explain tells what %s has a rule answer otherwise', (patch, changed) => {
+  const { out } = record('explain', '--plugin', PLUGIN, '--format', 'json', patch);
+  const [{ kind, facts }] = JSON.parse(out) as readonly [{ readonly kind: string; readonly facts: readonly { label: string; value: string }[] }];
+  expect(kind).toBe('patch');
+  expect(facts.find(({ value }) => value === changed)?.label).toMatch(/^patched, \d/);
+});

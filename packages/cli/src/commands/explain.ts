@@ -12,7 +12,7 @@ import { print } from '../print';
 
 /** Declares the command. */
 export function configure(command: Command, context: CommandContext): void {
-  command.argument('<name...>', 'an option, counter, profile, workload, backing or backend');
+  command.argument('<name...>', 'an option, counter, profile, workload, backing, backend or patch');
   addPluginOption(addOutputOptions(command)).action((names: string[], options: OutputOptions & PluginOptions) => {
     const { terminal } = context;
     const format = formatOf(options);

@@ -4,12 +4,13 @@
 import { formatSize, suggestName, type OptionSpec } from '@mmulab/api';
 import { unknownName } from '../errors';
 import type { Registry } from '../registry';
+import { patchFacts } from './explain-patch';
 import { hostOptionSpecs } from './host-options';
 import { expectedValue } from './option-values';
 
 /** One meaning of a name; a name may have several (a counter that two backends share is one, with both as owners). */
 export interface Explanation {
-  readonly kind: 'backend' | 'workload' | 'profile' | 'backing' | 'counter' | 'backend option' | 'host option' | 'workload option';
+  readonly kind: 'patch' | 'backend' | 'workload' | 'profile' | 'backing' | 'counter' | 'backend option' | 'host option' | 'workload option';
   readonly name: string;
   /** Whose it is: backends or workloads. */
   readonly owners: readonly string[];
@@ -26,12 +27,12 @@ export function explainName(name: string, registry: Registry): readonly Explanat
   const all = explainAll(registry);
   const found = all.filter(one => one.name === name || aliasesOf(one).includes(name));
   if (found.length === 0) throw unknownName(name, nearest(name, all));
-  return found;
+  return found.map(one => (one.kind === 'patch' ? withChanges(one, registry) : one));
 }
 
 /** Everything there is to explain: backends, workloads, their profiles, options and counters, kinds of host memory. */
 export function explainAll(registry: Registry): readonly Explanation[] {
-  return mergeOwners([...explainBackends(registry), ...explainWorkloads(registry), ...explainBackings(registry)]);
+  return mergeOwners([...explainBackends(registry), ...explainWorkloads(registry), ...explainBackings(registry), ...explainPatches(registry)]);
 }
 
 function explainBackends(registry: Registry): readonly Explanation[] {
@@ -55,6 +56,26 @@ function explainBackends(registry: Registry): readonly Explanation[] {
       }),
     ];
   });
+}
+
+/** Patches. */
+function explainPatches(registry: Registry): readonly Explanation[] {
+  return registry.backends().flatMap(definition => {
+    const own = registry.patches().filter(({ of }) => [of].flat().includes(definition.name));
+    return own.map(({ name, doc }) => ({ kind: 'patch' as const, name, owners: [definition.name], doc, facts: [] }));
+  });
+}
+
+/** A patch, with what it changes of its backends. */
+function withChanges(explained: Explanation, registry: Registry): Explanation {
+  const facts = explained.owners.flatMap(owner => {
+    const patch = registry.patchesOf(owner, [explained.name]).find(one => one.definition.name === explained.name);
+    if (patch === undefined) return [];
+    const changes = patchFacts(patch, registry.backend(owner), registry);
+    const of = explained.owners.length > 1 ? [{ label: 'of', value: owner }] : [];
+    return [{ label: 'plugin', value: patch.plugin }, ...of, ...changes];
+  });
+  return { ...explained, facts };
 }
 
 function explainWorkloads(registry: Registry): readonly Explanation[] {

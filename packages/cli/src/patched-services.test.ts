@@ -1,13 +1,31 @@
 /**
  * What a patch may put in the place of a backend's own: values of its profile, protocols, rules of the legacy MMU.
  */
-import { Step, contributePatch, type OptionValues, type PatchDefinition, type PatchLoad, type RunResult } from '@mmulab/api';
+import {
+  Step,
+  contributePatch,
+  type ContributionLoad,
+  type OptionValues,
+  type PatchDefinition,
+  type PatchLoad,
+  type Protocol,
+  type RunResult,
+} from '@mmulab/api';
 import { Registry, resolveRuns, runResolved } from '@mmulab/runner';
-import { LeafBits, ShadowRules, TdpRules, TreeRule } from '@mmulab/x86';
-import { ContainerModule } from 'inversify';
 
+type Module = Parameters<(typeof Registry)['of']>[0] extends Iterable<{ readonly module: infer M }> ? M : never;
+type Rules = Readonly<Record<string, unknown>>;
+
+// The command loads backends by their names, and so does this.
+const { ContainerModule } = jest.requireActual<{ readonly ContainerModule: new (bind: (load: ContributionLoad) => void) => Module }>('inversify');
+const { LeafBits, ShadowRules, TdpRules, TreeRule } = jest.requireActual<{
+  readonly LeafBits: new () => { isYoung(): boolean };
+  readonly TreeRule: new () => { goal(largest: number, hugePageDisallowed: boolean): number };
+  readonly ShadowRules: symbol;
+  readonly TdpRules: symbol;
+}>('@mmulab/x86');
 const builtIn = ['@mmulab/x86', '@mmulab/workloads'].map(name => {
-  return { name, path: name, module: jest.requireActual<{ readonly default: ContainerModule }>(`${name}/lib/plugin.js`).default };
+  return { name, path: name, module: jest.requireActual<{ readonly default: Module }>(`${name}/lib/plugin.js`).default };
 });
 
 function registryWith(definition: PatchDefinition, apply?: (run: PatchLoad) => void): Registry {
@@ -51,9 +69,11 @@ describe('a patch of values', () => {
 
 it('a patch of protocols makes each of 1024 leaves that the host takes away ask for a flush of its own', () => {
   const registry = registryWith({ name: patch, of: 'x86-tdp', doc: 'Flushes leaf by leaf.' }, run => {
-    run.onActivation<TdpRules>(TdpRules, (_context, rules) => ({
+    run.onActivation<Rules>(TdpRules, (_context, rules) => ({
       ...rules,
-      protocols: rules.protocols.map(one => (one.name === 'zap-plain' ? { ...one, steps: [...one.steps, Step.Flush] } : one)),
+      protocols: (rules['protocols'] as readonly Protocol[]).map(one =>
+        one.name === 'zap-plain' ? { ...one, steps: [...one.steps, Step.Flush] } : one,
+      ),
     }));
   });
   const flushes = (more: object): number =>
@@ -73,7 +93,7 @@ it('a patch of the legacy tree maps 1 GiB of memory in 512 pages of 2 MiB instea
     }
   }
   const registry = registryWith({ name: patch, of: 'x86-shadow', doc: 'No 1 GiB pages, nothing young.' }, run => {
-    run.onActivation<ShadowRules>(ShadowRules, (_context, rules) => ({ ...rules, tree: NoGiantPages, leaf: NeverYoung }));
+    run.onActivation<Rules>(ShadowRules, (_context, rules) => ({ ...rules, tree: NoGiantPages, leaf: NeverYoung }));
   });
   const installed = (more: object): readonly unknown[] => {
     const direct = { npt: 'Y', tdp_mmu: 'N' };
