@@ -38,10 +38,11 @@ import { guarded } from './plugin-fault';
 import { checkPlan } from './plugin-shape';
 import { peakMemoryBytes } from './process-figures';
 import type { Registry } from './registry';
-import { HOST_ACTOR, type RunCounters } from './sim/counters';
+import { HOST_ACTOR, type PhaseCounts, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
 import { interleaver } from './sim/interleaver';
 import type { Interleaver } from './sim/program-interleaver';
+import { askedVcpus, representationOf, representedNote, wholeRun, type SmallRun } from './representative';
 import { seedsNote, spreadPhases, type SeedOutcome } from './several-seeds';
 import { scaledWork, WorkLog } from './sim/work-log';
 import { shiftTableWrites, shiftWrite } from './sim/shifted-steps';
@@ -133,7 +134,51 @@ function performOnce(run: ResolvedRun, registry: Registry, hooks: RunHooks): Per
   const composition = compose(run, registry, hooks);
   const plan = planOf(composition, run, registry);
   const log = run.time === undefined && hooks.onWork === undefined ? undefined : new WorkLog(composition.counters, testedPages(plan));
-  return { plan, performed: new RunInProgress(composition, plan, run, log).perform(hooks), work: log?.phases };
+  const represented = run.representative === true ? performRepresentative(composition, plan, run, registry, hooks) : undefined;
+  if (represented === undefined || typeof represented === 'string') {
+    const performed = new RunInProgress(composition, plan, run, log).perform(hooks);
+    const notes = represented === undefined ? performed.notes : [...performed.notes, `representative=Y has no effect here: ${represented}.`];
+    return { plan, performed: { ...performed, notes }, work: log?.phases };
+  }
+  const results = new PhaseResults(composition.counters, hooks.vcpuCounters !== false);
+  represented.counts.forEach((counts, at) => {
+    const name = plan.phases.at(at)?.name ?? '';
+    results.add(name, counts);
+    log?.endPhase(name, counts);
+  });
+  const memory = { tableBytesReal: Math.max(0, ...represented.tableBytes) };
+  const notes = [...represented.notes, representedNote(plan.vm.vcpus)];
+  const performed = { phases: results.phases(), totals: { counters: results.totals() }, memory, notes, failure: undefined, checks: undefined };
+  return { plan, performed, work: log?.phases };
+}
+
+/** The counts of a run from those of small ones, or why that cannot be. */
+function performRepresentative(
+  { definition, backend }: Composition,
+  plan: WorkloadPlan,
+  run: ResolvedRun,
+  registry: Registry,
+  hooks: RunHooks,
+): (SmallRun & Pick<Performed, 'notes'>) | string {
+  if (hooks.trace !== undefined) return 'a trace is written of every vCPU';
+  if (RunChecks.of(plan, backend) !== undefined) return 'the test asserts what it finds';
+  const representation = representationOf(plan);
+  if (typeof representation === 'string') return representation;
+  const perform = (whole: readonly number[], followed: RunHooks): SmallRun & Performed => {
+    const small = { counts: [] as PhaseCounts[], tableBytes: [] as number[] };
+    const performed = new RunInProgress(compose(run, registry), representation.plan(whole), run, undefined).perform(followed, (counts, bytes) => {
+      small.counts.push(counts);
+      small.tableBytes.push(bytes);
+    });
+    return { ...performed, ...small };
+  };
+  const sparse = perform([], { ...hooks, vcpuCounters: false });
+  const [first, second, lastButOne, last] = askedVcpus(plan.vm.vcpus);
+  const alone = (vcpu: number): SmallRun & Performed => perform([vcpu], { vcpuCounters: false });
+  const dense = [alone(first), alone(second), alone(lastButOne), alone(last)] as const;
+  if ([sparse, ...dense].some(({ failure }) => failure !== undefined)) return 'the run fails';
+  const found = wholeRun({ sparse, dense }, representation, definition.events, definition.machine(run.host).pageSizeBytes);
+  return found === undefined ? 'what one vCPU adds is not what another one does' : { ...found, notes: sparse.notes };
 }
 
 /** The same run under the seeds after its own, for nobody who looks on. */
@@ -243,7 +288,8 @@ export class RunInProgress {
     this.checks = RunChecks.of(plan, composition.backend);
   }
 
-  perform(hooks: RunHooks): Performed {
+  /** @param collect takes what each phase counts, and the bytes of tables at its end */
+  perform(hooks: RunHooks, collect?: (counts: PhaseCounts, tableBytes: number) => void): Performed {
     const { backend, counters, checks } = this;
     const { vm, phases } = this.plan;
     backend.create(vm);
@@ -255,9 +301,11 @@ export class RunInProgress {
       const { name, steps } = phase;
       hooks.onPhaseStart?.(name, index, phases.length);
       failure = this.performPhase(name, steps);
-      tableBytesReal = Math.max(tableBytesReal, backend.memory().tableBytesReal);
+      const bytes = backend.memory().tableBytesReal;
+      tableBytesReal = Math.max(tableBytesReal, bytes);
       hooks.onPhaseEnd?.(name, index, phases.length);
       const counts = counters.endPhase();
+      collect?.(counts, bytes);
       results.add(name, counts);
       this.log?.endPhase(name, counts);
       index++;

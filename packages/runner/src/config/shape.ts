@@ -64,6 +64,7 @@ export const configShape = {
     additionalProperties: { type: ['string', 'number', 'array'], minItems: 1, items: { type: ['string', 'number'] } },
   },
   seed: number('Seed of everything random; 1 without it.'),
+  representative: { type: ['boolean', 'string'], description: 'Y: equal vCPUs with memory of their own are counted from one of them; N without it.' },
   seeds: number('Seeds that the run is performed with, from seed on: results tell mean, least and most of counts that differ; 1 without it.'),
 } as const satisfies JsonSchema;
 

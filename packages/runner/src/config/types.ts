@@ -61,6 +61,8 @@ export interface RawConfig {
   readonly sample?: RawSample | undefined;
   readonly thresholds?: Readonly<Record<string, string | number | readonly (string | number)[]>> | undefined;
   readonly seed?: number | string | undefined;
+  /** Y: equal vCPUs with memory of their own are counted from one of them. */
+  readonly representative?: boolean | string | undefined;
   /** How many seeds the run is performed with, from `seed` on. */
   readonly seeds?: number | string | undefined;
 }
@@ -74,6 +76,8 @@ export interface ResolvedRun {
   readonly host: OptionValues;
   readonly workload: { readonly name: string; readonly options: OptionValues };
   readonly seed: number;
+  /** Equal vCPUs with memory of their own are counted from one of them. */
+  readonly representative?: true;
   /** More than one seed. */
   readonly seeds?: number;
   /** The cost model and its solver, when times are wanted; the machine, and the number of equal vCPUs, if they are not those of the run. */

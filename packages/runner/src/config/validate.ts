@@ -29,6 +29,7 @@ const seedOption: OptionSpec = {
 
 /** More runs than anybody waits for. */
 const MAX_SEEDS = 1000;
+const representativeOption: OptionSpec = { kind: 'flag', name: 'representative', default: 'N', doc: 'One vCPU for all equal ones.' };
 const seedsOption: OptionSpec = { kind: 'number', name: 'seeds', default: 1, min: 1, max: MAX_SEEDS, integer: true, doc: 'Seeds to run with.' };
 
 /**
@@ -74,7 +75,7 @@ export function openMatrix(raw: RawConfig, registry: Registry): RunMatrix {
 
 /** The config of a resolved run: running it gives the same result. */
 export function resolvedConfig(run: ResolvedRun): Readonly<Record<string, unknown>> {
-  const { name, backend, host, workload, seed, seeds, plugins, time } = run;
+  const { name, backend, host, workload, seed, seeds, representative, plugins, time } = run;
   const timed = time === undefined ? {} : { time };
   return {
     name,
@@ -86,6 +87,7 @@ export function resolvedConfig(run: ResolvedRun): Readonly<Record<string, unknow
     ...timed,
     seed,
     ...(seeds === undefined ? {} : { seeds }),
+    ...(representative === undefined ? {} : { representative: 'Y' }),
   };
 }
 
@@ -131,6 +133,7 @@ function resolveRun(config: NormalConfig, variation: string, registry: Registry)
     workload,
     seed: readOption(seedOption, config.seed ?? DEFAULT_SEED, 'seed') as number,
     ...(seeds > 1 ? { seeds } : {}),
+    ...(readOption(representativeOption, config.representative ?? 'N', 'representative') === 'Y' ? { representative: true as const } : {}),
     thresholds: readThresholds(config.thresholds ?? {}, backendOf(config, registry)),
     ...(time === undefined ? {} : { time }),
     plugins: config.plugins ?? [],
