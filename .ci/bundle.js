@@ -23,7 +23,7 @@ const PAGES = [
   {
     entry: 'packages/playground/src/page/main.tsx',
     out: 'packages/playground/lib/page/playground',
-    maxBytes: 1_000_000,
+    maxBytes: 1_200_000,
     plugins: ['x86', 'arm64', 'workloads'],
   },
 ];
