@@ -233,7 +233,6 @@ export class ShadowFaultPath {
       if (result !== RetPf.Invalid) {
         mmu.count(result === RetPf.Fixed ? Ev.fastPageFaultFixed : Ev.fastPageFaultSpurious);
         mmu.count(Ev.pfFast);
-        if (result === RetPf.Fixed) mmu.count(Ev.pfFixed);
         return 1;
       }
     }
@@ -242,7 +241,7 @@ export class ShadowFaultPath {
     mmu.makePagesAvailable();
     fault.set(gfn, Read, slot, this.host[vcpu] === HostPage.Writable);
     const root = this.vm.rootPage(vcpu, gfn);
-    if (this.map.mapAhead(root, fault) === RetPf.Fixed) mmu.count(Ev.pfFixed);
+    this.map.mapAhead(root, fault);
     return mmu.pages.level(mmu.pages.lowest(root, gfn));
   }
 

@@ -88,17 +88,15 @@ export class ShadowMapper {
     return this.finish(this.descendDirect(root, fault), fault, this.mmu.leaf.adBits);
   }
 
-  /** The same for a page that nobody has touched. @returns a RetPf */
-  mapAhead(root: number, fault: ShadowFault): number {
+  /** The same for a page that nobody has touched. */
+  mapAhead(root: number, fault: ShadowFault): void {
     this.adjustLevel(fault);
     const page = this.descendDirect(root, fault);
     const { index } = this;
     const entry = this.mmu.pages.entry(page, index);
-    if (this.mmu.policy.prefetchKeeps && isLeaf(entry) && this.mmu.pages.entryGfn(page, index) === this.leaves.baseOf(page, fault.gfn))
-      return RetPf.Spurious;
+    if (this.mmu.policy.prefetchKeeps && isLeaf(entry) && this.mmu.pages.entryGfn(page, index) === this.leaves.baseOf(page, fault.gfn)) return;
     const result = this.leaves.set(page, index, fault, Why.Prefetch);
     if (this.mmu.leaf.adBits && result !== RetPf.Spurious) this.leaves.prefetchAround(page, index);
-    return result;
   }
 
   /** Maps what a guest walk found. @param vfn virtual frame, or frame of the nested guest; @returns a RetPf */

@@ -308,7 +308,7 @@ export class TdpFaultPath {
   }
 
   /**
-   * KVM_PRE_FAULT_MEMORY of one page: a read fault that nobody took, so that no exit and no taken fault is counted, and the leaf is not accessed.
+   * KVM_PRE_FAULT_MEMORY of one page: a read fault that nobody took. No statistic tells of it but that of the lockless path, and the leaf is not accessed.
    * @returns level of what maps the page then
    */
   preFault(vcpu: number, slot: Memslot, gfn: number): number {
@@ -316,7 +316,6 @@ export class TdpFaultPath {
     if (this.policy.fastPageFault && isFastEligible(this.policy, Read, false)) {
       this.add(FAST_PAGE_FAULT);
       const result = this.tryFast(this.vm.root(vcpu), slot, gfn, Read);
-      if (result === FIXED) this.add(PF_FIXED);
       if (result !== INVALID) return 1;
     }
     for (;;) {
@@ -333,9 +332,8 @@ export class TdpFaultPath {
     const isRefused = this.shadowed !== undefined && host === WRITABLE && this.shadowed.refusesWrite(gfn, true);
     const goal = this.prepareMap(slot, gfn, Read, isRefused ? READ_ONLY : host);
     op.prefetch = true;
-    const result = this.mmu.map(root, gfn, goal);
+    this.mmu.map(root, gfn, goal);
     op.prefetch = false;
-    if (result === FIXED) this.add(PF_FIXED);
     return this.mmu.lookup(root, gfn).level;
   }
 
