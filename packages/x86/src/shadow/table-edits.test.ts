@@ -39,6 +39,44 @@ function space(): GuestTables {
 
 const windowOf = (frame: number): number => WINDOW + (frame - TOP);
 
+describe('a directory entry of a 32-bit guest', () => {
+  const directory = 0x100;
+  const small: GuestTables = {
+    name: 'small',
+    levels: 2,
+    root: directory,
+    runs: [
+      { vfn: 0x400, gfn: DATA_GFN, npages: 1024, level: 1, ...RIGHTS },
+      { vfn: 0x800, gfn: directory, npages: 3, level: 1, ...RIGHTS },
+    ],
+    tables: [{ level: 1, first: 1, count: 2, gfn: 0x101 }],
+  };
+
+  it('stands for two of ours: a write takes both away with one flush, and both tables are found again', () => {
+    const vm = new ShadowVm(layoutOf(small));
+    vm.read(0x400, 0x600, 0x800);
+    vm.since('mmu_pde_zapped', 'remote_tlb_flush_requests', 'mmu_pte_write', 'root_or_table.hash_hit', 'mmu_cache_miss', 'page_fault');
+    vm.store(0x800, 1, USED, 0x101);
+    expect(vm.since('mmu_pde_zapped', 'remote_tlb_flush_requests', 'mmu_pte_write')).toEqual({
+      mmu_pde_zapped: 2,
+      remote_tlb_flush_requests: 1,
+      mmu_pte_write: 1,
+    });
+    vm.read(0x400, 0x600).since('page_fault');
+    expect(vm.since('root_or_table.hash_hit', 'mmu_cache_miss')).toEqual({ 'root_or_table.hash_hit': 2, mmu_cache_miss: 0 });
+  });
+
+  it('is seen by all four parts of the directory: those that no access leads through are flooded by the third write, and their roots made anew', () => {
+    const vm = new ShadowVm(layoutOf(small));
+    vm.read(0x400, 0x800);
+    vm.since('mmu_flooded', 'mmu_shadow_zapped', 'mmu.load');
+    for (let i = 0; i < 3; i++) vm.store(0x800, 1, USED, 0x101);
+    expect(vm.since('mmu_flooded', 'mmu_shadow_zapped')).toEqual({ mmu_flooded: 3, mmu_shadow_zapped: 3 + 3 });
+    vm.read(0x400);
+    expect(vm.since('mmu.load')).toEqual({ 'mmu.load': 1 });
+  });
+});
+
 describe('an entry that maps no memory', () => {
   it('is a mark of ours while it does, and goes when the guest has written another frame and flushed', () => {
     const vm = new ShadowVm(layoutOf(space()));
