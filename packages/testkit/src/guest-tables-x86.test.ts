@@ -203,9 +203,9 @@ describe('the limit on shadow pages', () => {
   });
 
   it('has passes over more than fits fault for good', () => {
-    const [, faults] = ['w', 'w,r'].map(rounds => counted(edit(rounds, { flags: `-A -H -b 256M -l 64` }), '2_r', 'page_fault')[0]);
+    const [, faults] = ['w', 'w,r'].map(rounds => counted(edit(rounds, { flags: `-A -H -b 140M -l 64` }), '2_r', 'page_fault')[0]);
     expect(faults).toBeGreaterThan(0);
-    expect(counted(edit('w,r', { flags: '-A -H -b 256M' }), '2_r', 'page_fault')).toEqual([0]);
+    expect(counted(edit('w,r', { flags: '-A -H -b 140M' }), '2_r', 'page_fault')).toEqual([0]);
   });
 
   it.each([
