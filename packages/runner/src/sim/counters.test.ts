@@ -68,6 +68,22 @@ describe('the counters of a run', () => {
     expect(waiting.toValues(waiting.endPhase().all)).toEqual({ fault: 20, pages: 0 });
   });
 
+  it('count for whoever is selected next, whoever what was held back was for', () => {
+    const [plain] = events;
+    const waiting = new RunCounters([plain], 1);
+    waiting.holdBack(() => {
+      const { now } = waiting;
+      waiting.select(0);
+      waiting.now = now;
+    });
+    waiting.select(0, 3);
+    waiting.endPhase();
+    waiting.select(0);
+    waiting.now[0] += 4;
+    const { all, vcpus, slots } = waiting.endPhase();
+    expect([all, vcpus[0], slots.get(3)].map(vector => vector?.[0])).toEqual([4, 4, 0]);
+  });
+
   it('keep the vector of an actor', () => {
     counters.select(0);
     const vector = counters.now;

@@ -163,9 +163,13 @@ export class RunCounters implements Counters {
     );
   }
 
-  /** Adds what was held back: before vectors are read. */
+  /** Adds what was held back: before vectors are read. Whoever was selected is so afterwards. */
   private flushCounts(): void {
+    const { now, scope, actor } = this;
     for (const flushCounts of this.flushers) flushCounts();
+    this.now = now;
+    this.scope = scope;
+    this.actor = actor;
   }
 
   private scopes(): readonly Scope[] {
