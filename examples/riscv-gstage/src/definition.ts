@@ -1,7 +1,7 @@
 /**
  * What the `riscv-gstage` backend says of itself, and its options as the fields its code branches on.
  */
-import type { BackendDefinition, OptionSpec, OptionValues } from '@mmulab/api';
+import { DIRTY_RING_OPERATION, type BackendDefinition, type OptionSpec, type OptionValues } from '@mmulab/api';
 import { events } from './events';
 
 const flag = (name: string, value: 'Y' | 'N', doc: string): OptionSpec => ({ kind: 'flag', name, default: value, doc });
@@ -18,6 +18,7 @@ const options: readonly OptionSpec[] = [
   flag('initially_set', 'Y', 'KVM_DIRTY_LOG_INITIALLY_SET is offered.'),
   flag('inject_fetch', 'Y', 'A fetch from no memslot is the guest’s own access fault, instead of an error of KVM_RUN.'),
   flag('rwlock', 'Y', 'mmu_lock may be held by several readers.'),
+  flag('dirty_ring', 'Y', 'User space may have dirty pages in a ring per vCPU instead of bitmaps (6.17).'),
 ];
 
 const OF_6_12: OptionValues = Object.fromEntries(options.filter(option => option.kind === 'flag').map(option => [option.name, 'N']));
@@ -68,6 +69,7 @@ export const definition: BackendDefinition = {
     },
   ],
   events,
+  operations: [{ name: DIRTY_RING_OPERATION, doc: 'Dirty rings instead of bitmaps.' }],
   countsMemslots: true,
   check: () => undefined,
   machine: host => ({ arch: 'riscv', pageSizeBytes: 4096, physBits: modeOf(host).guestBits, maxGfn: bits => 2 ** (bits - 12) - 1 }),
@@ -87,6 +89,7 @@ export interface Policy {
   readonly initiallySet: boolean;
   readonly injectFetch: boolean;
   readonly rwlock: boolean;
+  readonly dirtyRing: boolean;
   /** Levels of the tables, the root included. */
   readonly levels: number;
   /** Guest physical address bits. */
@@ -109,6 +112,7 @@ export function readPolicy(values: OptionValues, host: OptionValues): Policy {
     initiallySet: is('initially_set'),
     injectFetch: is('inject_fetch'),
     rwlock: is('rwlock'),
+    dirtyRing: is('dirty_ring'),
     levels,
     gpaBits: bits,
   };

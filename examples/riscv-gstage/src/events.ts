@@ -3,7 +3,7 @@
  * the address they are for.
  */
 import type { EventDef } from '@mmulab/api';
-import { CommonEvents, workEvents } from '@mmulab/kvm';
+import { CommonEvents, RING_EVENTS, ringEvents, workEvents } from '@mmulab/kvm';
 
 /** Leaf sizes by level from 1 on. */
 const SIZES = ['4k', '2m', '1g'] as const;
@@ -65,6 +65,7 @@ export const events: readonly EventDef[] = [
   }),
   CommonEvents.notifierInvalidate,
   ...workEvents,
+  ...RING_EVENTS,
 ];
 
 /** Index of an event; of those by size, that of 4K: the index of level l is l - 1 more. */
@@ -94,6 +95,7 @@ export const Ev = {
   tableAlloc: at('table.alloc'),
   overwritten: at('table.overwritten'),
   markDirty: at('mark_page_dirty'),
+  dirtyRings: ringEvents(at),
   bitsNew: at('dirty_bitmap.new'),
   bitsRead: at('dirty_bitmap.set'),
   wrprotect: at('wrprotect'),

@@ -51,6 +51,8 @@ interface Access {
 
 /** The state of each vCPU's fault, and its stages. */
 export class FaultPath implements AccessPath, StagedPath {
+  /** Where there are dirty rings: sends a vCPU to user space whose ring is full. @returns whether it was there */
+  ringFull: ((vcpu: number) => boolean) | undefined = undefined;
   private readonly of: readonly Access[];
   private readonly hostFaults: HostFaults;
 
@@ -127,6 +129,7 @@ export class FaultPath implements AccessPath, StagedPath {
 
   /** The guest executes the access (again). A walk through its tables only reads them, whatever it is for. */
   private execute(vcpu: number, of: Access): number {
+    if (this.ringFull?.(vcpu) === true) this.select(vcpu);
     if (this.gstage.allows(of.gfn, of.guestTable ? Read : of.kind)) return DONE;
     of.slot = this.slots.find(of.gfn);
     this.select(vcpu);
@@ -169,7 +172,7 @@ export class FaultPath implements AccessPath, StagedPath {
     this.slots.work.lock(this.policy.rwlock ? 'read' : 'write');
     const { kind, level, attr } = this.gstage.lookup(of.gfn);
     if (this.slots.invalidations.inProgress > 0 || kind !== EntryKind.Leaf || level !== 1) return this.askHost(vcpu, of);
-    this.slots.markDirty(slotOf(of), of.gfn);
+    this.slots.markDirty(slotOf(of), of.gfn, vcpu);
     if (this.gstage.ptes.isWritable(attr)) this.add(Ev.same + 1);
     else this.gstage.fix(of.gfn);
     this.add(Ev.fixed);
@@ -196,7 +199,7 @@ export class FaultPath implements AccessPath, StagedPath {
     const level = isThp ? PMD : this.hugetlbLevel(vcpu, slot, gfn);
     const block = gfn - (gfn % this.slots.geometry.pagesAt(level));
     const writable = of.hostWritable && (!slot.logged || kind === Write);
-    if (writable) this.slots.markDirty(slot, isThp ? gfn : block);
+    if (writable) this.slots.markDirty(slot, isThp ? gfn : block, vcpu);
     const at = isThp && this.policy.thpGpa ? block : gfn;
     const outcome = this.gstage.map(at, level, writable);
     if (outcome === Outcome.Exists) {

@@ -2,7 +2,7 @@
  * One VM of the backend: the parts every KVM shares and RISC-V's own, put together once its layout is known.
  */
 import type { Counters, VmLayout } from '@mmulab/api';
-import { DirtyLog, GuestAccesses, GuestLayout, HostOps, Memslots, SideState } from '@mmulab/kvm';
+import { DirtyLog, DirtyRings, GuestAccesses, GuestLayout, HostOps, Memslots, SideState } from '@mmulab/kvm';
 import type { EngineFactory } from '@mmulab/pgtable';
 import type { Policy } from './definition';
 import { gpaBitsTooMany, nestedGuest } from './errors';
@@ -21,13 +21,15 @@ export class GstageVm {
   readonly slots: Memslots;
   readonly gstage: Gstage;
   readonly rings: FenceRings;
+  readonly dirtyRings: DirtyRings | undefined;
   readonly path: FaultPath;
   readonly accesses: GuestAccesses;
   readonly hostSide: HostSide;
   readonly hostOps: HostOps;
 
-  /** @throws RISCV_GPA_BITS, RISCV_NESTED, VM_BAD_SLOT */
-  constructor({ vcpus, spaces, physBits, nested, memslots }: VmLayout, policy: Policy, counters: Counters, engines: EngineFactory) {
+  /** @throws RISCV_GPA_BITS, RISCV_NESTED, VM_BAD_SLOT, DIRTY_RING_SIZE, DIRTY_RING_UNSUPPORTED */
+  constructor(layout: VmLayout, policy: Policy, counters: Counters, engines: EngineFactory) {
+    const { vcpus, spaces, physBits, nested, memslots, dirtyRing } = layout;
     if (nested !== undefined) throw nestedGuest();
     if (physBits > policy.gpaBits) throw gpaBitsTooMany(physBits, `a G-stage of ${policy.levels} levels`, policy.gpaBits);
     const geometry = geometryOf(policy);
@@ -43,13 +45,24 @@ export class GstageVm {
       work: Ev.work,
     });
     this.rings = new FenceRings(vcpus, counters);
+    if (dirtyRing !== undefined) {
+      const support = {
+        rings: policy.dirtyRing,
+        withBitmap: false,
+        pageSizeBytes: PAGE_BYTES,
+        cpuLogEntries: 0,
+        newestFirst: false,
+        events: Ev.dirtyRings,
+      };
+      this.dirtyRings = new DirtyRings(dirtyRing, vcpus, support, this.slots, counters, engines);
+    }
     this.gstage = new Gstage(engines, this.slots, counters, this.rings, policy);
     this.path = new FaultPath(vcpus, this.gstage, this.slots, this.rings, counters, policy, () => this.accesses.seen.forget());
     this.accesses = this.makeAccesses(new GuestLayout(spaces[0]));
     this.hostSide = new HostSide(this.slots, this.gstage, this.rings, this.path, policy, this.accesses.seen);
     // A memslot must not end at the end of the address space either.
     const frameLimit = 2 ** Math.min(policy.gpaBits, physBits) / PAGE_BYTES - 1;
-    this.hostOps = new HostOps(this.slots, new DirtyLog(this.hostSide.logTables, this.slots), this.hostSide, {
+    this.hostOps = new HostOps(this.slots, new DirtyLog(this.hostSide.logTables, this.slots, this.dirtyRings), this.hostSide, {
       frameLimit,
       pageBytes: PAGE_BYTES,
       spaces,
@@ -63,14 +76,14 @@ export class GstageVm {
   }
 
   private makeAccesses(layout: GuestLayout): GuestAccesses {
-    const { vcpus, slots, path, gstage, rings } = this;
+    const { vcpus, slots, path, gstage, rings, dirtyRings } = this;
     return new GuestAccesses({
       vcpus,
       layout,
       slots,
       path,
       leaves: gstage.ptes,
-      journal: new SideState([gstage, rings]),
+      journal: new SideState(dirtyRings === undefined ? [gstage, rings] : [gstage, rings, dirtyRings]),
       // Which request overflows a ring hangs on the order, where there are rings of others.
       keepsOrder: vcpus > 1,
       lift: (program, vcpu, slot, start, end) => {

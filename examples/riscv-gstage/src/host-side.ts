@@ -24,6 +24,7 @@ export class HostSide implements HostTables {
     committed: (slot, initiallySet) => this.logTables.start(slot, initiallySet),
     taker: () => ({ word: (first, last) => this.gstage.protect(first, last + 1) }),
     run: (words, _slot, start, end) => words.block(start, end),
+    flushAll: () => this.rings.flushAll(),
     flush: ({ spec }) => (this.policy.rangeFence ? this.rings.request(spec.npages, spec.npages, 1) : this.rings.flushAll()),
   };
 

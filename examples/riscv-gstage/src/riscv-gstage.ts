@@ -4,7 +4,7 @@
  * Models: Linux arch/riscv/kvm/mmu.c, vcpu.c.
  */
 import { BackendOptions, CountersToken, HostOptions } from '@mmulab/api';
-import { notCreated } from '@mmulab/kvm';
+import { notCreated, type DirtyRings } from '@mmulab/kvm';
 import type {
   AccessKind,
   AccessRun,
@@ -46,11 +46,14 @@ export class RiscvGstage implements MmuBackend {
   /** @throws RISCV_GPA_BITS, RISCV_NESTED, VM_BAD_SLOT */
   create(layout: VmLayout): void {
     this.created = new GstageVm(layout, this.policy, this.counters, this.engines);
+    const { dirtyRings, path } = this.created;
+    if (dirtyRings !== undefined) path.ringFull = vcpu => dirtyRings.isSoftFull(vcpu) && this.leaveFull(vcpu, dirtyRings);
   }
 
   enter(vcpu: number): void {
     this.counters.select(vcpu);
     this.vm.rings.enter(vcpu);
+    this.vm.path.ringFull?.(vcpu);
   }
 
   leave(vcpu: number): void {
@@ -97,6 +100,12 @@ export class RiscvGstage implements MmuBackend {
 
   notes(): readonly string[] {
     return this.vm.vcpus > 1 ? [RING_NOTE] : [];
+  }
+
+  /** A vCPU's dirty ring is full: user space collects and resets before it goes on. */
+  private leaveFull(vcpu: number, dirtyRings: DirtyRings): boolean {
+    dirtyRings.exitFull(vcpu, this);
+    return true;
   }
 
   private get vm(): GstageVm {
