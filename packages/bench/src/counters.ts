@@ -36,13 +36,13 @@ export class BenchCounters implements Counters {
     return sums;
   }
 
-  /** What was counted since `before` was summed. */
+  /** What was counted since `before` was summed. Counters of work are left out: the baseline counts what comes of it alone. */
   since(before: Float64Array): Counts {
     const now = this.sum();
     const counts: Record<string, number> = {};
-    this.events.forEach((event, i) => {
+    this.events.forEach(({ name, group }, i) => {
       const amount = now[i] - before[i];
-      if (amount !== 0) counts[event.name] = amount;
+      if (amount !== 0 && group === undefined) counts[name] = amount;
     });
     return counts;
   }
