@@ -3,7 +3,8 @@
  *
  * In the small runs vCPUs touch of their long runs the first page of every 2 MiB block alone. Whatever vCPUs have in common is then there, and counted as in the whole run: the
  * guest's tables and second-stage tables with their faults, roots, slot 0, what starting costs, words of a bitmap at the border of two vCPUs' memory. What all other pages
- * of one vCPU add, to its own counters, to the host's, to those of a memslot, is found by a run in which that vCPU touches them all. The first and the last
+ * of one vCPU add, to its own counters, to the host's, to those of a memslot, is found by a run in which that vCPU touches them all, and beside it its neighbours alone their first
+ * ones. The first and the last
  * vCPU are asked themselves, their neighbours for all between; it holds if these two agree to the last counter and nobody else notices, else the run is performed as
  * it is.
  */
@@ -36,8 +37,8 @@ export function representedNote(vcpus: number): string {
 
 /** The small runs of a plan. */
 export interface Representation {
-  /** @param whole vCPUs that touch all their pages */
-  plan(whole: readonly number[]): WorkloadPlan;
+  /** @param whole vCPUs that touch all their pages; @param quiet those that touch none of their long runs */
+  plan(whole: readonly number[], quiet: readonly number[]): WorkloadPlan;
   /** Memslot of each vCPU's memory. */
   readonly slots: readonly number[];
   readonly pagesOfSlot: ReadonlyMap<number, number>;
@@ -71,7 +72,7 @@ export function representationOf(plan: WorkloadPlan): Representation | string {
   return {
     slots,
     pagesOfSlot,
-    plan: whole => ({ ...plan, phases: mapped(phases, step => sparseStep(step, whole, offset)) }),
+    plan: (...who) => ({ ...plan, phases: mapped(phases, step => sparseStep(step, who, offset)) }),
   };
 }
 
@@ -147,16 +148,23 @@ function mapped(phases: WorkloadPlan['phases'], change: (step: GuestStep) => Gue
 }
 
 /** @param offset by which frames lie further on in their blocks than virtual frames */
-function sparseStep(step: GuestStep, whole: readonly number[], offset: number): GuestStep {
+function sparseStep(step: GuestStep, [whole, quiet]: readonly [readonly number[], readonly number[]], offset: number): GuestStep {
+  const isWhole = new Set(whole);
+  const isQuiet = new Set(quiet);
+  const heads = (run: AccessRun, vcpu: number): readonly VcpuStep[] => (isQuiet.has(vcpu) ? [] : firstPages(run, offset));
   const programs = step.programs.map((program, vcpu) =>
-    whole.includes(vcpu) ? program : program.flatMap((one): readonly VcpuStep[] => firstPages(longRun(one), offset) ?? [one]),
+    isWhole.has(vcpu)
+      ? program
+      : program.flatMap((one): readonly VcpuStep[] => {
+          const run = longRun(one);
+          return run === undefined ? [one] : heads(run, vcpu);
+        }),
   );
   return { ...step, programs };
 }
 
 /** The accesses of a run to its first page, and to the first page of each block behind it: of blocks of virtual frames, then of those of frames where these are others. */
-function firstPages(run: AccessRun | undefined, offset: number): readonly VcpuStep[] | undefined {
-  if (run === undefined) return undefined;
+function firstPages(run: AccessRun, offset: number): readonly VcpuStep[] {
   const first: VcpuStep = { op: 'access', run: { ...run, count: 1, kind: kindAt(run, 0), writeEvery: 0 } };
   return [first, ...blockHeads(run, BLOCK - (run.vfn % BLOCK)), ...(offset === 0 ? [] : blockHeads(run, BLOCK - ((run.vfn + offset) % BLOCK)))];
 }
@@ -189,9 +197,10 @@ export interface SmallRun {
   readonly tableBytes: readonly number[];
 }
 
-/** The small runs: nobody touches all pages; the first vCPU does; the second; the last but one; the last. */
+/** The small runs: all vCPUs touch first pages; those at both ends alone do; and of these the first vCPU touches all pages, the second, the last but one, the last. */
 export interface SmallRuns {
   readonly sparse: SmallRun;
+  readonly ends: SmallRun;
   readonly dense: readonly [first: SmallRun, second: SmallRun, lastButOne: SmallRun, last: SmallRun];
 }
 
@@ -200,13 +209,24 @@ export function askedVcpus(vcpus: number): readonly [number, number, number, num
   return [0, 1, vcpus - 2, vcpus - 1];
 }
 
+/** vCPUs that are neither asked nor their neighbours. */
+export function quietVcpus(vcpus: number): readonly number[] {
+  return Array.from({ length: Math.max(0, vcpus - 6) }, (_, i) => i + 3);
+}
+
 /** What the whole run counts; undefined where the small ones do not agree. @param pageBytes of the machine */
-export function wholeRun({ sparse, dense }: SmallRuns, of: Representation, events: readonly EventDef[], pageBytes: number): SmallRun | undefined {
+export function wholeRun(
+  { sparse, ends, dense }: SmallRuns,
+  of: Representation,
+  events: readonly EventDef[],
+  pageBytes: number,
+): SmallRun | undefined {
   const { slots } = of;
   const vcpus = askedVcpus(slots.length);
   const counts: PhaseCounts[] = [];
   for (const [at, base] of sparse.counts.entries()) {
-    const [first, mid, other, last] = dense.map((run, i) => added(base, run.counts[at], vcpus[i] ?? 0, slots));
+    const few = ends.counts[at] ?? base;
+    const [first, mid, other, last] = dense.map((run, i) => added(few, run.counts[at], vcpus[i] ?? 0, slots));
     if (first === undefined || mid === undefined || other === undefined || last === undefined) return undefined;
     const parts = [first, ...new Array<Added>(slots.length - 2).fill(mid), last];
     const perCall = vcpusPerCall(base, of, events, pageBytes);
@@ -216,7 +236,7 @@ export function wholeRun({ sparse, dense }: SmallRuns, of: Representation, event
     counts.push(all);
   }
   const tableBytes = sparse.tableBytes.map((bytes, at) => {
-    const [first = 0, mid = 0, , last = 0] = dense.map(run => (run.tableBytes[at] ?? bytes) - bytes);
+    const [first = 0, mid = 0, , last = 0] = dense.map(run => (run.tableBytes[at] ?? 0) - (ends.tableBytes[at] ?? 0));
     return bytes + first + (slots.length - 2) * mid + last;
   });
   return { counts, tableBytes };

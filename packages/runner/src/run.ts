@@ -42,7 +42,7 @@ import { HOST_ACTOR, type PhaseCounts, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
 import { interleaver } from './sim/interleaver';
 import type { Interleaver } from './sim/program-interleaver';
-import { askedVcpus, representationOf, representedNote, wholeRun, type SmallRun } from './representative';
+import { askedVcpus, quietVcpus, representationOf, representedNote, wholeRun, type SmallRun } from './representative';
 import { seedsNote, spreadPhases, type SeedOutcome } from './several-seeds';
 import { scaledWork, WorkLog } from './sim/work-log';
 import { shiftTableWrites, shiftWrite } from './sim/shifted-steps';
@@ -164,20 +164,25 @@ function performRepresentative(
   if (RunChecks.of(plan, backend) !== undefined) return 'the test asserts what it finds';
   const representation = representationOf(plan);
   if (typeof representation === 'string') return representation;
-  const perform = (whole: readonly number[], followed: RunHooks): SmallRun & Performed => {
+  const perform = (whole: readonly number[], quiet: readonly number[], followed: RunHooks): SmallRun & Performed => {
     const small = { counts: [] as PhaseCounts[], tableBytes: [] as number[] };
-    const performed = new RunInProgress(compose(run, registry), representation.plan(whole), run, undefined).perform(followed, (counts, bytes) => {
-      small.counts.push(counts);
-      small.tableBytes.push(bytes);
-    });
+    const performed = new RunInProgress(compose(run, registry), representation.plan(whole, quiet), run, undefined).perform(
+      followed,
+      (counts, bytes) => {
+        small.counts.push(counts);
+        small.tableBytes.push(bytes);
+      },
+    );
     return { ...performed, ...small };
   };
-  const sparse = perform([], { ...hooks, vcpuCounters: false });
+  const sparse = perform([], [], { ...hooks, vcpuCounters: false });
+  const quiet = quietVcpus(plan.vm.vcpus);
   const [first, second, lastButOne, last] = askedVcpus(plan.vm.vcpus);
-  const alone = (vcpu: number): SmallRun & Performed => perform([vcpu], { vcpuCounters: false });
+  const alone = (vcpu: number): SmallRun & Performed => perform([vcpu], quiet, { vcpuCounters: false });
+  const ends = quiet.length === 0 ? sparse : perform([], quiet, { vcpuCounters: false });
   const dense = [alone(first), alone(second), alone(lastButOne), alone(last)] as const;
-  if ([sparse, ...dense].some(({ failure }) => failure !== undefined)) return 'the run fails';
-  const found = wholeRun({ sparse, dense }, representation, definition.events, definition.machine(run.host).pageSizeBytes);
+  if ([sparse, ends, ...dense].some(({ failure }) => failure !== undefined)) return 'the run fails';
+  const found = wholeRun({ sparse, ends, dense }, representation, definition.events, definition.machine(run.host).pageSizeBytes);
   return found === undefined ? 'what one vCPU adds is not what another one does' : { ...found, notes: sparse.notes };
 }
 

@@ -36,10 +36,14 @@ export class WorkLog {
   }
 }
 
+/** What a host operation has once, however much memory it is about. */
+const PER_CALL = /^(host_call(\.\w+\.min)?|dirty_log\.(get|clear)_calls)$/;
+
 /** The work of N times as many equal vCPUs with memory of their own; the host's thread has as much more to do. */
 export function scaledWork(phases: readonly PhaseWork[], factor: number): readonly PhaseWork[] {
   if (factor === 1) return phases;
-  const scaled = (counts: CounterValues): CounterValues => Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count * factor]));
+  const scaled = (counts: CounterValues): CounterValues =>
+    Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, PER_CALL.test(name) ? count : count * factor]));
   return phases.map(work => ({
     ...work,
     vcpus: work.vcpus * factor,
