@@ -1,6 +1,7 @@
 /**
  * Fits models to the cells of tables: which cells are a model's, on which machine they were measured, and what is believed of a cell's machine afterwards.
  */
+import type { PredictedCell } from '@mmulab/api';
 import {
   FACTORS,
   archOf,
@@ -15,7 +16,8 @@ import {
   type HostFactor,
   type Model,
 } from '@mmulab/time';
-import { machineOf, type PricedCell } from './priced-tables';
+import { machineOf, refusedCell, TableBeliefs, type PricedCell } from './priced-tables';
+import type { RunnableCell } from './table-runs';
 
 type Factors = Readonly<Partial<Record<Factor, number>>>;
 
@@ -92,4 +94,45 @@ function knownHost(host: Host, known: Readonly<Partial<Record<Factor, HostFactor
   for (const [factor, { value, sigma }] of Object.entries(known) as [Factor, HostFactor][])
     factors[factor] = { value, sigma: Math.hypot(sigma, SAME_KIND_SIGMA) };
   return { ...host, factors, commonSigma: 0 };
+}
+
+/** A cell, and what is to be priced for it or why nothing is. */
+export interface Prepared {
+  readonly runnable: RunnableCell;
+  readonly priced: PricedCell | string;
+}
+
+/** A cell predicted by models that never saw its table, or its machine: with nothing known of the machine, and with the first cell of each table known. */
+export interface HeldOutCell {
+  readonly none: PredictedCell;
+  readonly first: PredictedCell;
+}
+
+/** Predicts each table, or each machine, by models fitted on the others alone; what no other says of a cost is what it is like, or its plausible range. */
+export async function heldOut(
+  prepared: readonly Prepared[],
+  what: 'tables' | 'machines',
+  chosen: (cell: PricedCell) => boolean,
+): Promise<readonly HeldOutCell[]> {
+  const priced = prepared.flatMap(one => (typeof one.priced === 'string' ? [] : [one.priced]));
+  const models = [...new Set(priced.map(({ model }) => model))];
+  const groupOf = ({ runnable }: PricedCell): string => (what === 'tables' ? runnable.cell.table : machineOf(runnable));
+  const predicted = new Map<RunnableCell, HeldOutCell>();
+  for (const group of new Set(priced.map(groupOf))) {
+    const others = priced.filter(cell => chosen(cell) && groupOf(cell) !== group);
+    const fit = await fitModels(models, others, true);
+    const [none, first] = [false, true].map(isFirst => new TableBeliefs(isFirst, cell => fittedBelief(fit, cell)));
+    for (const cell of priced.filter(one => groupOf(one) === group))
+      if (none !== undefined && first !== undefined)
+        predicted.set(cell.runnable, { none: none.predict(cell, false), first: first.predict(cell, false) });
+  }
+  return prepared.map(({ runnable, priced: reason }) => {
+    const refused = refusedCell(runnable, typeof reason === 'string' ? reason : '');
+    return predicted.get(runnable) ?? { none: refused, first: refused };
+  });
+}
+
+/** One of the two predictions of each cell. */
+export function heldOutFirst(cells: readonly HeldOutCell[], isFirst: boolean): readonly PredictedCell[] {
+  return cells.map(({ none, first }) => (isFirst ? first : none));
 }

@@ -49,7 +49,7 @@ export async function calibrate(models: readonly Model[], figures: readonly Figu
   const unknowns = unknownsOf(parameters, figures);
   // A parameter with a prior of its own is one figure more.
   const keys = new Set(parameters.map(({ key }) => key));
-  const needed = parameters.filter(({ origin, like }) => !origin.startsWith('prior ') && (like === undefined || !keys.has(like.key))).length;
+  const needed = parameters.filter(({ origin, like }) => origin.startsWith('fitted ') && (like === undefined || !keys.has(like.key))).length;
   if (!whatever && figures.length < needed) throw tooFewFigures(figures.length, needed);
   // eslint-disable-next-line no-restricted-syntax -- an ES module alone: Node 20 has no other way; tests of it run the command
   const { levenbergMarquardt } = (await import('ml-levenberg-marquardt')) as unknown as Library;

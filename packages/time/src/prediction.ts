@@ -12,7 +12,7 @@ import type { Model, Parameter, PhaseRule, StationTerm } from './model';
 /** Scatter of published repeats: no figure is known better. */
 export const NOISE_SIGMA = 0.063;
 /** What a model of this form leaves out: with the scatter it makes up what tables are off by that models fitted on the others predict (docs/fidelity-time.md). */
-export const MODEL_SIGMA = 0.06;
+export const MODEL_SIGMA = 0.05;
 /** Nominal 90 % of a normal distribution on either side. */
 const Z90 = 1.645;
 /** Step of the numerical derivatives of ln(time). */

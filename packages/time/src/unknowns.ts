@@ -35,7 +35,7 @@ const Z90 = 1.645;
  * say through it: of such a parameter its plausible range is known and nothing else.
  */
 export function priorOf({ value, factor, range, origin }: Parameter): { readonly mean: number; readonly sigma: number } {
-  if (origin.startsWith('prior ')) return { mean: Math.log(value), sigma: Math.log(factor) };
+  if (!origin.startsWith('fitted ')) return { mean: Math.log(value), sigma: Math.log(factor) };
   const [low, high] = range.map(Math.log) as [number, number];
   return { mean: (low + high) / 2, sigma: (high - low) / 2 / Z90 };
 }

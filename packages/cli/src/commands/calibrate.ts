@@ -9,13 +9,13 @@ import { existsSync } from 'node:fs';
 import { loadRegistry } from '../built-in';
 import type { CommandContext } from '../command-entry';
 import { badChoice, outForOneModel } from '../errors';
-import { fitModels, fittedBelief, typicalMachines } from '../fitting';
+import { fitModels, fittedBelief, heldOut, heldOutFirst, typicalMachines, type Prepared } from '../fitting';
 import { formatOf } from '../format';
 import { addOutputOptions, addPluginOption, viewOf } from '../options';
-import { fittedParameters, predictedCell, Pricer, refusedCell, TableBeliefs, type PricedCell } from '../priced-tables';
+import { fittedParameters, predictedCell, Pricer, refusedCell, type PricedCell } from '../priced-tables';
 import { print } from '../print';
 import { addFactorFrom, addTableOptions, checkFactorFrom, tableOptionsOf, type TableCommandOptions } from '../table-options';
-import { runTables, type RunnableCell } from '../table-runs';
+import { runTables } from '../table-runs';
 
 type Options = TableCommandOptions & {
   readonly fit?: string;
@@ -26,7 +26,6 @@ type Options = TableCommandOptions & {
   readonly ablation?: boolean;
 };
 type Ablation = NonNullable<PredictionDocument['ablation']>[number];
-type Cells = PredictionDocument['cells'];
 
 /** What `--out` may have in it, where several models are fitted. */
 const MODEL_PLACE = '{model}';
@@ -34,17 +33,12 @@ const MACHINE_PLACE = '{machine}';
 
 type Chosen = (cell: PricedCell) => boolean;
 
-interface Prepared {
-  readonly runnable: RunnableCell;
-  readonly priced: PricedCell | string;
-}
-
 /** Declares the command. */
 export function configure(command: Command, context: CommandContext): void {
   addFactorFrom(
     addTableOptions(command)
       .option('--fit <rows>', 'fit these cells only, the others are held out: "vcpus in [2,16,96]"')
-      .option('--hold-out <what>', 'tables: each table is predicted by models fitted on the others')
+      .option('--hold-out <what>', 'tables, or machines: each is predicted by models fitted on the others')
       .option('--out <file>', 'write the fitted model (YAML); {model} in it stands for the name, where there are several')
       .option('--out-hosts <file>', 'write what was found of machines that have a name (YAML); {machine} in it stands for the name')
       .option('--ablation', 'fit again without each mechanism of the model'),
@@ -55,7 +49,8 @@ export function configure(command: Command, context: CommandContext): void {
 async function calibrate(files: readonly string[], options: Options, { terminal }: CommandContext): Promise<void> {
   const format = formatOf(options);
   checkFactorFrom(options.factorFrom);
-  if (options.holdOut !== undefined && options.holdOut !== 'tables') throw badChoice('--hold-out', options.holdOut, ['tables']);
+  const held = options.holdOut;
+  if (held !== undefined && held !== 'tables' && held !== 'machines') throw badChoice('--hold-out', held, ['tables', 'machines']);
   const isSelected = readSelection(options.fit);
   const chosen: Chosen = ({ runnable }) => isSelected(runnable.cell) && runnable.publishedS > 0;
   const registry = loadRegistry(options.plugin);
@@ -65,8 +60,8 @@ async function calibrate(files: readonly string[], options: Options, { terminal 
   const models = [...new Set(priced.map(({ model }) => model))];
   if (options.out?.includes(MODEL_PLACE) === false && models.length !== 1) throw outForOneModel(models.map(({ name }) => name));
   const isFirst = options.factorFrom === 'first';
-  if (options.holdOut !== undefined) {
-    const cells = await heldOutTables(prepared, priced, chosen, isFirst);
+  if (held !== undefined) {
+    const cells = heldOutFirst(await heldOut(prepared, held, chosen), isFirst);
     terminal.progress(undefined);
     print(terminal, renderParts(predictionReport({ cells, ...judge(cells), parameters: [] }), format, viewOf(terminal, options)));
     return;
@@ -107,23 +102,6 @@ function writeMachines(path: string, fit: Fit, prepared: readonly Prepared[]): v
 /** Which tables a model was fitted on. */
 function originOf(model: Model, priced: readonly PricedCell[]): string {
   return `fitted ${[...new Set(priced.filter(cell => cell.model === model).map(({ runnable }) => runnable.cell.table))].join(', ')}`;
-}
-
-/** Each table by models fitted on the others alone; what no other table says of a cost is its plausible range. */
-async function heldOutTables(prepared: readonly Prepared[], priced: readonly PricedCell[], chosen: Chosen, fromFirst: boolean): Promise<Cells> {
-  const models = [...new Set(priced.map(({ model }) => model))];
-  const predicted = new Map<RunnableCell, Cells[number]>();
-  for (const table of new Set(priced.map(({ runnable }) => runnable.cell.table))) {
-    const own = priced.filter(({ runnable }) => runnable.cell.table === table);
-    const fit = await fitModels(
-      models,
-      priced.filter(cell => chosen(cell) && cell.runnable.cell.table !== table),
-      true,
-    );
-    const beliefs = new TableBeliefs(fromFirst, cell => fittedBelief(fit, cell));
-    for (const cell of own) predicted.set(cell.runnable, beliefs.predict(cell, false));
-  }
-  return prepared.map(({ runnable, priced: reason }) => predicted.get(runnable) ?? refusedCell(runnable, typeof reason === 'string' ? reason : ''));
 }
 
 /** Each mechanism of a model left out in turn, all fitted again; scored on the model's cells. */
