@@ -9,6 +9,7 @@ import { AccessProgram, PendingAccesses, SideState, accessKind, eachPiece } from
 import type { DirtyRings, Memslot, Memslots, PieceRunner } from '@mmulab/kvm';
 import { Way } from './guest-table-walks';
 import type { GuestTableWalks } from './guest-table-walks';
+import { KnownAccesses } from './known-accesses';
 import type { MemoryCaches } from './memcache';
 import type { Stage2Tables } from './stage2-tables';
 import type { UserMemAbort } from './user-mem-abort';
@@ -22,6 +23,8 @@ export class GuestAccesses implements PieceRunner, FaultWaits {
   private readonly pending: PendingAccesses;
   private readonly sideState: SideState;
   private readonly hasRings: boolean;
+  /** Single accesses by memory, where this run's engines have one and nobody is to hear of every call. */
+  private readonly known: KnownAccesses | undefined;
 
   constructor(
     vcpus: number,
@@ -35,18 +38,30 @@ export class GuestAccesses implements PieceRunner, FaultWaits {
   ) {
     this.pending = new PendingAccesses(vcpus, walks, path);
     this.hasRings = rings !== undefined;
+    const { pages } = tables;
+    const isKnown = pages?.mayHold === true && rings === undefined;
+    this.known = isKnown ? new KnownAccesses(vcpus, pages, walks, tables, slots, caches, path, counters) : undefined;
     const parts = [caches, new WaitingTables(tables.mm)];
     this.sideState = new SideState(rings === undefined ? parts : [...parts, rings]);
   }
 
   /** One access, all its faults included. */
   touch(vcpu: number, vfn: number, kind: AccessKind): void {
+    const { known } = this;
+    if (known?.touch(vcpu, vfn, kind) === true) return;
     this.walks.touch(vcpu, vfn, this.path);
-    this.path.access(vcpu, this.walks.layout.gfnOf(vfn), kind, 0);
+    if (known === undefined) this.path.access(vcpu, this.walks.layout.gfnOf(vfn), kind, 0);
+    else known.access(vcpu, vfn, kind);
+  }
+
+  /** More than accesses by memory is to come: what is known of them is surveyed anew after it. */
+  forgetKnown(): void {
+    this.walks.version.bump();
   }
 
   /** Begins an access that may interleave. @returns the first stage due, or ACCESS_DONE */
   begin(vcpu: number, vfn: number, kind: AccessKind): number {
+    this.forgetKnown();
     return this.pending.begin(vcpu, vfn, kind);
   }
 
@@ -64,6 +79,7 @@ export class GuestAccesses implements PieceRunner, FaultWaits {
 
   /** Runs the stage due. @returns the next one, or ACCESS_DONE */
   advance(vcpu: number): number {
+    this.forgetKnown();
     this.path.select(vcpu);
     return this.pending.advance(vcpu);
   }
@@ -81,6 +97,7 @@ export class GuestAccesses implements PieceRunner, FaultWaits {
   }
 
   run(vcpu: number, run: AccessRun): void {
+    this.forgetKnown();
     eachPiece(vcpu, run, this.walks.layout, this.slots, this);
   }
 

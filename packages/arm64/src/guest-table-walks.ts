@@ -7,6 +7,7 @@
 import { AccessKind, EntryKind } from '@mmulab/api';
 import { SeenTables } from '@mmulab/kvm';
 import type { AccessPath, GuestLayout, GuestWalks } from '@mmulab/kvm';
+import { Version } from '@mmulab/pgtable';
 import type { Stage2Tables } from './stage2-tables';
 
 const { Read } = AccessKind;
@@ -20,7 +21,9 @@ export class GuestTableWalks implements GuestWalks {
   readonly tableAccess = Read;
   /** Accesses end before the data: only the table pages are read. */
   tablesOnly = false;
-  private readonly seen: SeenTables;
+  readonly seen: SeenTables;
+  /** Counted up when what was known of accesses may hold no longer. */
+  readonly version = new Version();
 
   constructor(
     readonly layout: GuestLayout,
@@ -31,6 +34,7 @@ export class GuestTableWalks implements GuestWalks {
 
   /** A mapping of a guest table page may have gone. */
   forget(): void {
+    this.version.bump();
     this.seen.forget();
   }
 
@@ -46,10 +50,15 @@ export class GuestTableWalks implements GuestWalks {
 
   /** The hardware reads the table pages on the way to a frame, as far as they are not known to be mapped. */
   touch(vcpu: number, vfn: number, path: AccessPath): void {
-    for (let level = this.layout.levels; level >= 1; level--) {
-      const frame = this.seen.firstTouch(level, this.indexAt(level, vfn));
+    const { layout, seen } = this;
+    const block = layout.blockOf(layout.find(vfn), vfn);
+    if (seen.isWalkSeen(block)) return;
+    const { epoch } = seen;
+    for (let level = layout.levels; level >= 1; level--) {
+      const frame = seen.firstTouch(level, this.indexAt(level, vfn));
       if (frame >= 0) path.access(vcpu, frame, Read, 1);
     }
+    seen.noteWalk(block, epoch);
   }
 
   /** Whether the table pages on the ways to frames `vfn` to `lastVfn` are known to be mapped. */

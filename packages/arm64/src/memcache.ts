@@ -68,6 +68,8 @@ export class MemoryCaches implements Journal {
   /** Fills not yet counted, and the pages they took. */
   private fills = 0;
   private filled = 0;
+  /** Counts how often a cache has been filled, or pages taken. */
+  changes = 0;
 
   constructor(
     vcpus: number,
@@ -85,8 +87,14 @@ export class MemoryCaches implements Journal {
     this.pending = 0;
   }
 
+  /** Whether a fault would find enough. */
+  isStocked(vcpu: number): boolean {
+    return this.objects[vcpu] >= this.minPages;
+  }
+
   /** The fault takes pages for tables. */
   take(vcpu: number, pages: number): void {
+    this.changes++;
     this.objects[vcpu] = this.objects[vcpu] - pages;
     if (this.pending >= 0) this.pending += pages;
   }
@@ -138,6 +146,7 @@ export class MemoryCaches implements Journal {
   private fill(vcpu: number): void {
     const have = this.objects[vcpu];
     if (have >= this.minPages) return;
+    this.changes++;
     this.objects[vcpu] = CAPACITY;
     this.fills++;
     this.filled += CAPACITY - have;

@@ -114,6 +114,7 @@ export class Stage2Mmu implements MmuBackend {
   }
 
   runShared(rounds: SharedRounds): void {
+    this.vm.accesses.forgetKnown();
     this.vm.shared.run(rounds);
   }
 
@@ -147,7 +148,8 @@ export class Stage2Mmu implements MmuBackend {
   }
 
   private perform(op: HostOp, answer: HostAnswer | undefined): void {
-    const { tables, hostTables, hostOps } = this.vm;
+    const { accesses, tables, hostTables, hostOps } = this.vm;
+    accesses.forgetKnown();
     tables.mm.endGracePeriod();
     hostTables.select(slotOf(op));
     hostOps.perform(op, answer);

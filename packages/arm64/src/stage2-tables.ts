@@ -9,7 +9,7 @@
  */
 import { EntryKind } from '@mmulab/api';
 import type { AccessKind, Counters, Entry, Rule } from '@mmulab/api';
-import type { Engine, EngineFactory, RangeOptions, RunProgram } from '@mmulab/pgtable';
+import type { Engine, EngineFactory, PageCache, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { RelaxOp, WalkOp } from './attr';
 import type { AgeRule, HardwareWalkRule, MkyoungRule, NoOp, RelaxRule, WriteProtectRule } from './attr';
 import { makeAction } from './cmo';
@@ -89,6 +89,16 @@ export class Stage2Tables {
     this.writeProtectRule = new rules.writeProtect(attrs);
     this.ageRule = new rules.age(attrs);
     this.unmapRule = new rules.unmap(attrs, policy, (gfn, level, entries) => this.mm.pageCount(gfn, level, entries));
+  }
+
+  /** Memory of single pages, if this world's engines have one and nobody is to hear of every call. */
+  get pages(): PageCache | undefined {
+    return this.mm.isWatched ? undefined : this.engine.pageCache;
+  }
+
+  /** The engine's number of the root. */
+  get rootIndex(): number {
+    return this.root;
   }
 
   /** The hardware's walk for an access. @param kind 0 read, 1 write, 2 execute; @returns what `walkResult` and `walkLevel` read */

@@ -77,6 +77,12 @@ export class KnownTouches {
     return this.touchUnseen(vcpu, vfn, kind);
   }
 
+  /** What was known of one vCPU's accesses holds no longer. */
+  forget(vcpu: number): void {
+    this.stretches[vcpu].version = -1;
+    for (let kind = 0; kind < KINDS; kind++) this.views[vcpu * KINDS + kind].version = -1;
+  }
+
   /** An access was made the long way: looks around, for the next one. */
   survey(vcpu: number, vfn: number): void {
     const stretch = this.stretches[vcpu];

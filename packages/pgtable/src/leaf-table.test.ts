@@ -166,3 +166,20 @@ describe('leaf tables', () => {
     expect(tables.bytes).toBe(before);
   });
 });
+
+describe('a table whose entry is locked for a moment', () => {
+  it('is one of two attributes again once the entry takes one of them, and is not after another entry was written', () => {
+    const tables = new LeafTables(512);
+    const record = tables.alloc(0, 0);
+    const isPlain = (): boolean => tables.firstAttr(record) >= 0;
+    for (const index of [3, 5]) tables.set(record, index, 1);
+    tables.set(record, 7, 9);
+    const locked = isPlain();
+    tables.set(record, 7, 1);
+    expect([locked, isPlain(), tables.firstAttr(record), tables.secondAttr(record), tables.countNonEmpty(record)]).toEqual([false, true, 0, 1, 3]);
+    tables.set(record, 8, 9);
+    tables.set(record, 9, 1);
+    tables.set(record, 8, 1);
+    expect([isPlain(), tables.countNonEmpty(record), tables.get(record, 9), tables.get(record, 10)]).toEqual([false, 5, 1, 0]);
+  });
+});

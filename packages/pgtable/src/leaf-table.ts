@@ -30,6 +30,10 @@ export class LeafTables {
   private dense: Uint8Array;
   /** Neighbouring pairs of a dense block that differ. */
   private denseDiffering: Int32Array;
+  /** What a dense block's table was before its third attribute came: the two others, and from bit 16 on the entry that has it; -1 once another entry is written. */
+  private denseOrigin: Int32Array;
+  /** Entries that had the second attribute then. */
+  private denseOnes: Int32Array;
   private refs: Int32Array;
   /** Words per record. */
   readonly stride: number;
@@ -47,6 +51,8 @@ export class LeafTables {
     this.refs = new Int32Array(this.capacity);
     this.dense = new Uint8Array(this.denseCapacity * entries);
     this.denseDiffering = new Int32Array(this.denseCapacity);
+    this.denseOrigin = new Int32Array(this.denseCapacity);
+    this.denseOnes = new Int32Array(this.denseCapacity);
   }
 
   /** A table with every entry `attr`. @returns its index, with one reference */
@@ -159,14 +165,14 @@ export class LeafTables {
     const at = this.headOf(record);
     const head = this.words[at];
     const ones = this.words[at + 1];
-    if ((head & DENSE) !== 0) return this.setDense(ones, index, attr);
+    if ((head & DENSE) !== 0) return this.isPassing(ones, index, attr) ? this.makePlain(record, ones, attr) : this.setDense(ones, index, attr);
     const isOne = this.isOne(record, index);
     const others = isOne ? this.entries - ones : ones;
     if (attr === (isOne ? (head >> 8) & 255 : head & 255)) return others === 0;
     if (attr === (isOne ? head & 255 : (head >> 8) & 255)) return this.flip(record, index);
     if (others === 0) return this.recolour(record, !isOne, attr).flip(record, index);
     if (others === this.entries - 1) return this.recolour(record, isOne, attr).entries === 1;
-    return this.setDense(this.makeDense(record), index, attr);
+    return this.setDense(this.makeDense(record, index), index, attr);
   }
 
   /** Whether an entry of a two-attribute table has the second one. */
@@ -252,6 +258,7 @@ export class LeafTables {
       return second === 0 || second === this.entries;
     }
     const first = second * this.entries;
+    this.denseOrigin[second] = -1;
     for (let i = first; i < first + this.entries; i++) this.dense[i] = map[this.dense[i]];
     return this.recountDense(second);
   }
@@ -291,7 +298,7 @@ export class LeafTables {
 
   /** Bytes of typed arrays in use. */
   get bytes(): number {
-    return this.words.byteLength + this.dense.byteLength + this.refs.byteLength + this.denseDiffering.byteLength;
+    return this.words.byteLength + this.dense.byteLength + this.refs.byteLength + this.denseDiffering.byteLength * 3;
   }
 
   /** Two-attribute records with equal content get equal words: the first entry is always the zero attribute. */
@@ -352,21 +359,43 @@ export class LeafTables {
     this.words[at] = this.words[at] & ~CANONICAL;
   }
 
-  private makeDense(record: number): number {
+  /** Whether the entry that made a table dense takes one of the two other attributes, and nothing else has been written in between: a lock on an entry passes. */
+  private isPassing(block: number, index: number, attr: number): boolean {
+    const origin = this.denseOrigin[block];
+    return origin >> 16 === index && (attr === (origin & 255) || attr === ((origin >> 8) & 255));
+  }
+
+  /** A table is one of two attributes again. @returns true when all entries are now equal */
+  private makePlain(record: number, block: number, attr: number): boolean {
+    const at = this.headOf(record);
+    const origin = this.denseOrigin[block];
+    this.words[at] = (this.words[at] & ~DENSE) | (origin & 0xffff);
+    this.words[at + 1] = this.denseOnes[block];
+    this.freeDense.push(block);
+    return this.set(record, origin >> 16, attr);
+  }
+
+  /** @param index the entry that is to have a third attribute */
+  private makeDense(record: number, index: number): number {
     const block = this.takeDense();
     const first = block * this.entries;
     for (let i = 0; i < this.entries; i++) this.dense[first + i] = this.get(record, i);
     const at = this.headOf(record);
-    this.words.fill(0, at + HEAD_WORDS, at + this.stride);
-    this.words[at] = (this.words[at] & ~0xffff) | DENSE;
+    const head = this.words[at];
+    const ones = this.words[at + 1];
+    this.words[at] = (head & ~0xffff) | DENSE;
     this.words[at + 1] = block;
     this.recountDense(block);
+    // The bits stay as they are.
+    this.denseOrigin[block] = (index << 16) | (head & 0xffff);
+    this.denseOnes[block] = ones;
     return block;
   }
 
   private setDense(block: number, index: number, attr: number): boolean {
     const at = block * this.entries + index;
     const dense = this.dense;
+    if (this.denseOrigin[block] >> 16 !== index) this.denseOrigin[block] = -1;
     const old = dense[at];
     let differing = this.denseDiffering[block];
     if (index > 0) {
@@ -409,7 +438,10 @@ export class LeafTables {
       this.denseCapacity = Math.ceil(this.denseCapacity * 1.5);
       this.dense = copyUint8(this.dense, this.denseCapacity * this.entries);
       this.denseDiffering = copyInt32(this.denseDiffering, this.denseCapacity);
+      this.denseOrigin = copyInt32(this.denseOrigin, this.denseCapacity);
+      this.denseOnes = copyInt32(this.denseOnes, this.denseCapacity);
     }
+    this.denseOrigin[block] = -1;
     return block;
   }
 }

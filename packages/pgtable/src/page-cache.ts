@@ -328,7 +328,7 @@ export class PageCache {
         const times = held[at];
         if (times === 0) continue;
         held[at] = 0;
-        counters.select(Math.floor(at / MAX_OUTCOMES));
+        counters.select(Math.floor(at / MAX_OUTCOMES), outcomes.scope);
         outcomes.countInto(counters.now, at % MAX_OUTCOMES, times);
       }
     }

@@ -23,6 +23,7 @@ export const MORE = 1 << 30;
 export const MAP_VALUES = 64;
 export const MAX_OUTCOMES = 64;
 const MAX_EVENTS = 32;
+const MAX_AMOUNT = 2 ** 30;
 /** Flags of a result. */
 export const NEW_ENTRY = 1 << 16;
 export const NEW_VALUE = 1 << 17;
@@ -38,8 +39,9 @@ export class PageOutcomes {
   readonly bySituation = new Int8Array(256 * MAP_VALUES);
   /** By outcome: attribute of the entry after it (bits 0-7), value of the map (8-15), and which of them are new. */
   readonly results = new Int32Array(MAX_OUTCOMES);
-  /** Events of outcome n: from n * MAX_EVENTS to `eventsEnd`, each as often as it happened. */
+  /** Events of outcome n: from n * MAX_EVENTS to `eventsEnd`, each with how often it happened. */
   readonly events = new Int32Array(MAX_OUTCOMES * MAX_EVENTS);
+  private readonly amounts = new Int32Array(MAX_OUTCOMES * MAX_EVENTS);
   readonly eventsEnd = new Int32Array(MAX_OUTCOMES);
   size = 1;
   /** What accesses do to blocks as they mostly look, and how many have looked otherwise since. */
@@ -48,19 +50,20 @@ export class PageOutcomes {
   /** Counts held back: how often each outcome was met, by vCPU number * MAX_OUTCOMES + outcome. */
   held = new Float64Array(0);
 
-  /** @param kind handed to the program */
+  /** @param kind handed to the program; @param scope what counts are selected for beside the vCPU */
   constructor(
     readonly program: PageProgram,
     readonly kind: number,
+    readonly scope = 0,
   ) {}
 
   /** Adds an outcome's events, `times` times. */
   countInto(now: Float64Array, outcome: number, times: number): void {
-    const { events } = this;
+    const { events, amounts } = this;
     const end = this.eventsEnd[outcome];
     for (let i = outcome * MAX_EVENTS; i < end; i++) {
       const event = events[i];
-      now[event] = now[event] + times;
+      now[event] = now[event] + times * amounts[i];
     }
   }
 
@@ -70,8 +73,10 @@ export class PageOutcomes {
     let end = first;
     for (let event = 0; event < now.length; event++) {
       const amount = now[event] - before[event];
-      if (amount < 0 || end + amount > first + MAX_EVENTS) return false;
-      for (let i = 0; i < amount; i++) this.events[end++] = event;
+      if (amount === 0) continue;
+      if (amount < 0 || amount > MAX_AMOUNT || end === first + MAX_EVENTS) return false;
+      this.events[end] = event;
+      this.amounts[end++] = amount;
     }
     this.eventsEnd[this.size] = end;
     return true;
