@@ -1,5 +1,5 @@
 /*
- * The baseline's cases: the page-by-page workloads of the bench, timed by the process's CPU time.
+ * The baselines' cases: the page-by-page workloads of the bench, timed by the process's CPU time. MODEL names the baseline's source, with quotes.
  *
  * usage: baseline VCPUS PAGES_PER_VCPU WRITES_PER_VCPU
  *
@@ -7,7 +7,7 @@
  * been write-protected for dirty logging, each page is written once. random: protected again; each vCPU writes WRITES_PER_VCPU pages drawn from
  * its memory. Prints CPU time and counters of each case as JSON.
  */
-#include "tdp.c"
+#include MODEL
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -102,12 +102,10 @@ int main(int argc, char **argv)
                     .slots = slots,
                     .nslots = 2,
                     .runs = runs,
-                    .nruns = 2,
-                    .fast_page_fault = true,
-                    .split_huge_pages = true,
-                    .dirty_on_refault = true};
+                    .nruns = 2};
     if (vm.vcpus == NULL || slots[1].host == NULL || slots[1].dirty == NULL) return 3;
     vm.root = take_table(&vm);
+    prepare(&vm);
     for (int vcpu = 0; vcpu < nvcpus; vcpu++) vm.vcpus[vcpu].random = 0x9e3779b9u * (vcpu + 1);
     for (int vcpu = 0; vcpu < nvcpus; vcpu++) enter(&vm, vcpu);
     touch(&vm, 0, 0, READ); /* As the engine does before: its guest's top table is mapped. */

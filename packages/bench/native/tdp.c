@@ -2,33 +2,6 @@
  * The baseline's fault path and write protection; see tdp.h.
  */
 #include "tdp.h"
-#include <stdlib.h>
-#include <string.h>
-
-#define CHUNK_BYTES (2u << 20)
-
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-
-/* A zeroed table page. */
-uint64_t *take_table(struct vm *vm)
-{
-    if (vm->chunk_left == 0) {
-        vm->chunk = aligned_alloc(TABLE_BYTES, CHUNK_BYTES);
-        if (vm->chunk == NULL) abort();
-        vm->chunk_left = CHUNK_BYTES;
-    }
-    uint64_t *table = (uint64_t *)vm->chunk;
-    vm->chunk += TABLE_BYTES;
-    vm->chunk_left -= TABLE_BYTES;
-    memset(table, 0, TABLE_BYTES);
-    return table;
-}
-
-static inline unsigned index_at(uint64_t gfn, int level)
-{
-    return (gfn >> (9 * (level - 1))) & (ENTRIES - 1);
-}
 
 static inline bool is_leaf(uint64_t spte, int level)
 {
@@ -55,30 +28,6 @@ static inline uint64_t *locate(uint64_t *root, uint64_t gfn, int goal, int *leve
     }
 }
 
-static struct memslot *slot_of(struct vm *vm, uint64_t gfn)
-{
-    struct memslot *last = vm->last_slot;
-    if (likely(last != NULL && gfn >= last->base_gfn && gfn < last->end_gfn)) return last;
-    for (int i = 0; i < vm->nslots; i++) {
-        struct memslot *slot = &vm->slots[i];
-        if (gfn >= slot->base_gfn && gfn < slot->end_gfn) return vm->last_slot = slot;
-    }
-    return NULL;
-}
-
-static uint64_t gfn_of(struct vm *vm, uint64_t vfn)
-{
-    struct guest_run *last = vm->last_run;
-    if (unlikely(last == NULL || vfn < last->vfn || vfn >= last->vfn + last->npages)) {
-        last = NULL;
-        for (int i = 0; i < vm->nruns && last == NULL; i++)
-            if (vfn >= vm->runs[i].vfn && vfn < vm->runs[i].vfn + vm->runs[i].npages) last = &vm->runs[i];
-        if (last == NULL) abort();
-        vm->last_run = last;
-    }
-    return last->gfn + (vfn - last->vfn);
-}
-
 static inline bool allows(uint64_t spte, enum access kind)
 {
     if ((spte & SPTE_R) == 0) return false;
@@ -97,17 +46,6 @@ static enum walk hardware_walk(uint64_t *root, uint64_t gfn, enum access kind)
     if (after == spte) return HIT;
     *sptep = after;
     return (after & ~spte & SPTE_D) != 0 ? HIT_DIRTIED : HIT;
-}
-
-static void mark_page_dirty(struct memslot *slot, uint64_t gfn, uint64_t *now)
-{
-    now[EV_mark_page_dirty]++;
-    if (!slot->logged) return;
-    uint64_t page = gfn - slot->base_gfn;
-    uint64_t bit = 1ull << (page & 63);
-    if ((slot->dirty[page >> 6] & bit) != 0) return;
-    slot->dirty[page >> 6] |= bit;
-    now[EV_dirty_bitmap_set]++;
 }
 
 /* What every change of an entry is counted as. */
@@ -141,17 +79,6 @@ static enum ret fast_page_fault(struct vm *vm, uint64_t *root, uint64_t gfn, enu
     *sptep = fixed;
     if (gains && slot != NULL) mark_page_dirty(slot, gfn, now);
     return RET_FIXED;
-}
-
-static int max_level(const struct memslot *slot, uint64_t gfn)
-{
-    int level = slot->congruent_level;
-    for (; level > 1; level--) {
-        uint64_t span = 1ull << (9 * (level - 1));
-        uint64_t base = gfn & ~(span - 1);
-        if (base >= slot->base_gfn && base + span <= slot->end_gfn) break;
-    }
-    return level;
 }
 
 static uint64_t make_spte(const struct vm *vm, const struct memslot *slot, uint64_t gfn, int level, bool writable, bool dirty)
@@ -238,7 +165,7 @@ static void direct_page_fault(struct vm *vm, struct vcpu *vcpu, uint64_t gfn, en
 }
 
 /* One access of a vCPU with all its faults. */
-void touch(struct vm *vm, int number, uint64_t vfn, enum access kind)
+static void touch(struct vm *vm, int number, uint64_t vfn, enum access kind)
 {
     struct vcpu *vcpu = &vm->vcpus[number];
     uint64_t *now = vcpu->counters;
@@ -276,7 +203,7 @@ void touch(struct vm *vm, int number, uint64_t vfn, enum access kind)
     }
 }
 
-void enter(struct vm *vm, int number)
+static void enter(struct vm *vm, int number)
 {
     struct vcpu *vcpu = &vm->vcpus[number];
     serve_requests(vcpu);
@@ -284,7 +211,7 @@ void enter(struct vm *vm, int number)
 }
 
 /* Takes W from every 4 KiB leaf of a slot and empties its bitmap, for the next round of dirty logging. */
-void write_protect(struct vm *vm, struct memslot *slot)
+static void write_protect(struct vm *vm, struct memslot *slot)
 {
     for (uint64_t gfn = slot->base_gfn; gfn < slot->end_gfn; gfn++) {
         int level;
@@ -293,4 +220,11 @@ void write_protect(struct vm *vm, struct memslot *slot)
     }
     memset(slot->dirty, 0, (slot->end_gfn - slot->base_gfn + 63) / 64 * 8);
     for (int i = 0; i < vm->nvcpus; i++) vm->vcpus[i].flush_pending = true;
+}
+
+static void prepare(struct vm *vm)
+{
+    vm->fast_page_fault = true;
+    vm->split_huge_pages = true;
+    vm->dirty_on_refault = true;
 }

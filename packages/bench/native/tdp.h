@@ -1,7 +1,5 @@
 /*
- * The baseline's machine: four levels of 512 64-bit entries, memslots, host page states, dirty bitmaps and one counter vector per vCPU.
- *
- * It does what the engine's rules do for the same accesses, step for step, and nothing else: the hardware's walk before and after a fault (it
+ * The baseline of x86-tdp: four levels of 512 64-bit entries. The hardware's walk before and after a fault (it
  * sets A and D), the classification of the fault, the lockless fix, the host page's state, the hugepage limits, the walk that links tables and
  * writes the leaf, the dirty bitmap, the request check at the entry, and every counter of these steps. Accesses are written for one thread: no
  * atomic instruction, no lock.
@@ -10,33 +8,6 @@
  */
 #ifndef MMULAB_BENCH_TDP_H
 #define MMULAB_BENCH_TDP_H
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#define LEVELS 4
-#define ENTRIES 512
-#define TABLE_BYTES 4096
-
-/* EPT entry: R, W, X, large page, A, D, then the bits software keeps. */
-#define SPTE_R (1ull << 0)
-#define SPTE_W (1ull << 1)
-#define SPTE_X (1ull << 2)
-#define SPTE_MT (6ull << 3)
-#define SPTE_PS (1ull << 7)
-#define SPTE_A (1ull << 8)
-#define SPTE_D (1ull << 9)
-#define SPTE_PRESENT (1ull << 11)
-#define SPTE_HOST_WRITABLE (1ull << 57)
-#define SPTE_MMU_WRITABLE (1ull << 58)
-#define SPTE_FROZEN (1ull << 62)
-#define SPTE_MMIO (1ull << 61)
-#define SPTE_ADDRESS 0x000ffffffffff000ull
-
-enum access { READ, WRITE, EXEC };
-enum walk { HIT, HIT_DIRTIED, NOT_PRESENT, DENIED, MMIO };
-enum ret { RET_CONTINUE, RET_RETRY, RET_EMULATE, RET_INVALID, RET_FIXED, RET_SPURIOUS };
 
 /* Counted events, under the engine's names. */
 #define EVENTS(X) \
@@ -70,76 +41,29 @@ enum ret { RET_CONTINUE, RET_RETRY, RET_EMULATE, RET_INVALID, RET_FIXED, RET_SPU
     X(pml_entry, "pml.entry") \
     X(exit, "exit")
 
-enum event {
-#define X(id, name) EV_##id,
-    EVENTS(X)
-#undef X
-    NEVENTS
-};
-
-/* What a host fault on a page makes of it. */
-struct host_fault {
-    bool ok;
-    uint8_t state;
-    uint8_t span_level;
-    bool writable;
-    uint8_t notifications;
-};
-
-/* A state of a host page. */
-struct host_state {
-    bool present;
-    uint8_t level;
-};
-
-struct backing {
-    const struct host_state *states;
-    /* By state * 2 + write. */
-    const struct host_fault *faults;
-};
-
-struct memslot {
-    uint64_t base_gfn, end_gfn;
-    uint64_t hvf;
-    int congruent_level;
-    bool logged, readonly;
-    const struct backing *backing;
-    uint8_t *host; /* state of every page */
-    uint64_t *dirty; /* one bit per page */
-};
-
-/* A stretch of the guest's address space. */
-struct guest_run {
-    uint64_t vfn, gfn, npages;
-};
-
-struct vcpu {
-    uint64_t counters[NEVENTS];
-    uint64_t *root;
+#define VCPU_FIELDS \
+    uint64_t *root; \
     bool flush_pending;
-    uint32_t random;
-};
+#define VM_FIELDS bool pml_active, fast_page_fault, split_huge_pages, dirty_on_refault, nx_huge_pages;
 
-struct vm {
-    struct vcpu *vcpus;
-    int nvcpus;
-    struct memslot *slots;
-    int nslots;
-    struct memslot *last_slot;
-    struct guest_run *runs;
-    int nruns;
-    struct guest_run *last_run;
-    uint64_t notifier_seq;
-    bool pml_active, fast_page_fault, split_huge_pages, dirty_on_refault, nx_huge_pages;
-    /* Table pages come from chunks. */
-    uint8_t *chunk;
-    size_t chunk_left;
-    uint64_t *root;
-};
+#include "machine.h"
 
-uint64_t *take_table(struct vm *vm);
-void touch(struct vm *vm, int vcpu, uint64_t vfn, enum access kind);
-void enter(struct vm *vm, int vcpu);
-void write_protect(struct vm *vm, struct memslot *slot);
+/* EPT entry: R, W, X, large page, A, D, then the bits software keeps. */
+#define SPTE_R (1ull << 0)
+#define SPTE_W (1ull << 1)
+#define SPTE_X (1ull << 2)
+#define SPTE_MT (6ull << 3)
+#define SPTE_PS (1ull << 7)
+#define SPTE_A (1ull << 8)
+#define SPTE_D (1ull << 9)
+#define SPTE_PRESENT (1ull << 11)
+#define SPTE_HOST_WRITABLE (1ull << 57)
+#define SPTE_MMU_WRITABLE (1ull << 58)
+#define SPTE_FROZEN (1ull << 62)
+#define SPTE_MMIO (1ull << 61)
+#define SPTE_ADDRESS 0x000ffffffffff000ull
+
+enum walk { HIT, HIT_DIRTIED, NOT_PRESENT, DENIED, MMIO };
+enum ret { RET_CONTINUE, RET_RETRY, RET_EMULATE, RET_INVALID, RET_FIXED, RET_SPURIOUS };
 
 #endif

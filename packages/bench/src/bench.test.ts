@@ -1,6 +1,9 @@
 import type { MmulabError } from '@mmulab/api';
 import { checkCounters } from './bench';
 import { NativeBaseline } from './native';
+import { CURVES } from './growth/curves';
+import { growthTable } from './growth/write-growth';
+import { checkRatio } from './quick';
 import { comparisonReport, type Repetition } from './report';
 import { stage2 } from './machine';
 import { geometricMean, median } from './measure';
@@ -53,7 +56,7 @@ describe('the compared workloads', () => {
   });
 
   it('are reported with median, spread and mean', () => {
-    const report = comparisonReport([repetition, repetition], size);
+    const report = comparisonReport('x86-tdp', [repetition, repetition], size);
     expect(report).toMatch(/^populate +[\d.]+ +[\d.]+ +1\.00 +1\.00-1\.00$/m);
     expect(report).toMatch(/^geometric mean +1\.00 *$/m);
   });
@@ -61,12 +64,28 @@ describe('the compared workloads', () => {
 
 describe('the bench', () => {
   it('says what is missing when there is no C compiler', () => {
-    expect(codeOf(() => new NativeBaseline('no-such-compiler'))).toBe('BENCH_NO_COMPILER');
+    expect(codeOf(() => new NativeBaseline('tdp', 'no-such-compiler'))).toBe('BENCH_NO_COMPILER');
   });
 
   it('takes medians and geometric means', () => {
     expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5]);
     expect(geometricMean([1, 4])).toBeCloseTo(2);
+  });
+
+  it('fails where a ratio has fallen to less than a third of the usual one, and not before', () => {
+    expect(codeOf(() => checkRatio('x86-tdp write', 0.19, 0.6))).toBe('BENCH_COLLAPSED');
+    expect(checkRatio('x86-tdp write', 0.21, 0.6)).toBe('x86-tdp write: 0.21 of native (usual 0.6)');
+  });
+
+  it('writes a curve’s ends as a row of a table', () => {
+    const points = [
+      { value: 1, cpuSeconds: 0.3, rssMegabytes: 70 },
+      { value: 64, cpuSeconds: 1, rssMegabytes: 90 },
+    ];
+    expect(growthTable([{ name: 'vCPUs', axis: 'vCPUs', command: 'mmulab run', points }])).toBe(
+      '| along | from | to | CPU s | MB | last command |\n| --- | --- | --- | --- | --- | --- |\n| vCPUs | 1 | 64 | 0.3 to 1 | 70 to 90 | `mmulab run` |',
+    );
+    expect(CURVES.every(({ values }) => values.every((value, i) => i === 0 || value > (values[i - 1] ?? NaN)))).toBe(true);
   });
 
   it('names its range workloads once', () => {

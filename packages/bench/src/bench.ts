@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { childFailed, countersDiffer } from './errors';
-import { stage2 } from './machine';
+import { BACKENDS, type BenchBackend } from './machine';
 import { type NativeBaseline } from './native';
 import type { RangeReport } from './range-child';
 import type { Repetition } from './report';
@@ -20,19 +20,22 @@ const ANOTHER: PageSize = { vcpus: 8, pagesPerVcpu: 2 ** 15, writesPerVcpu: 4096
 /**
  * Lets another backend run the compared workloads in this process. Engines are of one class, so what the compiler has learnt of their call sites is what
  * it has seen of all backends: what is measured afterwards says what that costs.
+ * @returns that one's name
  */
-export function runAnother(): void {
-  for (let i = 0; i < WARMING; i++) pageByPage(ANOTHER, stage2);
+export function runAnother(than: BenchBackend): string {
+  const another = BACKENDS.find(one => one !== than) ?? than;
+  for (let i = 0; i < WARMING; i++) pageByPage(ANOTHER, another);
+  return another.name;
 }
 
 /**
  * Repeats the compared workloads, after those thrown away.
  * @throws BENCH_COUNTERS when the two programs count differently
  */
-export function compare(baseline: NativeBaseline, size: PageSize, repetitions: number): readonly Repetition[] {
-  for (let i = 0; i < WARMING; i++) pageByPage(size);
+export function compare(baseline: NativeBaseline, size: PageSize, repetitions: number, on: BenchBackend): readonly Repetition[] {
+  for (let i = 0; i < WARMING; i++) pageByPage(size, on);
   return Array.from({ length: repetitions }, () => {
-    const repetition = { native: baseline.run(size), ours: pageByPage(size) };
+    const repetition = { native: baseline.run(size), ours: pageByPage(size, on) };
     checkCounters(repetition);
     return repetition;
   });

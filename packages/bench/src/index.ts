@@ -10,5 +10,6 @@ export { geometricMean, measure, median } from './measure';
 export type { Measurement } from './measure';
 export { NativeBaseline } from './native';
 export { checkCounters, compare, measureRanges, runAnother } from './bench';
-export { comparisonReport, rangeReport } from './report';
+export { comparisonReport, rangeReport, bestRatio } from './report';
+export { checkQuick } from './quick';
 export type { Repetition } from './report';

@@ -58,24 +58,34 @@ function defaults(specs: BackendDefinition['options']): OptionValues {
 
 /** A backend to bench. */
 export interface BenchBackend {
+  /** What it is called in a report. */
+  readonly name: string;
+  /** The baseline that does the same work: its source in native/, without .c. */
+  readonly model: string;
   readonly definition: BackendDefinition;
   /** Facts of the host other than the backend's defaults. */
   readonly host: OptionValues;
   readonly create: (options: OptionValues, host: OptionValues, counters: Counters) => MmuBackend;
 }
 
-/** The backend that is measured. */
+/** The backends that are measured; the second is also the one that may run before the first. */
 export const tdp: BenchBackend = {
+  name: 'x86-tdp',
+  model: 'tdp',
   definition: tdpDefinition,
   host: { pml: 'N' },
   create: (options, host, counters) => new TdpBackend(options, host, counters),
 };
-/** The backend that may run before it. */
 export const stage2: BenchBackend = {
+  name: 'arm64-stage2',
+  model: 'stage2',
   definition: stage2Definition,
   host: {},
   create: (options, host, counters) => new Stage2Mmu(options, host, counters),
 };
+
+/** Those that are compared. */
+export const BACKENDS: readonly BenchBackend[] = [tdp, stage2];
 
 /** Creates a machine and lets its vCPUs enter. The guest's top table is mapped, so that it costs no access anything more. */
 export function createMachine(vcpus: number, pagesPerVcpu: number, backing: HostBacking, { definition, host, create } = tdp): BenchMachine {

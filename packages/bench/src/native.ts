@@ -1,5 +1,5 @@
 /**
- * The native baseline: compiled from native/*.c when the bench runs, and run as a process of its own.
+ * A native baseline: compiled from native/*.c when the bench runs, and run as a process of its own.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { PAGE_WORKLOADS, type PageSize, type PageWorkload } from './workloads/pa
 const SOURCE = join(__dirname, '..', 'native', 'main.c');
 const FLAGS = ['-O3', '-std=gnu11'];
 
-/** The compiled baseline, in a directory of its own until `remove`. */
+/** A compiled baseline, in a directory of its own until `remove`. */
 export class NativeBaseline {
   private readonly directory: string;
   private readonly program: string;
@@ -20,15 +20,16 @@ export class NativeBaseline {
   readonly command: string;
 
   /**
-   * Compiles the baseline.
+   * Compiles a baseline.
+   * @param model its source in native/, without .c
    * @param compiler a C compiler: `cc`, or what CC names
    * @throws BENCH_NO_COMPILER, BENCH_COMPILE
    */
-  constructor(compiler = process.env['CC'] ?? 'cc') {
+  constructor(model: string, compiler = process.env['CC'] ?? 'cc') {
     this.directory = mkdtempSync(join(tmpdir(), 'mmulab-bench-'));
     this.program = join(this.directory, 'baseline');
     this.command = `${compiler} ${FLAGS.join(' ')}`;
-    const { error, status, stderr } = spawnSync(compiler, [...FLAGS, '-o', this.program, SOURCE], { encoding: 'utf8' });
+    const { error, status, stderr } = spawnSync(compiler, [...FLAGS, `-DMODEL="${model}.c"`, '-o', this.program, SOURCE], { encoding: 'utf8' });
     if (error === undefined && status === 0) return;
     this.remove();
     throw error === undefined ? compileFailed(compiler, stderr) : noCompiler(compiler);
