@@ -38,25 +38,25 @@ export const CURVES: readonly Curve[] = [
   },
   {
     name: 'memory',
-    axis: 'GiB of guest memory, 16 vCPUs',
+    axis: 'GiB in all, 16 vCPUs',
     values: powers(4, 0, 7),
     command: gib => dirtyLog('-v', '16', '-b', `${gib * 64}M`, '-s', 'anonymous_hugetlb_1gb', '-g'),
   },
   {
     name: 'pattern',
-    axis: 'GiB of guest memory, 64 vCPUs, every 20th page written',
+    axis: 'GiB in all, 64 vCPUs, every 20th page',
     values: [...powers(4, 3, 6), 12 * GIB_PER_TIB],
     command: gib => dirtyLog('-v', '64', '-b', `${gib * 16}M`, '-s', 'anonymous_hugetlb_1gb', '-g', '-f', '20'),
   },
   {
     name: 'write share',
-    axis: 'percent of accesses that write, 4 vCPUs, 256 MiB each, at random',
+    axis: '% writes, 4 vCPUs, 256 MiB each',
     values: [1, 5, 10, 25, 50, 75, 100],
     command: percent => dirtyLog('-v', '4', '-b', '256M', '-s', 'anonymous', '-w', `${percent}`, '-a'),
   },
   {
     name: 'iterations',
-    axis: 'rounds of dirty logging, 16 vCPUs, 64 MiB each',
+    axis: 'rounds, 16 vCPUs, 64 MiB each',
     values: [2, 10, 100, 1000],
     command: rounds => dirtyLog('-v', '16', '-b', '64M', '-s', 'anonymous', '-i', `${rounds}`),
   },
@@ -68,7 +68,7 @@ export const CURVES: readonly Curve[] = [
   },
   {
     name: 'shared pages',
-    axis: 'MiB that 8 vCPUs all fault in, 6.1.192',
+    axis: 'MiB shared by 8 vCPUs, 6.1.192',
     values: powers(2, 2, 7),
     command: mib => ['--kernel', '6.1.192', ...dirtyLog('-o', '-v', '8', '-b', `${mib}M`, '-s', 'anonymous', '-g')],
   },
