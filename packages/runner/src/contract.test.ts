@@ -109,6 +109,8 @@ describe('a plan', () => {
     );
     expect(planned(needing(write({ register: 'riscv.vsatp', value: 1 })))).toMatch(/needs the register riscv.vsatp/);
     expect(planned(registryOf(ToyMmu, () => [], true))).toMatch(/needs the host operation nested/);
+    const writes = { vfn: 0, first: 0, count: 1, stride: 1, change: { kind: 'modify', set: 0, clear: 1 } } as const;
+    expect(planned(needing(guest(false, [{ op: 'table', writes }])))).toMatch(/needs the host operation guest_table_writes/);
   });
 
   it('that gives a register a value it does not take is refused', () => {

@@ -1,4 +1,4 @@
-import { AccessKind, type VcpuProgram, type VcpuStep } from '@mmulab/api';
+import { AccessKind, type GuestTableWrites, type VcpuProgram, type VcpuStep } from '@mmulab/api';
 import { skipDraws } from './draws';
 import { Generators } from './generator';
 import { Atom, ProgramCursor } from './program-cursor';
@@ -10,8 +10,17 @@ function unroll(program: VcpuProgram, vcpu = 0, generators = new Generators(4)):
     const atom = cursor.next();
     if (atom === Atom.End) return atoms;
     if (atom === Atom.Access) atoms.push(`${['r', 'w', 'x'][cursor.kind] ?? '?'}${cursor.vfn}`);
+    else if (atom === Atom.Table) atoms.push(tableAtom(cursor.tableWrites));
+    else if (cursor.write?.register === 'invlpg' && atom === Atom.Control) atoms.push(`invlpg${cursor.write.vfn}`);
     else atoms.push(atom === Atom.Exit ? 'exit' : (cursor.write?.register ?? 'none'));
   }
+}
+
+/** First entry, and what it becomes. */
+function tableAtom(writes: GuestTableWrites | undefined): string {
+  if (writes === undefined) return 'none';
+  const { first, change } = writes;
+  return `entry${first}=${change.kind === 'store' ? change.gfn : change.kind === 'copy' ? `copy${change.first}` : 'bits'}`;
 }
 
 const access = (vfn: number, count: number, over: object = {}): VcpuStep => ({
@@ -31,6 +40,26 @@ describe('a program, atom by atom', () => {
       'r16',
       'w18',
       'x3',
+    ]);
+  });
+
+  it('moves writes to guest tables, what they store and copy, and the frames of INVLPG on with a repeat', () => {
+    const table = (change: GuestTableWrites['change'], stride = 1): VcpuStep => ({
+      op: 'table',
+      writes: { vfn: 9, first: 4, count: 1, stride, change },
+    });
+    const invlpg: VcpuStep = { op: 'control', write: { register: 'invlpg', vfn: 70 } };
+    const steps = [
+      table({ kind: 'store', gfn: 100, step: 1, bits: 1 }),
+      // Every other entry, to every other frame in descending order: two entries further on is one write further on.
+      table({ kind: 'store', gfn: 100, step: -2, bits: 1 }, 2),
+      table({ kind: 'copy', vfn: 8, first: 30, clear: 2 }),
+      table({ kind: 'modify', set: 0, clear: 2 }),
+      invlpg,
+    ];
+    expect(unroll([{ op: 'repeat', times: 2, shift: 2, steps }])).toEqual([
+      ...['entry4=100', 'entry4=100', 'entry4=copy30', 'entry4=bits', 'invlpg70'],
+      ...['entry6=102', 'entry6=98', 'entry6=copy32', 'entry6=bits', 'invlpg72'],
     ]);
   });
 
