@@ -78,4 +78,18 @@ describe('a set of pages', () => {
       expect([runs, counted(runs)]).toEqual([runs, listed.size]);
     }
   });
+
+  it('has what a list of pages has, for single pages here and there with runs over some of them', () => {
+    let state = 1;
+    const draw = (below: number): number => (state = (state * 48271) % 2147483647) % below;
+    for (let turn = 0; turn < 50; turn++) {
+      const runs = Array.from({ length: 30 }, (): Run => [draw(60), draw(5) === 0 ? 2 + draw(20) : 1, 1 + draw(3)]);
+      const listed = new Set(runs.flatMap(([vfn, count, stride]) => Array.from({ length: count }, (_, i) => vfn + i * stride)));
+      expect([runs, counted(runs)]).toEqual([runs, listed.size]);
+    }
+  });
+
+  it('takes 200,000 single pages in any order without looking through all before', () => {
+    expect(counted(Array.from({ length: 200_000 }, (_, i): Run => [(i * 7919) % 1_000_003, 1, 1]))).toBe(200_000);
+  });
 });

@@ -1,6 +1,6 @@
 /**
  * How many different pages runs of accesses touch, without a list of pages: runs are kept as lattices (first page, last page, stride), and what a later one has in common with
- * those before is taken off. Only where lattices of different strides cross are pages looked at one by one.
+ * those before is taken off. Only where lattices of different strides cross are pages looked at one by one. Single pages here and there are a set of their own.
  */
 
 /** Pages `first`, `first + stride`, … up to `last`, which is one of them. */
@@ -13,6 +13,8 @@ interface Lattice {
 /** Pages that were touched. */
 export class PageSet {
   private lattices: Lattice[] = [];
+  /** Pages that were touched one at a time, in no lattice. */
+  private readonly singles = new Set<number>();
   /** Pages touched at random, by region. */
   private readonly regions = new Map<string, Region>();
   private listed = 0;
@@ -31,12 +33,13 @@ export class PageSet {
     const last = this.lattices.at(-1);
     const step = count === 1 ? (last?.stride ?? 1) : stride;
     const run = { first: vfn, last: vfn + (count - 1) * step, stride: step };
-    if (last !== undefined && last.stride === step && run.first === last.last + step && this.lattices.length === 1) {
+    if (last !== undefined && last.stride === step && run.first === last.last + step && this.lattices.length === 1 && this.singles.size === 0) {
       this.lattices = [{ ...last, last: run.last }];
       this.listed += count;
       return;
     }
-    this.insert([run]);
+    if (count === 1 && last !== undefined) this.insertPage(vfn);
+    else this.insert([run]);
   }
 
   /** Marks of a region that is touched at random, by number of the page: whoever touches one sets its mark. Regions are apart from each other and from runs. */
@@ -47,14 +50,35 @@ export class PageSet {
     return known.marks;
   }
 
+  private insertPage(vfn: number): void {
+    if (this.singles.has(vfn) || this.lattices.some(lattice => holds(lattice, vfn))) return;
+    this.singles.add(vfn);
+    this.listed++;
+  }
+
   private insert(runs: readonly Lattice[]): void {
     let rest = runs;
     for (const known of this.lattices) rest = rest.flatMap(run => without(run, known));
     for (const run of rest) {
-      this.listed += pagesOf(run);
+      this.listed += pagesOf(run) - this.singlesIn(run);
       this.lattices.push(run);
     }
   }
+
+  /** Takes single pages that a run has, too, out of their set. @returns how many */
+  private singlesIn(run: Lattice): number {
+    if (this.singles.size === 0) return 0;
+    const isShort = pagesOf(run) < this.singles.size;
+    const shared = isShort
+      ? pages(run).flatMap(({ first }) => (this.singles.has(first) ? [first] : []))
+      : [...this.singles].filter(page => holds(run, page));
+    for (const page of shared) this.singles.delete(page);
+    return shared.length;
+  }
+}
+
+function holds({ first, last, stride }: Lattice, page: number): boolean {
+  return page >= first && page <= last && (page - first) % stride === 0;
 }
 
 interface Region {
