@@ -30,6 +30,22 @@ const refusals: readonly (Omit<Flip, 'phase' | 'counter'> & { readonly code: str
     workload: 'access_rounds -b 1M -p w',
     code: 'EAGER_SPLIT_CHUNK',
   },
+  {
+    backend: 'x86-tdp',
+    option: 'dirty_ring',
+    value: 'N',
+    kernel: '7.3',
+    workload: { name: 'access_rounds', options: { bytes: '4M', dirty_ring: 4096, rounds: 'w' } },
+    code: 'DIRTY_RING_UNSUPPORTED',
+  },
+  {
+    backend: 'arm64-stage2',
+    option: 'dirty_ring',
+    value: 'N',
+    kernel: '7.3',
+    workload: { name: 'access_rounds', options: { bytes: '4M', dirty_ring: 4096, rounds: 'w' } },
+    code: 'DIRTY_RING_UNSUPPORTED',
+  },
   { backend: 'x86-tdp', option: 'pre_fault_memory', value: 'N', kernel: '7.3', workload: 'access_rounds -b 1M -p P', code: 'WORKLOAD_NEEDS' },
   {
     backend: 'arm64-stage2',
@@ -47,6 +63,7 @@ const unreached: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   x86: {
     nx_huge_pages_recovery_period_ms: 'a host that idles: no workload lets time pass',
     eager_split_end_exclusive: 'a bitmap word whose last dirty bit is the first page of a huge page that is not split yet',
+    pml_read_order: 'entries of a ring in their order: nothing counts it',
     root_zap_granularity: 'nothing counts the passes over a dying root',
     obsolete_roots_only: 'an invalidation of all roots (zap_all, a slot that is deleted)',
     pgd_cache_any_level: 'a guest that goes from 32-bit to 64-bit paging',
