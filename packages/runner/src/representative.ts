@@ -50,6 +50,7 @@ export function representationOf(plan: WorkloadPlan): Representation | string {
   const { vcpus } = vm;
   if (vcpus < MIN_VCPUS) return `fewer than ${MIN_VCPUS} vCPUs`;
   if (vm.nested !== undefined || vm.spaces.length !== 1) return 'vCPUs with several address spaces';
+  if (vm.dirtyRing !== undefined) return 'dirty rings: one that is full has those of all vCPUs collected';
   if (phases.length > MOST_PHASES) return `more than ${MOST_PHASES} phases`;
   const programs = new EqualPrograms(vcpus);
   for (const { steps } of phases) {

@@ -166,6 +166,11 @@ describe('a plan with dirty rings', () => {
     expect(codeOf(backend, `access_rounds -v 1 -b 2M ${rounds}`)).toBe(code);
   });
 
+  it('is never counted from four vCPUs: one whose ring is full has those of all collected', () => {
+    const [result] = run({ backend: tdp, workload: 'access_rounds -v 8 -b 2M -R 1024 -p w,D,w', representative: 'Y' }, { plugins, from: __dirname });
+    expect(result?.notes.at(-1)).toMatch(/^representative=Y has no effect here: dirty rings/);
+  });
+
   it('is declared by every built-in backend, by name', () => {
     const declare = registry.backends().map(({ operations = [] }) => operations.some(({ name }) => name === DIRTY_RING_OPERATION));
     expect(declare).toEqual([true, true, true]);
