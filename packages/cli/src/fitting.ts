@@ -108,11 +108,18 @@ export interface HeldOutCell {
   readonly first: PredictedCell;
 }
 
-/** Predicts each table, or each machine, by models fitted on the others alone; what no other says of a cost is what it is like, or its plausible range. */
+/** Fits by the tables they are of: a machine of one table is left out with it. */
+export type HeldOutFits = Map<string, Fit>;
+
+/**
+ * Predicts each table, or each machine, by models fitted on the others alone; what no other says of a cost is what it is like, or its plausible range.
+ * @param known fits of the same cells, which are added to
+ */
 export async function heldOut(
   prepared: readonly Prepared[],
   what: 'tables' | 'machines',
   chosen: (cell: PricedCell) => boolean,
+  known: HeldOutFits = new Map(),
 ): Promise<readonly HeldOutCell[]> {
   const priced = prepared.flatMap(one => (typeof one.priced === 'string' ? [] : [one.priced]));
   const models = [...new Set(priced.map(({ model }) => model))];
@@ -120,7 +127,9 @@ export async function heldOut(
   const predicted = new Map<RunnableCell, HeldOutCell>();
   for (const group of new Set(priced.map(groupOf))) {
     const others = priced.filter(cell => chosen(cell) && groupOf(cell) !== group);
-    const fit = await fitModels(models, others, true);
+    const tables = [...new Set(others.map(({ runnable }) => runnable.cell.table))].join();
+    const fit = known.get(tables) ?? (await fitModels(models, others, true));
+    known.set(tables, fit);
     const [none, first] = [false, true].map(isFirst => new TableBeliefs(isFirst, cell => fittedBelief(fit, cell)));
     for (const cell of priced.filter(one => groupOf(one) === group))
       if (none !== undefined && first !== undefined)

@@ -9,7 +9,7 @@ import { beliefOf, sameHost, TABLES_DIRECTORY } from '@mmulab/time';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadRegistry } from './built-in';
-import { heldOut, heldOutFirst, type HeldOutCell, type Prepared } from './fitting';
+import { heldOut, heldOutFirst, type HeldOutCell, type HeldOutFits, type Prepared } from './fitting';
 import { isFrom, parametersOf, predictedCell, Pricer, refusedCell, type PricedCell } from './priced-tables';
 import { runTables } from './table-runs';
 import { noiseOf, type Noise } from './time-noise';
@@ -58,11 +58,12 @@ async function findings(): Promise<Findings> {
       : predictedCell(priced, beliefOf([priced.model], priced.host), isFrom(priced.model, runnable.cell.table)),
   );
   const fitted = prepare(true);
+  const fits: HeldOutFits = new Map();
   return {
     shipped,
     parameters: models.flatMap(model => parametersOf(model, beliefOf([model], sameHost(model.host)))),
-    tables: await heldOut(fitted, 'tables', isTime),
-    machines: await heldOut(fitted, 'machines', isTime),
+    tables: await heldOut(fitted, 'tables', isTime, fits),
+    machines: await heldOut(fitted, 'machines', isTime, fits),
     targets: [...shippedTargets(shipped), ...(await rowTargets(fitted))],
     noise: noiseOf(shipped),
   };
