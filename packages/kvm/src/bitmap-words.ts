@@ -75,6 +75,11 @@ export class BitmapWords implements RunProgram, Journal {
     if (value < 0 || read.uniformValue(BLOCK_LEVEL, start) !== value) return false;
     this.any = true;
     dirty.setRange(start, end - start, 0);
+    for (let first = start; first < end;) {
+      const next = Math.min(end, first - ((first - this.origin) % WORD_PAGES) + WORD_PAGES);
+      this.work.words(this.isBehindBorder(first) ? 0 : 1, next - first);
+      first = next;
+    }
     taker.pages?.(start, end);
     return true;
   }

@@ -10,6 +10,19 @@
 /** Entries per descriptor (PTE_LIST_EXT). */
 export const DESCRIPTOR_ENTRIES = 14;
 
+/** Head of a list of one entry. */
+export function singleHead(value: number): number {
+  return (value << 1) | 1;
+}
+/** Whether a list has one entry. */
+export function isSingle(head: number): boolean {
+  return (head & 1) !== 0;
+}
+/** That entry. */
+export function singleOf(head: number): number {
+  return head >> 1;
+}
+
 /** Arena of descriptors, shared by all lists of a VM. An entry is a number from 0 to 2^30. */
 export class PteLists {
   private values = new Int32Array(64 * DESCRIPTOR_ENTRIES);
@@ -23,7 +36,7 @@ export class PteLists {
 
   /** Adds an entry. @returns the list's new head */
   add(head: number, value: number): number {
-    if (head === 0) return (value << 1) | 1;
+    if (head === 0) return singleHead(value);
     if ((head & 1) !== 0) {
       const desc = this.allocate(0);
       this.values[desc * DESCRIPTOR_ENTRIES] = head >> 1;

@@ -15,7 +15,8 @@ import type { NxPages } from '../nx-recovery';
 import type { PageLookup } from './page-lookup';
 import type { ShadowMmu } from './shadow-mmu';
 import { PageFlag } from './shadow-page';
-import { NO_ENTRY } from './rmap';
+import { isSingle, singleOf } from './pte-list';
+import { CHUNK } from './rmap';
 import { isWritable } from './shadow-spte';
 import { NestedSplit } from './split';
 
@@ -76,10 +77,20 @@ export class RmapOps implements LoggedMmu, NxPages {
   }
 
   clearDirtyPages(start: number, end: number, writeProtect: boolean): void {
-    for (let gfn = start; gfn < end; gfn++) {
-      const at = writeProtect ? this.mmu.rmap.onlyEntry(gfn) : NO_ENTRY;
-      if (at === NO_ENTRY) this.clearDirtyPage(gfn, writeProtect);
-      else this.mmu.protectEntry(at, false);
+    const { mmu } = this;
+    let heads: Int32Array | undefined;
+    for (let gfn = start, at = CHUNK; gfn < end; gfn++, at++) {
+      if (at === CHUNK) {
+        heads = mmu.rmap.smallHeads(gfn);
+        at = gfn % CHUNK;
+      }
+      const head = heads === undefined ? 0 : heads[at];
+      if (head === 0) continue;
+      if (!writeProtect || !isSingle(head)) {
+        this.clearDirtyPage(gfn, writeProtect);
+        continue;
+      }
+      mmu.protectEntry(singleOf(head), false);
     }
   }
 
@@ -106,14 +117,13 @@ export class RmapOps implements LoggedMmu, NxPages {
   /** Logging stopped: leaves of linear pages that could be larger go. @returns whether a flush is owed */
   collapse(slot: Memslot): boolean {
     const { pages, slots, rmap } = this.mmu;
-    // The host has no larger page for a leaf to become.
-    if (slot.isSmall) return false;
     let any = false;
     for (let level = 1; level < MAX_LEAF_LEVEL; level++) {
       this.eachBlock(slot.spec.baseGfn, slot.end, level, gfn => {
-        const allowed = this.mmu.track.maxLevel(gfn, Math.min(this.mmu.policy.maxLeafLevel, slot.maxLevel(gfn), slots.hostLevel(slot, gfn)));
         const count = rmap.collect(gfn, level, this.entries);
         slots.work.leaves(count, 0);
+        const hostLevel = slot.isSmall ? 1 : slots.hostLevel(slot, gfn);
+        const allowed = this.mmu.track.maxLevel(gfn, Math.min(this.mmu.policy.maxLeafLevel, slot.maxLevel(gfn), hostLevel));
         if (!this.mmu.tree.isCollapsible(level, allowed)) return;
         for (const at of this.entries.slice(0, count)) {
           if (!isDirect(pages.role[at >> 9])) continue;

@@ -11,9 +11,8 @@ import type { PteLists } from './pte-list';
 // Bound here: a name that another package re-exports is a call of a getter.
 const PAGES_PER_LEVEL: readonly number[] = LEVEL_PAGES;
 
-const CHUNK = 512;
-/** No entry. */
-export const NO_ENTRY = -1;
+/** Frames whose heads lie together. */
+export const CHUNK = 512;
 const NO_HEADS = new Int32Array(0);
 
 /** Reverse map of one VM. */
@@ -33,15 +32,14 @@ export class Rmap {
     return chunk === undefined ? 0 : chunk[block % CHUNK];
   }
 
-  /** The only small leaf that maps a frame; NO_ENTRY where there is none, or more. */
-  onlyEntry(gfn: number): number {
-    const head = this.head(gfn, 1);
-    return (head & 1) === 0 ? NO_ENTRY : head >> 1;
+  /** Heads of the small leaves that map the CHUNK frames around one; undefined where there are none yet. */
+  smallHeads(gfn: number): Int32Array | undefined {
+    return this.find(1, Math.floor(gfn / CHUNK));
   }
 
-  /** Head of a list of one entry. */
-  single(entry: number): number {
-    return this.lists.add(0, entry);
+  /** The same, made where there are none. */
+  makeSmallHeads(gfn: number): Int32Array {
+    return this.chunk(1, Math.floor(gfn / CHUNK));
   }
 
   /** Adds an entry. @returns entries that were there before */

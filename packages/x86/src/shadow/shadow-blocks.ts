@@ -21,6 +21,8 @@ import type { TablePage } from './guest-memory';
 import type { GuestWalk, WalkRules } from './guest-walk';
 import type { ShadowMapper } from './shadow-mapper';
 import type { ShadowMmu } from './shadow-mmu';
+import { singleHead } from './pte-list';
+import { CHUNK } from './rmap';
 import { NO_PAGE } from './shadow-page';
 import { isLeaf } from './shadow-spte';
 
@@ -34,6 +36,7 @@ const MAX_MISSES = 16;
 /** A fault may be all that is missing for a stretch to begin: it is looked at again after each of so many accesses. */
 const MAX_REFUSALS = 2;
 const NO_BLOCK = -1;
+const NO_HEADS = new Int32Array(0);
 
 /** What stretches ask of the VM. */
 export interface BlockVm {
@@ -142,10 +145,15 @@ export class ShadowBlocks {
     const translations = pages.translations[page] as Float64Array;
     const low = slot.base - base;
     const high = slot.end - base;
-    for (let i = from; i < to; i++) {
+    let heads: Int32Array | undefined;
+    for (let i = from, at = CHUNK; i < to; i++, at++) {
       const entry = entries[i];
       const guest = bits[i];
       const gfn = base + i;
+      if (at === CHUNK) {
+        heads = rmap.smallHeads(gfn);
+        at = gfn % CHUNK;
+      }
       const isMapped = (guest & Gpte.Present) !== 0;
       if (isMapped ? gfns[i] !== gfn || i < low || i >= high : entry !== 0) return false;
       let word = guest;
@@ -154,9 +162,9 @@ export class ShadowBlocks {
         const access = translations[i] - gfn * 8;
         if (!isLeaf(entry) || access < 0 || access > Packed.AccessMask) return false;
         word |= (entry << Packed.EntryShift) | (access << Packed.AccessShift);
-        head = rmap.single(page * ENTRIES_PER_TABLE + i);
+        head = singleHead(page * ENTRIES_PER_TABLE + i);
       }
-      if (isMapped && rmap.head(gfn, 1) !== head) return false;
+      if (isMapped && (heads === undefined ? 0 : heads[at]) !== head) return false;
       into[i - from] = word;
     }
     return this.packMap(into, slots.hostStates, Packed.HostShift, Packed.HostMask) && this.packMap(into, slots.dirtyBits, Packed.DirtyShift, 1);
@@ -277,7 +285,12 @@ export class ShadowBlocks {
     const entries = pages.tables[page] as Int32Array;
     const translations = pages.translations[page] as Float64Array;
     let added = 0;
-    for (let i = 0; i < after.length; i++) {
+    let heads: Int32Array = NO_HEADS;
+    for (let i = 0, at = CHUNK; i < after.length; i++, at++) {
+      if (at === CHUNK) {
+        heads = rmap.makeSmallHeads(base + from + i);
+        at = (base + from + i) % CHUNK;
+      }
       const word = after[i];
       if (word === before[i]) continue;
       const index = from + i;
@@ -288,7 +301,8 @@ export class ShadowBlocks {
       translations[index] = (base + index) * 8 + ((word >> Packed.AccessShift) & Packed.AccessMask);
       if (entryOf(before[i]) !== 0) continue;
       added++;
-      rmap.add(base + index, 1, page * ENTRIES_PER_TABLE + index);
+      // It had none: see `pack`.
+      heads[at] = singleHead(page * ENTRIES_PER_TABLE + index);
     }
     pages.used[page] = pages.used[page] + added;
   }
