@@ -13,6 +13,8 @@ export type { Entry } from './entry';
 export { Action, Change, Effect, Step, makeVerdict, verdictAction, verdictAttr, verdictEffects, verdictOutcome, verdictTableAttr } from './rule';
 export type { Protocol, Rule, Verdict } from './rule';
 export type { Counters, EventDef } from './events';
+export { workEvents } from './work-events';
+export type { WorkEventName } from './work-events';
 export type {
   ChoiceOption,
   DefaultWhen,

@@ -1,14 +1,14 @@
 /**
  * Host faults of two vCPUs on one page of transparent huge memory, step by step: none (0), small zero page (1), own page (2), huge zero page (3), huge page (4).
  */
-import type { HostBacking, HostFault, HostNotification, MemslotSpec } from '@mmulab/api';
+import { workEvents, type HostBacking, type HostFault, type HostNotification, type MemslotSpec } from '@mmulab/api';
 import { Geometry } from '@mmulab/pgtable';
 import { HostPage, HostFaults } from './host-faults';
 import { HostWork, hostStages } from './host-work';
 import { Memslot } from './memslot';
 import type { Memslots } from './memslots';
 import { WorkCounts } from './work-counts';
-import { Work, workEvents } from './work-events';
+import { Work } from './work-events';
 
 const fault = (state: number, spanLevel: 1 | 2, writable: boolean, notifications: readonly HostNotification[] = []): HostFault => ({
   ok: true,

@@ -89,6 +89,27 @@ describe('a set of pages', () => {
     }
   });
 
+  it('has what a list of pages has, for runs over several blocks with short ones between', () => {
+    let state = 7;
+    const draw = (below: number): number => (state = (state * 48271) % 2147483647) % below;
+    for (let turn = 0; turn < 10; turn++) {
+      const runs = Array.from({ length: 12 }, (): Run => [draw(9000), 1 + draw(draw(2) === 0 ? 9000 : 300), 1 + draw(3)]);
+      const listed = new Set(runs.flatMap(([vfn, count, stride]) => Array.from({ length: count }, (_, i) => vfn + i * stride)));
+      expect([runs, counted(runs)]).toEqual([runs, listed.size]);
+    }
+  });
+
+  it('takes 20,000 short runs with a page before each without looking through all before', () => {
+    expect(
+      counted(
+        Array.from({ length: 20_000 }, (_, i): Run[] => [
+          [i * 512, 1, 1],
+          [i * 512 + 256, 256, 1],
+        ]).flat(),
+      ),
+    ).toBe(20_000 * 257);
+  });
+
   it('takes 200,000 single pages in any order without looking through all before', () => {
     expect(counted(Array.from({ length: 200_000 }, (_, i): Run => [(i * 7919) % 1_000_003, 1, 1]))).toBe(200_000);
   });

@@ -1,7 +1,12 @@
 /**
- * How many different pages runs of accesses touch, without a list of pages: runs are kept as lattices (first page, last page, stride), and what a later one has in common with
- * those before is taken off. Only where lattices of different strides cross are pages looked at one by one. Single pages here and there are a set of their own.
+ * How many different pages runs of accesses touch, without a list of pages: long runs are kept as lattices (first page, last page, stride), and what a later one has in common
+ * with those before is taken off. Only where lattices of different strides cross are pages looked at one by one. Short runs and single pages, of which a program may make very
+ * many, are bits by block.
  */
+import { PageBits } from './page-bits';
+
+/** Pages of a run that is kept as bits, at most. */
+const MOST_BITS = 4096;
 
 /** Pages `first`, `first + stride`, … up to `last`, which is one of them. */
 interface Lattice {
@@ -13,8 +18,8 @@ interface Lattice {
 /** Pages that were touched. */
 export class PageSet {
   private lattices: Lattice[] = [];
-  /** Pages that were touched one at a time, in no lattice. */
-  private readonly singles = new Set<number>();
+  /** Pages of short runs, in no lattice. */
+  private readonly bits = new PageBits();
   /** Pages touched at random, by region. */
   private readonly regions = new Map<string, Region>();
   private listed = 0;
@@ -33,13 +38,14 @@ export class PageSet {
     const last = this.lattices.at(-1);
     const step = count === 1 ? (last?.stride ?? 1) : stride;
     const run = { first: vfn, last: vfn + (count - 1) * step, stride: step };
-    if (last !== undefined && last.stride === step && run.first === last.last + step && this.lattices.length === 1 && this.singles.size === 0) {
+    if (last !== undefined && last.stride === step && run.first === last.last + step && this.lattices.length === 1 && this.bits.isEmpty) {
       this.lattices = [{ ...last, last: run.last }];
       this.listed += count;
       return;
     }
-    if (count === 1 && last !== undefined) this.insertPage(vfn);
-    else this.insert([run]);
+    let rest: readonly Lattice[] = [run];
+    for (const known of this.lattices) rest = rest.flatMap(part => without(part, known));
+    for (const part of rest) this.listed += this.keep(part);
   }
 
   /** Marks of a region that is touched at random, by number of the page: whoever touches one sets its mark. Regions are apart from each other and from runs. */
@@ -50,35 +56,13 @@ export class PageSet {
     return known.marks;
   }
 
-  private insertPage(vfn: number): void {
-    if (this.singles.has(vfn) || this.lattices.some(lattice => holds(lattice, vfn))) return;
-    this.singles.add(vfn);
-    this.listed++;
+  /** Keeps a run that is in no lattice. @returns how many of its pages are new */
+  private keep(run: Lattice): number {
+    const count = pagesOf(run);
+    if (this.lattices.length > 0 && count <= MOST_BITS) return this.bits.set(run);
+    this.lattices.push(run);
+    return count - this.bits.take(run);
   }
-
-  private insert(runs: readonly Lattice[]): void {
-    let rest = runs;
-    for (const known of this.lattices) rest = rest.flatMap(run => without(run, known));
-    for (const run of rest) {
-      this.listed += pagesOf(run) - this.singlesIn(run);
-      this.lattices.push(run);
-    }
-  }
-
-  /** Takes single pages that a run has, too, out of their set. @returns how many */
-  private singlesIn(run: Lattice): number {
-    if (this.singles.size === 0) return 0;
-    const isShort = pagesOf(run) < this.singles.size;
-    const shared = isShort
-      ? pages(run).flatMap(({ first }) => (this.singles.has(first) ? [first] : []))
-      : [...this.singles].filter(page => holds(run, page));
-    for (const page of shared) this.singles.delete(page);
-    return shared.length;
-  }
-}
-
-function holds({ first, last, stride }: Lattice, page: number): boolean {
-  return page >= first && page <= last && (page - first) % stride === 0;
 }
 
 interface Region {
