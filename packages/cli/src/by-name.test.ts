@@ -124,7 +124,7 @@ describe('dirty_log_test', () => {
     '--kernel 5.10.262',
     '--kernel 6.1 --set vendor=amd',
     '--backend x86-shadow --set npt=N',
-    '--backend arm64-stage2 --set granule=64K --set bytes=512M',
+    '--backend arm64-stage2 --set granule=16K --set bytes=32M',
   ])('finds every written page in the log and no other, in two log modes and the rings of kernels that have them: %s', settings => {
     const all = results(`${SMALL} ${settings}`, TEST);
     const [ring] = all.slice(2);

@@ -24,7 +24,7 @@ describe.each(Object.keys(PLUGIN_KINDS))('a new %s', kind => {
       scripts: { test: 'tsc && jest' },
     });
     expect(files).toEqual(expect.arrayContaining(['tsconfig.json', 'jest.config.js', 'README.md', '.gitignore', 'src/plugin.ts']));
-    expect(files.filter(file => file.endsWith('.test.ts'))).toHaveLength(1);
+    expect(files.filter(file => file.endsWith('.test.ts'))).toHaveLength(kind === 'backend' ? 2 : 1);
     expect(JSON.parse(read('tsconfig.json'))).toMatchObject({ compilerOptions: { experimentalDecorators: true } });
     expect(read('README.md')).toMatch(/^npx mmulab (run|compare) --plugin \. /m);
     expect(files.map(read).join('\n')).not.toMatch(/__[A-Z]+__/);

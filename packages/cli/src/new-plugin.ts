@@ -32,7 +32,7 @@ export const PLUGIN_KINDS: Readonly<Record<string, Kind>> = {
     files: [
       '`src/definition.ts`: kernels, options and counters, as data.',
       '`src/rules.ts`: what happens to one entry, and by which atomic steps.',
-      '`src/mmu.ts`: the VM around them. `src/mmu.test.ts` holds it to the conformance suite.',
+      '`src/mmu.ts`: the VM around them. `src/mmu.test.ts` holds it to the conformance suite, `src/laws.test.ts` to the laws.',
     ],
   },
   workload: {

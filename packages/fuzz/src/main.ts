@@ -11,7 +11,7 @@ import { campaign, type Fault, type Findings } from './campaign';
 import { KINDS, type FuzzCase, type Kind } from './case';
 import { caseAt, casesOf, kindOf } from './cases';
 
-const SHORT: Readonly<Record<Kind, number>> = { config: 200, command: 200, record: 100 };
+const SHORT: Readonly<Record<Kind, number>> = { config: 120, command: 120, record: 80 };
 const LONG: Readonly<Record<Kind, number>> = { config: 20_000, command: 20_000, record: 5000 };
 const LIMIT_MS = 30_000;
 const PROGRESS_EVERY = 1000;

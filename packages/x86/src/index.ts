@@ -11,6 +11,16 @@ export type { X86Policy } from './policy';
 export { RetPf } from './ret-pf';
 export { FastFaultRule, FastOp, HardwareWalkRule, HwOp, HwWalk, MapOp, TdpMapRule } from './tdp/map-rule';
 export { TdpAction, tdpProtocols } from './tdp/protocols';
+export {
+  AgeRule,
+  ClearDirtyRule,
+  EagerSplitRule,
+  RecoverRule,
+  UnmapRule,
+  UnmapTablesRule,
+  WriteProtectHugeRule,
+  WriteProtectRule,
+} from './tdp/range-rules';
 export { TdpRules } from './tdp/tdp-rules';
 export { tdpDefinition } from './tdp/definition';
 export { TdpBackend } from './tdp/tdp-backend';

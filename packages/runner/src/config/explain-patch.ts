@@ -77,7 +77,7 @@ function changedAnswers(patch: AppliedPatch, definition: BackendDefinition, befo
   const changed = definition.profiles.map(profile => ({ profile, answers: differing(patch, definition, profile, before, after) }));
   const some = changed.filter(({ answers }) => answers.length > 0);
   const last = some.at(-1);
-  if (last === undefined) return [{ label: 'answers', value: 'none that differs, of those asked' }];
+  if (last === undefined) return [{ label: 'answers', value: 'none that differs, of those asked; not every rule is asked' }];
   const told = last.answers.slice(0, MOST_ANSWERS).map(value => ({ label: `patched, ${last.profile.name}`, value }));
   const more = last.answers.length - told.length;
   return [
