@@ -46,6 +46,14 @@ describe('rings of 64 requests', () => {
     expect(counters.all).toEqual([64, 36, 64, 1, 0]);
   });
 
+  it('interrupt a vCPU in the guest for each of 10 requests that overflow, asked for at once, and it fences each time', () => {
+    const { rings: one, counters } = rings(2);
+    one.request(1, 1, 64);
+    one.enter(0);
+    one.request(1, 1, 10);
+    expect(counters.all).toEqual([64, 10, 64, 10, 10]);
+  });
+
   /** vCPU 0 faults `faults` times while vCPU 1 is away. */
   const alone = (faults: number): ReturnType<typeof rings> => {
     const made = rings(2);

@@ -81,6 +81,30 @@ export class FenceRings implements Journal {
     this.inGuest[vcpu] = 0;
   }
 
+  /** Whether a vCPU is in the guest and nothing is asked of it: an exit and the entry after it come to nothing here. */
+  owesNothing(vcpu: number): boolean {
+    return this.inGuest[vcpu] === 1 && this.asked[vcpu] === 0;
+  }
+
+  /** Whether all vCPUs are in the guest and have served all: whatever one of them asks for then is served at once, and leaves the rings as they were. */
+  areCalm(): boolean {
+    return this.rings.every((ring, vcpu) => ring.length === 0 && this.owesNothing(vcpu));
+  }
+
+  /** Counts what faults of a vCPU come to beside `hfence.gpa` that each asked calm rings for a fence of one page. Selects counters. */
+  countCalm(actor: number, scope: number, times: number): void {
+    const add = (vcpu: number, event: number, amount: number): void => {
+      this.counters.select(vcpu, scope);
+      this.counters.now[event] += amount;
+    };
+    add(actor, Ev.queued, times);
+    add(actor, Ev.ipi, times * (this.rings.length - 1));
+    for (const vcpu of this.rings.keys()) {
+      add(vcpu, Ev.local, times);
+      add(vcpu, Ev.localSteps, times);
+    }
+  }
+
   open(): void {
     this.recordings.push([]);
   }
@@ -138,6 +162,8 @@ export class FenceRings implements Journal {
       if (this.inGuest[vcpu] === 0) continue;
       this.held.add(this.actor, this.scope, IPI, count);
       this.serve(vcpu);
+      // Each further request finds it in the guest again.
+      if (what === Asked.Everything) this.held.add(vcpu, 0, FLUSH, count - 1);
     }
   }
 

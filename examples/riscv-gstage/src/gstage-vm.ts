@@ -1,7 +1,7 @@
 /**
  * One VM of the backend: the parts every KVM shares and RISC-V's own, put together once its layout is known.
  */
-import type { Counters, VmLayout } from '@mmulab/api';
+import type { AccessKind, Counters, VmLayout } from '@mmulab/api';
 import { DirtyLog, DirtyRings, GuestAccesses, GuestLayout, HostOps, Memslots, SideState } from '@mmulab/kvm';
 import type { EngineFactory } from '@mmulab/pgtable';
 import type { Policy } from './definition';
@@ -11,6 +11,7 @@ import { FaultPath } from './fault-path';
 import { FenceRings } from './fence-rings';
 import { Gstage, geometryOf } from './gstage';
 import { HostSide } from './host-side';
+import { KnownAccesses } from './known-accesses';
 
 const MAX_LEAF_LEVEL = 3;
 const PAGE_BYTES = 4096;
@@ -24,6 +25,8 @@ export class GstageVm {
   readonly dirtyRings: DirtyRings | undefined;
   readonly path: FaultPath;
   readonly accesses: GuestAccesses;
+  /** Single accesses by memory, where this run's engines have one and no dirty ring is to hear of each page. */
+  private readonly known: KnownAccesses | undefined;
   readonly hostSide: HostSide;
   readonly hostOps: HostOps;
 
@@ -57,8 +60,10 @@ export class GstageVm {
       this.dirtyRings = new DirtyRings(dirtyRing, vcpus, support, this.slots, counters, engines);
     }
     this.gstage = new Gstage(engines, this.slots, counters, this.rings, policy);
-    this.path = new FaultPath(vcpus, this.gstage, this.slots, this.rings, counters, policy, () => this.accesses.seen.forget());
-    this.accesses = this.makeAccesses(new GuestLayout(spaces[0]));
+    this.path = new FaultPath(vcpus, this.gstage, this.slots, this.rings, counters, policy, () => this.forgetTables());
+    const guest = new GuestLayout(spaces[0]);
+    this.accesses = this.makeAccesses(guest);
+    this.known = this.makeKnown(guest, counters);
     this.hostSide = new HostSide(this.slots, this.gstage, this.rings, this.path, policy, this.accesses.seen);
     // A memslot must not end at the end of the address space either.
     const frameLimit = 2 ** Math.min(policy.gpaBits, physBits) / PAGE_BYTES - 1;
@@ -73,6 +78,29 @@ export class GstageVm {
   /** Bytes of all table pages that stand. */
   get tableBytes(): number {
     return this.gstage.tables * PAGE_BYTES;
+  }
+
+  /** One access, all its faults included. */
+  touch(vcpu: number, vfn: number, kind: AccessKind): void {
+    if (this.known === undefined) this.accesses.touch(vcpu, vfn, kind);
+    else this.known.touch(vcpu, vfn, kind);
+  }
+
+  /** More than single accesses is to come: what is known of them is found anew after it. */
+  forgetKnown(): void {
+    this.known?.forget();
+  }
+
+  private forgetTables(): void {
+    this.accesses.seen.forget();
+    this.forgetKnown();
+  }
+
+  private makeKnown(guest: GuestLayout, counters: Counters): KnownAccesses | undefined {
+    const { vcpus, slots, gstage, rings, path, accesses, dirtyRings } = this;
+    const { pages } = gstage;
+    if (pages?.mayHold !== true || dirtyRings !== undefined) return undefined;
+    return new KnownAccesses(vcpus, pages, guest, slots, gstage, rings, path, accesses, counters);
   }
 
   private makeAccesses(layout: GuestLayout): GuestAccesses {

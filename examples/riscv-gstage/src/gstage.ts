@@ -11,7 +11,7 @@ import { EntryKind } from '@mmulab/api';
 import type { Counters, Entry, MemslotSpec, Rule, Translation } from '@mmulab/api';
 import { Geometry } from '@mmulab/pgtable';
 import type { Memslots, WorkCounts } from '@mmulab/kvm';
-import type { Bookkeeper, Engine, EngineFactory, Journal, MmOps, RangeOptions, RunProgram } from '@mmulab/pgtable';
+import type { Bookkeeper, Engine, EngineFactory, Journal, MmOps, PageCache, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import type { Policy } from './definition';
 import { Ev } from './events';
 import type { FenceRings } from './fence-rings';
@@ -130,6 +130,16 @@ export class Gstage implements Bookkeeper, Journal, MmOps {
     const pfn = (spec === undefined ? gfn : spec.hvf + gfn - spec.baseGfn) - (gfn % this.geometry.pagesAt(level));
     const rights = { readable: true, writable: this.ptes.isWritable(attr), executable: true };
     return { level, ...rights, accessed: this.ptes.isYoung(attr), dirty: true, descriptor: this.ptes.descriptor(attr, pfn) };
+  }
+
+  /** The engine's number of the root. */
+  get rootIndex(): number {
+    return this.root;
+  }
+
+  /** Memory of single accesses, if this run's engines have one. */
+  get pages(): PageCache | undefined {
+    return this.engine.pageCache;
   }
 
   /** Runs a page-by-page program, lifted. */

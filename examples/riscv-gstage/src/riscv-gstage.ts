@@ -52,27 +52,32 @@ export class RiscvGstage implements MmuBackend {
 
   enter(vcpu: number): void {
     this.counters.select(vcpu);
+    this.vm.forgetKnown();
     this.vm.rings.enter(vcpu);
     this.vm.path.ringFull?.(vcpu);
   }
 
   leave(vcpu: number): void {
+    this.vm.forgetKnown();
     this.vm.rings.leave(vcpu);
   }
 
   run(vcpu: number, run: AccessRun): void {
+    this.vm.forgetKnown();
     this.vm.accesses.run(vcpu, run);
   }
 
   touch(vcpu: number, vfn: number, kind: AccessKind): void {
-    this.vm.accesses.touch(vcpu, vfn, kind);
+    this.vm.touch(vcpu, vfn, kind);
   }
 
   begin(vcpu: number, vfn: number, kind: AccessKind): number {
+    this.vm.forgetKnown();
     return this.vm.accesses.begin(vcpu, vfn, kind);
   }
 
   advance(vcpu: number): number {
+    this.vm.forgetKnown();
     this.vm.path.select(vcpu);
     return this.vm.accesses.advance(vcpu);
   }
@@ -84,6 +89,7 @@ export class RiscvGstage implements MmuBackend {
   host(op: HostOp, answer?: HostAnswer): void {
     const slot = op.op === 'create_memslot' ? op.spec.id : 'slot' in op && typeof op.slot === 'number' ? op.slot : 0;
     const { path, slots, hostSide, hostOps } = this.vm;
+    this.vm.forgetKnown();
     path.actFor(-1, slot);
     if (op.op === 'get_dirty_log') hostSide.countBitmap(slots.byId(slot));
     hostOps.perform(op.op === 'manual_protect' ? { ...op, initiallySet: op.initiallySet && this.policy.initiallySet } : op, answer);

@@ -109,7 +109,7 @@ export class GuestAccesses implements PieceRunner {
   }
 
   /** The hardware walks the guest's tables to a page, as far as that may fault. */
-  private walk(vcpu: number, vfn: number, kind: AccessKind): void {
+  walk(vcpu: number, vfn: number, kind: AccessKind): void {
     const { layout, path, tableAccess = kind } = this.parts;
     const block = this.blockOf(vfn);
     if (this.seen.isWalkSeen(block)) return;

@@ -330,6 +330,7 @@ export class PageCache {
         held[at] = 0;
         counters.select(Math.floor(at / MAX_OUTCOMES), outcomes.scope);
         outcomes.countInto(counters.now, at % MAX_OUTCOMES, times);
+        outcomes.program.released?.(outcomes, at % MAX_OUTCOMES, Math.floor(at / MAX_OUTCOMES), times);
       }
     }
     counters.now = now;

@@ -14,6 +14,8 @@ export interface PageProgram {
    * @returns the frame maps that had a say (PageCache.bitOf), and MORE when more was done, or to more pages, than the page's entry, the maps and the counters show
    */
   perform(vcpu: number, gfn: number, kind: number): number;
+  /** An outcome's events, held back, have been added to a vCPU's counters, for so many times: adds what it comes to for others. May select counters. Absent: nothing. */
+  released?(outcomes: PageOutcomes, outcome: number, vcpu: number, times: number): void;
 }
 
 /** Set in a program's answer when what it did must not be remembered. */
@@ -65,6 +67,13 @@ export class PageOutcomes {
       const event = events[i];
       now[event] = now[event] + times * amounts[i];
     }
+  }
+
+  /** How often an event happens in an outcome. */
+  amountOf(outcome: number, event: number): number {
+    const first = outcome * MAX_EVENTS;
+    const at = this.events.subarray(first, this.eventsEnd[outcome]).indexOf(event);
+    return at < 0 ? 0 : this.amounts[first + at];
   }
 
   /** Stores the events of the outcome that is to be the next: what `now` has more than `before`. @returns false when that is no short list of events */
