@@ -5,7 +5,7 @@ import { CURVES } from './growth/curves';
 import { growthTable } from './growth/write-growth';
 import { checkRatio } from './quick';
 import { comparisonReport, type Repetition } from './report';
-import { stage2 } from './machine';
+import { gstage, stage2 } from './machine';
 import { geometricMean, median } from './measure';
 import { pageByPage, type PageSize } from './workloads/page-by-page';
 import { RANGE_WORKLOADS } from './workloads/whole-ranges';
@@ -47,6 +47,12 @@ describe('the compared workloads', () => {
   it('run on another backend too: a fault for each page of a fresh machine, and one for each that was write-protected', () => {
     const { populate, write } = pageByPage(size, stage2);
     expect([populate.counters['guest_abort.translation.write'], write.counters['guest_abort.permission.write']]).toEqual([4096, 4096]);
+  });
+
+  it('run on a plugin’s backend, found by its path: each of 4096 fences interrupts the other vCPU and is served by both', () => {
+    const { populate, write } = pageByPage(size, gstage);
+    expect(populate.counters).toMatchObject({ 'guest_abort.store': 4096, 'leaf.install.4k': 4096, 'table.alloc': 9 });
+    expect(write.counters).toMatchObject({ 'fast_fault.fixed': 4096, 'hfence.gpa.queued': 4096, 'hfence.ipi': 4096, 'hfence.local.gpa': 8192 });
   });
 
   it('are refused when the baseline counts otherwise', () => {

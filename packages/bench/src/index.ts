@@ -1,7 +1,7 @@
 /**
  * The benches. Reading order: the machine they run, the workloads (page by page and over whole ranges), measuring, the native baseline, the report.
  */
-export { createMachine, hugePages, smallPages, stage2, tdp } from './machine';
+export { createMachine, gstage, hugePages, smallPages, stage2, tdp } from './machine';
 export type { BenchBackend, BenchMachine } from './machine';
 export { COMPARED, PAGE_WORKLOADS, pageByPage } from './workloads/page-by-page';
 export type { PageSize, PageWorkload } from './workloads/page-by-page';

@@ -5,8 +5,10 @@
  * The guest's address space is the identity and its table pages are left out, so that an access is one second-stage walk, as in the baseline; only its
  * top table has a frame, in a slot of its own. The processor has no page-modification log: dirty logging goes by write protection.
  */
-import type { BackendDefinition, Counters, HostBacking, HostFault, MmuBackend, OptionValues } from '@mmulab/api';
+import type { BackendContribution, BackendDefinition, Counters, HostBacking, HostFault, MmuBackend, OptionValues } from '@mmulab/api';
+import { join } from 'node:path';
 import { Stage2Mmu, stage2Definition } from '@mmulab/arm64';
+import { Registry } from '@mmulab/runner';
 import { TdpBackend, tdpDefinition } from '@mmulab/x86';
 import { BenchCounters } from './counters';
 
@@ -56,6 +58,9 @@ function defaults(specs: BackendDefinition['options']): OptionValues {
   return Object.fromEntries(specs.map(spec => [spec.name, spec.default]));
 }
 
+/** How backends are made whose engines are the default ones. */
+type MakeBackend = new (options: OptionValues, host: OptionValues, counters: Counters) => MmuBackend;
+
 /** A backend to bench. */
 export interface BenchBackend {
   /** What it is called in a report. */
@@ -65,7 +70,7 @@ export interface BenchBackend {
   readonly definition: BackendDefinition;
   /** Facts of the host other than the backend's defaults. */
   readonly host: OptionValues;
-  readonly create: (options: OptionValues, host: OptionValues, counters: Counters) => MmuBackend;
+  create(options: OptionValues, host: OptionValues, counters: Counters): MmuBackend;
 }
 
 /** The backends that are measured; the second is also the one that may run before the first. */
@@ -84,13 +89,43 @@ export const stage2: BenchBackend = {
   create: (options, host, counters) => new Stage2Mmu(options, host, counters),
 };
 
+/** The example of a third party's plugin. */
+const RISCV_PLUGIN = join(__dirname, '..', '..', '..', 'examples', 'riscv-gstage');
+
+/** A backend that a plugin brings: loaded by its path, as users load it, once it is asked for. */
+class PluginBackend implements BenchBackend {
+  private found: BackendContribution | undefined;
+
+  constructor(
+    readonly name: string,
+    readonly model: string,
+    readonly host: OptionValues,
+    private readonly plugin: string,
+  ) {}
+
+  get definition(): BackendDefinition {
+    return this.contribution().definition;
+  }
+
+  create(options: OptionValues, host: OptionValues, counters: Counters): MmuBackend {
+    return new (this.contribution().implementation as MakeBackend)(options, host, counters);
+  }
+
+  private contribution(): BackendContribution {
+    return (this.found ??= Registry.load([this.plugin], __dirname).backendContribution(this.name));
+  }
+}
+
+export const gstage: BenchBackend = new PluginBackend('riscv-gstage', 'gstage', { gstage_mode: 'sv48x4' }, RISCV_PLUGIN);
+
 /** Those that are compared. */
-export const BACKENDS: readonly BenchBackend[] = [tdp, stage2];
+export const BACKENDS: readonly BenchBackend[] = [tdp, stage2, gstage];
 
 /** Creates a machine and lets its vCPUs enter. The guest's top table is mapped, so that it costs no access anything more. */
-export function createMachine(vcpus: number, pagesPerVcpu: number, backing: HostBacking, { definition, host, create } = tdp): BenchMachine {
+export function createMachine(vcpus: number, pagesPerVcpu: number, backing: HostBacking, on = tdp): BenchMachine {
+  const { definition, host } = on;
   const counters = new BenchCounters(definition.events, vcpus);
-  const backend = create(defaults(definition.options), { ...defaults(definition.hostOptions), ...host }, counters);
+  const backend = on.create(defaults(definition.options), { ...defaults(definition.hostOptions), ...host }, counters);
   const npages = vcpus * pagesPerVcpu;
   const slot = { readonly: false, populated: [] };
   const guest = { level: 1, writable: true, user: true, executable: true, accessed: true, dirty: true };

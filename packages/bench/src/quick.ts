@@ -4,7 +4,7 @@
  */
 import { compare } from './bench';
 import { ratioCollapsed } from './errors';
-import { stage2, tdp, type BenchBackend } from './machine';
+import { gstage, stage2, tdp, type BenchBackend } from './machine';
 import { NativeBaseline } from './native';
 import { bestRatio } from './report';
 import { PAGE_WORKLOADS, type PageSize, type PageWorkload } from './workloads/page-by-page';
@@ -16,6 +16,7 @@ const REPETITIONS = 6;
 const USUAL: readonly (readonly [BenchBackend, Readonly<Record<PageWorkload, number>>])[] = [
   [tdp, { populate: 1, write: 0.6, random: 0.6 }],
   [stage2, { populate: 0.5, write: 0.4, random: 0.4 }],
+  [gstage, { populate: 0.6, write: 0.6, random: 0.6 }],
 ];
 const COLLAPSED = 3;
 
