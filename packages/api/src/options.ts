@@ -63,6 +63,8 @@ export interface TextOption extends OptionBase {
   readonly pattern: string;
   /** What the pattern accepts, in words, for messages. */
   readonly expected: string;
+  /** Why the pattern does not accept a value, in words, with what is expected of the part that is wrong; undefined: `expected` says it. */
+  readonly refusal?: (value: string) => string | undefined;
 }
 
 /** A boolean switch of a workload, given as true or false. */

@@ -72,6 +72,10 @@ export const missingInConfig = (path: string, expected: string): MmulabError => 
 export const noBackend = (): MmulabError =>
   usage('CONFIG_NO_BACKEND', 'plugins: none of them brings a backend; expected the name or path of one that does');
 
+/** A text that its option takes apart: which part is wrong and why. */
+export const refusedText = (path: string, value: unknown, refusal: string | undefined, expected: string): MmulabError =>
+  refusal === undefined ? outOfRange(path, value, expected) : usage('CONFIG_OUT_OF_RANGE', `${path}: ${showValue(value)}: ${refusal}`);
+
 export const outOfRange = (path: string, value: unknown, expected: string): MmulabError =>
   usage('CONFIG_OUT_OF_RANGE', `${path}: ${showValue(value)}: expected ${expected}`);
 

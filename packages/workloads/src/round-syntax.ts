@@ -43,6 +43,52 @@ export function roundsPattern(shapes: ReadonlyMap<string, RoundShape>): string {
   return `^${round}(,${round})*$`;
 }
 
+/**
+ * What is wrong with a list of rounds, and what is expected there: `round 2_J: J is no letter of a round; expected one of w, r, …`.
+ * @param shapes by letters @param names the letters in words
+ * @returns undefined for a list without fault
+ */
+export function roundsFault(list: string, shapes: ReadonlyMap<string, RoundShape>, names: string): string | undefined {
+  for (const [index, text] of list.split(',').entries()) {
+    const fault = roundFault(text, shapes, names);
+    if (fault !== undefined) return `round ${index + 1}_${text}: ${fault}`;
+  }
+  return undefined;
+}
+
+function roundFault(text: string, shapes: ReadonlyMap<string, RoundShape>, names: string): string | undefined {
+  if (text === '') return `is empty; expected one of ${names} between two commas`;
+  const [, letters = '', number = '', range = ''] = /^([A-Za-z]*)([^@]*)(.*)$/.exec(text) ?? [];
+  const shape = shapes.get(letters);
+  if (shape === undefined) return unknownLetters(letters, text, shapes, names);
+  if (shape === 'bare' && number !== '') return `${letters} takes no number; expected ${letters} alone`;
+  if (shape !== 'ranged' && range !== '')
+    return `${letters} takes no range; expected ${letters}${shape === 'bare' ? ' alone' : ' or one with a number, as in ' + letters + '512'}`;
+  if (number !== '' && !new RegExp(`^${NUMBER}$`).test(number))
+    return `${number}: expected a number from 1 on, of at most 15 digits, as in ${letters}512`;
+  if (range === '' || new RegExp(`^@${EXTENT}(\\+${EXTENT})?$`).test(range)) return undefined;
+  return `${range}: expected @FIRST or @FIRST+COUNT in pages, or in bytes with K, M, G, T, as in ${letters}@0+64`;
+}
+
+function unknownLetters(letters: string, text: string, shapes: ReadonlyMap<string, RoundShape>, names: string): string {
+  if (letters === '') return `${text}: begins with no letter; expected one of ${names}`;
+  const singles = splitLetters(letters, shapes);
+  if (singles !== undefined) return `${letters}: one letter per round; expected ${singles.join(',')}`;
+  return `${letters} is no letter of a round; expected one of ${names}`;
+}
+
+/** Letters written without commas, one by one; undefined where they are none. */
+function splitLetters(letters: string, shapes: ReadonlyMap<string, RoundShape>): string[] | undefined {
+  const found: string[] = [];
+  for (let rest = letters; rest !== '';) {
+    const next = [3, 2, 1].map(length => rest.slice(0, length)).find(part => shapes.has(part));
+    if (next === undefined) return undefined;
+    found.push(next);
+    rest = rest.slice(next.length);
+  }
+  return found;
+}
+
 /** Takes a round apart. @returns undefined when it is none */
 export function parseRound(text: string): ParsedRound | undefined {
   const match = ROUND.exec(text);

@@ -22,7 +22,7 @@ import type { CommandFlag } from './command-line';
 import { invalidRound, optionConflict } from './errors';
 import { backingFlag, backingOption, bytesFlag, bytesOption, numberValue, switchOption, switchValue } from './option-values';
 import { HOST_LETTERS, PASS_KINDS, ROUND_SHAPES, type RoundLetter } from './round-letters';
-import { parseRound, rangeOf, roundsPattern, type ByteRange, type ParsedRound, type RoundShape } from './round-syntax';
+import { parseRound, rangeOf, roundsFault, roundsPattern, type ByteRange, type ParsedRound, type RoundShape } from './round-syntax';
 import { hostSteps, phase } from './steps';
 
 /** A pass over memory. */
@@ -50,6 +50,7 @@ export interface OwnLetters {
 /** The list of rounds as an option. */
 export function roundsOptionWith(own: OwnLetters, usual: string): TextOption {
   const letters = `w, r, x, ${own.names}${[...HOST_LETTERS.keys()].join(', ')}`;
+  const shapes = new Map([...ROUND_SHAPES, ...own.shapes]);
   return {
     kind: 'text',
     name: 'rounds',
@@ -57,8 +58,9 @@ export function roundsOptionWith(own: OwnLetters, usual: string): TextOption {
       `Rounds, comma-separated: LETTER[NUMBER][@FIRST[+COUNT]]. w, r, x touch memory, every NUMBER-th page; ${own.doc}capitals are the host’s, with a NUMBER one call ` +
       `per page, every NUMBER-th page. FIRST and COUNT are pages, or bytes with K, M, G. ${LETTERS_DOC}.`,
     default: usual,
-    pattern: roundsPattern(new Map([...ROUND_SHAPES, ...own.shapes])),
+    pattern: roundsPattern(shapes),
     expected: `rounds separated by commas, each letters of ${letters} with what may follow them, as in w512, K@0+64, Z512@4M+2M`,
+    refusal: list => roundsFault(list, shapes, letters),
   };
 }
 

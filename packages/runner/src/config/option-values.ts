@@ -17,7 +17,7 @@ import {
   type OptionValues,
   type SizeOption,
 } from '@mmulab/api';
-import { conflict, outOfRange, unknownOption, wrongType } from '../errors';
+import { conflict, outOfRange, refusedText, unknownOption, wrongType } from '../errors';
 import type { RawOptions } from './types';
 
 const TRUE_WORDS: readonly unknown[] = [true, 'true', 'Y', 'y', 1, '1', 'on', 'yes'];
@@ -176,6 +176,6 @@ function toBytes(value: unknown): number | undefined {
 function readText(spec: Extract<OptionSpec, { kind: 'text' }>, value: unknown, path: string): string {
   const text = typeof value === 'number' ? String(value) : value;
   if (typeof text !== 'string') throw wrongType(path, value, spec.expected);
-  if (!new RegExp(spec.pattern).test(text)) throw outOfRange(path, value, spec.expected);
+  if (!new RegExp(spec.pattern).test(text)) throw refusedText(path, value, spec.refusal?.(text), spec.expected);
   return text;
 }
