@@ -157,7 +157,8 @@ describe('access_rounds', () => {
     ['-b 4M -p Sd,Z', /followed only while its memslot is there/],
     ['-b 4M -p D,Sd,Sa,G', /dirty logging is off at that point/],
     ['-b 4M -p Od', /there is no other memslot/],
-    ['-b 4M -p Sm99999999999', /would lie at gfn -?\d+, where memslot 0 is/],
+    ['-b 4M -p Sm99999999999', /round 1_Sm99999999999: would lie below gfn 0: expected at most \d+ pages down/],
+    ['-b 4M -p Oa,Om99999999999', /round 2_Om99999999999: would lie below gfn 0: expected at most \d+ pages down/],
     ['-b 4M -s anonymous_hugetlb_2mb -p Z@1M', /whole pages, here of 512 pages/],
   ])('refuses %s', (command, message) => {
     expect(() => rounds(command)).toThrow(message);

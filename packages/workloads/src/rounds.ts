@@ -290,17 +290,24 @@ class RoundList {
       return;
     }
     this.hasOther = true;
-    this.checkPlace(name, spec.baseGfn);
+    this.checkPlace(name, spec.baseGfn, this.slot.baseGfn);
   }
 
   private move(name: string, slot: number, baseGfn: number): void {
-    this.checkPlace(name, baseGfn);
-    if (slot === this.other.id) this.other = { ...this.other, baseGfn };
+    const isOther = slot === this.other.id;
+    this.checkPlace(name, baseGfn, isOther ? this.other.baseGfn : this.slot.baseGfn);
+    if (isOther) this.other = { ...this.other, baseGfn };
     else this.slot = { ...this.slot, baseGfn };
   }
 
-  private checkPlace(name: string, baseGfn: number): void {
+  private checkPlace(name: string, baseGfn: number, from: number): void {
     const { baseGfn: base, npages } = this.context.systemSlot;
+    const free = from - base - npages;
+    if (baseGfn < 0)
+      throw this.invalid(
+        name,
+        `would lie below gfn 0: expected at most ${free} pages down, from gfn ${from} to where memslot 0 ends (gfn ${base + npages - 1})`,
+      );
     if (baseGfn < base + npages) throw this.invalid(name, `would lie at gfn ${baseGfn}, where memslot 0 is (gfn ${base} to ${base + npages - 1})`);
   }
 
