@@ -98,12 +98,14 @@ export function nearestName(name: string, names: readonly string[]): string | un
 /** Names that a list of what there is shows. */
 const MAX_LISTED = 120;
 
-/** The usual tail of a message about an unknown name: ` (did you mean X?)` or a list of what there is. */
-export function suggestName(name: string, names: readonly string[]): string {
-  const near = nearestName(name, names);
+/** The usual tail of a message about an unknown name: ` (did you mean X?)` or a list of what there is, sorted unless `order` says that it is in order. */
+export function suggestName(name: string, given: readonly string[], order: 'sorted' | 'given' = 'sorted'): string {
+  const near = nearestName(name, given);
+  const distinct = [...new Set(given)];
+  const names = order === 'sorted' ? distinct.sort() : distinct;
   if (near !== undefined) return ` (did you mean ${near}?)`;
   const more = names.length > MAX_LISTED ? `, and ${names.length - MAX_LISTED} more` : '';
-  return names.length === 0 ? '' : ` (known: ${[...names].sort().slice(0, MAX_LISTED).join(', ')}${more})`;
+  return names.length === 0 ? '' : ` (known: ${names.slice(0, MAX_LISTED).join(', ')}${more})`;
 }
 
 function editDistance(a: string, b: string): number {

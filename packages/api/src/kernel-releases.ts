@@ -75,9 +75,11 @@ export function kernelValues(table: KernelTable, kernel: string): KernelValues |
   if (exact !== undefined) return { name: exact.name, values: exact.values };
   const release = parseRelease(wanted);
   if (release === undefined) {
+    const inOrder = [...profiles].sort((a, b) => compareReleases(releaseOf(a), releaseOf(b)));
     return suggestName(
       wanted,
-      profiles.map(profile => profile.name),
+      inOrder.map(profile => profile.name),
+      'given',
     );
   }
   const standIn = switches === undefined ? nearestEarlier(profiles, release) : outside(profiles, release);

@@ -26,9 +26,18 @@ describe('bad input ends with 2, a code, and the place', () => {
       'CONFIG_UNKNOWN_OPTION',
       /eager_page_split\?/,
     ],
+    ['a misspelt key', () => ['run', '--set', 'representatve=Y', '--', ...SMALL], 'CONFIG_UNKNOWN_OPTION', /did you mean representative\?/],
+    ['a key like nothing', () => ['run', '--set', 'qqqqqqqqq=Y', '--', ...SMALL], 'CONFIG_UNKNOWN_OPTION', /^(?!.*vcpus, vcpus).*known: /m],
+    [
+      'an option of mmulab behind the test',
+      () => ['run', '--', ...SMALL, '--set', 'x=y'],
+      'COMMAND_UNKNOWN_FLAG',
+      /--set: not a flag.*options of mmulab stand before the --/,
+    ],
     ['an unknown key', () => ['run', config(`bakend: x86-tdp\n${workload}`)], 'CONFIG_UNKNOWN_KEY', /bad\.yaml.*backend\?/],
     ['an unknown backend', () => ['run', '--backend', 'x86-tpd', '--', ...SMALL], 'CONFIG_UNKNOWN_BACKEND', /x86-tdp\?/],
     ['an unknown profile', () => ['run', '--kernel', 'v6.x', '--', ...SMALL], 'CONFIG_UNKNOWN_KERNEL', /v6\.x/],
+    ['a kernel like none', () => ['run', '--kernel', 'newest', '--', ...SMALL], 'CONFIG_UNKNOWN_KERNEL', /\b6\.2,.* 6\.13/],
     ['an unknown workload', () => ['run', '--', 'dirty_log_pref_test'], 'CONFIG_UNKNOWN_WORKLOAD', /dirty_log_perf_test\?/],
     ['an unknown flag of a test', () => ['run', '--', 'dirty_log_perf_test', '-Q'], 'COMMAND_UNKNOWN_FLAG', /-Q.*known: -a, -b/],
     ...[

@@ -43,7 +43,8 @@ export function strayArgument(test: string, argument: string): MmulabError {
 
 /** The test has no such flag. */
 export function unknownFlag(test: string, flag: string, known: readonly string[]): MmulabError {
-  return new MmulabError('COMMAND_UNKNOWN_FLAG', `${test}: ${flag}: not a flag of this test (known: ${known.join(', ')})`);
+  const beforeTest = flag.startsWith('--') ? '; options of mmulab stand before the -- that comes before the test' : '';
+  return new MmulabError('COMMAND_UNKNOWN_FLAG', `${test}: ${flag}: not a flag of this test (known: ${known.join(', ')})${beforeTest}`);
 }
 
 /** Guest tables with 2 MiB entries cannot map memory that does not begin and end on 2 MiB. */

@@ -31,6 +31,8 @@ describe('explaining a name', () => {
     ['page_fault.write', 'counter'],
     ['thp', 'host option'],
     ['vcpus', 'workload option'],
+    ['seeds', 'key of the config'],
+    ['representative', 'key of the config'],
     ['anonymous_hugetlb_2mb', 'backing'],
   ])('%s is a %s', (name, kind) => {
     expect(explainName(name, registry).map(one => one.kind)).toEqual([kind]);

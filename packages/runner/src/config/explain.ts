@@ -7,10 +7,12 @@ import type { Registry } from '../registry';
 import { patchFacts } from './explain-patch';
 import { hostOptionSpecs } from './host-options';
 import { expectedValue } from './option-values';
+import { configShape } from './shape';
 
 /** One meaning of a name; a name may have several (a counter that two backends share is one, with both as owners). */
 export interface Explanation {
-  readonly kind: 'patch' | 'backend' | 'workload' | 'profile' | 'backing' | 'counter' | 'backend option' | 'host option' | 'workload option';
+  readonly kind:
+    'patch' | 'backend' | 'workload' | 'profile' | 'backing' | 'counter' | 'backend option' | 'host option' | 'workload option' | 'key of the config';
   readonly name: string;
   /** Whose it is: backends or workloads. */
   readonly owners: readonly string[];
@@ -32,7 +34,19 @@ export function explainName(name: string, registry: Registry): readonly Explanat
 
 /** Everything there is to explain: backends, workloads, their profiles, options and counters, kinds of host memory. */
 export function explainAll(registry: Registry): readonly Explanation[] {
-  return mergeOwners([...explainBackends(registry), ...explainWorkloads(registry), ...explainBackings(registry), ...explainPatches(registry)]);
+  return mergeOwners([
+    ...explainBackends(registry),
+    ...explainWorkloads(registry),
+    ...explainBackings(registry),
+    ...explainPatches(registry),
+    ...explainKeys(),
+  ]);
+}
+
+/** Keys of a config that hold a value of their own. */
+function explainKeys(): readonly Explanation[] {
+  const keys = Object.entries<{ readonly type?: unknown; readonly description?: string }>(configShape).filter(([, { type }]) => type !== 'object');
+  return keys.map(([name, { description: doc = '' }]) => ({ kind: 'key of the config', name, owners: [], doc, facts: [] }));
 }
 
 function explainBackends(registry: Registry): readonly Explanation[] {

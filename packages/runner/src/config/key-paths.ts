@@ -110,7 +110,7 @@ function optionPath(config: NormalConfig, name: string, registry: Registry): rea
     const parameters = places.flatMap(({ specs }) => optionNames(specs)).filter(one => one.startsWith(`${section}.`));
     if (rest !== undefined) throw unknownKey(name, parameters.length > 0 ? suggestName(name, parameters) : suggestName(section, SETTABLE));
     const owners = workload === undefined ? backend.name : `${backend.name}, its host or ${workload.name}`;
-    const names = [...Object.keys(SHORT_KEYS), ...places.flatMap(({ specs }) => optionNames(specs))];
+    const names = [...Object.keys(SHORT_KEYS), ...SETTABLE, ...places.flatMap(({ specs }) => optionNames(specs))];
     throw unknownOption(name, owners, suggestName(name, names));
   }
   const paths = found.map(one => one.join('.'));
