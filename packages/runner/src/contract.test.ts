@@ -123,6 +123,7 @@ describe('a plan', () => {
 
   it.each<[Partial<PhaseCheck>, string]>([
     [{ of: [{ counter: 'page_faults' }] }, 'WORKLOAD_NEEDS: steps: needs the counter page_faults (did you mean page_fault?)'],
+    [{ of: [{ counter: 'qqqqqqqq' }] }, 'WORKLOAD_NEEDS: steps: needs the counter qqqqqqqq, which '],
     [{ of: [{ counter: 'touch', phase: 'after' }] }, 'WORKLOAD_CHECK_PHASE: steps: a check of all looks at after'],
     [{ of: [] }, 'PLUGIN_SHAPE: steps: a check of phase all (seen): of'],
     [{ relation: '=' as '==' }, 'PLUGIN_SHAPE: steps: a check of phase all (seen): relation'],

@@ -6,6 +6,7 @@ import {
   COMMON_OPERATIONS,
   DIRTY_RING_OPERATION,
   TOTAL_PHASE,
+  nearestName,
   suggestName,
   type BackendDefinition,
   type CheckRelation,
@@ -89,8 +90,11 @@ class PlanNeeds {
     for (const one of quantitiesOf(phase)) {
       if (!('counter' in one)) continue;
       const names = events.map(event => event.name);
-      if (!names.includes(one.counter))
-        throw operationMissing(this.workload, `the counter ${one.counter}${suggestName(one.counter, names)}`, backend, names);
+      if (!names.includes(one.counter)) {
+        const near = nearestName(one.counter, names);
+        const suggestion = near === undefined ? '' : ` (did you mean ${near}?)`;
+        throw operationMissing(this.workload, `the counter ${one.counter}${suggestion}`, backend, names);
+      }
       if (one.phase !== undefined && one.phase !== TOTAL_PHASE && !this.phases.has(one.phase))
         throw checkedPhase(this.workload, phase.name, one.phase, suggestName(one.phase, [...this.phases]));
     }

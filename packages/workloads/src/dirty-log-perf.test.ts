@@ -170,6 +170,12 @@ describe('options that cannot be', () => {
   it('include more memory than the address bits hold', () => {
     expect(codeOf(() => plan('-b 1T', AMD))).toBe('WORKLOAD_NO_ROOM');
   });
+
+  it('says that a backend of x86 has no guests of guests where its machine names no nesting', () => {
+    const { nesting, ...machine } = INTEL;
+    expect(nesting).toBe('vmx');
+    expect(() => plan('-b 16M -n', machine)).toThrow(/dirty_log_perf_test -n: needs the host operation nested, which this backend does not have/);
+  });
 });
 
 describe('on arm64', () => {

@@ -61,6 +61,14 @@ export function memoryTooLarge(workload: string, bytes: number, limitBytes: numb
   return new MmulabError('WORKLOAD_MEMORY_TOO_LARGE', `${workload}: ${formatSize(bytes)} of test memory in all, at most ${formatSize(limitBytes)}`);
 }
 
+/** The machine is of the right architecture, and its backend has no guests of guests. */
+export function nestedMissing(workload: string): MmulabError {
+  return new MmulabError(
+    'WORKLOAD_NEEDS',
+    `${workload}: needs the host operation nested, which this backend does not have (its machine names no nesting)`,
+  );
+}
+
 /** A workload made of one architecture's registers. */
 export function notOnArch(workload: string, arch: string, wanted: string): MmulabError {
   return new MmulabError('WORKLOAD_NOT_ON_ARCH', `${workload}: runs on ${wanted} guests only, this machine is ${arch}`);

@@ -8,7 +8,7 @@
  * nested_identity_map_1g(); svm.c vcpu_alloc_svm(); memstress.c memstress_setup_nested().
  */
 import type { Gfn, GuestImage, GuestTables, Machine, VcpuProgram, Vfn } from '@mmulab/api';
-import { notOnArch } from './errors';
+import { nestedMissing, notOnArch } from './errors';
 import { GuestTableBuilder, type TableAllocator } from './guest-tables';
 import { fetchPage, readPage, writePage } from './steps';
 
@@ -60,9 +60,10 @@ export const NESTED_ROUNDS: NestedSpec = {
 /**
  * Nested guests of the tests for memory stress.
  * @param isNewer the test of 6.2 or later
- * @throws MmulabError WORKLOAD_NOT_ON_ARCH where guests have no guests
+ * @throws MmulabError WORKLOAD_NOT_ON_ARCH where guests have no guests, WORKLOAD_NEEDS where the backend has none
  */
 export function memstressNested(workload: string, { arch, nesting }: Machine, vcpus: number, isNewer: boolean): NestedSpec {
+  if (nesting === undefined && arch === 'x86') throw nestedMissing(`${workload} -n`);
   if (nesting === undefined) throw notOnArch(`${workload} -n`, arch, 'x86');
   return {
     system: nesting,
