@@ -36,7 +36,11 @@ export function checksSheet({ checks = [] }: Pick<RunResult, 'checks'>, title: s
   const left = checks.length - shown.length;
   return {
     title: `${title}: checks`,
-    lines: [failed.length === 0 ? `All ${passed} checks passed.` : `${failed.length} of ${checks.length} checks failed.`],
+    lines: [
+      failed.length === 0
+        ? `All ${passed} checks passed${shown.length === 0 ? ' (--all lists them)' : ''}.`
+        : `${failed.length} of ${checks.length} checks failed.`,
+    ],
     keys: 2,
     columns: [
       { name: 'phase', align: 'left' },
@@ -47,7 +51,7 @@ export function checksSheet({ checks = [] }: Pick<RunResult, 'checks'>, title: s
       { name: 'outcome', align: 'left' },
     ],
     rows: shown.map(checkRow),
-    notes: left === 0 ? [] : [`${left} more checks passed (--all shows them).`],
+    notes: left === 0 || shown.length === 0 ? [] : [`${left} more checks passed (--all shows them).`],
   };
 }
 

@@ -74,5 +74,8 @@ describe('a run of a test that asserts', () => {
     const many = { ...whole, checks: [...Array.from({ length: 50 }, () => passed), ...checked.checks] };
     const shown = (all: boolean): number => renderReport(resultsReport([many]), 'table', { ...view, all }).match(/huge pages/g)?.length ?? 0;
     expect([shown(false), shown(true)]).toEqual([0, 51]);
+    const table = text(resultsReport([{ ...whole, checks: many.checks.slice(0, 50) }]), 'table');
+    expect(table).toContain('All 50 checks passed (--all lists them).');
+    expect(table).not.toContain('more checks');
   });
 });
