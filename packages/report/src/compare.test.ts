@@ -298,6 +298,12 @@ describe('labels', () => {
     expect(runLabels([old, recent])).toEqual([['kernel=5.17'], ['kernel=6.1']]);
   });
 
+  it('name the usual value of what a config leaves out: 1 seed, N for representative', () => {
+    const [usual, further] = [result({}, {}), result({}, {})];
+    const runs = (more: object): string[][] => runLabels([usual, { ...further, config: { ...further.config, ...more } }]).map(one => [...one]);
+    expect([...runs({ seeds: 2 }), ...runs({ representative: 'Y' })].flat()).toEqual(['seeds=1', 'seeds=2', 'representative=N', 'representative=Y']);
+  });
+
   it('take two settings when one is not enough', () => {
     const runs = [
       ['zap', 'N'],

@@ -21,12 +21,15 @@ const LEADING = ['backend.name', 'backend.kernel', 'workload.name'];
 /** Parts of a config that say nothing about what ran. */
 const IMMATERIAL = new Set(['name', 'schema', 'thresholds', 'plugins', 'extends', 'vary', 'zip']);
 
+/** What a run has of a setting that its config leaves out where it is as usual. */
+const WITHOUT: Readonly<Record<string, string>> = { seeds: '1', representative: 'N' };
+
 /** The settings in which the runs' configs differ, in the order of the configs, kernel and backend first. The runs need not have run. */
 export function differingSettings(runs: readonly Pick<RunResult, 'config'>[]): readonly Setting[] {
   const configs = runs.map(run => flatten(run.config));
   const paths = [...new Set(configs.flatMap(config => [...config.keys()]))];
   const differing = paths
-    .map(path => ({ path, name: settingName(path), values: configs.map(config => config.get(path) ?? '-'), echoes: [] }))
+    .map(path => ({ path, name: settingName(path), values: configs.map(config => config.get(path) ?? WITHOUT[path] ?? '-'), echoes: [] }))
     .filter(({ values }) => values.some(value => value !== values[0]));
   return withoutEchoes([...differing].sort((a, b) => rank(a.path) - rank(b.path)));
 }
