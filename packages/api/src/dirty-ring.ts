@@ -18,4 +18,6 @@ export interface DirtyRingSpec {
   readonly withBitmap?: boolean;
   /** Whose ring user space collects when a vCPU comes out with a full one: those of all (absent), or its own. */
   readonly onFull?: 'all' | 'own';
+  /** What the user gave and where, for messages: `dirty_log_test: ring_size=7 (-c)`. */
+  readonly given?: string;
 }

@@ -46,6 +46,8 @@ export interface NumberOption extends OptionBase {
   readonly max: number;
   readonly integer: boolean;
   readonly unit?: string;
+  /** What is expected, in words, where least and most do not say all: `a power of two up to 65536, or 0 for none`. */
+  readonly expected?: string;
 }
 
 /** Bytes, with the usual suffixes. */

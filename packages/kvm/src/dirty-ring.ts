@@ -85,7 +85,7 @@ export class DirtyRings implements Journal, WrittenPages {
     if (!support.rings) throw ringUnsupported('dirty rings', 'KVM_CAP_DIRTY_LOG_RING');
     if (spec.withBitmap === true && !support.withBitmap) throw ringUnsupported('a bitmap beside dirty rings', 'KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP');
     const reserved = RESERVED_ENTRIES + support.cpuLogEntries;
-    checkSize(spec.entries, reserved, support.pageSizeBytes);
+    checkSize(spec, reserved, support.pageSizeBytes);
     this.softLimit = spec.entries - reserved;
     this.taken = engines.makeFrameMap(slots.geometry);
     this.rings = Array.from({ length: vcpus }, () => new VcpuRing());
@@ -255,8 +255,9 @@ export class DirtyRings implements Journal, WrittenPages {
 }
 
 /** @throws DIRTY_RING_SIZE */
-function checkSize(entries: number, reserved: number, pageSizeBytes: number): void {
+function checkSize(spec: DirtyRingSpec, reserved: number, pageSizeBytes: number): void {
   const least = 2 ** Math.ceil(Math.log2(Math.max(reserved + 1, pageSizeBytes / ENTRY_BYTES)));
+  const { entries } = spec;
   const isPower = Number.isInteger(Math.log2(entries));
-  if (!isPower || entries < least || entries > MAX_ENTRIES) throw badRingSize(entries, least, MAX_ENTRIES);
+  if (!isPower || entries < least || entries > MAX_ENTRIES) throw badRingSize(spec, least, MAX_ENTRIES);
 }

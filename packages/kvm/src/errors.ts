@@ -1,7 +1,7 @@
 /**
  * Errors that every KVM raises, by code.
  */
-import { InvariantError, KvmRunFailure, MmulabError } from '@mmulab/api';
+import { InvariantError, KvmRunFailure, MmulabError, type DirtyRingSpec } from '@mmulab/api';
 
 /** DIRTY_RING_NO_BITMAP: the dirty log of a VM is read, cleared or written for no vCPU that has rings instead. */
 export function noBitmap(what: string, slot: number): MmulabError {
@@ -14,8 +14,9 @@ export function noRings(op: string): MmulabError {
 }
 
 /** DIRTY_RING_SIZE: the kernel refuses rings of that size. */
-export function badRingSize(entries: number, least: number, most: number): MmulabError {
-  return new MmulabError('DIRTY_RING_SIZE', `a dirty ring of ${entries} entries: expected a power of two from ${least} to ${most}`);
+export function badRingSize({ entries, given }: DirtyRingSpec, least: number, most: number): MmulabError {
+  const from = given === undefined ? '' : `${given}: `;
+  return new MmulabError('DIRTY_RING_SIZE', `${from}a dirty ring of ${entries} entries: expected a power of two from ${least} to ${most}`);
 }
 
 /** DIRTY_RING_UNSUPPORTED: the kernel does not have what was asked for. */

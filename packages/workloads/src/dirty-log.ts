@@ -142,7 +142,9 @@ export class DirtyLogTest implements Workload {
     if (spec === undefined) throw noRoom(NAME, mode.physBits, 'no memslot for the test memory');
     const manual: HostOp[] = logMode === 'clear-log' ? [{ op: 'manual_protect', initiallySet: true }] : [];
     const setUp = hostSteps([...manual, { op: 'create_memslot', spec: { ...spec, logged: true } }]);
-    const rings = logMode === DIRTY_RING ? { dirtyRing: { entries: ringEntries(numberValue(values, 'ring_size'), npages) } } : {};
+    const ringSize = numberValue(values, 'ring_size');
+    const dirtyRing = { entries: ringEntries(ringSize, npages), given: `${NAME}: ring_size=${ringSize} (-c)` };
+    const rings = logMode === DIRTY_RING ? { dirtyRing } : {};
     const vm = { ...layout.vm, ...rings, memslots: layout.vm.memslots.filter(({ id }) => id !== SLOT) };
     const test = { layout, mode, npages, loops: numberValue(values, 'interval_ms'), logMode };
     const phases = new LazyPhases({

@@ -80,6 +80,7 @@ const ringOption: NumberOption = {
   min: 0,
   max: 65_536,
   integer: true,
+  expected: 'a power of two from 1024 to 65536 (some machines take less), or 0 for none',
 };
 const ringBitmapOption: SwitchOption = switchOption('dirty_ring_bitmap', 'Beside dirty rings there are bitmaps, for what no vCPU writes.');
 
@@ -146,7 +147,7 @@ export function ringOf(workload: string, values: OptionValues): DirtyRingSpec | 
   const entries = numberValue(values, 'dirty_ring');
   const withBitmap = switchValue(values, 'dirty_ring_bitmap');
   if (entries === 0 && withBitmap) throw optionConflict(workload, 'dirty_ring_bitmap', 'there are no dirty rings (expected dirty_ring entries)');
-  return entries === 0 ? undefined : { entries, withBitmap };
+  return entries === 0 ? undefined : { entries, withBitmap, given: `${workload}: dirty_ring=${entries} (-R, 0 for none)` };
 }
 
 /** The host step that enables manual protection, if any. */

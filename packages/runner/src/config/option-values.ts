@@ -135,7 +135,8 @@ function flagWord(choices: readonly string[], value: unknown): unknown {
   return FALSE_WORDS.includes(value) ? 'N' : value;
 }
 
-function expectedNumber({ min, max, integer, unit }: NumberOption): string {
+function expectedNumber({ min, max, integer, unit, expected }: NumberOption): string {
+  if (expected !== undefined) return expected;
   return `${integer ? 'a whole number' : 'a number'} from ${min} to ${max}${unit === undefined ? '' : ` (${unit})`}`;
 }
 
