@@ -105,7 +105,9 @@ function asKept(kept, now) {
   if (kept === null || typeof kept !== 'object' || now === null || typeof now !== 'object') return now;
   if (Array.isArray(kept)) return Array.isArray(now) ? now.map((item, i) => asKept(kept[i] ?? item, item)) : now;
   const isCounters = typeof Object.values(kept)[0] === 'number';
-  return Object.fromEntries(Object.entries(now).flatMap(([key, value]) => (key in kept || !isCounters ? [[key, asKept(kept[key] ?? value, value)]] : [])));
+  return Object.fromEntries(
+    Object.entries(now).flatMap(([key, value]) => (key in kept || !isCounters ? [[key, asKept(kept[key] ?? value, value)]] : [])),
+  );
 }
 
 const done = Object.fromEntries(cases().map(one => [one.id, perform(one)]));

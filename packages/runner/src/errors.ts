@@ -145,7 +145,10 @@ export const unknownPatch = (path: string, name: string, backend: string, sugges
   usage('CONFIG_UNKNOWN_PATCH', `${path}: ${showKey(name)}: no patch of ${backend} has this name${suggestion}`);
 
 export const unknownName = (name: string, suggestion: string): MmulabError =>
-  usage('EXPLAIN_UNKNOWN_NAME', `${showKey(name)}: no option, key of the config, counter, profile, workload, backing or backend of this name${suggestion}`);
+  usage(
+    'EXPLAIN_UNKNOWN_NAME',
+    `${showKey(name)}: no option, key of the config, counter, profile, workload, backing or backend of this name${suggestion}`,
+  );
 
 /** A file is there that is not to be replaced. */
 export const fileExists = (path: string): MmulabError => usage('FILE_EXISTS', `${path}: is there already`);
