@@ -66,15 +66,11 @@ export class KnownAccesses implements PageProgram, Surveyor {
   survey(stretch: Stretch, vcpu: number, vfn: number): void {
     const { layout, seen } = this.walks;
     const run = layout.find(vfn);
-    const shift = run.gfn - run.vfn;
-    const slot = this.slots.find(vfn + shift);
+    const slot = this.slots.find(vfn + run.gfn - run.vfn);
+    stretch.cover(run, slot, vfn);
     stretch.isKnown = slot !== undefined && this.isKnown(vcpu, slot);
-    stretch.from = slot === undefined ? vfn : Math.max(run.vfn, slot.base - shift);
-    stretch.end = slot === undefined ? vfn + 1 : Math.min(run.end, slot.end - shift);
-    stretch.shift = shift;
     stretch.root = this.tables.rootIndex;
     stretch.seen = seen;
-    stretch.blockShift = run.blockNumber - run.firstBlock;
   }
 
   outcomesOf(stretch: Stretch, kind: number): PageOutcomes {

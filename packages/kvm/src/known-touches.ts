@@ -11,6 +11,8 @@
  */
 import { ENTRIES_PER_TABLE } from '@mmulab/api';
 import type { BlockView, PageCache, PageOutcomes, Version } from '@mmulab/pgtable';
+import type { NumberedRun } from './guest-layout';
+import type { Memslot } from './memslot';
 import type { SeenTables } from './seen-tables';
 
 // Bound here: a name that another package re-exports is a call of a getter.
@@ -41,6 +43,15 @@ export class Stretch {
   /** The block touched last, and how many views of it have been opened. */
   block = -1;
   views = 0;
+
+  /** Covers what a run of the guest's mapping and a memslot have in common; without a slot, the page alone. */
+  cover(run: NumberedRun, slot: Memslot | undefined, vfn: number): void {
+    const shift = run.gfn - run.vfn;
+    this.from = slot === undefined ? vfn : Math.max(run.vfn, slot.base - shift);
+    this.end = slot === undefined ? vfn + 1 : Math.min(run.end, slot.end - shift);
+    this.shift = shift;
+    this.blockShift = run.blockNumber - run.firstBlock;
+  }
 }
 
 /** Who knows what accesses hang on. */

@@ -7,7 +7,7 @@
  *
  * Models: Linux arch/x86/kvm (mmu/mmu.c, mmu/paging_tmpl.h, x86.c). Hot path: `run`, `touch`, `begin`, `advance`.
  */
-import { AccessKind, PAGES_PER_LEVEL } from '@mmulab/api';
+import { AccessKind } from '@mmulab/api';
 import type {
   AccessRun,
   BackendInspection,
@@ -23,6 +23,7 @@ import type {
 } from '@mmulab/api';
 import type { Aging, HostOps, HostTables, Memslot } from '@mmulab/kvm';
 import { nestedNeedsPaging, preFaultRefused } from '../errors';
+import { preFaultRange } from '../pre-fault';
 import { SET_NR_MMU_PAGES } from '../registers';
 import { frameMapsKey } from '../content-hash';
 import { NxRecovery } from '../nx-recovery';
@@ -227,12 +228,7 @@ export class LegacyVm implements BackedVm, ShadowFaultVm, HostTables, WritingGue
   preFault(vcpu: number, slot: Memslot, start: number, end: number): void {
     if (!this.world.shadowPolicy.tdp) throw preFaultRefused('the VM runs on shadow paging');
     this.select(vcpu);
-    for (let gfn = start; gfn < end;) {
-      if (this.entry.roots.isNested(vcpu)) throw preFaultRefused('it runs its nested guest');
-      this.entry.roots.reload(vcpu);
-      const span = PAGES_PER_LEVEL[this.path.preFault(vcpu, slot, gfn)];
-      gfn += span - (gfn % span);
-    }
+    preFaultRange(this.path, this.entry.roots, vcpu, slot, start, end);
     this.world.counters.select(-1);
   }
 

@@ -97,19 +97,15 @@ export class GuestAccesses implements PieceRunner, GuestWalks, Surveyor {
   survey(stretch: Stretch, vcpu: number, vfn: number): void {
     const { layout, seen, root } = this.contexts.get(vcpu);
     const run = layout?.find(vfn);
-    const shift = run === undefined ? 0 : run.gfn - run.vfn;
-    const slot = this.slots.find(vfn + shift);
     stretch.isKnown = false;
     stretch.from = vfn;
     stretch.end = vfn + 1;
-    if (run === undefined || slot === undefined || root === undefined) return;
-    stretch.isKnown = this.known.isKnown(vcpu, slot);
-    stretch.from = Math.max(run.vfn, slot.base - shift);
-    stretch.end = Math.min(run.end, slot.end - shift);
-    stretch.shift = shift;
+    if (run === undefined || root === undefined) return;
+    const slot = this.slots.find(vfn + run.gfn - run.vfn);
+    stretch.cover(run, slot, vfn);
+    stretch.isKnown = slot !== undefined && this.known.isKnown(vcpu, slot);
     stretch.root = root.id;
     stretch.seen = seen;
-    stretch.blockShift = run.blockNumber - run.firstBlock;
   }
 
   /** See Surveyor. */

@@ -25,7 +25,8 @@ import type {
 import { GuestLayout } from '@mmulab/kvm';
 import type { Aging, HostOps, HostTables, Memslot } from '@mmulab/kvm';
 import { BothMmus } from '../both-mmus';
-import { nestedSplitNeedsCache, preFaultRefused } from '../errors';
+import { nestedSplitNeedsCache } from '../errors';
+import { preFaultRange } from '../pre-fault';
 import { frameMapsKey } from '../content-hash';
 import { HostPages } from '../host-pages';
 import { NxRecovery } from '../nx-recovery';
@@ -312,13 +313,7 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
 
   preFault(vcpu: number, slot: Memslot, start: number, end: number): void {
     this.select(vcpu);
-    for (let gfn = start; gfn < end;) {
-      if (this.entry.roots.isNested(vcpu)) throw preFaultRefused('it runs its nested guest');
-      this.entry.roots.reload(vcpu);
-      const level = this.path.preFault(vcpu, slot, gfn);
-      const span = this.mmu.geometry.pagesAt(level);
-      gfn += span - (gfn % span);
-    }
+    preFaultRange(this.path, this.entry.roots, vcpu, slot, start, end);
     this.world.counters.select(-1);
   }
 
