@@ -6,8 +6,8 @@ import { fail, ok } from 'node:assert';
 import type { BackendDefinition } from '@mmulab/api';
 import type * as FastCheck from 'fast-check';
 import type { CreateBackend } from '../conformance-subject';
-import { LawRun, type LawSubject, type TablesHeld } from './law-run';
-import { LAWS, LAW_NAMES, type Departure, type FlushCounters, type LawName } from './laws';
+import { LawRun } from './law-run';
+import { LAWS, LAW_NAMES, type Departure, type FlushCounters, type LawName, type LawSubject, type TablesHeld } from './laws';
 import { lawScenarios, scenarioAsCode, valuesOfScenario, type LawScenario } from './scenario';
 import { FICKLE } from './fickle-memory';
 

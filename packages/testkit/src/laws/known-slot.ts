@@ -64,6 +64,37 @@ export class KnownSlot {
     return this.shared[page] === 1 ? 'shared the page with a child' : undefined;
   }
 
+  /** First page that was written since its bit was taken and is not among those read; -1 where there is none. */
+  get lost(): number {
+    return this.owed.findIndex((owed, page) => owed === 1 && this.read[page] === 0);
+  }
+
+  /** Logging begins anew, or ends. @param isFull whether bits may be set from the beginning */
+  restartLog(on: boolean, isFull: boolean): void {
+    this.logged = on;
+    this.wasRead = false;
+    for (const pages of [this.owed, this.read]) pages.fill(0);
+    this.maybeSet.fill(isFull ? 1 : 0);
+  }
+
+  /** Bits were taken: whoever writes the pages next must set them again. */
+  takeBits(first: number, end: number, isTaken: (page: number) => boolean): void {
+    for (let page = first; page < end; page++) {
+      if (!isTaken(page)) continue;
+      this.owed[page] = 0;
+      this.maybeSet[page] = 0;
+    }
+  }
+
+  /** A page is written, or about to be; or it is read, which may set its bit. */
+  access(page: number, isWrite: boolean, readsMayLog: boolean): void {
+    if (!this.isHere || this.readonly) return;
+    if (isWrite || readsMayLog) this.maybeSet[page] = 1;
+    if (!isWrite) return;
+    this.dropped[page] = 0;
+    this.shared[page] = 0;
+  }
+
   /** The memory behind the slot is another. */
   forgetMemory(): void {
     for (const pages of [this.dropped, this.guarded, this.shared]) pages.fill(0);

@@ -5,16 +5,15 @@
  * asks the backend what frames translate to, and believes its counters of flushes. A vCPU keeps every translation it used until it has served a flush.
  */
 import { ACCESS_DONE, AccessKind, isMmulabError } from '@mmulab/api';
-import type { BackendDefinition, HostOp, KvmRunFailure, MmuBackend, OptionValues, Translation } from '@mmulab/api';
+import type { HostOp, KvmRunFailure, MmuBackend, OptionValues, Translation } from '@mmulab/api';
 import { Registry, withHostChanges } from '@mmulab/runner';
-import type { CreateBackend } from '../conformance-subject';
 import { layOutVm } from '../conformance-vm';
 import type { TestVm } from '../conformance-vm';
 import { FICKLE, fickleMemory } from './fickle-memory';
 import { KnownSlot, sampled } from './known-slot';
 import { pagesOf, slotOpOf, wholePagesOf, wordsOf, type LawVm } from './law-ops';
 import { LawCounters } from './law-counters';
-import type { FlushCounters, LawName } from './laws';
+import type { LawName, LawSubject, Violation } from './laws';
 import { valuesOfScenario } from './scenario';
 import type { LawAccess, LawHostStep, LawScenario, LawStep, LawTouch } from './scenario';
 
@@ -25,30 +24,6 @@ const RING_ENTRIES = 4096;
 const STAGES_IN_A_ROW = 80;
 
 const KINDS: Readonly<Record<LawAccess, AccessKind>> = { read: AccessKind.Read, write: AccessKind.Write, execute: AccessKind.Exec };
-
-/** What a run needs to know of a backend. */
-export interface LawSubject {
-  readonly definition: BackendDefinition;
-  readonly create: CreateBackend;
-  readonly flushes: FlushCounters;
-  /** Small pages that are mapped according to the gauges. */
-  readonly mappedPages?: ((counters: (name: string) => number) => number) | undefined;
-  /** Tables held according to the counters, roots left out. Absent: `table.alloc` less `table.free`. */
-  readonly tablesHeld?: TablesHeld | undefined;
-  /** A read may map its page writable under dirty logging, and then sets the page's bit. */
-  readonly readsMayLog?: boolean | undefined;
-}
-
-/** Tables held according to the counters, roots left out; or counters do not tell. */
-export type TablesHeld = ((counters: (name: string) => number) => number) | 'untold';
-
-/** Thrown where a law is broken: nothing that follows can be judged by it. */
-export interface Violation {
-  readonly law: LawName;
-  readonly message: string;
-  /** Number of the step after which it was seen. */
-  readonly step: number;
-}
 
 /** The backing of a name, on a machine. */
 const registry = Registry.load([]);
@@ -214,12 +189,7 @@ export class LawRun implements LawVm {
 
   /** A page is written, or about to be. */
   private isUnderWrite(slot: KnownSlot, drawn: number, kind: LawAccess): void {
-    const page = drawn % slot.npages;
-    if (!slot.isHere || slot.readonly) return;
-    if (kind === 'write' || this.subject.readsMayLog === true) slot.maybeSet[page] = 1;
-    if (kind !== 'write') return;
-    slot.dropped[page] = 0;
-    slot.shared[page] = 0;
+    slot.access(drawn % slot.npages, kind === 'write', this.subject.readsMayLog === true);
   }
 
   // Translations that vCPUs keep.
@@ -335,11 +305,8 @@ export class LawRun implements LawVm {
   }
 
   private logged(slot: KnownSlot, on: boolean): void {
-    slot.logged = on;
-    slot.wasRead = false;
-    for (const pages of [slot.owed, slot.read]) pages.fill(0);
     // Where the kernel does not offer initially-set, fewer bits are set than may be.
-    slot.maybeSet.fill(on && this.manual === 'initially-set' ? 1 : 0);
+    slot.restartLog(on, on && this.manual === 'initially-set');
     if (on) this.checkPages(slot, 0, slot.npages);
   }
 
@@ -348,8 +315,8 @@ export class LawRun implements LawVm {
     read.fill(0);
     this.backend.host(op, { dirty: (first, npages) => read.fill(1, first, first + npages) });
     slot.wasRead = true;
-    const lost = slot.owed.findIndex((owed, page) => owed === 1 && read[page] === 0);
-    if (lost >= 0) this.broken('logged', `slot ${slot.region.spec.id - 1}, page ${lost}: written since its bit was taken, and not in the bitmap`);
+    if (slot.lost >= 0)
+      this.broken('logged', `slot ${slot.region.spec.id - 1}, page ${slot.lost}: written since its bit was taken, and not in the bitmap`);
     if (this.manual === 'no') this.taken(slot, 0, slot.npages, () => true);
   }
 
@@ -358,8 +325,7 @@ export class LawRun implements LawVm {
     this.backend.host(op, {
       collected: (id, first, npages) => this.slots.find(({ region }) => region.spec.id === id)?.read.fill(1, first, first + npages),
     });
-    for (const { region, owed, read } of this.slots) {
-      const lost = owed.findIndex((isOwed, page) => isOwed === 1 && read[page] === 0);
+    for (const { region, lost } of this.slots) {
       if (lost >= 0) this.broken('logged', `slot ${region.spec.id - 1}, page ${lost}: written since it was reset, and in no ring`);
     }
   }
@@ -375,11 +341,7 @@ export class LawRun implements LawVm {
 
   /** Bits were taken: whoever writes the pages next must set them again. */
   private taken(slot: KnownSlot, first: number, end: number, isTaken: (page: number) => boolean): void {
-    for (let page = first; page < end; page++) {
-      if (!isTaken(page)) continue;
-      slot.owed[page] = 0;
-      slot.maybeSet[page] = 0;
-    }
+    slot.takeBits(first, end, isTaken);
     this.checkPages(slot, first, end);
   }
 

@@ -1,7 +1,8 @@
 /**
  * The laws that every second-stage MMU has to keep, whatever its architecture: what user space and guests rely on.
  */
-import type { OptionValues } from '@mmulab/api';
+import type { BackendDefinition, OptionValues } from '@mmulab/api';
+import type { CreateBackend } from '../conformance-subject';
 import type { LawScenario } from './scenario';
 
 /** Each law in a sentence. */
@@ -38,4 +39,28 @@ export interface FlushCounters {
   readonly asked: readonly string[];
   /** Counted by a vCPU when it ends its own, at the latest before it executes anything in the guest again. Absent: asking ends them at once. */
   readonly served?: readonly string[];
+}
+
+/** What a run needs to know of a backend. */
+export interface LawSubject {
+  readonly definition: BackendDefinition;
+  readonly create: CreateBackend;
+  readonly flushes: FlushCounters;
+  /** Small pages that are mapped according to the gauges. */
+  readonly mappedPages?: ((counters: (name: string) => number) => number) | undefined;
+  /** Tables held according to the counters, roots left out. Absent: `table.alloc` less `table.free`. */
+  readonly tablesHeld?: TablesHeld | undefined;
+  /** A read may map its page writable under dirty logging, and then sets the page's bit. */
+  readonly readsMayLog?: boolean | undefined;
+}
+
+/** Tables held according to the counters, roots left out; or counters do not tell. */
+export type TablesHeld = ((counters: (name: string) => number) => number) | 'untold';
+
+/** Thrown where a law is broken: nothing that follows can be judged by it. */
+export interface Violation {
+  readonly law: LawName;
+  readonly message: string;
+  /** Number of the step after which it was seen. */
+  readonly step: number;
 }
