@@ -7,6 +7,7 @@
  */
 import type { AccessKind, AccessRun } from './access';
 import type { EventDef } from './events';
+import type { FaultMemory } from './fault-memory';
 import type { GuestTableWrites } from './guest-table-writes';
 import type { BackendInspection } from './inspection';
 import type { KernelSwitch } from './kernel-releases';
@@ -118,6 +119,11 @@ export interface MmuBackend {
   readonly losses?: number;
   /** Optional, after `create`: tells of faults that go round. */
   faultWaits?(): FaultWaits;
+  /**
+   * Optional, after `create`: answers from memory what stages do, so that a scheduler may look ahead. Only of use where no stage takes its lock for writing. Undefined: there is
+   * nothing to be had of it in this run.
+   */
+  faultMemory?(): FaultMemory | undefined;
   /** Optional: performs shared accesses in rounds of its own choosing. Asked only where there are so many that one by one would take long. */
   runShared?(rounds: SharedRounds): void;
   /** The guest writes a control register (or the like): one that the definition declares. */

@@ -31,6 +31,8 @@ export type {
 export { compareReleases, kernelValues, newestProfile, parseRelease, profilesOf } from './kernel-releases';
 export type { KernelSwitch, KernelTable, KernelValues, SwitchChange } from './kernel-releases';
 export { ACCESS_DONE, BackendOptions, CountersToken, HostOptions, MmuBackend } from './backend';
+export { BEGINS, LOOK_BITS, PageLook } from './fault-memory';
+export type { FaultMemory } from './fault-memory';
 export type { BackendDefinition, BackendMemory, FaultWaits, SharedPart, SharedRounds, StageDef, Translation } from './backend';
 export { EntryState, FaultStep, HostWalk, TransitionObserver } from './observer';
 export type { BackendInspection, HeldRoot, ListedTable, TableName, WalkedEntry } from './inspection';

@@ -44,6 +44,17 @@ export class HostFaults {
     this.found[vcpu] = this.slots.hostStates.get(gfn);
   }
 
+  /** The state in which a vCPU's host fault has found its page. */
+  foundBy(vcpu: number): number {
+    return this.found[vcpu];
+  }
+
+  /** A vCPU's host fault has found its page in a state, and no notifier call is under way. */
+  find(vcpu: number, state: number): void {
+    this.found[vcpu] = state;
+    this.underWay[vcpu] = 0;
+  }
+
   /** The host has looked, or done the work of what it found. @param done that work; @returns more work (`None`: to look again), or the complement of a `HostPage` */
   settle(vcpu: number, slot: Memslot, gfn: number, write: boolean, done: number): number {
     const { slots } = this;

@@ -31,6 +31,8 @@ export { PendingAccesses } from './pending-access';
 export type { GuestWalks, StagedPath } from './pending-access';
 export { KnownTouches, Stretch } from './known-touches';
 export type { Surveyor } from './known-touches';
+export { KnownFaults } from './known-faults';
+export type { SituationKeeper } from './known-faults';
 export { GuestAccesses } from './guest-accesses';
 export type { AccessParts } from './guest-accesses';
 export { HeldCounts } from './held-counts';

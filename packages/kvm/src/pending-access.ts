@@ -67,6 +67,19 @@ export class PendingAccesses {
     this.due[vcpu] = stage;
   }
 
+  /** The stage due of a fault on the data; ACCESS_DONE where there is none, or it is one on the way there. */
+  dueOfData(vcpu: number): number {
+    return this.level[vcpu] < 0 ? this.due[vcpu] : ACCESS_DONE;
+  }
+
+  /** A vCPU's access has come to the data, and a stage of a fault there is due. */
+  putAtData(vcpu: number, vfn: number, kind: number, stage: number): void {
+    this.vfn[vcpu] = vfn;
+    this.kind[vcpu] = kind;
+    this.level[vcpu] = -1;
+    this.due[vcpu] = stage;
+  }
+
   /** Goes on down the walk until a fault's stage is due. */
   private proceed(vcpu: number): number {
     const { walks, path, level } = this;

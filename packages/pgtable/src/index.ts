@@ -11,6 +11,7 @@ export { MORE, PageOutcomes } from './page-outcomes';
 export type { PageProgram } from './page-outcomes';
 export type { PageCache } from './page-cache';
 export type { BlockView } from './block-view';
+export { BlockEntries, UNREADABLE } from './block-entries';
 export { RunList } from './run-list';
 export { callOut, carryEffects } from './mm-ops';
 export type { Bookkeeper, MmOps } from './mm-ops';

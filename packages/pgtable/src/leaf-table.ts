@@ -10,7 +10,7 @@ import { copyInt32, copyUint8 } from './node-arena';
 /** Words of a record before its bits: attributes and flags; number of entries with the second attribute, or number of the dense block. */
 export const HEAD_WORDS = 2;
 
-const DENSE = 1 << 24;
+export const DENSE = 1 << 24;
 /** The record stands for its content: others of equal content give way to it. */
 const CANONICAL = 1 << 25;
 /** The record may stand in several places. Taken back when it is next written by the general way. */
@@ -146,6 +146,11 @@ export class LeafTables {
     if ((head & DENSE) !== 0) return this.dense[words[at + 1] * this.entries + index];
     const bits = words[at + HEAD_WORDS + (index >> 5)];
     return ((bits >>> (index & 31)) & 1) === 0 ? head & 255 : (head >> 8) & 255;
+  }
+
+  /** The attribute of an entry of a dense record. @param at where the record begins */
+  denseAttr(at: number, index: number): number {
+    return this.dense[this.words[at + 1] * this.entries + index];
   }
 
   /**

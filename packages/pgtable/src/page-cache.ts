@@ -10,6 +10,7 @@
  * short, that the processor may begin the next one meanwhile. Accesses that stay in a block go through a view of it (`touch`), where all that is resolved. Hot path.
  */
 import type { Counters } from '@mmulab/api';
+import { BlockEntries } from './block-entries';
 import {
   BlockView,
   ENTRY_FLIP as ENTRY_FLIP_SHIFT,
@@ -100,6 +101,22 @@ export class PageCache {
     this.nobody.set(this.nobody.alloc(0, 0), this.mask, 1);
     this.mayHold = counters.holdBack !== undefined;
     counters.holdBack?.(() => this.flushCounts());
+  }
+
+  /** The entries of blocks that vCPUs work in. */
+  blockEntries(vcpus: number): BlockEntries {
+    return new BlockEntries(this.tree, vcpus);
+  }
+
+  /** The same of a frame map's values: `root` is that of its blocks. */
+  blockValues(map: FrameMap, vcpus: number): { readonly values: BlockEntries; readonly root: number } {
+    const { tree, root } = map as FrameTree;
+    return { values: new BlockEntries(tree, vcpus), root };
+  }
+
+  /** See TableTree. */
+  leavesAhead(root: number, gfn: number, stride: number, limit: number, isGood: (attr: number) => boolean): number {
+    return this.tree.leavesAhead(root, gfn, stride, limit, isGood);
   }
 
   /** The bit by which programs say that a frame map had a say. */

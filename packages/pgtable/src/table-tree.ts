@@ -63,6 +63,45 @@ export class TableTree extends WordTree implements Entry {
     if (goal !== 1 || !this.findSmall(root, gfn)) this.find(root, gfn, goal);
   }
 
+  /**
+   * How many frames from `gfn` on, `stride` apart, at most `limit`, leaves map that are good. Asks once for all entries of an attribute in a table, and of a table of one
+   * attribute once for all it covers. Moves the cursor.
+   */
+  leavesAhead(root: number, gfn: number, stride: number, limit: number, isGood: (attr: number) => boolean): number {
+    let count = 0;
+    while (count < limit) {
+      const at = gfn + count * stride;
+      this.locate(root, at, 1);
+      if (this.kind !== Leaf || !isGood(this.attr)) return count;
+      const span = this.geometry.pagesAt(Math.max(this.wordLevel, this.level));
+      const here = Math.min(limit - count, Math.ceil((span - (at % span)) / stride));
+      const good = this.level === 1 && this.wordLevel === 2 ? this.goodInTable(here, stride, isGood) : here;
+      count += good;
+      if (good < here) return count;
+    }
+    return limit;
+  }
+
+  /** The same within the table of level-1 entries around the cursor, whose own entry is good. */
+  private goodInTable(limit: number, stride: number, isGood: (attr: number) => boolean): number {
+    const word = this.nodes.words[this.pos];
+    if ((word & KIND_MASK) !== LEAF_TABLE) return limit;
+    const record = word & INDEX_MASK;
+    const first = this.low & this.mask;
+    const [one, other] = [this.leaves.firstAttr(record), this.leaves.secondAttr(record)];
+    const isPlain = one >= 0;
+    if (isPlain && this.isGoodLeaf(one, isGood) && this.isGoodLeaf(other, isGood)) return limit;
+    let count = 1;
+    // Of two attributes the entry's own is the good one.
+    if (isPlain) while (count < limit && this.leaves.get(record, first + count * stride) === this.attr) count++;
+    else while (count < limit && this.isGoodLeaf(this.leaves.get(record, first + count * stride), isGood)) count++;
+    return count;
+  }
+
+  private isGoodLeaf(attr: number, isGood: (attr: number) => boolean): boolean {
+    return this.kindOf(attr) === Leaf && isGood(attr);
+  }
+
   /** Finds a level-1 entry in an owned table whose parent was found lately. @returns false when there is more to do */
   private findSmall(root: number, gfn: number): boolean {
     const high = (gfn * this.inverseSplit) | 0;
@@ -181,6 +220,7 @@ export class TableTree extends WordTree implements Entry {
   }
 
   private writeSmall(attr: number): void {
+    this.writes++;
     let word = this.nodes.words[this.pos];
     if ((word & KIND_MASK) === LEAF_TABLE) {
       const done = this.leaves.trySet(word & INDEX_MASK, this.low & this.mask, attr);

@@ -36,6 +36,8 @@ const LEAF_TABLE_KIND: number = LEAF_TABLE;
 export class WordTree extends WordStore {
   /** Counted up whenever an owned leaf table may have taken the place of another one. */
   version = new Version();
+  /** Counts up with every entry that is written where it lies, whose table stays what it is. */
+  writes = 0;
   /** A frame of the entry the cursor is on: the one `locate` was asked for. */
   at = 0;
   /** Position of the word the cursor's entry is in: its own, or the uniform word or leaf table it lies in. */
@@ -129,6 +131,7 @@ export class WordTree extends WordStore {
   /** Replaces every attribute of the leaf table at a level-2 word by `map[attr]`. */
   mapLeaves(pos: number, map: Uint8Array): void {
     this.inPlace = false;
+    this.writes++;
     const word = this.nodes.words[pos];
     const record = this.leaves.own(word & INDEX_MASK);
     if (record !== (word & INDEX_MASK)) this.store(pos, LEAF_TABLE | record);

@@ -33,6 +33,16 @@ export function seedOf(seed: number, ...parts: readonly number[]): number {
   return parts.reduce((from, part) => mixed(mixed((from + WEYL) ^ Math.floor(part / 2 ** 32)) ^ part), seed | 0);
 }
 
+/** The state of a stream after the next draw. */
+export function drawn(state: number): number {
+  return (state + WEYL) | 0;
+}
+
+/** The duration that a stream's last draw means: at least `ps` / 2 and `ps` in the mean, whole picoseconds. @param state of the stream after the draw */
+export function durationOf(state: number, ps: number): number {
+  return Math.floor(ps * (factors[mixed(state) >>> QUANTILE_SHIFT] * INVERSE_SCALE));
+}
+
 export class Jitter {
   private readonly states: Int32Array;
 
@@ -59,9 +69,21 @@ export class Jitter {
     return mixed(state) >>> 0;
   }
 
-  /** A duration of at least `ps` / 2 that is `ps` in the mean, whole picoseconds. */
+  /** Where a vCPU's stream stands: for `rewind`. */
+  stateOf(vcpu: number): number {
+    return this.states[vcpu];
+  }
+
+  /** Takes a vCPU's stream back to where it stood. */
+  rewind(vcpu: number, state: number): void {
+    this.states[vcpu] = state;
+  }
+
+  /** See `durationOf`: with the next draw. */
   duration(vcpu: number, ps: number): number {
-    return Math.floor(ps * (factors[this.next(vcpu) >>> QUANTILE_SHIFT] * INVERSE_SCALE));
+    const state = drawn(this.states[vcpu]);
+    this.states[vcpu] = state;
+    return durationOf(state, ps);
   }
 
   /** A duration from 0 to `ps`, whole picoseconds. */

@@ -19,7 +19,7 @@ export const MAX_STAGES_PER_ACCESS = 10_000_000;
 /** The part of a backend that accesses are interleaved through. */
 export type ScheduledBackend = Pick<
   MmuBackend,
-  'stages' | 'enter' | 'leave' | 'begin' | 'advance' | 'control' | 'writeTables' | 'hitsAhead' | 'losses' | 'faultWaits'
+  'stages' | 'enter' | 'leave' | 'begin' | 'advance' | 'control' | 'writeTables' | 'hitsAhead' | 'losses' | 'faultWaits' | 'faultMemory'
 >;
 
 /** Has vCPUs that share memory do their accesses, in an order that the seed decides. */
@@ -76,7 +76,7 @@ export abstract class ProgramInterleaver implements Interleaver {
 
   run(programs: readonly VcpuProgram[], pass: number, stays = false): void {
     this.start(programs, pass, stays);
-    while (this.next() >= 0);
+    this.toEnd();
   }
 
   start(programs: readonly VcpuProgram[], pass: number, stays = false): void {
@@ -89,6 +89,10 @@ export abstract class ProgramInterleaver implements Interleaver {
     this.jitter.restart(seedOf(this.seed, pass, round));
     this.stays = true;
     this.begin(programs, READY);
+    this.toEnd();
+  }
+
+  protected toEnd(): void {
     while (this.next() >= 0);
   }
 

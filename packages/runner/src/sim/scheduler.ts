@@ -25,6 +25,7 @@ import {
   ProgramInterleaver,
   type ScheduledBackend,
 } from './program-interleaver';
+import { LookAhead, NO_STAGE } from './look-ahead';
 import { WaitingFaults } from './waiting-faults';
 
 // Bound here: names that other modules export are looked up at each use.
@@ -55,6 +56,11 @@ export class Scheduler extends ProgramInterleaver {
   private readonly firstStages: Int32Array;
   /** vCPUs whose faults go round without events; undefined where the backend does not tell, or every stage is to be seen. */
   private readonly waiting: WaitingFaults | undefined;
+  /** Whose event is handled, and its time. */
+  private actor = 0;
+  private now = 0;
+  /** Faults that are taken ahead of time; undefined where the backend has no memory of them, or every stage is to be seen. */
+  private readonly ahead: LookAhead | undefined;
 
   /**
    * @param seed of the run
@@ -68,11 +74,15 @@ export class Scheduler extends ProgramInterleaver {
     this.passedFrom = new Float64Array(vcpus);
     this.modes = Uint8Array.from(backend.stages, stage => lockModes[stage.lock]);
     this.firstStages = new Int32Array(vcpus);
+    const memory = seesStages || this.modes.includes(LockMode.Write) ? undefined : backend.faultMemory?.();
+    if (memory !== undefined) this.ahead = new LookAhead(memory, this.jitter, this.durations, vcpus);
     const waits = seesStages ? undefined : backend.faultWaits?.();
     if (waits !== undefined) this.waiting = new WaitingFaults(waits, counters, this.durations, vcpus);
   }
 
   next(): number {
+    const { ahead } = this;
+    if (ahead !== undefined && ahead.count > 0 && !this.queue.isBefore(ahead.time, ahead.vcpu)) return this.handleAhead(ahead);
     if (this.queue.size === 0) this.endWaiting(-Infinity, 0);
     if (this.queue.size === 0) {
       this.cursors.fill(undefined);
@@ -81,6 +91,15 @@ export class Scheduler extends ProgramInterleaver {
     const vcpu = this.queue.pop();
     this.handle(vcpu, this.queue.time);
     return vcpu;
+  }
+
+  protected override toEnd(): void {
+    try {
+      super.toEnd();
+    } catch (error) {
+      this.ahead?.abandon(this.actor, this.now);
+      throw error;
+    }
   }
 
   protected override begin(programs: readonly VcpuProgram[], first: number): void {
@@ -93,6 +112,8 @@ export class Scheduler extends ProgramInterleaver {
 
   private handle(vcpu: number, time: number): void {
     const stage = this.stages[vcpu];
+    this.actor = vcpu;
+    this.now = time;
     this.passed[vcpu] = 0;
     if (stage === NOT_ENTERED) {
       this.enter(vcpu, time, time + ENTRY_PS);
@@ -105,13 +126,43 @@ export class Scheduler extends ProgramInterleaver {
     }
   }
 
+  /** Handles the earliest event of those whose faults are taken ahead. @returns whose it was */
+  private handleAhead(ahead: LookAhead): number {
+    const { vcpu, time } = ahead;
+    this.actor = vcpu;
+    this.now = time;
+    if (!ahead.isFault) {
+      ahead.leaveForProgram();
+      ahead.release(vcpu, this.cursors[vcpu] as ProgramCursor);
+      this.passed[vcpu] = 0;
+      this.goOn(vcpu, time);
+    } else if (!ahead.bring()) {
+      this.counters.select(vcpu);
+      ahead.perform();
+      this.noteChanges(vcpu, time);
+    }
+    return vcpu;
+  }
+
+  /** Those whose faults memory says nothing of any more go on by events. */
+  private takeOver(leaving: number[]): void {
+    const ahead = this.ahead as LookAhead;
+    for (let vcpu = leaving.pop(); vcpu !== undefined; vcpu = leaving.pop()) {
+      const stage = ahead.release(vcpu, this.cursors[vcpu] as ProgramCursor);
+      this.stages[vcpu] = stage === NO_STAGE ? READY : stage;
+      this.passed[vcpu] = 0;
+      if (stage !== NO_STAGE && this.modes[stage] === LockMode.Read) this.lock.acquire(vcpu, false);
+      this.queue.push(ahead.endOf(vcpu), vcpu);
+    }
+  }
+
   /** Runs the program until it needs a stage, ends, or another vCPU is due. */
   private goOn(vcpu: number, from: number): void {
     const { backend, counters } = this;
     const cursor = this.cursors[vcpu] as ProgramCursor;
     let time = from;
     for (;;) {
-      if (this.queue.isBefore(time, vcpu)) {
+      if (this.queue.isBefore(time, vcpu) || this.ahead?.isBefore(time, vcpu) === true) {
         this.stages[vcpu] = READY;
         this.queue.push(time, vcpu);
         return;
@@ -122,6 +173,7 @@ export class Scheduler extends ProgramInterleaver {
         const next = backend.begin(vcpu, cursor.vfn, cursor.kind);
         this.noteChanges(vcpu, time);
         if (next !== DONE) {
+          if (this.ahead?.enter(vcpu, cursor, time) === true) return;
           this.stagesTaken[vcpu] = 0;
           this.firstStages[vcpu] = next;
           this.startStage(vcpu, next, time, NO_LOCK);
@@ -259,7 +311,9 @@ export class Scheduler extends ProgramInterleaver {
   /** A vCPU has done something at a time: others may have passed over hits that are none now, or wait for just that. */
   private noteChanges(vcpu: number, time: number): void {
     this.settleLosses(vcpu, time);
-    const { waiting } = this;
+    const { waiting, ahead } = this;
+    if (ahead !== undefined && ahead.count > 0) ahead.settle(vcpu, time);
+    if (ahead !== undefined && ahead.leaving.length > 0) this.takeOver(ahead.leaving);
     if (waiting !== undefined && waiting.vcpus.length > 0 && waiting.isOver) this.endWaiting(time, vcpu);
   }
 

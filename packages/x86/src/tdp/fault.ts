@@ -23,6 +23,7 @@ import type { ShadowedFrames } from '../x86-vm';
 import { Stage } from './fault-stages';
 import type { FaultPolicy, TdpFaultVm } from './fault-vm';
 import { HwWalk } from './map-rule';
+import { PendingFaults } from './pending-faults';
 import { RetPf } from '../ret-pf';
 import type { TdpMmu, TdpRoot } from './tdp-mmu';
 
@@ -50,18 +51,9 @@ const MAX_FAULTS_PER_ACCESS = 64;
 export class TdpFaultPath {
   /** Set while a nested guest's pages shadow tables of L1. */
   shadowed: ShadowedFrames | undefined = undefined;
-  private readonly gfn: Float64Array;
-  private readonly kind: Uint8Array;
-  private readonly denied: Uint8Array;
-  private readonly seq: Float64Array;
-  private readonly hostFaults: HostFaults;
-  private readonly guestTable: Uint8Array;
-  /** A `HostPage`. */
-  private readonly host: Uint8Array;
-  // The lowest entry the walk stage saw.
-  private readonly seenLevel: Uint8Array;
-  private readonly seenKind: Uint8Array;
-  private readonly seenAttr: Uint8Array;
+  /** Faults under way, stage by stage. */
+  readonly pending: PendingFaults;
+  readonly hostFaults: HostFaults;
   private readonly lockMode: LockMode;
   constructor(
     vcpus: number,
@@ -74,16 +66,8 @@ export class TdpFaultPath {
     private readonly policy: FaultPolicy,
   ) {
     this.lockMode = policy.parallelFaults ? 'read' : 'write';
-    this.gfn = new Float64Array(vcpus);
-    this.kind = new Uint8Array(vcpus);
-    this.denied = new Uint8Array(vcpus);
-    this.seq = new Float64Array(vcpus);
+    this.pending = new PendingFaults(vcpus);
     this.hostFaults = new HostFaults(vcpus, slots, (slot, start, end) => vm.invalidate(slot, start, end));
-    this.guestTable = new Uint8Array(vcpus);
-    this.host = new Uint8Array(vcpus);
-    this.seenLevel = new Uint8Array(vcpus);
-    this.seenKind = new Uint8Array(vcpus);
-    this.seenAttr = new Uint8Array(vcpus);
   }
 
   /** One access with all its faults: the stages back to back. @param guestTable 1 when the hardware touches a guest page-table page */
@@ -122,9 +106,9 @@ export class TdpFaultPath {
 
   /** Starts an access that may interleave with others. @returns ACCESS_DONE, or the first stage of its fault */
   start(vcpu: number, gfn: number, kind: number, guestTable: number): number {
-    this.gfn[vcpu] = gfn;
-    this.kind[vcpu] = kind;
-    this.guestTable[vcpu] = guestTable;
+    this.pending.gfn[vcpu] = gfn;
+    this.pending.kind[vcpu] = kind;
+    this.pending.guestTable[vcpu] = guestTable;
     return this.execute(vcpu);
   }
 
@@ -149,14 +133,14 @@ export class TdpFaultPath {
 
   /** The guest executes the access (again). */
   private execute(vcpu: number): number {
-    const gfn = this.gfn[vcpu];
-    const walk = this.walkFor(vcpu, gfn, this.kind[vcpu]);
+    const gfn = this.pending.gfn[vcpu];
+    const walk = this.walkFor(vcpu, gfn, this.pending.kind[vcpu]);
     if (walk === HIT) return ACCESS_DONE;
     if (walk !== NOT_PRESENT && walk !== DENIED) {
-      this.endWalk(vcpu, gfn, this.kind[vcpu], walk);
+      this.endWalk(vcpu, gfn, this.pending.kind[vcpu], walk);
       return ACCESS_DONE;
     }
-    this.denied[vcpu] = walk === DENIED ? 1 : 0;
+    this.pending.denied[vcpu] = walk === DENIED ? 1 : 0;
     return Stage.Exit;
   }
 
@@ -185,9 +169,9 @@ export class TdpFaultPath {
   }
 
   private exit(vcpu: number): number {
-    const [gfn, kind, denied] = [this.gfn[vcpu], this.kind[vcpu], this.denied[vcpu] === 1];
+    const [gfn, kind, denied] = [this.pending.gfn[vcpu], this.pending.kind[vcpu], this.pending.denied[vcpu] === 1];
     const isTracked = this.isTrackedWrite(gfn, kind, denied);
-    const tryFast = this.leave(kind, denied, this.guestTable[vcpu], isTracked);
+    const tryFast = this.leave(kind, denied, this.pending.guestTable[vcpu], isTracked);
     if (isTracked) return this.emulate(vcpu, gfn);
     return tryFast ? Stage.FastFault : this.askHost(vcpu);
   }
@@ -224,8 +208,8 @@ export class TdpFaultPath {
   }
 
   private fastFault(vcpu: number): number {
-    const gfn = this.gfn[vcpu];
-    return this.fixFast(this.vm.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu]) ? Stage.Resume : this.askHost(vcpu);
+    const gfn = this.pending.gfn[vcpu];
+    return this.fixFast(this.vm.root(vcpu), this.slots.find(gfn), gfn, this.pending.kind[vcpu]) ? Stage.Resume : this.askHost(vcpu);
   }
 
   /** The lockless path. @returns whether the fault ends here */
@@ -250,40 +234,40 @@ export class TdpFaultPath {
 
   /** Samples the notifier sequence; then the host looks for the page. */
   askHost(vcpu: number): number {
-    this.seq[vcpu] = this.slots.invalidations.ended;
-    this.hostFaults.ask(vcpu, this.gfn[vcpu]);
+    this.pending.seq[vcpu] = this.slots.invalidations.ended;
+    this.hostFaults.ask(vcpu, this.pending.gfn[vcpu]);
     return Stage.HostPage;
   }
 
   /** @param stage HostPage, or the host's work that is done */
   private hostPage(vcpu: number, stage: number): number {
-    const gfn = this.gfn[vcpu];
+    const gfn = this.pending.gfn[vcpu];
     const slot = this.slots.find(gfn);
-    this.host[vcpu] = READ_ONLY;
+    this.pending.host[vcpu] = READ_ONLY;
     if (slot !== undefined) {
-      const page = this.hostFaults.settleAtOnce(vcpu, slot, gfn, this.kind[vcpu] === Write, stage - Stage.HostPage);
+      const page = this.hostFaults.settleAtOnce(vcpu, slot, gfn, this.pending.kind[vcpu] === Write, stage - Stage.HostPage);
       if (page >= 0) return Stage.HostPage + page;
-      this.host[vcpu] = ~page;
-      if (~page === FAILED) throw noHostPage(vcpu, gfn, this.kind[vcpu] === Write);
+      this.pending.host[vcpu] = ~page;
+      if (~page === FAILED) throw noHostPage(vcpu, gfn, this.pending.kind[vcpu] === Write);
     }
     return this.policy.parallelFaults ? Stage.Walk : Stage.Map;
   }
 
   /** Reads the entry the map stage will exchange. */
   private walk(vcpu: number): number {
-    const entry = this.mmu.lookup(this.vm.root(vcpu), this.gfn[vcpu]);
-    this.seenLevel[vcpu] = entry.level;
-    this.seenKind[vcpu] = entry.kind;
-    this.seenAttr[vcpu] = entry.attr;
+    const entry = this.mmu.lookup(this.vm.root(vcpu), this.pending.gfn[vcpu]);
+    this.pending.seenLevel[vcpu] = entry.level;
+    this.pending.seenKind[vcpu] = entry.kind;
+    this.pending.seenAttr[vcpu] = entry.attr;
     return Stage.Map;
   }
 
   /** Whether another vCPU changed the entry since the walk. What had been taken for the exchange is given back and counted. */
   private lostExchange(vcpu: number): boolean {
-    const entry = this.mmu.lookup(this.vm.root(vcpu), this.gfn[vcpu]);
-    const seenLevel = this.seenLevel[vcpu];
-    const seenKind = this.seenKind[vcpu];
-    if (entry.level === seenLevel && entry.kind === seenKind && entry.attr === this.seenAttr[vcpu]) return false;
+    const entry = this.mmu.lookup(this.vm.root(vcpu), this.pending.gfn[vcpu]);
+    const seenLevel = this.pending.seenLevel[vcpu];
+    const seenKind = this.pending.seenKind[vcpu];
+    if (entry.level === seenLevel && entry.kind === seenKind && entry.attr === this.pending.seenAttr[vcpu]) return false;
     this.add(Ev.exchangeLost);
     if (entry.level >= seenLevel) return true;
     // A table stands where this fault would have linked one or split a huge page into one.
@@ -301,10 +285,10 @@ export class TdpFaultPath {
   /** Under mmu_lock: drops a stale fault, or maps the page. */
   private map(vcpu: number): number {
     this.slots.work.lock(this.lockMode);
-    if (this.slots.invalidations.mustRetry(this.seq[vcpu])) return Stage.Resume;
+    if (this.slots.invalidations.mustRetry(this.pending.seq[vcpu])) return Stage.Resume;
     if (this.policy.parallelFaults && this.lostExchange(vcpu)) return Stage.Resume;
-    const gfn = this.gfn[vcpu];
-    return this.mapPage(vcpu, this.vm.root(vcpu), this.slots.find(gfn), gfn, this.kind[vcpu], this.host[vcpu]);
+    const gfn = this.pending.gfn[vcpu];
+    return this.mapPage(vcpu, this.vm.root(vcpu), this.slots.find(gfn), gfn, this.pending.kind[vcpu], this.pending.host[vcpu]);
   }
 
   /**
@@ -339,43 +323,43 @@ export class TdpFaultPath {
 
   /** Starts a fault that a trace shows, whatever the tables say by now. @returns its first stage */
   beginShown(vcpu: number, gfn: number, kind: number, guestTable: number, denied: boolean): number {
-    this.gfn[vcpu] = gfn;
-    this.kind[vcpu] = kind;
-    this.guestTable[vcpu] = guestTable;
-    this.denied[vcpu] = denied ? 1 : 0;
+    this.pending.gfn[vcpu] = gfn;
+    this.pending.kind[vcpu] = kind;
+    this.pending.guestTable[vcpu] = guestTable;
+    this.pending.denied[vcpu] = denied ? 1 : 0;
     return Stage.Exit;
   }
 
   /** Frame of the vCPU's fault. */
   faultGfn(vcpu: number): number {
-    return this.gfn[vcpu];
+    return this.pending.gfn[vcpu];
   }
 
   /** Asks the host once more what stands behind the faulting frame. */
   resolveAgain(vcpu: number): void {
-    const gfn = this.gfn[vcpu];
-    this.host[vcpu] = this.hostPages.resolve(this.slots.find(gfn), gfn, this.kind[vcpu] === Write);
+    const gfn = this.pending.gfn[vcpu];
+    this.pending.host[vcpu] = this.hostPages.resolve(this.slots.find(gfn), gfn, this.pending.kind[vcpu] === Write);
   }
 
   /** Under mmu_lock: drops a stale fault, or makes the next change. @returns Stage.Map while there may be another, else as `map` */
   mapOnce(vcpu: number): number {
-    if (this.slots.invalidations.mustRetry(this.seq[vcpu])) return Stage.Resume;
-    const gfn = this.gfn[vcpu];
+    if (this.slots.invalidations.mustRetry(this.pending.seq[vcpu])) return Stage.Resume;
+    const gfn = this.pending.gfn[vcpu];
     const slot = this.slots.find(gfn);
-    const kind = this.kind[vcpu];
+    const kind = this.pending.kind[vcpu];
     if (isReadonlyWrite(slot, kind)) return this.refuse();
-    const goal = this.prepareMap(slot, gfn, kind, this.host[vcpu]);
+    const goal = this.prepareMap(slot, gfn, kind, this.pending.host[vcpu]);
     const result = this.mmu.mapOnce(this.vm.root(vcpu), gfn, goal);
     return result === RetPf.Continue ? Stage.Map : this.endMap(result);
   }
 
   /** Whether `mapOnce` would change an entry. */
   wouldMap(vcpu: number): boolean {
-    const gfn = this.gfn[vcpu];
+    const gfn = this.pending.gfn[vcpu];
     const slot = this.slots.find(gfn);
-    const kind = this.kind[vcpu];
-    if (this.slots.invalidations.mustRetry(this.seq[vcpu]) || isReadonlyWrite(slot, kind)) return false;
-    return this.mmu.wouldMap(this.vm.root(vcpu), gfn, this.prepareMap(slot, gfn, kind, this.host[vcpu]));
+    const kind = this.pending.kind[vcpu];
+    if (this.slots.invalidations.mustRetry(this.pending.seq[vcpu]) || isReadonlyWrite(slot, kind)) return false;
+    return this.mmu.wouldMap(this.vm.root(vcpu), gfn, this.prepareMap(slot, gfn, kind, this.pending.host[vcpu]));
   }
 
   /** @param host a `HostPage`; @returns Stage.Resume or ACCESS_DONE */

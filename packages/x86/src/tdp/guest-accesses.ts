@@ -123,6 +123,27 @@ export class GuestAccesses implements PieceRunner, GuestWalks, Surveyor {
     return this.ended(vcpu, this.pending.advance(vcpu));
   }
 
+  /** Finds what holds for a vCPU's faults around a frame, to which the hardware comes without touching a page of the guest's tables. @returns false where something else does */
+  surveyFaults(stretch: Stretch, vcpu: number, vfn: number): boolean {
+    if (!this.contexts.isSeenBy(vcpu) || this.levels(vcpu, vfn) > 0) return false;
+    const { layout, root } = this.contexts.get(vcpu);
+    const run = layout?.find(vfn);
+    if (run === undefined || root === undefined) return false;
+    stretch.cover(run, this.slots.find(vfn + run.gfn - run.vfn), vfn);
+    stretch.root = root.id;
+    return true;
+  }
+
+  /** See PendingAccesses. */
+  dueOfData(vcpu: number): number {
+    return this.pending.dueOfData(vcpu);
+  }
+
+  /** See PendingAccesses. */
+  putAtData(vcpu: number, vfn: number, kind: number, stage: number): void {
+    this.pending.putAtData(vcpu, vfn, kind, stage);
+  }
+
   /** Accesses from here on that neither fault nor change an entry, all behind one guest table; see MmuBackend.hitsAhead. */
   hitsAhead(vcpu: number, vfn: number, kind: number, stride: number, count: number): number {
     const { contexts, mmu } = this;

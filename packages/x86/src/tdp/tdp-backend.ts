@@ -2,7 +2,7 @@
  * The `x86-tdp` backend, as the container makes it. What its VM is made of stands in tdp-vm.ts.
  */
 import { BackendOptions, CountersToken, HostOptions, TransitionObserver } from '@mmulab/api';
-import type { AccessKind, Counters, OptionValues, ReplayPort, StageDef, Vfn, VmLayout } from '@mmulab/api';
+import type { AccessKind, Counters, FaultMemory, OptionValues, ReplayPort, StageDef, Vfn, VmLayout } from '@mmulab/api';
 import { EngineFactory, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { X86PolicyReader, readPolicy } from '../policy';
@@ -36,6 +36,10 @@ export class TdpBackend extends X86Backend<TdpVm> {
 
   hitsAhead(vcpu: number, vfn: Vfn, kind: AccessKind, stride: number, count: number): number {
     return this.vm.hitsAhead(vcpu, vfn, kind, stride, count);
+  }
+
+  faultMemory(): FaultMemory | undefined {
+    return this.vm.faultMemory();
   }
 
   replayPort(): ReplayPort {

@@ -6,7 +6,7 @@
  *
  * Models: Linux arch/x86/kvm/mmu/tdp_mmu.c.
  */
-import { Action, Effect, EntryKind, makeVerdict, verdictAction, verdictOutcome } from '@mmulab/api';
+import { AccessKind, Action, Effect, EntryKind, makeVerdict, verdictAction, verdictOutcome } from '@mmulab/api';
 import type { Counters, Entry, Rule, Verdict } from '@mmulab/api';
 import { Geometry } from '@mmulab/pgtable';
 import type { Engine, EngineFactory, PageCache, RangeOptions, RunProgram } from '@mmulab/pgtable';
@@ -66,6 +66,7 @@ export interface TdpRoot {
   valid: boolean;
 }
 
+const { Read, Write, Exec } = AccessKind;
 const STOP: number = Action.Stop;
 // Bound here: a name that another package re-exports is a call of a getter each time it is used.
 const actionOf = verdictAction;
@@ -138,6 +139,12 @@ export class TdpMmu {
   private readonly clearSmall: SmallLeafRule;
   private readonly collapsible: RangeOptions<CollapseOp>;
   private readonly rootList: TdpRoot[] = [];
+  /** By kind of access: whether one passes a leaf of an attribute and leaves it as it is. */
+  private readonly passes = [Read, Write, Exec].map(
+    kind =>
+      (attr: number): boolean =>
+        ((this.spte.stableKinds(attr) >> kind) & 1) !== 0,
+  );
 
   constructor(
     engines: EngineFactory,
@@ -237,6 +244,7 @@ export class TdpMmu {
   /** How many frames from `gfn` on, `stride` apart, an access of a kind passes and leaves as they are. At most `limit` */
   stableFrom(root: TdpRoot, gfn: number, kind: number, stride: number, limit: number): number {
     const { engine, spte } = this;
+    if (this.pages !== undefined) return this.pages.leavesAhead(root.id, gfn, stride, limit, this.passes[kind]);
     for (let n = 0; n < limit; n++) {
       const entry = engine.lookup(root.id, gfn + n * stride, 1);
       if (entry.kind !== LEAF || ((spte.stableKinds(entry.attr) >> kind) & 1) === 0) return n;

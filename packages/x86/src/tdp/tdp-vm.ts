@@ -13,6 +13,7 @@ import type {
   BackendInspection,
   BackendMemory,
   ControlWrite,
+  FaultMemory,
   GuestTables,
   GuestTableWrites,
   HostAnswer,
@@ -22,7 +23,7 @@ import type {
   Vfn,
   VmLayout,
 } from '@mmulab/api';
-import { GuestLayout } from '@mmulab/kvm';
+import { GuestLayout, KnownFaults } from '@mmulab/kvm';
 import type { Aging, HostOps, HostTables, Memslot } from '@mmulab/kvm';
 import { BothMmus } from '../both-mmus';
 import { nestedSplitNeedsCache } from '../errors';
@@ -53,11 +54,12 @@ import { KnownAccesses } from './known-accesses';
 import { TdpMmu } from './tdp-mmu';
 import type { TdpRoot } from './tdp-mmu';
 import { TdpRoots } from './tdp-roots';
+import { TdpSituations, type TdpSituationVm } from './tdp-situations';
 import type { TdpRules } from './tdp-rules';
 import { VcpuContexts } from './vcpu-contexts';
 
 /** One VM on the TDP MMU. */
-export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, WritingGuest {
+export class TdpVm implements BackedVm, TdpFaultVm, TdpSituationVm, HostTables, ReplayedVm, WritingGuest {
   pmlActive = false;
   readonly recovery: NxRecovery;
   /** Generation of memslots seen last. */
@@ -76,6 +78,8 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   private readonly spaces: VcpuSpaces;
   private readonly writtenAccesses: ShadowAccesses;
   private readonly hostOps: HostOps;
+  /** Faults by memory, once somebody asks for it. */
+  private knownFaults: KnownFaults | undefined = undefined;
 
   /** @throws OPTION_NESTED_SPLIT, VM_BAD_SLOT */
   constructor(
@@ -186,6 +190,20 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
   hitsAhead(vcpu: number, vfn: Vfn, kind: AccessKind, stride: number, count: number): number {
     const isPlain = this.nested === undefined && this.parts.memory.stores === 0 && !this.mustExit(vcpu);
     return isPlain ? this.accesses.hitsAhead(vcpu, vfn, kind, stride, count) : 0;
+  }
+
+  /** See MmuBackend.faultMemory. */
+  faultMemory(): FaultMemory | undefined {
+    const { pages } = this.mmu;
+    if (pages === undefined || !pages.mayHold || !this.world.policy.parallelFaults) return undefined;
+    const { slots, journal, vcpus } = this.parts;
+    this.knownFaults ??= new KnownFaults(vcpus.count, pages, slots, this.world.counters, new TdpSituations(this.path, this.accesses, journal, this));
+    return this.knownFaults;
+  }
+
+  /** See TdpSituationVm. */
+  isPlain(vcpu: number): boolean {
+    return this.nested === undefined && this.parts.memory.stores === 0 && this.parts.rings === undefined && this.isCalm(vcpu);
   }
 
   /** See MmuBackend.losses. */
@@ -327,6 +345,7 @@ export class TdpVm implements BackedVm, TdpFaultVm, HostTables, ReplayedVm, Writ
     this.mmu.spte.setNxHugePages(on);
     this.nested?.engine.mmu.setNxHugePages(on);
     this.known.forget();
+    this.knownFaults?.forget();
     this.zapAll();
     this.recovery.switched(on);
   }
