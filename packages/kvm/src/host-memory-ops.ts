@@ -6,7 +6,7 @@
  * is the process's own. MADV_FREE and MADV_DONTNEED tell it of their range, MADV_COLLAPSE of each block that becomes one huge page; the other advice of nothing, but for
  * huge pages that are broken up at the ends of its range.
  *
- * Models: Linux mm/mprotect.c change_pud_range(), change_pmd_range(), mprotect_fixup(); mm/memory.c copy_page_range(); mm/madvise.c; mm/khugepaged.c collapse_huge_page();
+ * Models: Linux mm/mprotect.c change_pud_range(), change_pmd_range(), mprotect_fixup(); mm/memory.c copy_page_range(); mm/madvise.c madvise_dontneed_free_valid_vma(); mm/khugepaged.c collapse_huge_page();
  * mm/mmap.c mmap_region().
  */
 import type { HostBacking, HostChanges, HostOp, MemoryAdvice, StateMap } from '@mmulab/api';
@@ -33,9 +33,12 @@ export class HostMemoryOps {
     private readonly tables: HostTables,
   ) {}
 
-  /** The host drops pages (MADV_DONTNEED), or maps something new over them. */
-  unmap({ slot, start, end }: SlotRange, remap: boolean): void {
+  /** The host drops pages (MADV_DONTNEED), or maps something new over them. Of hugetlb memory what a range has of its last page stays, unless the slot ends there. */
+  unmap({ slot, start, end: asked }: SlotRange, remap: boolean): void {
     const { hostStates, geometry } = this.slots;
+    const { hugetlb } = slot.spec.backing;
+    const end = hugetlb && !remap && asked !== slot.end ? this.alignHost(slot, asked, this.pageFrames(slot)) : asked;
+    if (end <= start) return;
     this.tables.invalidate(slot, start, end, () => {
       const broken = dropPages(hostStates, geometry, slot.spec, { start, end });
       if (remap) hostStates.setRange(start, end - start, 0);
@@ -150,10 +153,14 @@ export class HostMemoryOps {
 
   /** Whether a range begins and ends with pages of hugetlb memory, or with the slot. */
   private isWhole({ slot, start, end }: SlotRange): boolean {
-    const { hugetlb, pageLevel, contiguous = 1 } = slot.spec.backing;
-    if (!hugetlb || start === end) return true;
-    const span = this.slots.geometry.pagesAt(pageLevel) * contiguous;
+    if (!slot.spec.backing.hugetlb || start === end) return true;
+    const span = this.pageFrames(slot);
     return this.startsPage(slot, start, span) && (end === slot.end || this.startsPage(slot, end, span));
+  }
+
+  /** Frames of one page of the memory behind a slot. */
+  private pageFrames({ spec: { backing } }: Memslot): number {
+    return this.slots.geometry.pagesAt(backing.pageLevel) * (backing.contiguous ?? 1);
   }
 
   private startsPage(slot: Memslot, gfn: number, span: number): boolean {

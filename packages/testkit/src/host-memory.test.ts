@@ -35,6 +35,18 @@ describe('a balloon that takes every 512th page of 4 MiB', () => {
   });
 });
 
+describe('MADV_DONTNEED of hugetlb memory', () => {
+  it.each([
+    ['x86-tdp', '6.12.117', 'spte.zap.2m', 'page_fault'],
+    ['arm64-stage2', '6.12.107', 'dcache_clean_inval_poc.unmap', 'guest_abort'],
+  ])('on %s drops 1 page of 2 MiB of 600 pages, 2 of 1025, and none of 511', (name, kernel, gone, faults) => {
+    const result = rounds('-b 6M -s anonymous_hugetlb_2mb -p w,Z@0+600,w,Z@0+1025,w,Z@512+511,w', name, kernel);
+    expect(counts(result, gone)).toEqual([0, 1, 0, 2, 0, 0, 0]);
+    expect(counts(result, 'notifier.invalidate')).toEqual([0, 1, 0, 1, 0, 0, 0]);
+    expect(counts(result, faults).slice(2)).toEqual([1, 0, 2, 0, 0]);
+  });
+});
+
 describe('mprotect to PROT_READ and back', () => {
   it.each([
     ['5.10.223', 'anonymous', 1024, 1024],
