@@ -384,6 +384,13 @@ describe('init and validate', () => {
     expect(runs.map(run => counter(run, 'dirty_1', 'page_fault'))).toEqual([8064, 410]);
   });
 
+  it('note what a plan knows to do nothing, as run does', () => {
+    const file = scratchFile('idle.yaml', 'workload: access_rounds -b 4M -p w,Sb\n');
+    const note = 'access_rounds: round 2_Sb does nothing: the memslot lies where it lay at first (expected Sm before)\n';
+    expect(record('validate', file)).toMatchObject({ code: 0, err: `note: ${file}: ${note}` });
+    expect(record('run', file)).toMatchObject({ code: 0, err: `note: ${note}` });
+  });
+
   it('do not write over a file unless told to', () => {
     const file = scratchFile('mine.yaml', 'mine');
     expect(record('init', file)).toMatchObject({ code: 2, err: expect.stringContaining('CLI_FILE_EXISTS') as string });

@@ -26,6 +26,8 @@ import { applyOverrides } from './overrides';
 export interface PreparedRun {
   readonly run: ResolvedRun;
   readonly registry: Registry;
+  /** What its plan says that a reader should know; the result of the run says it again. */
+  readonly planNotes: readonly string[];
 }
 
 /** What the user named, before it is read. */
@@ -112,19 +114,24 @@ function prepareWith(
   runsOf = (raw: RawConfig, _registry: Registry): RawConfig => raw,
 ): readonly PreparedRun[] {
   const runs = resolveRuns(runsOf(applyOverrides(config, settings, registry), registry), registry);
-  planEach(runs, registry);
-  return runs.map(run => ({ run: notes.length === 0 ? run : { ...run, notes: [...notes, ...run.notes] }, registry }));
+  const planNotes = planEach(runs, registry);
+  return runs.map((run, i) => ({
+    run: notes.length === 0 ? run : { ...run, notes: [...notes, ...run.notes] },
+    registry,
+    planNotes: planNotes[i] ?? [],
+  }));
 }
 
-/** A plan depends on neither name nor seed: of runs that differ in nothing else, one is planned. */
-function planEach(runs: readonly ResolvedRun[], registry: Registry): void {
-  const planned = new Set<string>();
-  for (const run of runs) {
+/** A plan depends on neither name nor seed: of runs that differ in nothing else, one is planned. @returns the notes of each run's plan */
+function planEach(runs: readonly ResolvedRun[], registry: Registry): readonly (readonly string[])[] {
+  const planned = new Map<string, readonly string[]>();
+  return runs.map(run => {
     const { backend, host, workload, thresholds } = run;
     const key = JSON.stringify([backend, host, workload, thresholds]);
-    if (!planned.has(key)) planRun(run, registry);
-    planned.add(key);
-  }
+    const notes = planned.get(key) ?? planRun(run, registry).notes;
+    planned.set(key, notes);
+    return notes;
+  });
 }
 
 /** A config that has something else there is refused when it is resolved. */

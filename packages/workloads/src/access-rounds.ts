@@ -21,7 +21,7 @@ import {
   vcpusFlag,
   vcpusOption,
 } from './option-values';
-import { protectSteps, ringOf, roundFlags, roundOptions, roundPhases, type PassRound } from './rounds';
+import { protectSteps, ringOf, roundFlags, roundOptions, planRounds, type PassRound } from './rounds';
 import { destroyVmPhase, guestStep, phase } from './steps';
 
 const NAME = 'access_rounds';
@@ -89,21 +89,19 @@ export class AccessRounds implements Workload {
       everyone.map(vcpu => layout.start(vcpu, [])),
       false,
     );
-    const phases = [
-      phase('noop', [...protectSteps(manualProtect), noop]),
-      ...roundPhases({
-        workload: NAME,
-        rounds: textValue(values, 'rounds'),
-        manualProtect,
-        dirtyRing,
-        ...slotsOf(layout, machine),
-        passPageBytes: pageSizeBytes,
-        passUnitBytes: guestUnitFrames(mode) * machine.pageSizeBytes,
-        pass,
-      }),
-      destroyVmPhase(),
-    ];
+    const planned = planRounds({
+      workload: NAME,
+      rounds: textValue(values, 'rounds'),
+      manualProtect,
+      dirtyRing,
+      ...slotsOf(layout, machine),
+      passPageBytes: pageSizeBytes,
+      passUnitBytes: guestUnitFrames(mode) * machine.pageSizeBytes,
+      pass,
+      settings: request.settings,
+    });
+    const phases = [phase('noop', [...protectSteps(manualProtect), noop]), ...planned.phases, destroyVmPhase()];
     const vm = dirtyRing === undefined ? layout.vm : { ...layout.vm, dirtyRing };
-    return { vm, guestMode: mode.name, phases, notes: layout.notes };
+    return { vm, guestMode: mode.name, phases, notes: [...layout.notes, ...planned.notes] };
   }
 }

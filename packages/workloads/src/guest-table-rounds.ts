@@ -27,7 +27,7 @@ import { layOutGuest, slotsOf, type GuestLayout } from './guest-layout';
 import { resolveGuestMode } from './guest-mode';
 import { bytesOption, numberValue, switchOption, switchValue, textValue, vcpusFlag, vcpusOption } from './option-values';
 import type { ByteRange, RoundShape } from './round-syntax';
-import { protectSteps, ringOf, roundFlags, roundOptions, roundPhases, roundsOptionWith, type PassRound } from './rounds';
+import { protectSteps, ringOf, roundFlags, roundOptions, planRounds, roundsOptionWith, type PassRound } from './rounds';
 import { accesses, destroyVmPhase, guestStep, hostSteps, phase } from './steps';
 import { EDITS, WIDTHS, editWrites, forkSteps, invalidatedSteps, type EditedGuest, type Stretch } from './table-edits';
 import { ChildTree, entryPages, pagesOf, tablesToward, treeOf, type TableTree } from './table-trees';
@@ -146,23 +146,25 @@ export class GuestTableRounds implements Workload {
     const limited = limit === 0 ? [] : hostSteps([{ op: 'x86.set_nr_mmu_pages', value: limit }]);
     const { layout } = editing;
     const dirtyRing = ringOf(NAME, values);
+    const planned = planRounds({
+      workload: NAME,
+      rounds: textValue(values, 'rounds'),
+      manualProtect,
+      dirtyRing,
+      ...slotsOf(layout, machine),
+      passPageBytes: machine.pageSizeBytes,
+      passUnitBytes: machine.pageSizeBytes,
+      pass: round => editing.pass(round),
+      own: (name, letters, stride, range) => editing.round(name, letters, stride, range),
+      settings: request.settings,
+    });
     const phases = [
       phase('noop', [...limited, ...protectSteps(manualProtect), editing.everyone(vcpu => layout.start(vcpu, []))]),
-      ...roundPhases({
-        workload: NAME,
-        rounds: textValue(values, 'rounds'),
-        manualProtect,
-        dirtyRing,
-        ...slotsOf(layout, machine),
-        passPageBytes: machine.pageSizeBytes,
-        passUnitBytes: machine.pageSizeBytes,
-        pass: round => editing.pass(round),
-        own: (name, letters, stride, range) => editing.round(name, letters, stride, range),
-      }),
+      ...planned.phases,
       destroyVmPhase(),
     ];
     const vm = dirtyRing === undefined ? editing.vm() : { ...editing.vm(), dirtyRing };
-    return { vm, guestMode: editing.mode.name, phases, notes: [...layout.notes, SKIPPED_NOTE] };
+    return { vm, guestMode: editing.mode.name, phases, notes: [...layout.notes, SKIPPED_NOTE, ...planned.notes] };
   }
 }
 

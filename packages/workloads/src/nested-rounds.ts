@@ -13,7 +13,7 @@ import { layOutGuest, slotsOf, type GuestLayout } from './guest-layout';
 import { resolveGuestMode } from './guest-mode';
 import { NESTED_ROUNDS, enterNested } from './nested-guest';
 import { numberValue, switchValue, textValue, vcpusFlag, vcpusOption } from './option-values';
-import { protectSteps, ringOf, roundFlags, roundOptions, roundPhases, type PassRound } from './rounds';
+import { protectSteps, ringOf, roundFlags, roundOptions, planRounds, type PassRound } from './rounds';
 import { accesses, destroyVmPhase, fetchPage, guestStep, phase, writePage } from './steps';
 
 const NAME = 'nested_rounds';
@@ -67,22 +67,20 @@ export class NestedRounds implements Workload {
     const manualProtect = textValue(values, 'manual_protect');
     const dirtyRing = ringOf(NAME, values);
     const rounds = textValue(values, 'rounds');
-    const phases = [
-      phase('noop', [...protectSteps(manualProtect), guestStep([startNested(layout)], false)]),
-      ...roundPhases({
-        workload: NAME,
-        rounds,
-        manualProtect,
-        dirtyRing,
-        ...slotsOf(layout, machine),
-        passPageBytes: pageBytes,
-        passUnitBytes: pageBytes,
-        pass,
-      }),
-      destroyVmPhase(),
-    ];
+    const planned = planRounds({
+      workload: NAME,
+      rounds,
+      manualProtect,
+      dirtyRing,
+      ...slotsOf(layout, machine),
+      passPageBytes: pageBytes,
+      passUnitBytes: pageBytes,
+      pass,
+      settings: request.settings,
+    });
+    const phases = [phase('noop', [...protectSteps(manualProtect), guestStep([startNested(layout)], false)]), ...planned.phases, destroyVmPhase()];
     const vm = dirtyRing === undefined ? layout.vm : { ...layout.vm, dirtyRing };
-    return { vm, phases, notes: layout.notes };
+    return { vm, phases, notes: [...layout.notes, ...planned.notes] };
   }
 }
 

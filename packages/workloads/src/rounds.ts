@@ -21,6 +21,7 @@ import {
 import type { CommandFlag } from './command-line';
 import { invalidRound, optionConflict } from './errors';
 import { backingFlag, backingOption, bytesFlag, bytesOption, numberValue, switchOption, switchValue } from './option-values';
+import { IdleRounds } from './idle-rounds';
 import { HOST_LETTERS, PASS_KINDS, ROUND_SHAPES, type RoundLetter } from './round-letters';
 import { parseRound, rangeOf, roundsFault, roundsPattern, type ByteRange, type ParsedRound, type RoundShape } from './round-syntax';
 import { hostSteps, phase } from './steps';
@@ -118,6 +119,7 @@ export const roundFlags: readonly CommandFlag[] = [
 
 const NOT_DROPPABLE =
   'this kernel does not drop hugetlb memory (MADV_DONTNEED answers EINVAL before 5.18); the host option hugetlb_dontneed=Y has it go all the same, as when it is mapped over';
+const NX_NEVER = 'nx_huge_pages=never lasts until the module is loaded again (EPERM): expected nx_huge_pages=Y, N or auto';
 const CLEAR_UNIT_PAGES = 64;
 
 /** What the rounds need to know of their test. */
@@ -136,6 +138,8 @@ export interface RoundContext {
   readonly passUnitBytes: number;
   /** Frames of one page of the backing. */
   readonly backingFrames: number;
+  /** Options of the backend; absent: none are known. */
+  readonly settings: OptionValues | undefined;
   /** The guest part of a pass. */
   readonly pass: (round: PassRound) => WorkloadPhase['steps'];
   /** Rounds of this test alone; undefined where the letters are none of them. @throws MmulabError WORKLOAD_ROUND_INVALID */
@@ -156,12 +160,13 @@ export function protectSteps(manualProtect: string): WorkloadPhase['steps'] {
 }
 
 /**
- * The phases of a list of rounds, named as they are written, from 1 on: `3_Z512`.
+ * The phases of a list of rounds, named as they are written, from 1 on: `3_Z512`; and which of them do nothing, in notes.
  * @throws MmulabError WORKLOAD_ROUND_INVALID where the kernel would refuse the operation, or a range does not lie in the memory
  */
-export function roundPhases(context: RoundContext): WorkloadPhase[] {
+export function planRounds(context: RoundContext): { readonly phases: readonly WorkloadPhase[]; readonly notes: readonly string[] } {
   const list = new RoundList(context);
-  return context.rounds.split(',').map((text, index) => list.phase(`${index + 1}_${text}`, text));
+  const phases = context.rounds.split(',').map((text, index) => list.phase(`${index + 1}_${text}`, text));
+  return { phases, notes: list.notes() };
 }
 
 /** What has become of memslots and log on the way through the list. */
@@ -171,9 +176,11 @@ class RoundList {
   private slot: MemslotSpec;
   private other: MemslotSpec;
   private hasOther = false;
+  private readonly idle: IdleRounds;
 
   constructor(private readonly context: RoundContext) {
     const { slot, backingFrames } = context;
+    this.idle = new IdleRounds({ ...context, ringEntries: context.dirtyRing?.entries });
     this.slot = slot;
     const end = slot.hvf + slot.npages;
     this.other = {
@@ -192,7 +199,10 @@ class RoundList {
     const kind = PASS_KINDS[parsed?.letters ?? ''];
     if (parsed !== undefined && kind !== undefined) return this.pass(name, kind, parsed);
     const own = parsed === undefined ? undefined : this.own(name, parsed);
-    if (own !== undefined) return phase(name, own);
+    if (own !== undefined) {
+      this.idle.guestRuns();
+      return phase(name, own);
+    }
     const letter = HOST_LETTERS.get(parsed?.letters ?? '');
     if (parsed === undefined || letter === undefined) throw this.invalid(name, 'no such round');
     this.check(name, parsed.letters);
@@ -200,7 +210,20 @@ class RoundList {
     const refusal = changeRefusal(op, this.context.slot.backing);
     if (refusal !== undefined) throw this.invalid(name, refusal);
     this.follow(name, op);
-    return phase(name, hostSteps(this.isIdle(name, op) ? [] : [op]));
+    if (this.isIdle(name, op)) {
+      const { backingFrames } = this.context;
+      this.idle.add(
+        name,
+        `hugetlb memory is dropped in whole pages, and no call covers one (expected ${backingFrames} pages or more, and no number)`,
+      );
+      return phase(name, []);
+    }
+    this.idle.host(name, op);
+    return phase(name, hostSteps([op]));
+  }
+
+  notes(): readonly string[] {
+    return this.idle.notes(this.context.workload);
   }
 
   /** hugetlb memory is dropped in whole pages: from the beginning of one on, or not at all, and what the range has of the last one stays. Protected or mapped over it is whole. */
@@ -211,12 +234,13 @@ class RoundList {
     const isUnaligned = firstPage % backingFrames !== 0 || (stride !== undefined && stride % backingFrames !== 0 && stride < npages);
     const isCut = (op.op === 'protect' || op.remap === true) && (stride !== undefined || npages % backingFrames !== 0) && backingFrames > 1;
     if (isUnaligned || isCut) throw this.invalid(name, `hugetlb memory goes in whole pages, here of ${backingFrames} pages of 4K (EINVAL)`);
-    return stride !== undefined && backingFrames > 1;
+    return backingFrames > 1 && (stride !== undefined || (npages < backingFrames && firstPage + npages < slot.npages));
   }
 
   private pass(name: string, kind: AccessKind, round: ParsedRound): WorkloadPhase {
     const { passPageBytes, passUnitBytes, pass } = this.context;
     const range = this.range(name, round, passPageBytes, passUnitBytes, `a page of ${passUnitBytes} bytes`);
+    this.idle.guestRuns();
     return phase(name, pass({ kind, stride: round.number ?? 1, range }));
   }
 
@@ -258,6 +282,7 @@ class RoundList {
     refuse(/^S[dmbrw]$/.test(letters) && !exists, 'the memslot is deleted at that point (Sa adds it again)');
     refuse(letters === 'Oa' && this.hasOther, 'the other memslot is there already (Od deletes it)');
     refuse(/^O[dm]$/.test(letters) && !this.hasOther, 'there is no other memslot (Oa adds it)');
+    refuse(letters.startsWith('X') && context.settings?.['nx_huge_pages'] === 'never', NX_NEVER);
     refuse(letters === 'K' && context.manualProtect === '0', 'clearing needs manual dirty log protection (-M 1 or -M 3)');
     refuse(letters === 'Z' && context.slot.backing.droppable === false, NOT_DROPPABLE);
     const rings = context.dirtyRing;

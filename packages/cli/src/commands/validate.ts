@@ -15,7 +15,7 @@ export function configure(command: Command, { terminal }: CommandContext): void 
       checkOperands(operands);
       for (const file of files.length === 0 ? (options.import ?? []).slice(0, 1) : files) {
         const runs = prepareOperands({ ...operands, files: files.length === 0 ? [] : [file] }, options);
-        const notes = new Set(runs.flatMap(({ run }) => run.notes));
+        const notes = new Set(runs.flatMap(({ run, planNotes }) => [...run.notes, ...planNotes]));
         for (const note of notes) terminal.err(`note: ${file}: ${note}\n`);
         terminal.out(`${plainLine(file)}: valid, ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}\n`);
       }
