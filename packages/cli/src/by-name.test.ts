@@ -114,6 +114,22 @@ describe('dirty_log_page_splitting_test', () => {
     const [plain] = results('--kernel 6.12', `${TEST} -s anonymous`);
     expect(plain === undefined ? [] : failed(plain)).toEqual(['populate: 512 * pages_2m + 262144 * pages_1g 0 not 2048']);
   });
+
+  it.each([
+    [
+      '--kernel 6.12',
+      '-b 4M -s anonymous',
+      /backing=anonymous \(-s\): on this host it has no huge pages.* fails \(expected hugetlb memory, or anonymous_thp/,
+    ],
+    ['--kernel 6.12 --set thp=never', '-b 4M -s anonymous_thp', /backing=anonymous_thp \(-s\).*thp=always or madvise/],
+    ['--kernel 6.12', '-b 3M', /bytes=3M \(-b\): each of 2 memslots ends within a huge page.* fails \(expected a multiple of 2M\)/],
+    ['--kernel 6.5', '-b 3M', /bytes=3M \(-b\).* finds little or nothing to split, and passes \(expected a multiple of 2M\)/],
+    ['--kernel 6.12', '-b 4M', /^$/],
+    ['--kernel 6.12', '-b 512M -s anonymous_hugetlb_1gb', /^$/],
+  ])('says beforehand that memory does not suit it: %s -- %s', (settings, argv, message) => {
+    const [plain] = results(settings, `dirty_log_page_splitting_test ${argv}`);
+    expect(plain?.notes.filter(note => note.startsWith('dirty_log_')).join()).toMatch(message);
+  });
 });
 
 describe('dirty_log_test', () => {

@@ -9,11 +9,13 @@
  */
 import 'reflect-metadata';
 import type { OptionSpec, PhaseCheck, Workload, WorkloadDefinition, WorkloadPhase, WorkloadPlan, WorkloadRequest } from '@mmulab/api';
+import { formatSize } from '@mmulab/api';
 import { injectable } from 'inversify';
 import { counterCheck, sumCheck } from './checks';
 import { defineWorkload, type CommandFlag } from './command-line';
 import { notOnArch, sizeUnaligned, testNeeds } from './errors';
 import { resolveSelftest, selftestOption, type Generation } from './generation';
+import type { GuestLayout } from './guest-layout';
 import { guestModeOption } from './guest-mode';
 import { isBeforeRelease } from './kernel-release';
 import { WRITE_ALL, planMemstress, type Memstress } from './memstress';
@@ -66,9 +68,27 @@ export class DirtyLogPageSplitting implements Workload {
     const { npages } = test.layout;
     if (npages % PAGES_2M !== 0) throw sizeUnaligned(NAME, 'bytes of both vCPUs', npages * machine.pageSizeBytes, PAGES_2M * machine.pageSizeBytes);
     const manual = switchValue(values, 'manual_protect');
-    const asserts = new Assertions(npages, isExact(generation, request.kernel));
-    return { vm: test.layout.vm, guestMode: test.mode.name, phases: phases(test, manual, asserts), notes: test.layout.notes };
+    const isOlder = isExact(generation, request.kernel);
+    const asserts = new Assertions(npages, isOlder);
+    const notes = [...test.layout.notes, ...unsuitedMemory(test.layout, machine.pageSizeBytes, isOlder)];
+    return { vm: test.layout.vm, guestMode: test.mode.name, phases: phases(test, manual, asserts), notes };
   }
+}
+
+/** Memory that no huge page maps whole: the program takes it, and what it asserts of it fails or says nothing. */
+function unsuitedMemory({ vm, testSlots, pagesPerSlot }: GuestLayout, pageSizeBytes: number, isOlder: boolean): readonly string[] {
+  const backing = vm.memslots.find(({ id }) => id === testSlots[0])?.backing;
+  const outcome = isOlder
+    ? 'the program finds little or nothing to split, and passes'
+    : 'the program asserts that huge pages map all test memory, and fails';
+  const unsuited = (given: string, why: string, expected: string): string => `${NAME}: ${given}: ${why}: ${outcome} (expected ${expected})`;
+  if (backing?.states.some(({ level }) => level > 1) !== true) {
+    const expected = 'hugetlb memory, or anonymous_thp on a host with thp=always or madvise';
+    return [unsuited(`backing=${backing?.name} (-s)`, 'on this host it has no huge pages', expected)];
+  }
+  if (pagesPerSlot % PAGES_2M === 0) return [];
+  const [size, huge] = [pagesPerSlot, PAGES_2M].map(pages => formatSize(pages * pageSizeBytes));
+  return [unsuited(`bytes=${size} (-b)`, `each of ${SLOTS} memslots ends within a huge page`, `a multiple of ${huge}`)];
 }
 
 /** The module parameters that the program asks for; tdp_mmu reads N without two-dimensional paging. */
