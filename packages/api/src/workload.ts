@@ -242,6 +242,8 @@ export interface WorkloadDefinition {
   readonly options: readonly OptionSpec[];
   /** Usage text of the test program, for `TEST -h`. */
   readonly usage: string;
+  /** The flag of the test program that sets an option, `{ vcpus: '-v' }`: messages name it where a command line is wrong. Absent: none is known. */
+  readonly flags?: Readonly<Record<string, string>>;
   /**
    * Reads a command line of the test program (without its name) into raw option values, to be validated like those of a config.
    * Throws a typed error that lists the known flags when one is unknown.

@@ -50,6 +50,27 @@ describe('settings', () => {
   });
 });
 
+describe('a message names an option as it was given', () => {
+  const shadow = ['--backend', 'x86-shadow'];
+  it.each<[string, string[], string[]]>([
+    ['CONFIG_WRONG_TYPE: --set ept: "2": expected Y or N', ['--set', 'ept=2'], SMALL],
+    ['CONFIG_WRONG_TYPE: --set kvm_intel.eptad: "9"', ['--set', 'kvm_intel.eptad=9'], SMALL],
+    ['CONFIG_OUT_OF_RANGE: --vcpus: "0": expected a whole number', ['--vcpus', '0'], SMALL],
+    ['CONFIG_WRONG_TYPE: backend.options.ept: "7": expected Y or N', ['--vary', 'ept=Y,7'], SMALL],
+    ['OPTION_BACKEND_PAIR: backend.options: ept=N, tdp_mmu=Y is not x86-tdp', ['--set', 'ept=0'], SMALL],
+    ['OPTION_BACKEND_PAIR: backend.options: npt=N, tdp_mmu=Y is not x86-tdp', ['--set', 'npt=0'], SMALL],
+    ['OPTION_BACKEND_PAIR: backend.options: kvm_amd.npt=Y, tdp_mmu=Y', [...shadow, '--set', 'kvm_amd.npt=1'], SMALL],
+    ['WORKLOAD_TEST_NEEDS: dirty_log_page_splitting_test: needs tdp_mmu=Y', [...shadow, '--set', 'ept=0'], ['dirty_log_page_splitting_test']],
+    ['GUEST_NESTED: vm.nested: L1 has second-stage tables of its own only with ept=Y (here ept=N)', [...shadow, '--set', 'ept=N'], ['nested_rounds']],
+    ['CONFIG_OUT_OF_RANGE: dirty_log_perf_test: -v: "0": expected a whole number', [], ['dirty_log_perf_test', '-v', '0']],
+    ['CONFIG_WRONG_TYPE: dirty_log_test: -M: "9": expected one of dirty-log', [], ['dirty_log_test', '-M', '9']],
+    ['WORKLOAD_SLOTS_UNEVEN: dirty_log_perf_test: slots (-x): 1024 pages', [], ['dirty_log_perf_test', '-b', '4M', '-x', '3']],
+  ])('%s', (message, argv, command) => {
+    const { code, err } = record('run', ...argv, '--', ...command);
+    expect([code, err.slice('mmulab: '.length, 'mmulab: '.length + message.length)]).toEqual([2, message]);
+  });
+});
+
 describe('--vary', () => {
   const rounds = (value: string): unknown[] =>
     run('--vary', `rounds=${value}`, '--', 'access_rounds', '-b', '2M').map(

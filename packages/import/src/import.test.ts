@@ -309,6 +309,17 @@ describe('an import under a config', () => {
     ]);
   });
 
+  it('is beaten by a config that names the option by an alias, and by none that says the same in other words', () => {
+    const beside = (ept: unknown): readonly string[] => {
+      const raw = { backend: { name: 'x86-shadow', options: { ept, tdp_mmu: 'N' } }, workload: 'dirty_log_perf_test' };
+      const { config, notes } = underlayImport(raw, read('kvm.conf'), registry);
+      expect(config).toMatchObject({ backend: { options: { ept } } });
+      return notes.filter(note => note.startsWith('backend.options'));
+    };
+    expect(beside('N')).toEqual([expect.stringMatching(/^backend\.options\.npt=Y .*the config says something else, which counts/)]);
+    expect(beside(1)).toEqual([]);
+  });
+
   it('leaves a varied key to the matrix, and says what the workload has no option for', () => {
     const { config, notes } = underlayImport({ workload: 'cr_churn -m w -n 10 -p 10', vary: { vcpus: [1, 2] } }, read('firecracker.json'), registry);
     expect(resolveRuns(config, registry).map(run => run.workload.options['vcpus'])).toEqual([1, 2]);

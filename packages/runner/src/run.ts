@@ -27,6 +27,7 @@ import {
 } from '@mmulab/api';
 import { RunChecks } from './checks/run-checks';
 import { compose, type Composition } from './compose';
+import { inGivenNames } from './config/given-names';
 import { checkTargets, type PlannedRun } from './config/thresholds';
 import type { ResolvedRun } from './config/types';
 import { resolvedConfig } from './config/validate';
@@ -72,12 +73,13 @@ export interface RunHooks {
  * @throws typed errors of the backend, the workload and the thresholds
  */
 export function planRun(run: ResolvedRun, registry: Registry): WorkloadPlan {
-  return guarded(pluginsOf(run, registry), () => {
+  const plans = (): WorkloadPlan => {
     const composition = compose(run, registry);
     const plan = planOf(composition, run, registry);
     composition.backend.create(plan.vm);
     return plan;
-  });
+  };
+  return inGivenNames(run.givenAs, () => guarded(pluginsOf(run, registry), plans));
 }
 
 /** The plugins whose classes are at work in a run. */
@@ -90,7 +92,7 @@ function pluginsOf(run: ResolvedRun, registry: Registry): readonly string[] {
  * @throws typed errors of the workload's plan; PLUGIN_FAILED for what plugins of other people throw; InvariantError when the simulation contradicts itself
  */
 export function runResolved(run: ResolvedRun, registry: Registry, hooks: RunHooks = {}): RunResult {
-  return guarded(pluginsOf(run, registry), () => performResolved(run, registry, hooks));
+  return inGivenNames(run.givenAs, () => guarded(pluginsOf(run, registry), () => performResolved(run, registry, hooks)));
 }
 
 function performResolved(run: ResolvedRun, registry: Registry, hooks: RunHooks): RunResult {

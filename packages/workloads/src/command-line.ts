@@ -13,6 +13,7 @@ import {
   unknownFlag,
   unsupportedFlag,
 } from './errors';
+import { rememberFlags } from './flag-names';
 import { Family } from './generation';
 
 interface FlagBase {
@@ -69,7 +70,17 @@ export interface WorkloadSyntax {
 /** Completes a workload's definition by its usage text and its command-line parser. */
 export function defineWorkload({ name, doc, options, flags }: WorkloadSyntax): WorkloadDefinition {
   const syntax = { test: name, flags };
-  return { name, doc, options, usage: usageText(syntax), parseArguments: argv => withoutImplied(parseCommandLine(syntax, argv), options, flags) };
+  const names = flagNames(flags);
+  rememberFlags(name, names);
+  const parseArguments = (argv: readonly string[]): RawOptions => withoutImplied(parseCommandLine(syntax, argv), options, flags);
+  return { name, doc, options, usage: usageText(syntax), flags: names, parseArguments };
+}
+
+/** The first flag that sets each option. */
+function flagNames(flags: readonly CommandFlag[]): Readonly<Record<string, string>> {
+  const names: Record<string, string> = {};
+  for (const flag of flags) if ('option' in flag) names[flag.option] ??= `-${flag.letter}`;
+  return names;
 }
 
 /** A value that only tests of one side have says itself which test it is; a flag with the usual value does not. */

@@ -66,7 +66,7 @@ export class DirtyLogPageSplitting implements Workload {
       { selftest: { generation, isNewer: true }, slots: SLOTS },
     );
     const { npages } = test.layout;
-    if (npages % PAGES_2M !== 0) throw sizeUnaligned(NAME, 'bytes of both vCPUs', npages * machine.pageSizeBytes, PAGES_2M * machine.pageSizeBytes);
+    if (npages % PAGES_2M !== 0) throw sizeUnaligned(NAME, 'bytes', npages * machine.pageSizeBytes, PAGES_2M * machine.pageSizeBytes);
     const manual = switchValue(values, 'manual_protect');
     const isOlder = isExact(generation, request.kernel);
     const asserts = new Assertions(npages, isOlder);

@@ -2,6 +2,7 @@
  * The errors of this package, sorted by code. COMMAND_… are faults of a command line, WORKLOAD_… faults of the values a workload is planned from.
  */
 import { MmulabError, formatSize, suggestName } from '@mmulab/api';
+import { withFlag } from './flag-names';
 
 /** Flags of two generations of a test stand in one command line. */
 export function conflictingGenerations(test: string, older: string, newer: string): MmulabError {
@@ -58,7 +59,10 @@ export function hugeEntriesUnaligned(workload: string, gfn: number, npages: numb
 
 /** All test memory together is more than the tests allow. */
 export function memoryTooLarge(workload: string, bytes: number, limitBytes: number): MmulabError {
-  return new MmulabError('WORKLOAD_MEMORY_TOO_LARGE', `${workload}: ${formatSize(bytes)} of test memory in all, at most ${formatSize(limitBytes)}`);
+  return new MmulabError(
+    'WORKLOAD_MEMORY_TOO_LARGE',
+    `${workload}: ${withFlag(workload, 'bytes')}: ${formatSize(bytes)} of test memory in all, at most ${formatSize(limitBytes)}`,
+  );
 }
 
 /** The machine is of the right architecture, and its backend has no guests of guests. */
@@ -86,7 +90,7 @@ export function noRoom(workload: string, physBits: number, reason: string): Mmul
 
 /** Two options that cannot go together. */
 export function optionConflict(workload: string, option: string, reason: string): MmulabError {
-  return new MmulabError('WORKLOAD_OPTION_CONFLICT', `${workload}: ${option}: ${reason}`);
+  return new MmulabError('WORKLOAD_OPTION_CONFLICT', `${workload}: ${withFlag(workload, option)}: ${reason}`);
 }
 
 /** The runner handed over a value of the wrong kind: a bug of ours, not of the user's. */
@@ -101,12 +105,18 @@ export function invalidRound(workload: string, round: string, reason: string): M
 
 /** A size is no multiple of what it has to be a multiple of. */
 export function sizeUnaligned(workload: string, option: string, bytes: number, unitBytes: number): MmulabError {
-  return new MmulabError('WORKLOAD_SIZE_UNALIGNED', `${workload}: ${option}: ${formatSize(bytes)} is not a multiple of ${formatSize(unitBytes)}`);
+  return new MmulabError(
+    'WORKLOAD_SIZE_UNALIGNED',
+    `${workload}: ${withFlag(workload, option)}: ${formatSize(bytes)} is not a multiple of ${formatSize(unitBytes)}`,
+  );
 }
 
 /** `-x` does not divide the test memory. */
 export function slotsUneven(workload: string, npages: number, slots: number): MmulabError {
-  return new MmulabError('WORKLOAD_SLOTS_UNEVEN', `${workload}: slots: ${npages} pages cannot be divided evenly into ${slots} memslots`);
+  return new MmulabError(
+    'WORKLOAD_SLOTS_UNEVEN',
+    `${workload}: ${withFlag(workload, 'slots')}: ${npages} pages cannot be divided evenly into ${slots} memslots`,
+  );
 }
 
 /** The program looks for something before it runs, and skips itself where it is not there. */
@@ -116,7 +126,10 @@ export function testNeeds(workload: string, what: string, why: string, found: st
 
 /** More memslots than the memory has pages for. */
 export function tooManySlots(workload: string, cap: number, most: number): MmulabError {
-  return new MmulabError('WORKLOAD_TOO_MANY_SLOTS', `${workload}: slot_cap: ${cap} memslots are too many for this test (max is ${most})`);
+  return new MmulabError(
+    'WORKLOAD_TOO_MANY_SLOTS',
+    `${workload}: ${withFlag(workload, 'slot_cap')}: ${cap} memslots are too many for this test (max is ${most})`,
+  );
 }
 
 /** No guest mode has this name or number. */

@@ -1,15 +1,17 @@
 /**
  * Command lines of the test programs, as a config's workload and as arguments of `mmulab run --`.
  */
+import type { WorkloadDefinition } from '@mmulab/api';
 import { badList, emptyCommand, pluginShape, unbalancedQuote } from '../errors';
 import { isMap } from '../plain-map';
 import type { Registry } from '../registry';
-import type { RawConfig } from './types';
+import { findOption, readOption } from './option-values';
+import type { RawConfig, RawOptions } from './types';
 
 /**
  * The config that a command line of a test means.
  * @param argv test name (a path in front of it does not matter) and its flags
- * @throws CONFIG_UNKNOWN_WORKLOAD, WORKLOAD_COMMAND when empty, and what the workload says of its flags
+ * @throws CONFIG_UNKNOWN_WORKLOAD, WORKLOAD_COMMAND when empty, what the workload says of its flags, and CONFIG_WRONG_TYPE, CONFIG_OUT_OF_RANGE for their values
  */
 export function commandLineConfig(argv: readonly string[], registry: Registry): RawConfig {
   const [program, ...flags] = argv;
@@ -17,7 +19,16 @@ export function commandLineConfig(argv: readonly string[], registry: Registry): 
   const definition = registry.workload(testName(program));
   const options: unknown = definition.parseArguments(flags);
   if (!isMap(options)) throw pluginShape(definition.name, 'what parseArguments answers', options, 'a map of options');
+  checkFlagValues(definition, options);
   return { workload: { name: definition.name, options } };
+}
+
+/** Values are read again with the rest of the config; here the message can name the flag. @throws as `readOption` */
+function checkFlagValues({ name, options: specs, flags = {} }: WorkloadDefinition, options: RawOptions): void {
+  for (const [option, value] of Object.entries(options)) {
+    const spec = findOption(specs, option);
+    if (spec !== undefined && Object.hasOwn(flags, option)) readOption(spec, value, `${name}: ${flags[option]}`);
+  }
 }
 
 /** The name of a test program, its directory left out. */

@@ -33,15 +33,33 @@ export function isWholeWorkload([section, key]: readonly string[]): boolean {
   return section === 'workload' && (key === undefined || key === 'command');
 }
 
+/** Where a setting lies, and the name it was given there: an alias of the option, for messages. */
+export interface SettingPlace {
+  readonly path: readonly string[];
+  readonly name: string;
+}
+
 /**
  * The path of a key, `['backend', 'options', 'npt']`: options by their own names, not by aliases; vCPUs as `['vm', 'vcpus']`.
  * @throws CONFIG_UNKNOWN_KEY, CONFIG_UNKNOWN_OPTION, CONFIG_AMBIGUOUS_OPTION; CONFIG_UNSETTABLE for keys that are read before any setting
  */
 export function settingPath(config: NormalConfig, key: string, registry: Registry): readonly string[] {
+  return settingPlace(config, key, registry).path;
+}
+
+/** As `settingPath`, with the name in the key. */
+export function settingPlace(config: NormalConfig, key: string, registry: Registry): SettingPlace {
   const path = dottedPath(key) ?? optionPath(config, key, registry);
-  const spec = findOption(optionSpecsAt(config, path.slice(0, -1), registry), path.at(-1) ?? '');
+  const name = path.at(-1) ?? '';
+  const spec = findOption(optionSpecsAt(config, path.slice(0, -1), registry), name);
   const named = spec === undefined ? path : [...path.slice(0, -1), spec.name];
-  return named.join('.') === WORKLOAD_VCPUS.join('.') ? VM_VCPUS : named;
+  return { path: named.join('.') === WORKLOAD_VCPUS.join('.') ? VM_VCPUS : named, name };
+}
+
+/** The option that a path means; undefined where it is none. */
+export function optionAt(config: RawConfig, path: readonly string[], registry: Registry): OptionSpec | undefined {
+  const place = path.join('.') === VM_VCPUS.join('.') ? WORKLOAD_VCPUS : path;
+  return findOption(optionSpecsAt(config, place.slice(0, -1), registry), place.at(-1) ?? '');
 }
 
 /**

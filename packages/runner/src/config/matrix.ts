@@ -6,7 +6,7 @@
 import { suggestName } from '@mmulab/api';
 import { conflict, missingInConfig, outOfRange, tooManyRuns, variedTwice, wrongType, zipLengths } from '../errors';
 import type { Registry } from '../registry';
-import { isWholeWorkload, optionSpecsAt, settingPath, settingRank } from './key-paths';
+import { isWholeWorkload, optionSpecsAt, settingPath, settingPlace, settingRank, type SettingPlace } from './key-paths';
 import { findOption, readOption } from './option-values';
 import { readAxisValues } from './ranges';
 import { latinPoints, positionsOf, randomPoints, type SamplePoints } from './sample';
@@ -150,8 +150,8 @@ class MatrixSettings {
   /** Indices of the keys that decide whose options there are, and of the others, in the order in which they are applied. */
   private readonly owners: readonly number[];
   private readonly others: readonly number[];
-  /** Paths of the other keys, by backend and workload. */
-  private readonly paths = new Map<string, readonly (readonly string[])[]>();
+  /** Places of the other keys, by backend and workload. */
+  private readonly places = new Map<string, readonly SettingPlace[]>();
 
   constructor(
     private readonly base: NormalConfig,
@@ -173,8 +173,8 @@ class MatrixSettings {
     for (const index of this.owners) {
       config = applyAt(config, [{ path: settingPath(config, keys[index]?.key ?? '', registry), value: values[index] }], registry);
     }
-    const paths = this.pathsIn(config);
-    const placed = this.others.map((index, i) => ({ path: paths[i] ?? [], value: values[index] }));
+    const places = this.placesIn(config);
+    const placed = places.map((place, i) => ({ ...place, value: values[this.others[i] ?? 0] }));
     this.refuseContradiction(config, placed);
     return applyAt(config, placed, registry);
   }
@@ -183,15 +183,18 @@ class MatrixSettings {
     return this.keys[index]?.rank ?? 0;
   }
 
-  private pathsIn(config: NormalConfig): readonly (readonly string[])[] {
+  private placesIn(config: NormalConfig): readonly SettingPlace[] {
     const owners = `${config.backend.name ?? ''} ${config.workload.name ?? ''}`;
-    const known = this.paths.get(owners);
+    const known = this.places.get(owners);
     if (known !== undefined) return known;
     const keys = this.others.map(index => this.keys[index]);
-    const paths = keys.map(({ key }) => settingPath(config, key, this.registry));
-    refuseTwice(keys, paths);
-    this.paths.set(owners, paths);
-    return paths;
+    const places = keys.map(({ key }) => settingPlace(config, key, this.registry));
+    refuseTwice(
+      keys,
+      places.map(({ path }) => path),
+    );
+    this.places.set(owners, places);
+    return places;
   }
 
   /** A column that says `-b 4M` beside one that says bytes=8M would lie. */

@@ -4,8 +4,9 @@
 import { isMmulabError } from '@mmulab/api';
 import { conflict, variedTwice } from '../errors';
 import type { Registry } from '../registry';
-import { settingPath, settingRank } from './key-paths';
+import { optionAt, settingPath, settingRank } from './key-paths';
 import type { NormalConfig } from './normal-config';
+import { readOption } from './option-values';
 import { applySetting, normaliseConfig } from './settings';
 import type { AxisLists, RawConfig } from './types';
 
@@ -26,7 +27,7 @@ export interface ExtraAxis {
 
 /**
  * Lays settings and axes over a config, first those that say whose options there are. Of a key given twice in the same spelling the last one counts.
- * @throws CONFIG_CONFLICT when two settings of one thing differ, CONFIG_VARIED_TWICE when one of them is an axis; and what `applySetting` throws
+ * @throws CONFIG_WRONG_TYPE, CONFIG_OUT_OF_RANGE for values that an option does not take, CONFIG_CONFLICT when two settings of one thing differ, CONFIG_VARIED_TWICE when one of them is an axis; and what `applySetting` throws
  */
 export function overrideConfig(raw: RawConfig, set: readonly Override[], vary: readonly ExtraAxis[], registry: Registry): RawConfig {
   const config = normaliseConfig(raw, registry);
@@ -41,13 +42,17 @@ export function overrideConfig(raw: RawConfig, set: readonly Override[], vary: r
   return changed;
 }
 
-function applyOne(raw: RawConfig, { key, value }: Override, registry: Registry): RawConfig {
+function applyOne(raw: RawConfig, { key, value, place }: Override, registry: Registry): RawConfig {
   const config = withoutAxis(normaliseConfig(raw, registry), key, registry);
   const { vary = {}, zip = {} } = config;
   const axes = [...Object.keys(vary), ...Object.keys(zip)];
   const isLater = axes.some(axis => (settingRank(axis) < 2 && settingRank(key) >= 2) || surrounds(axis, key));
   // What the name means, or what it stands in, is decided run by run.
-  return isLater ? { ...config, vary: { ...vary, [key]: [value] } } : applySetting(config, key, value, registry);
+  if (isLater) return { ...config, vary: { ...vary, [key]: [value] } };
+  const changed = applySetting(config, key, value, registry);
+  const spec = optionAt(changed, settingPath(normaliseConfig(config, registry), key, registry), registry);
+  if (spec !== undefined) readOption(spec, value, place);
+  return changed;
 }
 
 function surrounds(axis: string, key: string): boolean {

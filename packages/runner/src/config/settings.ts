@@ -9,9 +9,9 @@ import { conflict, wrongType } from '../errors';
 import type { Registry } from '../registry';
 import { commandLineConfig, splitCommand } from './command-line';
 import { Draft } from './draft';
-import { isWholeWorkload, optionSpecsAt, settingPath, WORKLOAD_VCPUS } from './key-paths';
+import { isWholeWorkload, optionSpecsAt, settingPlace, WORKLOAD_VCPUS } from './key-paths';
 import type { NormalConfig } from './normal-config';
-import { findOption, readOption } from './option-values';
+import { findOption, optionNames, readOption } from './option-values';
 import { checkShape, withoutEmpty } from './shape';
 import type { RawConfig, RawOptions, RawWorkload } from './types';
 
@@ -39,25 +39,27 @@ export function normaliseConfig(raw: RawConfig, registry: Registry): NormalConfi
  */
 export function applySetting(raw: RawConfig, key: string, value: unknown, registry: Registry): RawConfig {
   const config = normaliseConfig(raw, registry);
-  return applyAt(config, [{ path: settingPath(config, key, registry), value }], registry);
+  return applyAt(config, [{ ...settingPlace(config, key, registry), value }], registry);
 }
 
 /** A value, and where it goes. */
 export interface PlacedValue {
   readonly path: readonly string[];
+  /** The name an option was given, if not its own. */
+  readonly name?: string;
   readonly value: unknown;
 }
 
 /** Changes settings of a config, in order, and checks the outcome once. */
 export function applyAt(config: NormalConfig, values: readonly PlacedValue[], registry: Registry): NormalConfig {
   const draft = new Draft(config);
-  for (const { path, value } of values) place(draft, path, value, registry);
+  for (const one of values) place(draft, one, registry);
   const normal = normaliseConfig(draft.config(), registry);
   const setsWorkload = values.some(({ path }) => isWholeWorkload(path));
   return setsWorkload && normal.workload.options['vcpus'] !== undefined ? withoutVm(normal) : normal;
 }
 
-function place(draft: Draft, path: readonly string[], value: unknown, registry: Registry): void {
+function place(draft: Draft, { path, name, value }: PlacedValue, registry: Registry): void {
   const [section, key] = path;
   if (isWholeWorkload(path)) {
     draft.set(['workload'], key === 'command' ? { command: value } : value);
@@ -66,8 +68,11 @@ function place(draft: Draft, path: readonly string[], value: unknown, registry: 
   // vCPUs have two places; the one set last counts.
   if (section === 'vm') draft.delete(WORKLOAD_VCPUS);
   const spec = findOption(optionSpecsAt(draft.owners(), path.slice(0, -1), registry), path.at(-1) ?? '');
-  for (const alias of spec?.aliases ?? []) draft.delete([...path.slice(0, -1), alias]);
-  draft.set(path, value);
+  if (spec === undefined) return draft.set(path, value);
+  // Of an option's names one is there.
+  const owner = path.slice(0, -1);
+  for (const other of optionNames([spec])) draft.delete([...owner, other]);
+  draft.set([...owner, name ?? spec.name], value);
 }
 
 function withoutVm(config: NormalConfig): NormalConfig {

@@ -7,6 +7,9 @@ import type { Threshold } from './thresholds';
 /** Option values as written: to be validated against the option specs. */
 export type RawOptions = Readonly<Record<string, unknown>>;
 
+/** Aliases under which options were given, by the options' own names. */
+export type GivenNames = Readonly<Record<string, string>>;
+
 /** The backend of a config; a plain string is its name. */
 export interface RawBackend {
   readonly name?: string | undefined;
@@ -84,6 +87,8 @@ export interface ResolvedRun {
   readonly time?: { readonly model: string; readonly solver: string; readonly machine?: string; readonly vcpus?: number };
   readonly thresholds: readonly Threshold[];
   readonly plugins: readonly string[];
+  /** For messages. */
+  readonly givenAs?: GivenNames;
   /** What the resolution decided that its reader should know, one sentence each. */
   readonly notes: readonly string[];
 }

@@ -4,8 +4,9 @@
 import { isMmulabError } from '@mmulab/api';
 import { isMap } from '../plain-map';
 import type { Registry } from '../registry';
-import { settingPath, settingRank, WORKLOAD_VCPUS } from './key-paths';
+import { optionAt, settingPath, settingPlace, settingRank, WORKLOAD_VCPUS } from './key-paths';
 import type { NormalConfig } from './normal-config';
+import { optionNames, readOption } from './option-values';
 import { applyAt, normaliseConfig } from './settings';
 import type { RawConfig } from './types';
 
@@ -35,19 +36,30 @@ export function underlayConfig(raw: RawConfig, settings: readonly UnderlaidSetti
   const beaten: UnderlaidSetting[] = [];
   const unknown: UnderlaidSetting[] = [];
   for (const setting of [...settings].sort((a, b) => settingRank(a.key) - settingRank(b.key))) {
-    const path = settingPath(config, setting.key, registry);
-    const said = valueAt(config, path);
+    const { path, name } = settingPlace(config, setting.key, registry);
+    const said = valueAt(config, path, registry);
     if (said !== undefined || isVaried(config, path, registry)) {
-      if (said !== setting.value) beaten.push(setting);
+      if (!isSaid(config, path, said, setting.value, registry)) beaten.push(setting);
     } else if (lacksOption(config, path, registry)) unknown.push(setting);
-    else config = applyAt(config, [{ path, value: setting.value }], registry);
+    else config = applyAt(config, [{ path, name, value: setting.value }], registry);
   }
   return { config, beaten, unknown };
 }
 
-function valueAt(config: NormalConfig, path: readonly string[]): unknown {
+/** Whether the config says the same, in whatever words: `ept: 0` is `npt: N`. */
+function isSaid(config: NormalConfig, path: readonly string[], said: unknown, value: unknown, registry: Registry): boolean {
+  const spec = optionAt(config, path, registry);
+  if (spec === undefined || said === undefined) return said === value;
+  const place = path.join('.');
+  return readOption(spec, said, place) === readOption(spec, value, place);
+}
+
+/** What the config says there, under whatever name. */
+function valueAt(config: NormalConfig, path: readonly string[], registry: Registry): unknown {
   const at = (keys: readonly string[]): unknown => keys.reduce<unknown>((value, key) => (isMap(value) ? value[key] : undefined), config);
-  return at(path) ?? (path[0] === 'vm' ? at(WORKLOAD_VCPUS) : undefined);
+  const spec = optionAt(config, path, registry);
+  const names = spec === undefined ? [] : optionNames([spec]).map(name => [...path.slice(0, -1), name]);
+  return [path, ...names, ...(path[0] === 'vm' ? [WORKLOAD_VCPUS] : [])].map(at).find(value => value !== undefined);
 }
 
 function isVaried(config: NormalConfig, path: readonly string[], registry: Registry): boolean {

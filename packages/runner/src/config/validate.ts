@@ -6,6 +6,7 @@ import { conflict, missingInConfig, modelOfOtherBackend, noBackend, timeWithoutM
 import { patchNames } from '../compose';
 import type { Registry } from '../registry';
 import { hostMemoryValues } from '../host/releases';
+import { givenNames, inGivenNames } from './given-names';
 import { hostOptionSpecs } from './host-options';
 import { resolveKernel } from './kernel';
 import { expandMatrix, readMatrix, type MatrixAxis, type VariedValues } from './matrix';
@@ -92,7 +93,7 @@ export function resolvedConfig(run: ResolvedRun): Readonly<Record<string, unknow
 }
 
 /** One backend on one machine, every value resolved: a run without a workload. */
-export type ResolvedMachine = Pick<ResolvedRun, 'variation' | 'backend' | 'host' | 'notes'>;
+export type ResolvedMachine = Pick<ResolvedRun, 'variation' | 'backend' | 'host' | 'givenAs' | 'notes'>;
 
 /**
  * Resolves what a config says of backend and host, in the order of its matrix; a workload it may name is left alone.
@@ -110,16 +111,22 @@ function resolveMachine(config: NormalConfig, variation: string, registry: Regis
   const patches = registry.patchesOf(definition.name, patchNames(patch));
   const patchedValues = patches.reduce<OptionValues>((sum, one) => ({ ...sum, ...one.definition.values }), values);
   const options = readOptions(definition.options, patchedValues, config.backend.options ?? {}, definition.name, 'backend.options');
-  const host = readOptions(
-    hostOptionSpecs(definition),
-    hostMemoryValues(definition, kernel),
-    config.host ?? {},
-    `the host of ${definition.name}`,
-    'host',
-  );
-  definition.check(options, host);
-  const patched = patch === undefined ? {} : { patch };
-  return { variation, backend: { name: definition.name, kernel, options, ...patched }, host, notes: note === undefined ? [] : [note] };
+  const hostSpecs = hostOptionSpecs(definition);
+  const host = readOptions(hostSpecs, hostMemoryValues(definition, kernel), config.host ?? {}, `the host of ${definition.name}`, 'host');
+  const givenAs = givenNames([
+    [definition.options, config.backend.options ?? {}],
+    [hostSpecs, config.host ?? {}],
+  ]);
+  inGivenNames(givenAs, () => {
+    definition.check(options, host);
+  });
+  return {
+    variation,
+    backend: { name: definition.name, kernel, options, ...(patch === undefined ? {} : { patch }) },
+    host,
+    ...(givenAs === undefined ? {} : { givenAs }),
+    notes: note === undefined ? [] : [note],
+  };
 }
 
 function resolveRun(config: NormalConfig, variation: string, registry: Registry): ResolvedRun {
