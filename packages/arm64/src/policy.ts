@@ -68,7 +68,7 @@ function ipaLimitOf(options: OptionValues, host: OptionValues): { readonly ipaLi
 }
 
 /** Token of what reads a policy from option values: a patch changes switches of it. */
-export const Stage2PolicyReader = Symbol.for('mmulab.arm64.PolicyReader');
+export const Stage2PolicyReader = Symbol.for('mmulab.arm64.Stage2PolicyReader');
 export type Stage2PolicyReader = (options: OptionValues, host: OptionValues) => Stage2Policy;
 
 /** Reads complete option values. */

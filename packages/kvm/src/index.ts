@@ -45,4 +45,6 @@ export { CommonEvents, RING_EVENTS, counted, eventIndices, ringEvents } from './
 export type { RingEvents } from './events';
 export { describeEntry } from './entry-words';
 export type { BitName, EntryNames } from './entry-words';
+export { askedEntry, protocolAnswers, verdictInWords } from './rule-words';
+export type { AskedEntry, VerdictWords } from './rule-words';
 export { guestUnmapped, livelock, noHostPage, notCreated } from './errors';

@@ -20,7 +20,8 @@ import { Container, type Newable, type ServiceIdentifier } from 'inversify';
 import type { ResolvedRun } from './config/types';
 import { pluginBuild, pluginCoreToken } from './errors';
 import { faultOf } from './plugin-fault';
-import { applyModule, loadModule, type NamedModule } from './plugin-module';
+import { applyPatch } from './patch-load';
+import { loadModule, type NamedModule } from './plugin-module';
 import { checkBuiltBackend, checkBuiltWorkload } from './plugin-shape';
 import type { Registry } from './registry';
 import { RunCounters } from './sim/counters';
@@ -96,7 +97,9 @@ function prepare(
   const modules = new Set([registry.pluginOfBackend(name), workload]);
   for (const module of modules) if (module !== undefined) containers.load(module);
   for (const one of registry.patchesOf(name, patchNames(patch)))
-    containers.guard(one.plugin, () => applyModule(containers.plugins, one.plugin, `patch ${one.definition.name}`, load => one.apply(load)));
+    containers.guard(one.plugin, () => {
+      applyPatch(containers.plugins, one);
+    });
   return { definition, counters, containers };
 }
 

@@ -26,7 +26,7 @@ import {
   type WorkloadPlan,
 } from '@mmulab/api';
 import { RunChecks } from './checks/run-checks';
-import { compose, type Composition } from './compose';
+import { compose, patchNames, type Composition } from './compose';
 import { inGivenNames } from './config/given-names';
 import { checkTargets, type PlannedRun } from './config/thresholds';
 import type { ResolvedRun } from './config/types';
@@ -82,9 +82,12 @@ export function planRun(run: ResolvedRun, registry: Registry): WorkloadPlan {
   return inGivenNames(run.givenAs, () => guarded(pluginsOf(run, registry), plans));
 }
 
-/** The plugins whose classes are at work in a run. */
-function pluginsOf(run: ResolvedRun, registry: Registry): readonly string[] {
-  return [registry.pluginOfBackend(run.backend.name), registry.pluginOfWorkload(run.workload.name)].flatMap(plugin => plugin?.name ?? []);
+/** The plugins whose classes are at work in a run, those of the patches it names included. */
+function pluginsOf({ backend, workload }: ResolvedRun, registry: Registry): readonly string[] {
+  const named = patchNames(backend.patch);
+  const patches = registry.patchesOf(backend.name, named).filter(({ definition }) => named.includes(definition.name));
+  const owners = [registry.pluginOfBackend(backend.name), registry.pluginOfWorkload(workload.name)].flatMap(plugin => plugin?.name ?? []);
+  return [...owners, ...patches.map(({ plugin }) => plugin)];
 }
 
 /**

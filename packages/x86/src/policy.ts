@@ -79,7 +79,7 @@ export function tdpLevels(host: OptionValues): number {
 }
 
 /** Token of what reads a policy from option values: a patch changes switches of it. */
-export const X86PolicyReader = Symbol.for('mmulab.x86.PolicyReader');
+export const X86PolicyReader = Symbol.for('mmulab.x86.X86PolicyReader');
 export type X86PolicyReader = (options: OptionValues, host: OptionValues) => X86Policy;
 
 /** Reads complete option values. */

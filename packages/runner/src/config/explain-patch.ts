@@ -5,7 +5,8 @@
  */
 import { RuleAnswers, type BackendDefinition, type KernelProfile, type OptionSpec, type OptionValues, type RuleAnswer } from '@mmulab/api';
 import { Container } from 'inversify';
-import { applyModule, loadModule } from '../plugin-module';
+import { applyPatch } from '../patch-load';
+import { loadModule } from '../plugin-module';
 import type { AppliedPatch, Registry } from '../registry';
 import { hostOptionSpecs } from './host-options';
 
@@ -23,7 +24,8 @@ export function patchFacts(patch: AppliedPatch, definition: BackendDefinition, r
   const values = Object.entries(patch.definition.values ?? {}).map(([name, value]) => ({ label: 'option', value: `${name}=${value}` }));
   const [plain, patched] = [undefined, patch].map(applied => servicesOf(definition.name, registry, applied));
   const services = [...patched.touched].flatMap(token => changedServices(token, plain.container, patched.container));
-  return [...values, ...services, ...changedAnswers(patch, definition, plain.container, patched.container)];
+  const replaced = services.flatMap(({ label, value }) => (label === 'replaces' ? [value.replace(/ by .*$/, '')] : []));
+  return [...values, ...services, ...changedAnswers(patch, definition, replaced, plain.container, patched.container)];
 }
 
 interface PatchedServices {
@@ -44,15 +46,13 @@ function servicesOf(backend: string, registry: Registry, patch: AppliedPatch | u
       return act(...args);
     };
   if (patch === undefined) return { container, touched };
-  applyModule(container, patch.plugin, `patch ${patch.definition.name}`, load =>
-    patch.apply({
-      ...load,
-      bind: noting(load.bind),
-      onActivation: noting(load.onActivation),
-      rebindSync: noting(load.rebindSync),
-      unbindSync: noting(load.unbindSync),
-    }),
-  );
+  applyPatch(container, patch, load => ({
+    ...load,
+    bind: noting(load.bind),
+    onActivation: noting(load.onActivation),
+    rebindSync: noting(load.rebindSync),
+    unbindSync: noting(load.unbindSync),
+  }));
   return { container, touched };
 }
 
@@ -71,38 +71,73 @@ function changedServices(token: symbol, before: Container, after: Container): re
 const isTable = (service: unknown): service is Readonly<Record<string, unknown>> => typeof service === 'object' && service !== null;
 const named = (service: unknown): string => (typeof service === 'function' && service.name !== '' ? ` by ${service.name}` : '');
 
-/** Answers that differ, in the newest profile in which some do; and in which profiles some do. */
-function changedAnswers(patch: AppliedPatch, definition: BackendDefinition, before: Container, after: Container): readonly Fact[] {
-  if (!before.isBound(RuleAnswers)) return [];
-  const changed = definition.profiles.map(profile => ({ profile, answers: differing(patch, definition, profile, before, after) }));
-  const some = changed.filter(({ answers }) => answers.length > 0);
-  const last = some.at(-1);
-  if (last === undefined) return [{ label: 'answers', value: 'none that differs, of those asked; not every rule is asked' }];
-  const told = last.answers.slice(0, MOST_ANSWERS).map(value => ({ label: `patched, ${last.profile.name}`, value }));
-  const more = last.answers.length - told.length;
-  return [
-    { label: 'answers', value: `differ in ${some.map(({ profile }) => profile.name).join(', ')}` },
-    ...told,
-    ...(more > 0 ? [{ label: '', value: `and ${more} more` }] : []),
-  ];
+/** What the questions of a backend find under one profile. */
+interface AskedProfile {
+  readonly profile: KernelProfile;
+  /** Rules that are asked, and how many questions in all. */
+  readonly rules: ReadonlySet<string>;
+  readonly questions: number;
+  /** Answers that differ, by rule. */
+  readonly changed: ReadonlyMap<string, readonly string[]>;
 }
 
-function differing(
+/** Answers that differ, in the newest profile in which some do; in which profiles some do; and rules in the place of others that answer alike, or are not asked. */
+function changedAnswers(
+  patch: AppliedPatch,
+  definition: BackendDefinition,
+  replaced: readonly string[],
+  before: Container,
+  after: Container,
+): readonly Fact[] {
+  if (!before.isBound(RuleAnswers)) return [{ label: 'answers', value: `not told: ${definition.name} has no questions to its rules` }];
+  const asked = definition.profiles.map(profile => ask(patch, definition, profile, before, after));
+  const alike = replaced.filter(rule => !asked.some(({ changed }) => changed.has(rule))).map(rule => alikeFact(rule, asked));
+  const some = asked.filter(({ changed }) => changed.size > 0);
+  const last = some.at(-1);
+  if (last === undefined) {
+    const questions = Math.max(0, ...asked.map(one => one.questions));
+    return [{ label: 'answers', value: `none that differs, of ${questions} asked in each release` }, ...alike];
+  }
+  return [{ label: 'answers', value: `differ in ${some.map(({ profile }) => profile.name).join(', ')}` }, ...toldAnswers(last), ...alike];
+}
+
+function alikeFact(rule: string, asked: readonly AskedProfile[]): Fact {
+  const isAsked = asked.some(({ rules }) => rules.has(rule));
+  return { label: 'answers', value: `${rule}: ${isAsked ? 'none that differs of those asked' : 'is not asked; what it changes shows in counts'}` };
+}
+
+/** Of several rules each is told of. */
+function toldAnswers({ profile, changed }: AskedProfile): readonly Fact[] {
+  const most = Math.ceil(MOST_ANSWERS / changed.size);
+  return [...changed].flatMap(([rule, answers]) => [
+    ...answers.slice(0, most).map(value => ({ label: `patched, ${profile.name}`, value })),
+    ...(answers.length > most ? [{ label: '', value: `and ${answers.length - most} more of ${rule}` }] : []),
+  ]);
+}
+
+function ask(
   { definition: patch }: AppliedPatch,
   definition: BackendDefinition,
   profile: KernelProfile,
   before: Container,
   after: Container,
-): readonly string[] {
+): AskedProfile {
   const plain = { ...defaultsOf(definition.options), ...profile.values };
   const host = defaultsOf(hostOptionSpecs(definition));
   const answers = (container: Container, options: OptionValues): readonly RuleAnswer[] =>
     container.get<RuleAnswers>(RuleAnswers)(definition.name, { get: token => container.get(token), options, host });
-  const old = answers(before, plain);
-  return answers(after, { ...plain, ...patch.values })
-    .map((now, i) => ({ now, was: old[i] }))
-    .filter(({ now, was }) => now.answer !== was.answer)
-    .map(({ now, was }) => `${now.rule}: ${now.asked}: ${now.answer} (was: ${was.answer})`);
+  const keyOf = ({ rule, asked }: RuleAnswer): string => `${rule}: ${asked}`;
+  const [old, now] = [answers(before, plain), answers(after, { ...plain, ...patch.values })];
+  const [was, is] = [old, now].map(list => new Map(list.map(one => [keyOf(one), one.answer])));
+  const changed = new Map<string, string[]>();
+  const questions = new Map([...old, ...now].map(one => [keyOf(one), one]));
+  for (const [key, { rule }] of questions) {
+    const [answer, earlier] = [is?.get(key), was?.get(key)];
+    if (answer === earlier) continue;
+    const told = `${key}: ${answer ?? 'does not come up'} (was: ${earlier ?? 'did not come up'})`;
+    changed.set(rule, [...(changed.get(rule) ?? []), told]);
+  }
+  return { profile, rules: new Set([...questions.values()].map(({ rule }) => rule)), questions: questions.size, changed };
 }
 
 function defaultsOf(specs: readonly OptionSpec[]): OptionValues {
