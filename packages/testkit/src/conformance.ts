@@ -4,13 +4,14 @@
  * behind.
  *
  * The suite knows a backend through its definition and the MmuBackend interface alone. Random sequences come from one seed, named in the title
- * of the test; MMULAB_SEED sets another one. A failure prints the shortest sequence that still fails.
+ * of the test; MMULAB_SEED sets another one. A failure prints the simplest sequence that still fails, step by step, as code to paste.
  */
-import { deepStrictEqual, ok } from 'node:assert';
+import { deepStrictEqual, fail, ok } from 'node:assert';
 import { COMMON_OPERATIONS, isMmulabError, parseRelease } from '@mmulab/api';
 import type { BackendDefinition, ControlWrite, HostOp, OptionSpec, OptionValue, OptionValues } from '@mmulab/api';
 import { Registry } from '@mmulab/runner';
 import type * as FastCheck from 'fast-check';
+import { failureReport, stepInWords } from './conformance-report';
 import { StepMaker, defaultsOf, drawValues, hasRings, scenarios, valuesOf } from './conformance-sequences';
 import type { Scenario, Sizes } from './conformance-sequences';
 import { Subject } from './conformance-subject';
@@ -62,6 +63,8 @@ const HUGE: Sizes = {
 };
 
 const TIMEOUT_MS = 300_000;
+/** Counters that are told of those that differ. */
+const MOST_DIFFERENCES = 12;
 
 /** Declares the suite for one backend. */
 export function describeConformance(definition: BackendDefinition, create: CreateBackend, options: ConformanceOptions = {}): void {
@@ -72,28 +75,34 @@ export function describeConformance(definition: BackendDefinition, create: Creat
     describeKernels(definition);
     const { sequences = 200, hugeSequences = 4 } = options;
     const small = options.backings === undefined ? SMALL : { ...SMALL, backings: options.backings };
+    const suite = { definition, sizes: small, controls, accepts: options.accepts };
     const { keepsTables } = options;
     const but = keepsTables === undefined ? '' : `, and leaves nothing but tables (${keepsTables})`;
     it(
       `counts the same by run, touch, stages and on the oracle over ${sequences} sequences of ${small.operations} operations${but} (seed ${seed})`,
-      () => checkProperty(sequences, seed, small, controls, scenario => compareManners(definition, create, scenario, small, options)),
+      () => checkProperty({ ...suite, runs: sequences, seed }, AS_TEST, scenario => compareManners(definition, create, scenario, small, options)),
       TIMEOUT_MS,
     );
     it(
       `counts the same over ${hugeSequences} sequences of ${HUGE.operations} operations on slots of 1 GiB${but} (seed ${seed})`,
-      () => checkProperty(hugeSequences, seed, HUGE, controls, scenario => compareManners(definition, create, scenario, HUGE, options)),
+      () =>
+        checkProperty({ ...suite, runs: hugeSequences, seed, sizes: HUGE }, AS_TEST, scenario =>
+          compareManners(definition, create, scenario, HUGE, options),
+        ),
       TIMEOUT_MS,
     );
     const { mappedPages } = options;
     if (mappedPages !== undefined) {
       it(`has as many pages mapped as its gauges say over 20 sequences (seed ${seed})`, () =>
-        checkProperty(20, seed + 2, small, [], scenario => compareGauges(definition, create, scenario, small, mappedPages, options.accepts)));
+        checkProperty({ ...suite, runs: 20, seed: seed + 2, controls: [] }, NO_TEST, scenario =>
+          compareGauges(definition, create, scenario, small, mappedPages, options.accepts),
+        ));
     }
     for (const [what, scenario] of Object.entries(options.scenarios ?? {})) {
       it(`counts the same ${what}`, () => compareManners(definition, create, scenario, small, options));
     }
     it(`is deterministic over 10 sequences (seed ${seed})`, () =>
-      checkProperty(10, seed + 1, small, controls, scenario => {
+      checkProperty({ ...suite, runs: 10, seed: seed + 1 }, NO_TEST, scenario => {
         const vm = vmOf(definition, scenario);
         const [once, again] = ['once', 'again'].map(name => new Subject(name, definition, create, drawValues(definition, scenario), vm, 'run'));
         replay(maker(definition, drawValues(definition, scenario), vm, small, controls, options.accepts), scenario, vm, [once, again]);
@@ -106,7 +115,8 @@ export function describeConformance(definition: BackendDefinition, create: Creat
  * @throws AssertionError that names the operation on which they differ, and the counters
  */
 export function checkScenario(definition: BackendDefinition, create: CreateBackend, scenario: Scenario, options: ConformanceOptions = {}): void {
-  compareManners(definition, create, scenario, SMALL, options);
+  // What a failure prints says how long its runs are.
+  compareManners(definition, create, scenario, { ...SMALL, maxRun: HUGE.maxRun }, options);
 }
 
 function describeDefinition(definition: BackendDefinition): void {
@@ -173,11 +183,36 @@ function checkTyped(definition: BackendDefinition, { options, host }: { readonly
   }
 }
 
-function checkProperty(runs: number, seed: number, sizes: Sizes, controls: readonly ControlWrite[], property: (scenario: Scenario) => void): void {
+/** What scenarios of a property are drawn from, and how many. */
+interface Drawing {
+  readonly definition: BackendDefinition;
+  readonly runs: number;
+  readonly seed: number;
+  readonly sizes: Sizes;
+  readonly controls: readonly ControlWrite[];
+  readonly accepts: ConformanceOptions['accepts'];
+}
+
+/** How a scenario is tried again in a test of its own. */
+const AS_TEST = ['checkScenario(definition, create, ', ', options);'] as const;
+const NO_TEST = ['', ''] as const;
+
+/** Holds random scenarios against a property. @throws AssertionError with the simplest that fails it */
+function checkProperty(
+  { definition, runs, seed, sizes, controls, accepts }: Drawing,
+  asTest: readonly [string, string],
+  property: (scenario: Scenario) => void,
+): void {
   // Loaded where it is used: the command line loads this package without running the suite.
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- see above
   const fc = require('fast-check') as typeof FastCheck;
-  fc.assert(fc.property(scenarios(fc, sizes, controls), property), { numRuns: runs, seed, includeErrorInReport: true });
+  const { counterexample } = fc.check(fc.property(scenarios(fc, sizes, controls), property), { numRuns: runs, seed, endOnFailure: true });
+  if (counterexample === null) return;
+  const stepsOf = (scenario: Scenario): readonly SubjectStep[] => {
+    const steps = maker(definition, drawValues(definition, scenario), vmOf(definition, scenario), sizes, controls, accepts);
+    return scenario.operations.flatMap(drawn => steps.next(drawn) ?? []);
+  };
+  fail(failureReport({ definition, scenario: counterexample[0], sizes, attempt: property, stepsOf, asTest }));
 }
 
 function vmOf(definition: BackendDefinition, scenario: Scenario): TestVm {
@@ -245,7 +280,7 @@ function compareGauges(
   scenario.operations.every((drawn, number) => {
     const step = steps.next(drawn);
     if (step === undefined) return true;
-    const what = `operation ${number} ${JSON.stringify(step)}`;
+    const what = `operation ${number} (${stepInWords(step)})`;
     if (outcomeOf(subject, step, [], what).failure !== undefined) return false;
     // Whoever enters loads a valid root, and lets go of one that is not.
     const [counted = {}] = subject.enterAll(`${what}, then everybody enters`);
@@ -264,7 +299,7 @@ function replay(steps: StepMaker, scenario: Scenario, vm: TestVm, subjects: read
   return scenario.operations.every((drawn, number) => {
     const step = steps.next(drawn);
     if (step === undefined) return true;
-    const what = `operation ${number} ${JSON.stringify(step)}`;
+    const what = `operation ${number} (${stepInWords(step)})`;
     const [first, ...others] = subjects.map(subject => outcomeOf(subject, step, sampled, what));
     for (const other of others) compare(first, other, sampled, `${what}: ${other.name} against ${first.name}`);
     return first.failure === undefined;
@@ -310,7 +345,9 @@ function compare(expected: Outcome, found: Outcome, frames: readonly number[], w
       .filter(event => values[event] !== found.counted[actor]?.[event])
       .map(event => `${actor === 0 ? 'all' : `vCPU ${actor - 1}`} ${event}: ${values[event]} and ${found.counted[actor]?.[event]}`),
   );
-  ok(differences.length === 0, `${what}: ${differences.join('; ')}`);
+  const more = differences.length - MOST_DIFFERENCES;
+  const told = [...differences.slice(0, MOST_DIFFERENCES), ...(more > 0 ? [`and ${more} more`] : [])];
+  ok(differences.length === 0, `${what}:\n  ${told.join('\n  ')}`);
   frames.forEach((gfn, i) => deepStrictEqual(found.translations[i], expected.translations[i], `${what}: translation of frame 0x${gfn.toString(16)}`));
   deepStrictEqual(found.answer, expected.answer, `${what}: what user space sees`);
   deepStrictEqual(found.memory, expected.memory, `${what}: memory`);

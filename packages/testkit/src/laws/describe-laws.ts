@@ -10,6 +10,7 @@ import { LawRun } from './law-run';
 import { LAWS, LAW_NAMES, type Departure, type FlushCounters, type LawName, type LawSubject, type TablesHeld } from './laws';
 import { lawScenarios, scenarioAsCode, valuesOfScenario, type LawScenario } from './scenario';
 import { FICKLE } from './fickle-memory';
+import { simplestScenario } from './simpler-scenarios';
 
 declare const describe: (name: string, body: () => void) => void;
 declare const it: (name: string, body: () => void, timeoutMs?: number) => void;
@@ -153,8 +154,12 @@ function shrink(
   const broken = (scenario: LawScenario): BrokenLaw | undefined =>
     unexpected(subject, departures, scenario).find(one => one.law === (law ?? one.law));
   const property = fc.property(arbitraryOf(subject.definition, options), scenario => broken(scenario) === undefined);
-  const { counterexample } = fc.check(property, { ...drawn(options), endOnFailure: !shortest });
-  return counterexample === null ? undefined : broken(counterexample[0]);
+  const { counterexample } = fc.check(property, { ...drawn(options), endOnFailure: true });
+  if (counterexample === null) return undefined;
+  const found = broken(counterexample[0]);
+  if (!shortest || found === undefined) return found;
+  const breaking = (scenario: LawScenario): BrokenLaw | undefined => unexpected(subject, departures, scenario).find(one => one.law === found.law);
+  return breaking(simplestScenario(found.scenario, scenario => breaking(scenario) !== undefined)) ?? found;
 }
 
 function drawn({ sequences = 60, seed }: Drawing): { readonly numRuns: number; readonly seed: number } {

@@ -5,6 +5,7 @@ import type { BackendDefinition, OptionValues } from '@mmulab/api';
 import type * as FastCheck from 'fast-check';
 import { defaultsOf, drawValues, hasRings } from '../conformance-sequences';
 import type { SlotPlan } from '../conformance-vm';
+import { literal, literalList } from '../shrinking';
 
 /** What a vCPU does to a page. */
 export type LawAccess = 'read' | 'write' | 'execute';
@@ -182,24 +183,13 @@ function lawStep(fc: typeof FastCheck): FastCheck.Arbitrary<LawStep> {
 
 /** A scenario as code to paste. */
 export function scenarioAsCode(scenario: LawScenario): string {
-  const literal = (value: unknown): string =>
-    JSON.stringify(value)
-      .replace(/"([A-Za-z_]\w*)":/g, '$1: ')
-      .replaceAll(',', ', ')
-      .replace(/"([^"\\]*)"/g, "'$1'")
-      .replace(/([{}])/g, brace => (brace === '{' ? '{ ' : ' }'))
-      .replaceAll('{  }', '{}');
   const { steps, slots, ...rest } = scenario;
   const lines = Object.entries(rest).filter(([, value]) => typeof value !== 'object' || Object.keys(value as object).length > 0);
   return [
     '{',
     ...lines.map(([name, value]) => `  ${name}: ${literal(value)},`),
-    '  slots: [',
-    ...slots.map(slot => `    ${literal(slot)},`),
-    '  ],',
-    '  steps: [',
-    ...steps.map(step => `    ${literal(step)},`),
-    '  ],',
+    ...literalList('slots', slots, '  '),
+    ...literalList('steps', steps, '  '),
     '}',
   ].join('\n');
 }
