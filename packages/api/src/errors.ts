@@ -76,11 +76,22 @@ export class InvariantError extends MmulabError {
   }
 }
 
+/** Letters from which on the beginning of a name stands for it. */
+const LEAST_BEGINNING = 3;
+
 /**
- * The nearest of `names` to a mistyped `name` by edit distance, or undefined when none is near (more than a third of the letters differ,
- * at least two).
+ * The nearest of `names` to a mistyped `name`: one letter off, or the shortest that begins with it, or by edit distance; undefined when none is near (more than a third of
+ * the letters differ, at least two).
  */
 export function nearestName(name: string, names: readonly string[]): string | undefined {
+  const typed = name.toLowerCase();
+  const near = nearestByDistance(name, names);
+  if (name.length < LEAST_BEGINNING || (near !== undefined && editDistance(typed, near.toLowerCase()) <= 1)) return near;
+  const longer = names.filter(candidate => candidate.toLowerCase().startsWith(typed));
+  return longer.length === 0 ? near : longer.reduce((a, b) => (b.length < a.length ? b : a));
+}
+
+function nearestByDistance(name: string, names: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
   for (const candidate of names) {

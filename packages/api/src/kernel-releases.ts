@@ -43,13 +43,20 @@ export interface KernelValues {
   /** `6.6.30`; `8.1 (as 7.3)` where another release stands in. */
   readonly name: string;
   readonly values: OptionValues;
-  /** The profile that stands in, if one does. */
+  /** The profile or release that stands in, if one does. */
   readonly countedAs?: string;
 }
 
 type Release = readonly [major: number, minor: number, point: number];
 
 const RELEASE = /^v?(\d{1,3})\.(\d{1,4})(?:\.(\d{1,5}))?$/;
+/** The last minor numbers of majors that are over. */
+const LAST_MINORS: ReadonlyMap<number, number> = new Map([
+  [3, 19],
+  [4, 20],
+  [5, 19],
+  [6, 19],
+]);
 const STANDS_IN = /^(\S+) \(as \S+\)$/;
 const DEFAULT_PROFILE: KernelProfile = { name: 'default', doc: 'The defaults of the backend.', values: {} };
 
@@ -83,6 +90,11 @@ export function kernelValues(table: KernelTable, kernel: string): KernelValues |
     );
   }
   const standIn = switches === undefined ? nearestEarlier(profiles, release) : outside(profiles, release);
+  const lastMinor = LAST_MINORS.get(release[0]);
+  if (standIn === undefined && lastMinor !== undefined && release[1] > lastMinor) {
+    const last = `${release[0]}.${lastMinor}`;
+    return { name: `${wanted} (as ${last})`, values: switchValues(switches ?? [], [release[0], lastMinor, 0]), countedAs: last };
+  }
   if (standIn !== undefined) return { name: `${wanted} (as ${standIn.name})`, values: standIn.values, countedAs: standIn.name };
   return { name: wanted, values: switchValues(switches ?? [], release) };
 }

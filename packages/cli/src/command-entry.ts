@@ -59,7 +59,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('init', 'write a config to start from', false),
   entry('new-plugin', 'write a package to start a plugin from', false),
   entry('import', 'print the config, or the record, that a file in another format means', true),
-  entry('validate', 'check configs without running them', true),
+  entry('validate', 'check configs, .test files, or the command line of a test after --, without running them', true),
 ];
 
 function entry(name: string, summary: string, takesTime: TakesTime, waits = false): CommandEntry {

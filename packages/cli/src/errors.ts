@@ -97,9 +97,24 @@ export function testAsCommand(name: string, words: readonly string[]): MmulabErr
   return new MmulabError('CLI_UNKNOWN_COMMAND', `${name}: not a command of mmulab but a test: mmulab run -- ${words.join(' ')}`);
 }
 
-/** The command takes no command line after `--`. */
-export function unexpectedCommandLine(command: string): MmulabError {
-  return new MmulabError('CLI_UNEXPECTED_COMMAND_LINE', `${command}: takes nothing after --`);
+/** A test was typed where a file belongs. */
+export function testAsFile(command: string, name: string): MmulabError {
+  return new MmulabError('FILE_NOT_FOUND', `${name}: no such file, but a test: mmulab ${command} -- ${name}`);
+}
+
+/** The command takes no command line after `--`. @param instead what does what was meant */
+export function unexpectedCommandLine(command: string, instead?: string): MmulabError {
+  return new MmulabError('CLI_UNEXPECTED_COMMAND_LINE', `${command}: takes nothing after --${instead === undefined ? '' : ` (${instead})`}`);
+}
+
+/** A list on the command line with nothing in it. */
+export function emptyList(option: string, value: string): MmulabError {
+  return new MmulabError('CLI_EMPTY_LIST', `${option} ${JSON.stringify(value)}: names nothing; expected names with commas between them`);
+}
+
+/** Settings of what a trace says itself, or what has no part in a replay. */
+export function settingOfNoUse(command: string, place: string, section: string): MmulabError {
+  return new MmulabError('CLI_SETTING_OF_NO_USE', `${place}: ${section} has no part in ${command}; expected options of the backend or of its host`);
 }
 
 /** `list` knows no such kind of thing. */
@@ -185,7 +200,7 @@ export function outForOneModel(models: readonly string[]): MmulabError {
 
 /** A table is no JSON. */
 export function tablesNotJson(path: string, problem: string): MmulabError {
-  return new MmulabError('TABLE_NOT_JSON', `${path}: ${problem}`);
+  return new MmulabError('TABLE_NOT_JSON', `${path}: ${problem}; expected tables of times in JSON`);
 }
 
 /** A saved result is none. */

@@ -3,7 +3,7 @@
  */
 import type { View } from '@mmulab/report';
 import { Option, type Command } from 'commander';
-import { badSetting, exportWithoutFile, repeatedOption, usage } from './errors';
+import { badSetting, emptyList, exportWithoutFile, repeatedOption, usage } from './errors';
 import type { Terminal } from './terminal';
 
 /** How output is written. */
@@ -75,14 +75,16 @@ export function addOutputOptions(command: Command): Command {
 
 /** Adds `--counters` and `--phases`. */
 export function addSelectionOptions(command: Command): Command {
-  const names = (text: string): readonly string[] =>
-    text
-      .split(',')
-      .map(name => name.trim())
-      .filter(name => name !== '');
+  const names =
+    (option: string) =>
+    (text: string): readonly string[] => {
+      const found = text.split(',').flatMap(name => name.trim() || []);
+      if (found.length === 0) throw emptyList(option, text);
+      return found;
+    };
   return command
-    .option('--counters <a,b>', 'show these counters only; work: those of locks taken, leaves and words gone over, host pages', names)
-    .option('--phases <a,b>', 'show these phases only (the total stays that of the whole run)', names);
+    .option('--counters <a,b>', 'show these counters only; work: those of locks taken, leaves and words gone over, host pages', names('--counters'))
+    .option('--phases <a,b>', 'show these phases only (the total stays that of the whole run)', names('--phases'));
 }
 
 /** Adds `--plugin`. */

@@ -23,7 +23,13 @@ const LONG_WORD = new RegExp(`\\S{${MAX_WORD + 1},}`, 'g');
 const MAX_MESSAGE = 4000;
 
 /** Commands that read what stands after `--`. */
-const TAKE_COMMAND_LINE = ['run', 'compare', 'explain-time', 'explore', 'import', 'record', 'sweep'];
+const TAKE_COMMAND_LINE = ['run', 'compare', 'explain-time', 'explore', 'import', 'record', 'sweep', 'validate'];
+/** What does for a test what others do without one. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  predict: 'a test is priced by mmulab run --set model=NAME -- TEST; mmulab list models names them',
+  replay: 'a test is run by mmulab run -- TEST',
+  verify: 'a test is run by mmulab run -- TEST',
+};
 
 /** Never aborted. */
 const UNINTERRUPTED = new AbortController().signal;
@@ -151,7 +157,8 @@ function prepare({ own, commandLine }: Arguments, terminal: Terminal, interrupte
   const [first] = own;
   const found = findCommand(own);
   if (first !== undefined && !first.startsWith('-') && first !== 'help' && found === undefined) throw unknownName(first, own);
-  if (commandLine !== undefined && found !== undefined && !TAKE_COMMAND_LINE.includes(found.name)) throw unexpectedCommandLine(found.name);
+  if (commandLine !== undefined && found !== undefined && !TAKE_COMMAND_LINE.includes(found.name))
+    throw unexpectedCommandLine(found.name, INSTEAD[found.name]);
   const program = createProgram(terminal);
   for (const command of COMMANDS) {
     const declared = program.command(command.name).summary(command.summary).description(sentence(command.summary));

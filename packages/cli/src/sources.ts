@@ -11,6 +11,7 @@ import {
   readTestFile,
   resolveRuns,
   testFilesIn,
+  testName,
   type RawConfig,
   type Registry,
   type ResolvedRun,
@@ -18,7 +19,7 @@ import {
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { loadRegistry } from './built-in';
-import { nothingToRun, tooManySources } from './errors';
+import { nothingToRun, testAsFile, tooManySources } from './errors';
 import type { PluginOptions, RunSettings } from './options';
 import { applyOverrides } from './overrides';
 
@@ -43,10 +44,14 @@ export interface Operands {
 
 type Settings = RunSettings & PluginOptions;
 
-/** Throws `CLI_TOO_MANY_SOURCES` for files beside a command line, and `CLI_NOTHING_TO_RUN` when there is neither. */
+/** Throws `CLI_TOO_MANY_SOURCES` for files beside a command line, `CLI_NOTHING_TO_RUN` when there is neither, and FILE_NOT_FOUND for a test where a file belongs. */
 export function checkOperands({ command, files, commandLine, imports = [] }: Operands): void {
   if (commandLine !== undefined && files.length > 0) throw tooManySources(command);
   if ((commandLine ?? [...files, ...imports]).length === 0) throw nothingToRun(command);
+  const missing = files.filter(file => statSync(file, { throwIfNoEntry: false }) === undefined);
+  const tests = missing.length === 0 ? [] : loadRegistry().workloads();
+  const test = missing.find(file => tests.some(({ name }) => name === testName(file)));
+  if (test !== undefined) throw testAsFile(command, test);
 }
 
 /** The runs of configs and .test files, of a command line, or of imports alone. */

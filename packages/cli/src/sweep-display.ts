@@ -10,11 +10,17 @@ import type { Terminal } from './terminal';
 const DRAW_MS = 100;
 /** Failed runs that are written out; the folder lists all of them. */
 const SHOWN_FAILURES = 10;
+/** Notes that are written out, and those that are told apart. */
+const SHOWN_NOTES = 10;
+const MOST_NOTES = 100;
 
 /** The progress line of a sweep. */
 export class SweepDisplay {
   private readonly startedMs = performance.now();
   private drawnMs = 0;
+  /** Runs by what is noted of them. */
+  private readonly notes = new Map<string, number>();
+  private noted = 0;
 
   constructor(
     private readonly terminal: Terminal,
@@ -27,9 +33,19 @@ export class SweepDisplay {
     this.terminal.progress({ done: now.done + now.failed, total: now.total, label: progressLabel(now, this.drawnMs - this.startedMs) });
   }
 
-  /** Takes the line away and writes what failed. */
+  /** Takes the notes of one run. */
+  note(notes: readonly string[]): void {
+    this.noted++;
+    for (const note of new Set(notes)) {
+      const known = this.notes.get(note);
+      if (known !== undefined || this.notes.size < MOST_NOTES) this.notes.set(note, (known ?? 0) + 1);
+    }
+  }
+
+  /** Takes the line away and writes what was noted, and what failed. */
   end(folder: SweepFolder): void {
     this.terminal.progress(undefined);
+    if (!this.isQuiet) this.writeNotes(folder);
     const failures = folder.failedRuns(SHOWN_FAILURES);
     for (const { run, settings, code, message } of failures) {
       const what = Object.entries(settings).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
@@ -37,6 +53,16 @@ export class SweepDisplay {
     }
     const others = folder.failures - failures.length;
     if (others > 0) this.terminal.err(`failed: ${formatCount(others)} more in ${join(folder.directory, FAILED_FILE)}\n`);
+  }
+
+  /** A note of some runs only says of how many. */
+  private writeNotes(folder: SweepFolder): void {
+    for (const [note, count] of [...this.notes].slice(0, SHOWN_NOTES)) {
+      const of = count === this.noted ? '' : ` (${formatCount(count)} of ${runs(this.noted)})`;
+      this.terminal.err(`note: ${note}${of}\n`);
+    }
+    const others = this.notes.size - SHOWN_NOTES;
+    if (others > 0) this.terminal.err(`note: ${others} more kinds of notes in ${join(folder.directory, RESULTS_FILE)}\n`);
   }
 }
 

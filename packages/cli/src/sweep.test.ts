@@ -44,8 +44,10 @@ describe('a sweep of six runs', () => {
   });
 
   it('takes a command line of a test', async () => {
-    const { code, out } = await sweep('--vary', 'vcpus=1..4', '--out', 'c', '--', 'dirty_log_perf_test', '-b', '64K', '-s', 'anonymous');
-    expect({ code, out }).toEqual({ code: 0, out: '4 of 4 runs done: c/results.ndjson\n' });
+    const argv = ['--vary', 'vcpus=1..4', '--vary', 'rounds="w,Sb",w', '--out', 'c', '--', 'access_rounds', '-b', '64K', '-s', 'anonymous'];
+    const { code, out, err } = await sweep(...argv);
+    expect({ code, out }).toEqual({ code: 0, out: '8 of 8 runs done: c/results.ndjson\n' });
+    expect(err).toMatch(/^note: access_rounds: round 2_Sb does nothing: .* \(4 of 8 runs\)\n$/);
   });
 
   it('is compared and analysed from its folder and its file', () => {

@@ -147,7 +147,7 @@ export const unknownPatch = (path: string, name: string, backend: string, sugges
 export const unknownName = (name: string, suggestion: string): MmulabError =>
   usage(
     'EXPLAIN_UNKNOWN_NAME',
-    `${showKey(name)}: no option, key of the config, counter, profile, workload, backing or backend of this name${suggestion}`,
+    `${showKey(name)}: no option, key of the config, counter, profile, workload, backing, backend or patch of this name${suggestion}`,
   );
 
 /** A file is there that is not to be replaced. */

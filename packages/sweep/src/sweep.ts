@@ -35,6 +35,8 @@ export interface SweepParts {
   /** Ends the sweep; what is finished stays. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: SweepProgress) => void;
+  /** Told of the notes of each result that this process keeps. */
+  readonly onNotes?: (notes: readonly string[]) => void;
 }
 
 /** The walk gives way to what workers answer after this time. */
@@ -183,6 +185,7 @@ export class Sweep {
       return;
     }
     this.parts.folder.add(unmet.length === 0 ? entry : { ...entry, unmet }, sweepLine(result, run, place));
+    this.parts.onNotes?.([...run.notes, ...result.notes]);
     this.report();
   }
 

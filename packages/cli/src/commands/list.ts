@@ -39,6 +39,9 @@ const LISTS: Readonly<Record<string, (registry: Registry, backend: string | unde
   plugins: registry => pluginsReport(registry.plugins()),
 };
 
+/** Other words for a list: events are what counters count. */
+const SYNONYMS: ReadonlyMap<string, string> = new Map([['counters', 'events']]);
+
 /** Lists short enough to come together when none is named. */
 const OVERVIEW = ['backends', 'workloads', 'profiles', 'plugins'];
 
@@ -56,7 +59,8 @@ function list(what: string | undefined, options: Options, terminal: CommandConte
 }
 
 function single(what: string, registry: Registry, backend: string | undefined): Report {
-  const make = Object.hasOwn(LISTS, what) ? LISTS[what] : undefined;
+  const list = SYNONYMS.get(what) ?? what;
+  const make = Object.hasOwn(LISTS, list) ? LISTS[list] : undefined;
   if (make === undefined) throw unknownList(what, Object.keys(LISTS));
   return make(registry, backend);
 }

@@ -102,6 +102,7 @@ async function perform(plan: SweepPlan, executor: RunExecutor, options: Options,
   const sweep = new Sweep({
     ...{ plan, folder, executor, store: new ResultStore(options.store), signal: context.interrupted },
     onProgress: now => display.show(now),
+    onNotes: notes => display.note(notes),
   });
   let progress: SweepProgress;
   try {

@@ -1,5 +1,5 @@
 /**
- * `mmulab validate`: checks configs without running them.
+ * `mmulab validate`: checks configs, .test files, or the command line of a test without running them.
  */
 import { plainLine } from '@mmulab/report';
 import type { Command } from 'commander';
@@ -8,17 +8,22 @@ import { addPluginOption, addRunSettings, type PluginOptions, type RunSettings }
 import { checkOperands, prepareOperands } from '../sources';
 
 /** Declares the command. */
-export function configure(command: Command, { terminal }: CommandContext): void {
-  addPluginOption(addRunSettings(command.argument('[configs...]', 'configs (YAML or JSON) or .test files'))).action(
-    (files: string[], options: RunSettings & PluginOptions) => {
-      const operands = { command: 'validate', files, commandLine: undefined, imports: options.import };
-      checkOperands(operands);
-      for (const file of files.length === 0 ? (options.import ?? []).slice(0, 1) : files) {
-        const runs = prepareOperands({ ...operands, files: files.length === 0 ? [] : [file] }, options);
-        const notes = new Set(runs.flatMap(({ run, planNotes }) => [...run.notes, ...planNotes]));
-        for (const note of notes) terminal.err(`note: ${file}: ${note}\n`);
-        terminal.out(`${plainLine(file)}: valid, ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}\n`);
-      }
-    },
-  );
+export function configure(command: Command, { terminal, commandLine }: CommandContext): void {
+  addPluginOption(
+    addRunSettings(
+      command
+        .usage('[options] FILE...\n       mmulab validate [options] -- TEST [flags of the test]')
+        .argument('[configs...]', 'configs (YAML or JSON) or .test files'),
+    ),
+  ).action((files: string[], options: RunSettings & PluginOptions) => {
+    const operands = { command: 'validate', files, commandLine, imports: options.import };
+    checkOperands(operands);
+    const alone = commandLine === undefined ? (options.import ?? []).slice(0, 1) : [commandLine.join(' ')];
+    for (const file of files.length === 0 ? alone : files) {
+      const runs = prepareOperands({ ...operands, files: files.length === 0 ? [] : [file] }, options);
+      const notes = new Set(runs.flatMap(({ run, planNotes }) => [...run.notes, ...planNotes]));
+      for (const note of notes) terminal.err(`note: ${commandLine === undefined ? `${file}: ` : ''}${note}\n`);
+      terminal.out(`${plainLine(file)}: valid, ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}\n`);
+    }
+  });
 }

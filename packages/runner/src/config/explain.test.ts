@@ -22,6 +22,7 @@ describe('explaining a name', () => {
   it('finds aliases, and everything that shares a name', () => {
     expect(explainName('ept', registry).map(one => one.name)).toEqual(['npt']);
     expect(explainName('shared_name', registry).map(one => one.kind)).toEqual(['backend option', 'workload option']);
+    expect(explainName('vcpus', registry).map(one => one.name)).toEqual(['vcpus', 'vm.vcpus']);
   });
 
   it.each([
@@ -30,7 +31,9 @@ describe('explaining a name', () => {
     ['6.1.192', 'profile'],
     ['page_fault.write', 'counter'],
     ['thp', 'host option'],
-    ['vcpus', 'workload option'],
+    ['bytes', 'workload option'],
+    ['vm.vcpus', 'key of the config'],
+    ['kernel', 'key of the config'],
     ['seeds', 'key of the config'],
     ['representative', 'key of the config'],
     ['anonymous_hugetlb_2mb', 'backing'],

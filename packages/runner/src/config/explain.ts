@@ -7,6 +7,7 @@ import type { Registry } from '../registry';
 import { patchFacts } from './explain-patch';
 import { hostOptionSpecs } from './host-options';
 import { expectedValue } from './option-values';
+import { SHORT_KEYS } from './key-paths';
 import { configShape } from './shape';
 
 /** One meaning of a name; a name may have several (a counter that two backends share is one, with both as owners). */
@@ -28,7 +29,7 @@ export interface Explanation {
 export function explainName(name: string, registry: Registry): readonly Explanation[] {
   const all = explainAll(registry);
   const found = all.filter(one => one.name === name || aliasesOf(one).includes(name));
-  if (found.length === 0) throw unknownName(name, nearest(name, all));
+  if (found.length === 0) throw unknownName(name, nearest(name.replace(/=.*$/s, ''), all));
   return found.map(one => (one.kind === 'patch' ? withChanges(one, registry) : one));
 }
 
@@ -43,10 +44,25 @@ export function explainAll(registry: Registry): readonly Explanation[] {
   ]);
 }
 
-/** Keys of a config that hold a value of their own. */
+/** Keys of a config, those of its sections by their paths. */
 function explainKeys(): readonly Explanation[] {
-  const keys = Object.entries<{ readonly type?: unknown; readonly description?: string }>(configShape).filter(([, { type }]) => type !== 'object');
-  return keys.map(([name, { description: doc = '' }]) => ({ kind: 'key of the config', name, owners: [], doc, facts: [] }));
+  const short = new Map(Object.entries(SHORT_KEYS).map(([name, path]) => [path, name]));
+  return keysBelow('', configShape).map(([name, doc]) => {
+    const alias = short.get(name);
+    return { kind: 'key of the config', name, owners: [], doc, facts: alias === undefined ? [] : facts({ aliases: alias }) };
+  });
+}
+
+interface KeyShape {
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, KeyShape>>;
+}
+
+function keysBelow(path: string, shape: Readonly<Record<string, KeyShape>>): readonly (readonly [name: string, doc: string])[] {
+  return Object.entries(shape).flatMap(([key, { description = '', properties = {} }]) => {
+    const name = `${path}${key}`;
+    return [[name, description] as const, ...keysBelow(`${name}.`, properties)];
+  });
 }
 
 function explainBackends(registry: Registry): readonly Explanation[] {
@@ -141,7 +157,7 @@ function aliasesOf(one: Explanation): readonly string[] {
 function nearest(name: string, all: readonly Explanation[]): string {
   const suggestion = suggestName(
     name,
-    all.map(one => one.name),
+    all.flatMap(one => [one.name, ...aliasesOf(one)]),
   );
   return suggestion.startsWith(' (known') ? '' : suggestion;
 }

@@ -11,7 +11,7 @@ import { configShape, keysOf } from './shape';
 import type { RawConfig } from './types';
 
 /** Keys that need no path. */
-const SHORT_KEYS: Readonly<Record<string, string>> = {
+export const SHORT_KEYS: Readonly<Record<string, string>> = {
   backend: 'backend.name',
   kernel: 'backend.kernel',
   patch: 'backend.patch',

@@ -50,7 +50,7 @@ function parse(path: string, text: string): unknown {
   const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) {
     const { line, col } = lines.linePos(problem.pos[0]);
-    throw malformedConfig(path, line, col, OUT_OF_STACK.test(problem.message) ? TOO_DEEP : problem.message);
+    throw malformedConfig(path, line, col, OUT_OF_STACK.test(problem.message) ? TOO_DEEP : (PROBLEMS[problem.code] ?? problem.message));
   }
   return guarded(path, () => {
     visit(document, {
@@ -87,6 +87,8 @@ function guarded<T>(path: string, act: () => T): T {
 }
 
 const OUT_OF_STACK = /call stack size/;
+/** In our words what the library says to those who call it. */
+const PROBLEMS: Readonly<Record<string, string>> = { MULTIPLE_DOCS: 'a second document begins here; expected one' };
 const TOO_DEEP = `nested more than ${MAX_NESTING} levels deep`;
 
 /** @param place for messages: the file, with the keys that lead to the value */

@@ -5,6 +5,7 @@
  * host and workload (key-paths.ts). The setting replaces what the config says there under whatever name: an alias of the option, the other place of the vCPUs. A
  * command line replaces the whole workload.
  */
+import { isMmulabError } from '@mmulab/api';
 import { conflict, wrongType } from '../errors';
 import type { Registry } from '../registry';
 import { commandLineConfig, splitCommand } from './command-line';
@@ -40,6 +41,16 @@ export function normaliseConfig(raw: RawConfig, registry: Registry): NormalConfi
 export function applySetting(raw: RawConfig, key: string, value: unknown, registry: Registry): RawConfig {
   const config = normaliseConfig(raw, registry);
   return applyAt(config, [{ ...settingPlace(config, key, registry), value }], registry);
+}
+
+/** The section of a config that a setting is about; undefined where only the runs of a matrix know what its name means. */
+export function settingSection(raw: RawConfig, key: string, registry: Registry): string | undefined {
+  try {
+    return settingPlace(normaliseConfig(raw, registry), key, registry).path[0];
+  } catch (error) {
+    if (isMmulabError(error)) return undefined;
+    throw error;
+  }
 }
 
 /** A value, and where it goes. */

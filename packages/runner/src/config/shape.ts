@@ -141,9 +141,21 @@ function shapeError(error: ErrorObject): Error {
     const key = path === '' ? params.additionalProperty : `${path}.${params.additionalProperty}`;
     return unknownKey(key, suggestName(params.additionalProperty, known));
   }
-  if (params.type !== undefined) return wrongType(path, error.data, `a value of type ${[params.type].flat().join(' or ')}`);
+  if (params.type !== undefined) return wrongType(path, error.data, [params.type].flat().map(inWords).join(' or '));
   if (error.keyword === 'minItems') return outOfRange(path, error.data, 'a list of at least one value');
   return missingInConfig(path, error.message ?? 'something else');
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  array: 'a list',
+  object: 'a map',
+  string: 'text',
+  number: 'a number',
+  boolean: 'true or false',
+};
+
+function inWords(type: string): string {
+  return TYPES[type] ?? type;
 }
 
 function unescapePointer(part: string): string {

@@ -246,7 +246,7 @@ export function overview(path: string, hidden: ReadonlySet<string> = new Set()):
   return {
     document,
     sheets: [
-      { title: `${runs} runs`, lines: [], keys: ['axis'], columns: ['count', 'values'], rows: axisRows, notes: [] },
+      { title: `${runs} ${runs === 1 ? 'run' : 'runs'}`, lines: [], keys: ['axis'], columns: ['count', 'values'], rows: axisRows, notes: [] },
       {
         title: 'Totals that differ',
         lines: [],

@@ -57,7 +57,13 @@ function readLine(line: string, file: string, number: number): RunResult & Parti
   try {
     return readKept(line, file);
   } catch (error) {
-    throw malformedLine(file, number, problemOf(error).replace(/^RESULT_MALFORMED: /, ''));
+    throw malformedLine(
+      file,
+      number,
+      problemOf(error)
+        .replace(/^RESULT_MALFORMED: /, '')
+        .replace(`${file}: `, ''),
+    );
   }
 }
 
