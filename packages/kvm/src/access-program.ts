@@ -41,7 +41,6 @@ export interface AccessPattern {
 
 /** One run of one vCPU within one memslot. */
 export class AccessProgram implements RunProgram {
-  readonly constants: string;
   readonly frameMaps: readonly FrameMap[];
   readonly origin: number;
   readonly stride: number;
@@ -50,11 +49,11 @@ export class AccessProgram implements RunProgram {
   private readonly others: boolean;
 
   /**
-   * @param more constants of the backend's that decide beside pattern and slot, as text
+   * @param more what else of the backend's decides beside pattern and slot
    * @param slot the slot all frames lie in
    */
   constructor(
-    more: string,
+    private readonly more: string | number,
     readonly journal: Journal,
     private readonly vcpu: number,
     private readonly pattern: AccessPattern,
@@ -68,7 +67,6 @@ export class AccessProgram implements RunProgram {
     private readonly alone = true,
   ) {
     const { kind, stride, writeEvery } = pattern;
-    this.constants = `access/${kind}/${stride}/${writeEvery}/${slot.index}/${slot.logged}/${guestTable}/${more}`;
     this.frameMaps = slots.pageMaps;
     this.stride = stride;
     this.origin = pattern.gfn - pattern.firstIndex * stride;
@@ -76,6 +74,13 @@ export class AccessProgram implements RunProgram {
     this.writes = writeEvery > 0 || kind === Write;
     this.others = kind !== Write && writeEvery !== 1;
     slots.rings?.act(vcpu);
+  }
+
+  /** Made when it is wanted: runs that are too short to be lifted are many. */
+  get constants(): string {
+    const { slot, guestTable, more } = this;
+    const { kind, stride, writeEvery } = this.pattern;
+    return `access/${kind}/${stride}/${writeEvery}/${slot.index}/${slot.logged}/${guestTable}/${more}`;
   }
 
   block(from: number, to: number): void {

@@ -7,7 +7,7 @@ const ORIGIN = 512 * 3 - 16;
 const END = ORIGIN + 2000;
 
 /** Takes a bitmap of which 2 blocks are full, one is half full and the rest is empty. @returns what was counted, and the pages taken */
-function take(inBlocks: boolean): { readonly counted: readonly number[]; readonly pages: readonly number[] } {
+function take(at: 'pages' | 'words' | 'blocks'): { readonly counted: readonly number[]; readonly pages: readonly number[] } {
   const geometry = new Geometry(512, 4);
   const [dirty, read] = [tableEngines.makeFrameMap(geometry), tableEngines.makeFrameMap(geometry)];
   for (const map of [dirty, read]) map.setRange(ORIGIN, 1300, 1);
@@ -17,18 +17,18 @@ function take(inBlocks: boolean): { readonly counted: readonly number[]; readonl
   const whole = (start: number, end: number): void => {
     for (let gfn = start; gfn < end; gfn++) page(gfn);
   };
-  const taker: WordTaker = { word: () => undefined, page, ...(inBlocks ? { pages: whole } : {}) };
-  const words = new BitmapWords('', ORIGIN, dirty, read, taker, new WorkCounts({ now, select: () => undefined }, 0), 512);
+  const taker: WordTaker = { word: () => undefined, page, ...(at === 'pages' ? {} : { pages: whole }), needsWords: at !== 'blocks' };
+  const words = new BitmapWords(() => '', ORIGIN, dirty, read, taker, new WorkCounts({ now, select: () => undefined }, 0), 512);
   words.block(ORIGIN, END);
   expect([words.any, dirty.countNonZero(ORIGIN, END - ORIGIN)]).toEqual([true, 0]);
   return { counted: [...now], pages };
 }
 
-describe('words of a bitmap taken block by block', () => {
-  it('take 1,300 pages and count the words that they count one by one', () => {
-    const [singly, inBlocks] = [take(false), take(true)];
-    expect(inBlocks).toEqual(singly);
-    expect(inBlocks.pages).toHaveLength(1300);
-    expect(inBlocks.counted).toContain(1300);
+describe('words of a bitmap', () => {
+  it.each(['words', 'blocks'] as const)('taken in whole %s take 1,300 pages and count the words that they count page by page', at => {
+    const taken = take(at);
+    expect(taken).toEqual(take('pages'));
+    expect(taken.pages).toHaveLength(1300);
+    expect(taken.counted).toContain(1300);
   });
 });

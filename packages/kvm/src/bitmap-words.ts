@@ -20,8 +20,10 @@ export interface WordTaker {
   word(first: number, last: number): void;
   /** Once per page taken, in ascending order, after `word`. */
   page?(gfn: number): void;
-  /** As `page` for every page of [start, end), where nothing is done for words. Absent: each is taken by itself. */
+  /** As `page` for every page of [start, end). Absent: each is taken by itself. */
   pages?(start: number, end: number): void;
+  /** Whether `word` does something. Absent: it may. */
+  readonly needsWords?: boolean;
 }
 
 /** Frames of a block that a frame map may have one value for. */
@@ -39,7 +41,7 @@ export class BitmapWords implements RunProgram, Journal {
   private readonly recordings: boolean[] = [];
 
   /**
-   * @param constants equal for programs that do the same to equal words
+   * @param constants text that is equal for programs that do the same to equal words; made when it is wanted
    * @param origin first page of the slot: where words begin
    * @param dirty the bitmap
    * @param read what user space read of it
@@ -47,7 +49,7 @@ export class BitmapWords implements RunProgram, Journal {
    * @param blockPages pages of the blocks at whose ends words may be cut
    */
   constructor(
-    readonly constants: string,
+    private readonly text: () => string,
     readonly origin: number,
     private readonly dirty: FrameMap,
     private readonly read: FrameMap,
@@ -58,8 +60,12 @@ export class BitmapWords implements RunProgram, Journal {
     this.frameMaps = [dirty, read];
   }
 
+  get constants(): string {
+    return this.text();
+  }
+
   block(from: number, to: number): void {
-    if (this.taker.pages === undefined) return this.words(from, to);
+    if (this.taker.pages === undefined || this.taker.needsWords !== false) return this.words(from, to);
     for (let at = from; at < to;) {
       const end = Math.min(to, at - (at % BLOCK_PAGES) + BLOCK_PAGES);
       if (end - at < BLOCK_PAGES || !this.wholeBlock(at, end)) this.words(at, end);
@@ -126,6 +132,26 @@ export class BitmapWords implements RunProgram, Journal {
 
   /** One word, or the part of one that lies in [start, end). */
   private word(start: number, end: number): void {
+    if (this.taker.pages !== undefined && this.isFull(start, end)) this.takeAll(start, end);
+    else this.takeBits(start, end);
+  }
+
+  /** Whether every bit of [start, end) is to be taken. */
+  private isFull(start: number, end: number): boolean {
+    const { dirty, read } = this;
+    return dirty.isUniform(start, end - start, 1) && read.isUniform(start, end - start, 1);
+  }
+
+  private takeAll(start: number, end: number): void {
+    const { dirty, taker, work } = this;
+    dirty.setRange(start, end - start, 0);
+    this.any = true;
+    work.words(this.isBehindBorder(start) ? 0 : 1, end - start);
+    taker.word(start, end - 1);
+    taker.pages?.(start, end);
+  }
+
+  private takeBits(start: number, end: number): void {
     const { dirty, read, taker } = this;
     let low = 0;
     let high = 0;
@@ -165,11 +191,10 @@ export interface CountedWords {
 /** Words with bits to take in frames [start, end) that have them only behind the end of a block within the word. Uniform stretches cost nothing. */
 export function wordsBehindBorders(words: CountedWords, start: number, end: number): number {
   const { origin, blockPages, dirty, read } = words;
-  if (origin % WORD_PAGES === 0 || end <= start) return 0;
+  const border = (Math.floor(start / blockPages) + 1) * blockPages;
+  if (origin % WORD_PAGES === 0 || border >= end) return 0;
   const isAll = (map: FrameMap, value: number): boolean => map.isUniform(start, end - start, value);
   if (isAll(dirty, 0) || isAll(read, 0) || (isAll(dirty, 1) && isAll(read, 1))) return 0;
-  const border = (Math.floor(start / blockPages) + 1) * blockPages;
-  if (border >= end) return 0;
   const next = border + blockPages;
   if (next < end) {
     const middle = start + Math.ceil((end - start) / 2 / blockPages) * blockPages;

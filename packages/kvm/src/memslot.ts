@@ -6,8 +6,11 @@
  *
  * Models: Linux arch/x86/kvm/x86.c kvm_alloc_memslot_metadata(), arch/arm64/kvm/mmu.c fault_supports_stage2_huge_mapping().
  */
-import type { MemslotSpec } from '@mmulab/api';
+import type { HostBacking, MemslotSpec } from '@mmulab/api';
 import type { Geometry } from '@mmulab/pgtable';
+
+/** Whether backings met so far have nothing but small pages: slots are many, backings few. */
+const areSmall = new WeakMap<HostBacking, boolean>();
 
 export class Memslot {
   /** First frame of the slot, and first frame after it. */
@@ -42,8 +45,8 @@ export class Memslot {
   ) {
     this.base = spec.baseGfn;
     this.end = spec.baseGfn + spec.npages;
-    const { states, faults, edgeFaults, pageLevel, contiguous } = spec.backing;
-    this.isSmall = edgeFaults === undefined && states.every(state => state.level === 1) && faults.every(fault => fault.spanLevel === 1);
+    const { pageLevel, contiguous } = spec.backing;
+    this.isSmall = hasSmallPages(spec.backing);
     this.hostReach = pageLevel + (contiguous === undefined ? 0 : 1);
     let level = 1;
     while (level < maxLeafLevel && (spec.baseGfn - spec.hvf) % geometry.pagesAt(level + 1) === 0) level++;
@@ -61,4 +64,13 @@ export class Memslot {
     }
     return level;
   }
+}
+
+function hasSmallPages(backing: HostBacking): boolean {
+  const known = areSmall.get(backing);
+  if (known !== undefined) return known;
+  const { states, faults, edgeFaults } = backing;
+  const isSmall = edgeFaults === undefined && states.every(state => state.level === 1) && faults.every(fault => fault.spanLevel === 1);
+  areSmall.set(backing, isSmall);
+  return isSmall;
 }

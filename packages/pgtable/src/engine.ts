@@ -75,6 +75,11 @@ export interface Engine {
    * @returns the outcome of the verdict that ended the walk
    */
   page<Op>(rule: Rule<Op>, op: Op, root: number, gfn: number, goal: number): number;
+  /**
+   * Walks to each page of frames [start, end) as `page` does with goal 1. Neighbours that hold the same are shown to the rule once, which counts its pages by the entry's
+   * `start` and `end`, and ends the walk with each of its verdicts. Absent: each is walked to by itself.
+   */
+  pages?<Op>(rule: Rule<Op>, op: Op, root: number, start: number, end: number): void;
   /** Runs a rule over the entries that overlap frames [start, end). @returns the Effect bits verdicts asked for */
   range<Op>(rule: Rule<Op>, op: Op, root: number, start: number, end: number, options: RangeOptions<Op>): number;
   /** Runs a page-by-page program over frames [start, end), lifted where it may be. */

@@ -50,8 +50,8 @@ export class FrameTree implements FrameMap {
     const { tree, geometry } = this;
     const count = Math.min(end - gfn, geometry.entries - (gfn % geometry.entries));
     tree.locate(this.root, gfn, 1);
-    if (count > 1) tree.writeRun(count, value);
-    else if (tree.attr !== value) tree.writeAttr(value);
+    // What is there already is not stored: that would expand a table whose entries are equal.
+    if (tree.attr !== value || tree.equalFrom(count) < count) tree.writeRun(count, value);
     return gfn + count;
   }
 
@@ -68,15 +68,25 @@ export class FrameTree implements FrameMap {
     let at = gfn;
     while (at < end) {
       const level = this.blockLevel(at, end);
-      if (this.uniformValue(level, at) !== value) return false;
-      at += this.geometry.pagesAt(level);
+      const npages = level === 1 ? this.countEqual(at, end, value) : this.geometry.pagesAt(level);
+      if (npages === 0 || (level > 1 && this.uniformValue(level, at) !== value)) return false;
+      at += npages;
     }
     return true;
+  }
+
+  /** Frames from `gfn` to the end of its table, or to `end`; 0 where one of them has another value. */
+  private countEqual(gfn: number, end: number, value: number): number {
+    const { tree, geometry } = this;
+    const count = Math.min(end - gfn, geometry.entries - (gfn % geometry.entries));
+    tree.locate(this.root, gfn, 1);
+    return tree.attr === value && tree.equalFrom(count) === count ? count : 0;
   }
 
   /** The level of the largest aligned block that begins at a frame and ends at or before `end`. */
   private blockLevel(gfn: number, end: number): number {
     const { geometry } = this;
+    if (end - gfn < geometry.entries) return 1;
     let level = 1;
     while (level < geometry.levels && gfn % geometry.pagesAt(level + 1) === 0 && gfn + geometry.pagesAt(level + 1) <= end) level++;
     return level;
@@ -112,7 +122,7 @@ export class FrameTree implements FrameMap {
     return count;
   }
 
-  /** Makes this map equal to another of the same geometry over a range: whole blocks by their words, the rest page by page. */
+  /** Makes this map equal to another of the same geometry over a range: whole blocks by their words, the rest by neighbours of one value. */
   copyRange(source: FrameMap, gfn: number, npages: number): void {
     const from = source as FrameTree;
     const copies = new Map<number, number>();
@@ -126,10 +136,6 @@ export class FrameTree implements FrameMap {
   private copyBlock(from: FrameTree, level: number, base: number, start: number, end: number, copies: Map<number, number>): void {
     const span = this.geometry.pagesAt(level);
     if (base >= end || base + span <= start) return;
-    if (level === 1) {
-      this.set(base, from.get(base));
-      return;
-    }
     const word = from.tree.wordAt(from.root, level, base);
     const kind = word & KIND_MASK;
     if (base >= start && base + span <= end) {
@@ -142,9 +148,22 @@ export class FrameTree implements FrameMap {
         return;
       }
     }
+    if (level === 2) {
+      this.copySmall(from, Math.max(start, base), Math.min(end, base + span));
+      return;
+    }
     const part = this.geometry.pagesAt(level - 1);
     const first = start <= base ? base : start - ((start - base) % part);
     for (let at = first; at < Math.min(end, base + span); at += part) this.copyBlock(from, level - 1, at, start, end, copies);
+  }
+
+  /** Copies frames [start, end) of one table. */
+  private copySmall(from: FrameTree, start: number, end: number): void {
+    const { tree, root } = from;
+    for (let at = start; at < end;) {
+      tree.locate(root, at, 1);
+      at = this.setSmall(at, at + tree.equalFrom(end - at), tree.attr);
+    }
   }
 
   /** A reference to this map's copy of the leaf table another map's word owns. */

@@ -255,27 +255,38 @@ export class RangeWalker {
     if (differs) tree.mapLeaves(pos, attrMap);
   }
 
-  /** Visits the level-1 entries of one table one by one. */
+  /** Visits the level-1 entries of one table: neighbours that are equal at once where they see the same surroundings. */
   private walkLeaves<Op>(walk: Walk<Op>, pos: number, base: number): void {
     const { tree } = this;
     const to = Math.min(walk.end, base + this.geometry.entries);
-    for (let gfn = Math.max(walk.start, base); gfn < to; gfn++) {
+    for (let gfn = Math.max(walk.start, base); gfn < to;) {
       tree.locateBelow(pos, gfn);
-      if (tree.kind === Empty || (tree.kind === Special && !walk.options.specials)) continue;
+      const end = gfn + tree.equalFrom(to - gfn);
+      if (tree.kind !== Empty && (tree.kind !== Special || walk.options.specials)) this.visitLeaves(walk, pos, gfn, end);
+      gfn = end;
+    }
+  }
+
+  /** Visits equal level-1 entries of one table, the first of them at the cursor. */
+  private visitLeaves<Op>(walk: Walk<Op>, pos: number, start: number, end: number): void {
+    const { tree, runner } = this;
+    const count = end - start === 1 || walk.isUniform(start, end - start, 1) ? end - start : 1;
+    for (let gfn = start; gfn < end; gfn += count) {
+      if (gfn > start) tree.locateBelow(pos, gfn);
       tree.start = gfn;
       tree.end = gfn + 1;
-      this.visited++;
+      this.visited += count;
       const verdict = walk.rule.visit(tree, walk.op);
       const action = actionOf(verdict);
       if (action < FirstProtocol) {
-        this.runner.keep(verdict, gfn, 1, 1);
+        runner.keep(verdict, gfn, 1, count);
         continue;
       }
       const old = tree.attr;
-      const after = wordAttr(this.runner.run(action, verdict, leafWord(1, old), 1, gfn, 1));
+      const after = wordAttr(runner.run(action, verdict, leafWord(1, old), 1, gfn, count));
       if (after === old) continue;
-      this.changed++;
-      tree.writeAttr(after);
+      this.changed += count;
+      tree.writeRun(count, after);
     }
   }
 

@@ -18,7 +18,7 @@ import type { FrameTree } from './frame-tree';
 import { ProtocolRunner, Short } from './protocol-runner';
 import { RangeWalker } from './range-walk';
 import type { RunProgram } from './run-program';
-import { EMPTY_WORD } from './word';
+import { EMPTY_WORD, wordAttr } from './word';
 import { TableTree } from './table-tree';
 import { actionOf, attrOf, effectsOf, outcomeOf } from './verdict';
 
@@ -85,7 +85,7 @@ export class TableEngine implements Engine {
       const verdict = rule.visit(tree, op);
       const action = actionOf(verdict);
       if (action >= FirstProtocol) {
-        this.carryOut(action, verdict, gfn);
+        this.carryOut(action, verdict, gfn, 1);
         if ((effectsOf(verdict) & Final) !== 0) return outcomeOf(verdict);
       } else if (action === LowerGoal) {
         tree.goal--;
@@ -94,6 +94,22 @@ export class TableEngine implements Engine {
         if (effects !== 0) this.runner.applyEffects(effects, gfn, tree.level, 1);
         return outcomeOf(verdict);
       }
+    }
+  }
+
+  pages<Op>(rule: Rule<Op>, op: Op, root: number, start: number, end: number): void {
+    const { tree, runner } = this;
+    tree.goal = 1;
+    for (let gfn = start; gfn < end;) {
+      tree.locate(root, gfn, 1);
+      const count = tree.level === 1 ? tree.equalFrom(end - gfn) : 1;
+      tree.start = gfn;
+      tree.end = gfn + count;
+      const verdict = rule.visit(tree, op);
+      const action = actionOf(verdict);
+      if (action >= FirstProtocol) this.carryOut(action, verdict, gfn, count);
+      else if (effectsOf(verdict) !== 0) runner.applyEffects(effectsOf(verdict), gfn, tree.level, count);
+      gfn += count;
     }
   }
 
@@ -120,20 +136,26 @@ export class TableEngine implements Engine {
     }
   }
 
-  /** Carries a protocol out at the tree's cursor, its steps back to back: nobody comes between, so no exchange is lost. */
-  private carryOut(action: number, verdict: number, gfn: number): void {
+  /**
+   * Carries a protocol out at the tree's cursor, its steps back to back: nobody comes between, so no exchange is lost.
+   * @param count small entries from there on that hold the same
+   */
+  private carryOut(action: number, verdict: number, gfn: number, count: number): void {
     const { tree, runner } = this;
     const { level, kind } = tree;
     const form = runner.forms[action];
     if (form === SHORT_STEPS || kind === Table) {
-      tree.writeWord(runner.run(action, verdict, tree.cursorWord(), level, gfn, 1));
+      const word = runner.run(action, verdict, tree.cursorWord(), level, gfn, count);
+      if (count === 1) tree.writeWord(word);
+      else tree.writeRun(count, wordAttr(word));
       return;
     }
     const old = tree.attr;
     const attr = attrOf(verdict);
-    tree.writeAttr(attr);
-    if (form === SHORT_LEAF) this.book.changed(gfn, level, kind, old, tree.kind, attr, 1);
+    if (count === 1) tree.writeAttr(attr);
+    else tree.writeRun(count, attr);
+    if (form === SHORT_LEAF) this.book.changed(gfn, level, kind, old, tree.kind, attr, count);
     const effects = effectsOf(verdict);
-    if (effects !== 0) runner.applyEffects(effects, gfn, level, 1);
+    if (effects !== 0) runner.applyEffects(effects, gfn, level, count);
   }
 }

@@ -104,6 +104,20 @@ export class WordTree extends WordStore {
     this.inPlace = false;
   }
 
+  /** How many small entries from the cursor's on hold what it holds, it included and none beyond their table. @param limit no more are looked at */
+  equalFrom(limit: number): number {
+    const first = this.low & this.mask;
+    const most = Math.min(limit, this.mask + 1 - first);
+    const word = this.nodes.words[this.pos];
+    if ((word & KIND_BITS) !== LEAF_TABLE_KIND) return most;
+    const { leaves } = this;
+    const record = word & INDEX_BITS;
+    const attr = leaves.get(record, first);
+    let count = 1;
+    while (count < most && leaves.get(record, first + count) === attr) count++;
+    return count;
+  }
+
   /** Position of an entry of an owned node; of a root's, too, whose nodes follow each other. */
   posOf(node: number, index: number): number {
     return node * this.geometry.entries + index;

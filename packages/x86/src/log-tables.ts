@@ -35,7 +35,7 @@ export interface LoggedMmu {
   collapse(slot: Memslot): boolean;
   /** How mmu_lock is taken, once for each MMU, to walk a slot's leaves. */
   readonly slotLocks: readonly LockMode[];
-  /** A word of a dirty bitmap is about to be gone over. @param first frame of its first bit, @param last of its last */
+  /** A word of a dirty bitmap is about to be gone over. Absent: nothing is done for words. @param first frame of its first bit, @param last of its last */
   walkWord?(first: number, last: number): void;
   /** Asks `times` times for a flush of all vCPUs. */
   flush(times: number): void;
@@ -64,6 +64,9 @@ const PAGES_PER_BLOCK = ENTRIES_PER_TABLE;
 
 /** Page tables of one x86 VM under dirty logging. */
 export class X86LogTables implements LoggedTables {
+  /** By whether the bitmap started full. */
+  private readonly takers = new Map<boolean, WordTaker>();
+
   constructor(
     private readonly mmu: LoggedMmu,
     private readonly policy: DirtyLogPolicy,
@@ -85,16 +88,24 @@ export class X86LogTables implements LoggedTables {
   }
 
   taker(_slot: Memslot, initiallySet: boolean): WordTaker {
-    const isHugeDue = this.isHugeDue(initiallySet);
-    const { mmu } = this;
-    const clearsRanges = mmu.clearDirtyPages !== undefined && !isHugeDue;
+    const known = this.takers.get(initiallySet);
+    if (known !== undefined) return known;
+    const taker = this.makeTaker(this.isHugeDue(initiallySet));
+    this.takers.set(initiallySet, taker);
+    return taker;
+  }
+
+  private makeTaker(isHugeDue: boolean): WordTaker {
+    const { mmu, policy } = this;
+    const pages = (start: number, end: number): void => mmu.clearDirtyPages?.(start, end, !policy.pml);
     return {
       word: (first, last) => {
-        this.mmu.walkWord?.(first, last);
+        mmu.walkWord?.(first, last);
         if (isHugeDue) this.protectHuge(first, last);
       },
-      page: gfn => mmu.clearDirtyPage(gfn, !this.policy.pml),
-      ...(clearsRanges ? { pages: (start: number, end: number): void => mmu.clearDirtyPages?.(start, end, !this.policy.pml) } : {}),
+      page: gfn => mmu.clearDirtyPage(gfn, !policy.pml),
+      ...(mmu.clearDirtyPages === undefined ? {} : { pages }),
+      needsWords: isHugeDue || mmu.walkWord !== undefined,
     };
   }
 

@@ -21,8 +21,15 @@ export function guestSpaces(vm: VmLayout): readonly GuestTables[] {
   return [...vm.spaces, flatSpace(vm)];
 }
 
+/** Memslots that follow one another are one run: there may be 32,764 of them, most often next to each other. */
 function flatSpace(vm: VmLayout): GuestTables {
+  const stretches: { base: number; end: number }[] = [];
+  for (const { baseGfn, npages } of [...vm.memslots].sort((a, b) => a.baseGfn - b.baseGfn)) {
+    const last = stretches[stretches.length - 1];
+    if (last?.end === baseGfn) last.end += npages;
+    else stretches.push({ base: baseGfn, end: baseGfn + npages });
+  }
   const rights = { writable: true, user: true, executable: true, accessed: true, dirty: true };
-  const runs = vm.memslots.map(({ baseGfn, npages }): GuestRun => ({ vfn: Number(baseGfn), gfn: baseGfn, npages, level: 1, ...rights }));
-  return { name: 'flat', levels: 0, root: 0, runs: runs.sort((a, b) => a.vfn - b.vfn), tables: [] };
+  const runs = stretches.map(({ base, end }): GuestRun => ({ vfn: base, gfn: base, npages: end - base, level: 1, ...rights }));
+  return { name: 'flat', levels: 0, root: 0, runs, tables: [] };
 }

@@ -253,7 +253,8 @@ export class GuestAccesses implements PieceRunner, GuestWalks, Surveyor {
   /** Runs accesses to frames of one slot, lifted. @param guestTable 1 when they are the hardware's to guest table pages */
   private runPattern(vcpu: number, pattern: AccessPattern, slot: Memslot, guestTable: number): void {
     const { gfn, count, stride } = pattern;
-    const more = `${this.vm.pmlActive ? 'pml' : ''}${this.mmu.spte.epoch}`;
+    // The epoch, and whether the hardware logs.
+    const more = 2 * this.mmu.spte.epoch + (this.vm.pmlActive ? 1 : 0);
     const alone = this.mmu.roots.length === 1 && !this.vm.hasNested;
     const program = new AccessProgram(more, this.journal, vcpu, pattern, slot, this.slots, this.known, this.mmu.spte, guestTable, alone);
     this.mmu.run(program, this.contexts.root(vcpu), gfn, gfn + (count - 1) * stride + 1);
@@ -276,10 +277,15 @@ export class GuestAccesses implements PieceRunner, GuestWalks, Surveyor {
     const seen = this.contexts.seen(vcpu);
     let index = layout.nextTable(level, first);
     while (index < end) {
+      const inRun = Math.min(layout.tableRunEnd(level, index), end) - index;
+      if (seen.areSeen(level, index, inRun)) {
+        index = layout.nextTable(level, index + inRun);
+        continue;
+      }
       const frame = layout.tableFrame(level, index);
       const slot = this.slots.find(frame);
       const inSlot = slot === undefined ? 1 : slot.end - frame;
-      const count = Math.min(layout.tableRunEnd(level, index), end, index + inSlot) - index;
+      const count = Math.min(inRun, inSlot);
       if (slot === undefined || count < MIN_LIFTED_TABLES) {
         for (let i = 0; i < count; i++) this.touchTable(vcpu, level, index + i);
       } else if (!seen.areSeen(level, index, count)) {

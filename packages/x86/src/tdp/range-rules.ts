@@ -188,7 +188,7 @@ export class ZapLevelRule implements Rule<NoOp> {
   }
 }
 
-/** A leaf rule for one page that leaves huge leaves alone. */
+/** A leaf rule for pages, that leaves huge leaves alone. */
 export class SmallLeafRule implements Rule<NoOp> {
   readonly name: string;
   constructor(
@@ -201,7 +201,8 @@ export class SmallLeafRule implements Rule<NoOp> {
   visit(at: Entry): Verdict {
     if (at.level !== 1 || at.kind !== EntryKind.Leaf) return STOP;
     const verdict = this.leafRule.visit(at);
-    this.work.leaves(1, verdict === KEEP ? 0 : 1);
+    const leaves = at.end - at.start;
+    this.work.leaves(leaves, verdict === KEEP ? 0 : leaves);
     return verdict === KEEP ? STOP : verdict | FINAL;
   }
 }

@@ -303,11 +303,20 @@ export class TdpMmu {
 
   /** Runs it over the only valid root. @returns false where there are others, or none */
   runLifted(program: RunProgram, start: number, end: number): boolean {
-    const valid = this.rootList.filter(root => root.valid);
-    const [root] = valid;
-    if (root === undefined || valid.length > 1) return false;
+    const root = this.onlyRoot();
+    if (root === undefined) return false;
     this.run(program, root, start, end);
     return true;
+  }
+
+  private onlyRoot(): TdpRoot | undefined {
+    let only: TdpRoot | undefined;
+    for (const root of this.rootList) {
+      if (!root.valid) continue;
+      if (only !== undefined) return undefined;
+      only = root;
+    }
+    return only;
   }
 
   /** Whoever walks the tables of a slot holds mmu_lock as faults do. */
@@ -366,6 +375,17 @@ export class TdpMmu {
   clearDirtyPage(gfn: number, writeProtect: boolean): void {
     for (const root of this.rootList) {
       if (root.valid) this.engine.page(writeProtect ? this.protectSmall : this.clearSmall, NO_OP, root.id, gfn, 1);
+    }
+  }
+
+  /** The same for every frame of [start, end). */
+  clearDirtyPages(start: number, end: number, writeProtect: boolean): void {
+    const { engine } = this;
+    const rule = writeProtect ? this.protectSmall : this.clearSmall;
+    for (const { id, valid } of this.rootList) {
+      if (!valid) continue;
+      if (engine.pages !== undefined) engine.pages(rule, NO_OP, id, start, end);
+      else for (let gfn = start; gfn < end; gfn++) engine.page(rule, NO_OP, id, gfn, 1);
     }
   }
 
