@@ -26,16 +26,13 @@ export interface FaultMemory {
   readonly stages: Int32Array;
   /** By situation: what its outcome hangs on, as a `PageLook`. Replaced likewise. */
   readonly looks: Int32Array;
-  /** By situation: the bits of a page's look that matter. Replaced likewise. */
-  readonly masks: Int32Array;
   /**
-   * What happens next: by situation, from its number shifted by LOOK_BITS on, and the bits of the page's look that matter. An outcome that changes nothing of the page; one that does,
-   * less than 0; 0 where it is not known. Replaced likewise.
+   * What happens next: by situation, from its number shifted by LOOK_BITS on, and the page's look. An outcome that changes nothing of the page; one that does, less than 0; 0 where
+   * it is not known. Replaced likewise.
    */
   readonly outcomes: Int16Array;
-  /** How often outcomes came about that are not counted yet: by vCPU, `maxOutcomes` each, and outcome. Whoever takes one adds 1, and 1 less when it is taken back. */
+  /** How often outcomes came about that are not counted yet: by outcome, one for each vCPU. Whoever takes one adds 1, and 1 less when it is taken back. */
   readonly counts: Float64Array;
-  readonly maxOutcomes: number;
   /** By outcome: the situation it leads to; 0 when the access is made. */
   readonly after: Int32Array;
   /** By outcome: what it changes, as a `PageLook`; 0: nothing. */

@@ -102,7 +102,7 @@ export class KnownFaults implements FaultMemory {
   /** 1: not to be remembered. */
   private isNever = new Uint8Array(64 << INPUT_BITS);
   /** Of an input, what a situation's outcomes hang on. */
-  masks = new Int32Array(64);
+  private masks = new Int32Array(64);
   /** Inputs of pages looked at lately, and their frames: until one of them may have changed. */
   private readonly codes = new Int32Array(CODES);
   private readonly codesOf = new Float64Array(CODES).fill(NO_FRAME);
@@ -114,7 +114,6 @@ export class KnownFaults implements FaultMemory {
   private readonly newBit = new Uint8Array(MAX_OUTCOMES);
   private readonly events: (readonly (readonly [event: number, amount: number])[])[] = [[]];
   readonly counts: Float64Array;
-  readonly maxOutcomes = MAX_OUTCOMES;
   private before = new Float64Array(0);
   private readonly was = new Look();
   private readonly is = new Look();
@@ -405,7 +404,16 @@ export class KnownFaults implements FaultMemory {
     this.newAttr[outcome] = this.is.attr;
     this.newState[outcome] = this.is.host;
     this.newBit[outcome] = this.is.dirty;
-    this.outcomes[input] = this.changed === 0 ? outcome : -outcome;
+    this.setOutcome(input, this.changed === 0 ? outcome : -outcome);
+  }
+
+  /** An outcome is that of all pages that look the same as far as it matters. */
+  private setOutcome(input: number, outcome: number): void {
+    const situation = input >> INPUT_BITS;
+    const mask = this.masks[situation];
+    const first = situation << INPUT_BITS;
+    const look = input & mask;
+    for (let other = 0; other < 1 << INPUT_BITS; other++) if ((other & mask) === look) this.outcomes[first + other] = outcome;
   }
 
   /** Counts what was held back. Called before counters are read. */
@@ -414,9 +422,10 @@ export class KnownFaults implements FaultMemory {
     const { now } = counters;
     for (let vcpu = 0; vcpu < this.vcpus; vcpu++) {
       for (let outcome = 1; outcome < this.outcomesMet; outcome++) {
-        const times = counts[vcpu * MAX_OUTCOMES + outcome];
+        const at = outcome * this.vcpus + vcpu;
+        const times = counts[at];
         if (times === 0) continue;
-        counts[vcpu * MAX_OUTCOMES + outcome] = 0;
+        counts[at] = 0;
         counters.select(vcpu);
         for (const [event, amount] of this.events[outcome]) counters.now[event] += times * amount;
       }

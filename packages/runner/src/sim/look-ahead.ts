@@ -126,7 +126,7 @@ export class LookAhead {
     const at = ways.last(vcpu);
     const page = ways.pages[at];
     const situation = ways.situations[at];
-    const answer = memory.outcomes[(situation << LOOK_BITS) | (memory.lookOf(vcpu, page) & memory.masks[situation])];
+    const answer = memory.outcomes[(situation << LOOK_BITS) | memory.lookOf(vcpu, page)];
     const outcome = Math.abs(answer);
     const changes = memory.changes[outcome];
     if (answer === UNKNOWN || (changes !== 0 && !memory.bring(vcpu, outcome, page))) return false;
@@ -240,10 +240,9 @@ export class LookAhead {
 
   /** Goes ahead from a vCPU's last step. @param outcome of that step; UNKNOWN: as memory says, if it changes nothing */
   private goAhead(vcpu: number, outcome: number): void {
-    const { memory, durations } = this;
+    const { memory, durations, vcpus } = this;
     const { situations, pages, times, draws, outcomes } = this.ways;
-    const { stages, after, masks, counts } = memory;
-    const countsAt = vcpu * memory.maxOutcomes;
+    const { stages, after, counts, outcomes: known } = memory;
     const full = vcpu * DEPTH + DEPTH - 1;
     let at = this.ways.last(vcpu);
     let situation = situations[at];
@@ -256,10 +255,11 @@ export class LookAhead {
       if (next === UNKNOWN) {
         if (at === full) at -= this.forget(vcpu);
         if (at === full || this.isSoonChanged(vcpu, situation, page, time)) break;
-        next = memory.outcomes[(situation << LOOK_BITS) | (look & masks[situation])];
+        next = known[(situation << LOOK_BITS) | look];
         if (next <= UNKNOWN) break;
       }
-      counts[countsAt + next] = counts[countsAt + next] + 1;
+      const counted = next * vcpus + vcpu;
+      counts[counted] = counts[counted] + 1;
       outcomes[at] = next;
       const reached = after[next];
       if (reached !== PROGRAM) {
@@ -356,9 +356,9 @@ export class LookAhead {
 
   /** Takes a vCPU back to one of its steps, which has not been made then. */
   private takeBack(vcpu: number, step: number): void {
-    const { counts, maxOutcomes } = this.memory;
+    const { counts } = this.memory;
     for (let at = step; at < this.ways.last(vcpu); at++) {
-      const counted = vcpu * maxOutcomes + this.ways.outcomes[at];
+      const counted = this.ways.outcomes[at] * this.vcpus + vcpu;
       counts[counted] = counts[counted] - 1;
     }
     this.end(vcpu, step);
