@@ -6,6 +6,7 @@
  * several vCPUs' faults interleave in virtual time.
  */
 import type { AccessKind, AccessRun } from './access';
+import type { AccessBatch } from './access-batch';
 import type { EventDef } from './events';
 import type { FaultMemory } from './fault-memory';
 import type { GuestTableWrites } from './guest-table-writes';
@@ -106,6 +107,8 @@ export interface MmuBackend {
   run(vcpu: number, run: AccessRun): void;
   /** One access, all its faults included. Same counts as a run of one. */
   touch(vcpu: number, vfn: Vfn, kind: AccessKind): void;
+  /** Optional: performs the accesses of a batch, in order, each as `touch` does. For accesses out of the blue over a large machine. */
+  touchAll?(batch: AccessBatch): void;
   /** Starts one access that may interleave with those of other vCPUs. @returns the stage to run next, or `ACCESS_DONE`. */
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number;
   /** Runs the vCPU's pending stage. @returns the next stage, or `ACCESS_DONE`. */

@@ -5,6 +5,7 @@
 export { ENTRIES_PER_TABLE, PAGES_PER_LEVEL, PAGE_SIZE_BYTES, formatSize, parseSize, parseTimeNs } from './units';
 export type { Gfn, Hvf, Level, Pfn, Vfn } from './units';
 export { AccessKind } from './access';
+export type { AccessBatch } from './access-batch';
 export type { AccessRun, GuestRun, GuestTableRun, GuestTables, RandomRun } from './access';
 export { hostFault } from './memslot';
 export type { DroppedPages, HostBacking, HostFault, HostNotification, HostState, MemslotSpec, PopulatedRun } from './memslot';

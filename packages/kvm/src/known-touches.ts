@@ -4,12 +4,14 @@
  * What an access hangs on beside the page itself changes seldom: the vCPU's root, its guest's mapping, the memslot, that it owes nothing at its next entry, that the hardware
  * has been here before. A backend surveys it once, for the stretch of guest addresses around an access; while its version stands still and the hardware's walk to the
  * block has been seen, an access of the stretch is a question to the engine's memory of pages. The vCPU's second access in a row to a block of 2 MiB opens a view of
- * it: before, finding what a view shows costs more than it saves.
+ * it: before, finding what a view shows costs more than it saves. Accesses told many at a time (`touchAll`) go by batches and open no views.
  *
  * The version is counted up by whatever takes away what a survey found: requests to vCPUs, other roots, registers or mappings, and all that is asked of the host. What
- * becomes of page tables and host pages is read anew each time. Hot path: `touch`.
+ * becomes of page tables and host pages is read anew each time. Hot path: `touch`, `touchAll`.
  */
 import { ENTRIES_PER_TABLE } from '@mmulab/api';
+import type { AccessBatch, AccessKind } from '@mmulab/api';
+import { MAX_BATCH as BATCH_SIZE, PageBatch } from '@mmulab/pgtable';
 import type { BlockView, PageCache, PageOutcomes, Version } from '@mmulab/pgtable';
 import type { NumberedRun } from './guest-layout';
 import type { Memslot } from './memslot';
@@ -18,6 +20,7 @@ import type { SeenTables } from './seen-tables';
 // Bound here: a name that another package re-exports is a call of a getter.
 const BLOCK_PAGES = ENTRIES_PER_TABLE;
 const INVERSE_BLOCK = 1 / BLOCK_PAGES;
+const MAX_BATCH: number = BATCH_SIZE;
 /** Kinds of access. */
 const KINDS = 3;
 /** Views that are opened of one block before it is left to single accesses: tables around it change all the time. */
@@ -62,11 +65,21 @@ export interface Surveyor {
   outcomesOf(stretch: Stretch, kind: number): PageOutcomes;
 }
 
+/** Makes one access of a vCPU, all its faults included. */
+export type TouchOne = (vcpu: number, vfn: number, kind: AccessKind) => void;
+
+/** A batch of accesses, each by itself. */
+export function touchEach({ count, vcpus, vfns, kinds }: AccessBatch, touch: TouchOne): void {
+  for (let i = 0; i < count; i++) touch(vcpus[i], vfns[i], kinds[i] as AccessKind);
+}
+
 /** Known accesses of all vCPUs of one VM. */
 export class KnownTouches {
   private readonly stretches: readonly Stretch[];
   /** By vCPU and kind of access. */
   private readonly views: readonly BlockView[];
+  /** Accesses under way. */
+  private readonly batch: PageBatch;
 
   /** @param pages memory that may hold counts back; @param version see above */
   constructor(
@@ -76,6 +89,7 @@ export class KnownTouches {
     private readonly surveyor: Surveyor,
   ) {
     version.within = pages.version;
+    this.batch = new PageBatch(pages);
     this.stretches = Array.from({ length: vcpus }, () => new Stretch());
     this.views = Array.from({ length: vcpus * KINDS }, () => pages.makeView());
   }
@@ -86,6 +100,26 @@ export class KnownTouches {
     const index = vfn - view.first;
     if (index >= 0 && index < BLOCK_PAGES && this.pages.touch(view, index)) return true;
     return this.touchUnseen(vcpu, vfn, kind);
+  }
+
+  /**
+   * A batch of accesses: those that are known by memory, together, each of the others by itself.
+   * @param touch makes one of them, by memory or not
+   */
+  touchAll(batch: AccessBatch, touch: TouchOne): void {
+    const { count, vcpus, vfns, kinds } = batch;
+    let reach = MAX_BATCH;
+    let at = 0;
+    while (at < count) {
+      const end = Math.min(at + reach, count);
+      const known = at + this.gather(batch, at, end);
+      at += this.batch.bring();
+      reach = Math.min(2 * reach, MAX_BATCH);
+      if (at === end) continue;
+      touch(vcpus[at], vfns[at], kinds[at] as AccessKind);
+      // What others were to do may not hold any more; where it often is not known there is little to be fetched for them.
+      if (at++ < known) reach = Math.max(reach >> 2, 1);
+    }
   }
 
   /** What was known of one vCPU's accesses holds no longer. */
@@ -111,7 +145,7 @@ export class KnownTouches {
     if (stretch.version !== this.version.now || !stretch.isKnown || vfn < stretch.from || vfn >= stretch.end) return false;
     const block = (vfn * INVERSE_BLOCK) | 0;
     const isNew = block !== stretch.block;
-    if (isNew && !this.enter(stretch, block)) return false;
+    if (isNew && !this.enter(stretch, block, vfn)) return false;
     const outcomes = stretch.outcomes[kind] ?? this.outcomesOf(stretch, kind);
     const gfn = vfn + stretch.shift;
     if (!this.pages.bring(outcomes, stretch.root, gfn, vcpu)) return false;
@@ -119,12 +153,30 @@ export class KnownTouches {
     return true;
   }
 
-  /** The first access to a block. @returns whether the hardware has walked to it */
-  private enter(stretch: Stretch, block: number): boolean {
-    if (stretch.seen?.isWalkSeen(block + stretch.blockShift) !== true) return false;
+  /** The first access to a block. @returns whether the hardware's walk to it touches nothing */
+  private enter(stretch: Stretch, block: number, vfn: number): boolean {
+    if (stretch.seen?.isWaySeen(block + stretch.blockShift, vfn) !== true) return false;
     stretch.block = block;
     stretch.views = 0;
     return true;
+  }
+
+  /** Adds accesses of a batch to those to be brought about together, up to the first one of which it is not known what it hangs on. @returns how many */
+  private gather({ vcpus, vfns, kinds }: AccessBatch, from: number, end: number): number {
+    const { stretches, batch } = this;
+    const { now } = this.version;
+    batch.begin();
+    for (let i = from; i < end; i++) {
+      const vcpu = vcpus[i];
+      const vfn = vfns[i];
+      const kind = kinds[i];
+      const stretch = stretches[vcpu];
+      if (stretch.version !== now || !stretch.isKnown || vfn < stretch.from || vfn >= stretch.end) return i - from;
+      const block = (vfn * INVERSE_BLOCK) | 0;
+      if (block !== stretch.block && stretch.seen?.isWaySeen(block + stretch.blockShift, vfn) !== true) return i - from;
+      batch.add(stretch.outcomes[kind] ?? this.outcomesOf(stretch, kind), stretch.root, vfn + stretch.shift, vcpu);
+    }
+    return end - from;
   }
 
   /** Opens a view of a block that lies wholly within the stretch, and on one table. */

@@ -85,6 +85,18 @@ export class SeenTables {
     return this.walks.has(block);
   }
 
+  /** The same for the walk to a virtual frame of the block, found out page by page where it is not known, and noted. */
+  isWaySeen(block: number, vfn: number): boolean {
+    return this.walks.has(block) || this.findWay(block, vfn);
+  }
+
+  private findWay(block: number, vfn: number): boolean {
+    const { layout } = this;
+    for (let level = layout.levels; level >= 1; level--) if (this.needsTouch(level, Math.floor(vfn / layout.spanOf(level)))) return false;
+    this.walks.add(block);
+    return true;
+  }
+
   /** All pages of a walk have been touched. @param epoch the epoch in which that began */
   noteWalk(block: number, epoch: number): void {
     if (epoch === this.epoch) this.walks.add(block);

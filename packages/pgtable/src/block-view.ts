@@ -19,6 +19,8 @@ export const VALUE_STEP = OUTCOME_BITS + 2;
 export const ENTRY_FLIP = OUTCOME_BITS + 4;
 export const VALUE_FLIP = OUTCOME_BITS + 5;
 const STEP_MASK = 3;
+/** No step: an entry can not take an attribute by its bit alone. */
+export const CAN_NOT = 2;
 
 /** Steps of a cell: -1, 0 or 1. @param shift ENTRY_STEP or VALUE_STEP */
 export function stepOf(cell: number, shift: number): number {
@@ -60,4 +62,19 @@ export class BlockView {
     public values: LeafTables,
     public valueTree: TableTree,
   ) {}
+}
+
+/** What a view says of an access to a page: by which of their tables' two attributes its entry and its value have. */
+export function cellAt(view: BlockView, bit: number, valueBit: number): number {
+  if (valueBit === 0) return bit === 0 ? view.cell0 : view.cell1;
+  return bit === 0 ? view.cell2 : view.cell3;
+}
+
+/**
+ * How many entries more of a plain table have its second attribute once an entry has taken `attr`, which it has not: -1 or 1; CAN_NOT where its bit alone does not do.
+ * @param bit the entry's, as the lowest of a word
+ */
+export function stepTo(head: number, bit: number, attr: number): number {
+  if ((bit & 1) === 0) return attr === ((head >> 8) & 255) ? 1 : CAN_NOT;
+  return attr === (head & 255) ? -1 : CAN_NOT;
 }

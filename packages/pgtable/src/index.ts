@@ -10,6 +10,7 @@ export { FrameTree } from './frame-tree';
 export { MORE, PageOutcomes } from './page-outcomes';
 export type { PageProgram } from './page-outcomes';
 export type { PageCache } from './page-cache';
+export { MAX_BATCH, PageBatch } from './page-batch';
 export type { BlockView } from './block-view';
 export { BlockEntries, UNREADABLE } from './block-entries';
 export { RunList } from './run-list';

@@ -18,6 +18,9 @@ const SHARED = 1 << 26;
 /** A record whose head has none of these is a table of two attributes that may be written in place. */
 export const NOT_PLAIN = DENSE | CANONICAL | SHARED;
 
+/** From so many records on arrays are made three times as long: what has not been written of a large array takes no memory, and what is copied is there twice for a while. */
+const MANY_RECORDS = 2 ** 16;
+
 /** What `trySet` answers. */
 const NOT_STORED = 0;
 export const STORED = 1;
@@ -57,10 +60,16 @@ export class LeafTables {
 
   /** A table with every entry `attr`. @returns its index, with one reference */
   alloc(attr: number, tableAttr: number): number {
+    return this.allocFor(attr | (attr << 8) | (tableAttr << 16));
+  }
+
+  /** A table with every entry the first attribute of a plain record's head. @returns its index, with one reference */
+  allocFor(head: number): number {
     const record = this.take();
     const at = this.headOf(record);
-    this.words.fill(0, at, at + this.stride);
-    this.words[at] = attr | (attr << 8) | (tableAttr << 16);
+    const { words } = this;
+    words[at] = head;
+    for (let i = at + 1; i < at + this.stride; i++) words[i] = 0;
     return record;
   }
 
@@ -178,6 +187,11 @@ export class LeafTables {
     if (others === 0) return this.recolour(record, !isOne, attr).flip(record, index);
     if (others === this.entries - 1) return this.recolour(record, isOne, attr).entries === 1;
     return this.setDense(this.makeDense(record, index), index, attr);
+  }
+
+  /** 1 where an entry of a two-attribute table has the second one, else 0. @param at where its record begins */
+  bitAt(at: number, index: number): number {
+    return (this.words[at + HEAD_WORDS + (index >> 5)] >>> (index & 31)) & 1;
   }
 
   /** Whether an entry of a two-attribute table has the second one. */
@@ -429,7 +443,7 @@ export class LeafTables {
   private take(): number {
     const record = this.freeRecords.pop() ?? this.used++;
     if (this.used > this.capacity) {
-      this.capacity = Math.ceil(this.capacity * 1.5);
+      this.capacity = Math.ceil(this.capacity * (this.capacity < MANY_RECORDS ? 1.5 : 3));
       this.words = copyInt32(this.words, this.capacity * this.stride);
       this.refs = copyInt32(this.refs, this.capacity);
     }

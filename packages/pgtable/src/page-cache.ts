@@ -6,8 +6,9 @@
  * again wherever the situation is met. This is done for entries of owned tables of two attributes that stay such: whatever makes, folds or shares a table,
  * and whatever depends on two maps at once, is left to the step engine.
  *
- * There are two ways to a page. An access out of the blue (`bring`) looks the tables up and the outcome after them: its time is that of fetching them from memory, so it is
- * short, that the processor may begin the next one meanwhile. Accesses that stay in a block go through a view of it (`touch`), where all that is resolved. Hot path.
+ * There are three ways to a page. An access out of the blue (`bring`) looks the tables up and the outcome after them: its time is that of fetching them from memory, so it is
+ * short, that the processor may begin the next one meanwhile. Where many such accesses are known in advance they go in batches (page-batch.ts). Accesses that stay in a block go
+ * through a view of it (`touch`), where all that is resolved. Hot path.
  */
 import type { Counters } from '@mmulab/api';
 import { BlockEntries } from './block-entries';
@@ -18,8 +19,10 @@ import {
   OUTCOME_MASK as OUTCOME_MASK_BITS,
   VALUE_FLIP as VALUE_FLIP_SHIFT,
   VALUE_STEP as VALUE_STEP_SHIFT,
-  makeCell,
+  CAN_NOT as NO_STEP,
+  cellAt as cellOfView,
   stepOf as cellStep,
+  stepTo as stepToAttr,
 } from './block-view';
 import type { FrameMap } from './frame-map';
 import type { FrameTree } from './frame-tree';
@@ -31,10 +34,13 @@ import {
   NEW_ENTRY as IS_NEW_ENTRY,
   NEW_VALUE as IS_NEW_VALUE,
   Say,
+  sayOf,
   type PageOutcomes,
 } from './page-outcomes';
+import { cellOf, mapOf } from './page-cells';
 import type { TableTree } from './table-tree';
 import type { Version } from './version';
+import { NO_PLACE as NO_PLACE_THERE } from './word-tree';
 
 // Bound here: constants of this module's code.
 /** How asking ended: the page is not in an owned plain table, or more than it has a say; brought about; not known yet. */
@@ -42,6 +48,7 @@ const ELSEWHERE = 0;
 const DONE = 1;
 const UNKNOWN = 2;
 const { Unknown: UNSAID, Nobody: NOBODY, Map: MAP, Many: MANY } = Say;
+const NO_PLACE: number = NO_PLACE_THERE;
 const NOT_PLAIN: number = NOT_PLAIN_BITS;
 const HEAD_WORDS: number = HEAD_WORDS_OF_RECORD;
 const OUTCOME_MASK: number = OUTCOME_MASK_BITS;
@@ -49,15 +56,16 @@ const ENTRY_STEP: number = ENTRY_STEP_SHIFT;
 const VALUE_STEP: number = VALUE_STEP_SHIFT;
 const ENTRY_FLIP: number = ENTRY_FLIP_SHIFT;
 const VALUE_FLIP: number = VALUE_FLIP_SHIFT;
+const CAN_NOT: number = NO_STEP;
 const stepOf = cellStep;
+const stepTo = stepToAttr;
+const cellAt = cellOfView;
 const MAP_VALUES: number = MAP_VALUES_KEPT;
 const MAX_OUTCOMES: number = OUTCOMES_PER_VCPU;
 const NEW_ENTRY: number = IS_NEW_ENTRY;
 const NEW_VALUE: number = IS_NEW_VALUE;
 /** Accesses to blocks of another look than a plan expects after which it is made anew. */
 const MAX_SURPRISES = 4;
-/** No step: an entry can not take an attribute by its bit alone. */
-const CAN_NOT = 2;
 
 /** Asks and fills the outcomes of one engine's pages. */
 export class PageCache {
@@ -85,7 +93,7 @@ export class PageCache {
 
   /** @param maps those an outcome may depend on */
   constructor(
-    private readonly tree: TableTree,
+    readonly tree: TableTree,
     private readonly maps: readonly FrameTree[],
     private readonly counters: Counters,
   ) {
@@ -131,7 +139,8 @@ export class PageCache {
    * @returns false when it is not for memory: nothing was done
    */
   access(outcomes: PageOutcomes, root: number, gfn: number, vcpu: number): boolean {
-    const known = this.replay(outcomes, root, gfn, vcpu);
+    const high = (gfn * this.inverseSplit) | 0;
+    const known = this.replay(outcomes, root, high, (gfn - high * this.split) | 0, vcpu);
     if (known === UNKNOWN) this.learn(outcomes, root, gfn, vcpu);
     return known !== ELSEWHERE;
   }
@@ -147,8 +156,25 @@ export class PageCache {
     const usual = outcomes.usual ?? this.usualOf(outcomes);
     const entryAt = this.tree.recordAt(root, high, low);
     const valueAt = usual.map < 0 ? 0 : usual.valueTree.recordAt(usual.valueRoot, high, low);
-    if (entryAt >= 0 && valueAt >= 0 && this.flip(usual, entryAt, valueAt, low & this.mask, vcpu * MAX_OUTCOMES)) return true;
-    return this.replay(outcomes, root, gfn, vcpu) === DONE && this.surprised(outcomes, usual, entryAt, high, low);
+    if (this.flipAt(usual, entryAt, valueAt, root, high, low, vcpu * MAX_OUTCOMES)) return true;
+    if (this.replay(outcomes, root, high, low, vcpu) !== DONE) return false;
+    this.surprised(outcomes, root, high, low);
+    return true;
+  }
+
+  /**
+   * Performs an access to a page of a block that looks as expected.
+   * @param look what is expected; @param entryAt and valueAt: where the records of its tables begin (`recordAt`); 0 for values where no map has a say
+   * @param high and low: the frame number, split by the geometry; @param heldAt where the vCPU's counts are held
+   * @returns false when nothing was done
+   */
+  flipAt(look: BlockView, entryAt: number, valueAt: number, root: number, high: number, low: number, heldAt: number): boolean {
+    return entryAt >= 0 && valueAt >= 0 ? this.flip(look, entryAt, valueAt, low & this.mask, heldAt) : this.flipFirst(look, root, high, low, heldAt);
+  }
+
+  /** The same where the block looks otherwise. */
+  replayAt(outcomes: PageOutcomes, root: number, high: number, low: number, heldAt: number): boolean {
+    return this.replay(outcomes, root, high, low, heldAt / MAX_OUTCOMES) === DONE;
   }
 
   /** A view that shows nothing yet. */
@@ -175,18 +201,16 @@ export class PageCache {
     return view.version === this.version.now && this.flip(view, view.entryAt, view.valueAt, index, view.heldAt);
   }
 
-  private usualOf(outcomes: PageOutcomes): BlockView {
-    const usual = this.makeView();
-    outcomes.usual = usual;
-    return usual;
+  /** What is expected of blocks that accesses come to. */
+  usualOf(outcomes: PageOutcomes): BlockView {
+    return (outcomes.usual ??= this.makeView());
   }
 
   /** A block looked otherwise than expected: a few do, or all from now on. */
-  private surprised(outcomes: PageOutcomes, usual: BlockView, entryAt: number, high: number, low: number): boolean {
-    if (++outcomes.surprises < MAX_SURPRISES) return true;
+  surprised(outcomes: PageOutcomes, root: number, high: number, low: number): void {
+    if (++outcomes.surprises < MAX_SURPRISES) return;
     outcomes.surprises = 0;
-    this.resolve(usual, outcomes, entryAt, high, low);
-    return true;
+    this.resolve(this.usualOf(outcomes), outcomes, this.tree.recordAt(root, high, low), high, low);
   }
 
   /**
@@ -225,8 +249,7 @@ export class PageCache {
     const bits = entries[entryWord];
     const valueBits = values[valueWord];
     // Shifts take their count modulo 32.
-    const isFirst = ((bits >>> index) & 1) === 0;
-    const cell = ((valueBits >>> index) & 1) === 0 ? (isFirst ? view.cell0 : view.cell1) : isFirst ? view.cell2 : view.cell3;
+    const cell = cellAt(view, (bits >>> index) & 1, (valueBits >>> index) & 1);
     const ones = entries[entryAt + 1] + stepOf(cell, ENTRY_STEP);
     const valueOnes = values[valueAt + 1] + stepOf(cell, VALUE_STEP);
     const held = view.held;
@@ -244,10 +267,30 @@ export class PageCache {
     return true;
   }
 
+  /**
+   * The same for a block whose tables, one of them or both, are no more than a word: they are expanded where what the access does changes an entry of theirs.
+   */
+  private flipFirst(look: BlockView, root: number, high: number, low: number, heldAt: number): boolean {
+    // Nothing is expected of blocks.
+    if (look.entryHead < 0) return false;
+    const { tree, mask } = this;
+    const { valueTree, values } = look;
+    const entry = tree.placeFor(root, high, low, look.entryHead);
+    const value = look.map < 0 ? 0 : valueTree.placeFor(look.valueRoot, high, low, look.valueHead);
+    if (entry === NO_PLACE || value === NO_PLACE) return false;
+    const index = low & mask;
+    const cell = cellAt(look, entry < 0 ? 0 : tree.tables.bitAt(entry, index), value < 0 ? 0 : values.bitAt(value, index));
+    if (cell === 0 || heldAt + (cell & OUTCOME_MASK) >= look.held.length) return false;
+    const ones = (entry < 0 ? 0 : tree.tables.words[entry + 1]) + stepOf(cell, ENTRY_STEP);
+    const valueOnes = (value < 0 ? 0 : values.words[value + 1]) + stepOf(cell, VALUE_STEP);
+    if ((ones & mask) === 0 || (valueOnes & mask) === 0) return false;
+    const entryAt = entry < 0 ? tree.expandFor(~entry, look.entryHead) : entry;
+    const valueAt = value < 0 ? valueTree.expandFor(~value, look.valueHead) : value;
+    return this.flip(look, entryAt, valueAt, index, heldAt);
+  }
+
   /** Brings about what an access to a page does, if it is known. Written out, so that nearly all of an access's time goes by here. */
-  private replay(outcomes: PageOutcomes, root: number, gfn: number, vcpu: number): number {
-    const high = (gfn * this.inverseSplit) | 0;
-    const low = (gfn - high * this.split) | 0;
+  private replay(outcomes: PageOutcomes, root: number, high: number, low: number, vcpu: number): number {
     const index = low & this.mask;
     const { tree } = this;
     const entryAt = tree.recordAt(root, high, low);
@@ -395,39 +438,4 @@ export class PageCache {
     outcomes.results[outcomes.size] = attr | (after << 8) | (attr !== this.attr ? NEW_ENTRY : 0) | (after !== value ? NEW_VALUE : 0);
     return outcomes.size++;
   }
-}
-
-/**
- * How many entries more of a plain table have its second attribute once an entry has taken `attr`, which it has not: -1 or 1; CAN_NOT where its bit alone does not do.
- * @param bit the entry's, as the lowest of a word
- */
-function stepTo(head: number, bit: number, attr: number): number {
-  if ((bit & 1) === 0) return attr === ((head >> 8) & 255) ? 1 : CAN_NOT;
-  return attr === (head & 255) ? -1 : CAN_NOT;
-}
-
-/** What an access does to pages whose entry and value are the first or second of their tables, as a cell; 0 where it is not known, or can not be brought about. */
-function cellOf(outcomes: PageOutcomes, map: number, entryHead: number, valueHead: number, cell: number): number {
-  const attr = (entryHead >> ((cell & 1) << 3)) & 255;
-  const say = outcomes.say[attr];
-  if (say !== NOBODY && (map < 0 || say !== MAP + map)) return 0;
-  const value = say === NOBODY ? 0 : (valueHead >> ((cell >> 1) << 3)) & 255;
-  const outcome = value < MAP_VALUES ? outcomes.bySituation[attr | (value << 8)] : -1;
-  if (outcome <= 0) return 0;
-  const result = outcomes.results[outcome];
-  const step = (result & NEW_ENTRY) === 0 ? 0 : stepTo(entryHead, cell & 1, result & 255);
-  const valueStep = (result & NEW_VALUE) === 0 ? 0 : stepTo(valueHead, cell >> 1, (result >> 8) & 255);
-  return step === CAN_NOT || valueStep === CAN_NOT ? 0 : makeCell(outcome, step, valueStep);
-}
-
-/** Number of the map that has a say for entries of a table, -1 for none. Where both its attributes have one each, the first one's. */
-function mapOf({ say }: PageOutcomes, head: number): number {
-  for (const attr of [head & 255, (head >> 8) & 255]) if (say[attr] >= MAP && say[attr] !== MANY) return say[attr] - MAP;
-  return -1;
-}
-
-/** @param bits of the maps that had a say */
-function sayOf(bits: number): number {
-  if (bits === 0) return NOBODY;
-  return (bits & (bits - 1)) === 0 ? MAP + 31 - Math.clz32(bits) : MANY;
 }

@@ -33,6 +33,12 @@ export const NEW_VALUE = 1 << 17;
 /** Who has a say for an attribute of the entry: not known yet; no map; map number n as `MAP + n`; several. */
 export const Say = { Unknown: 0, Nobody: 1, Map: 2, Many: 255 } as const;
 
+/** Who has a say. @param bits of the maps that had one */
+export function sayOf(bits: number): number {
+  if (bits === 0) return Say.Nobody;
+  return (bits & (bits - 1)) === 0 ? Say.Map + 31 - Math.clz32(bits) : Say.Many;
+}
+
 /** Outcomes of one kind of access under one set of constants. */
 export class PageOutcomes {
   /** By attribute of the entry: a Say. */

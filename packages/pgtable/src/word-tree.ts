@@ -31,6 +31,10 @@ const CACHE_MASK = CACHE_SIZE - 1;
 const KIND_BITS: number = KIND_MASK;
 const INDEX_BITS: number = INDEX_MASK;
 const LEAF_TABLE_KIND: number = LEAF_TABLE;
+const UNIFORM_KIND: number = UNIFORM;
+
+/** What `placeFor` answers where no table looks as expected. */
+export const NO_PLACE = -(2 ** 31);
 
 /** Words of the trees over one arena. */
 export class WordTree extends WordStore {
@@ -97,6 +101,53 @@ export class WordTree extends WordStore {
     if (cache[at] !== high || cache[at + 1] !== root) return -1;
     const word = this.nodes.words[cache[at + 2] + (low >> this.bits)];
     return (word & KIND_BITS) === LEAF_TABLE_KIND ? this.leaves.headOf(word & INDEX_BITS) : -1;
+  }
+
+  /** The same for several frames, those of `highs` and `lows` from `from` to `end`. @param records takes where their records begin */
+  recordsAt(root: number, highs: Int32Array, lows: Int32Array, from: number, end: number, records: Int32Array): void {
+    const { cache } = this;
+    const { words } = this.nodes;
+    // As integers of the loop's own.
+    const bits = this.bits | 0;
+    const stride = this.leaves.stride | 0;
+    for (let i = from; i < end; i++) {
+      const high = highs[i];
+      const at = (high & CACHE_MASK) << 2;
+      const isKnown = cache[at] === high && cache[at + 1] === root;
+      const word = isKnown ? words[cache[at + 2] + (lows[i] >> bits)] : 0;
+      records[i] = (word & KIND_BITS) === LEAF_TABLE_KIND ? Math.imul(word & INDEX_BITS, stride) : -1;
+    }
+  }
+
+  /**
+   * Where the table of level-1 entries is that a frame lies in, if its parent was found lately and it looks as expected: where its record begins; for a uniform word whose entries
+   * have the first attribute of `head`, `~pos` of the word (see `expandFor`). Leaves the cursor alone.
+   * @param head of the record expected, a plain one
+   */
+  placeFor(root: number, high: number, low: number, head: number): number {
+    const at = (high & CACHE_MASK) << 2;
+    const cache = this.cache;
+    if (cache[at] !== high || cache[at + 1] !== root) return NO_PLACE;
+    const pos = cache[at + 2] + (low >> this.bits);
+    const word = this.nodes.words[pos];
+    if ((word & KIND_BITS) === LEAF_TABLE_KIND) {
+      const record = this.leaves.headOf(word & INDEX_BITS);
+      return this.leaves.words[record] === head ? record : NO_PLACE;
+    }
+    const isSo =
+      (word & KIND_BITS) === UNIFORM_KIND && wordMapLevel(word) === 1 && (wordAttr(word) | (wordTableAttr(word) << 16)) === (head & ~0xff00);
+    return isSo ? ~pos : NO_PLACE;
+  }
+
+  /**
+   * Makes the table that a uniform level-2 word stands for an owned one with `head`: whoever asks stores the second attribute somewhere at once. No other table moves.
+   * @returns where the record begins
+   */
+  expandFor(pos: number, head: number): number {
+    this.version.bump();
+    const record = this.leaves.allocFor(head);
+    this.nodes.set(pos, LEAF_TABLE | record);
+    return this.leaves.headOf(record);
   }
 
   /** The leaf table below the cursor was written past the tree. */
