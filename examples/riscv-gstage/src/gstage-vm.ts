@@ -1,8 +1,8 @@
 /**
  * One VM of the backend: the parts every KVM shares and RISC-V's own, put together once its layout is known.
  */
-import type { AccessKind, Counters, VmLayout } from '@mmulab/api';
-import { DirtyLog, DirtyRings, GuestAccesses, GuestLayout, HostOps, Memslots, SideState } from '@mmulab/kvm';
+import type { AccessBatch, AccessKind, Counters, VmLayout } from '@mmulab/api';
+import { DirtyLog, DirtyRings, GuestAccesses, GuestLayout, HostOps, Memslots, SideState, touchEach } from '@mmulab/kvm';
 import type { EngineFactory } from '@mmulab/pgtable';
 import type { Policy } from './definition';
 import { gpaBitsTooMany, nestedGuest } from './errors';
@@ -84,6 +84,12 @@ export class GstageVm {
   touch(vcpu: number, vfn: number, kind: AccessKind): void {
     if (this.known === undefined) this.accesses.touch(vcpu, vfn, kind);
     else this.known.touch(vcpu, vfn, kind);
+  }
+
+  /** A batch of accesses, all their faults included. */
+  touchAll(batch: AccessBatch): void {
+    if (this.known === undefined) touchEach(batch, (vcpu, vfn, kind) => this.accesses.touch(vcpu, vfn, kind));
+    else this.known.touchAll(batch);
   }
 
   /** More than single accesses is to come: what is known of them is found anew after it. */

@@ -7,7 +7,7 @@
  *
  * Whoever calls the backend for anything else says so (`forget`): vCPUs that come and go, accesses in stages, runs, and all that is asked of the host.
  */
-import type { AccessKind, Counters } from '@mmulab/api';
+import type { AccessBatch, AccessKind, Counters } from '@mmulab/api';
 import { KnownTouches } from '@mmulab/kvm';
 import type { GuestAccesses, GuestLayout, Memslot, Memslots, Stretch, Surveyor } from '@mmulab/kvm';
 import { MORE, PageOutcomes, Version } from '@mmulab/pgtable';
@@ -52,7 +52,12 @@ export class KnownAccesses implements PageProgram, Surveyor {
     if (!this.touches.touch(vcpu, vfn, kind)) this.access(vcpu, vfn, kind);
   }
 
-  /** The same the long way: learns what it does, and looks around. */
+  /** A batch of accesses, those that are known together. */
+  touchAll(batch: AccessBatch): void {
+    this.touches.touchAll(batch, (vcpu, vfn, kind) => this.touch(vcpu, vfn, kind));
+  }
+
+  /** An access the long way: learns what it does, and looks around. */
   private access(vcpu: number, vfn: number, kind: AccessKind): void {
     try {
       this.accesses.walk(vcpu, vfn, kind);

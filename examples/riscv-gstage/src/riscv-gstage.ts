@@ -6,6 +6,7 @@
 import { BackendOptions, CountersToken, HostOptions } from '@mmulab/api';
 import { notCreated, type DirtyRings } from '@mmulab/kvm';
 import type {
+  AccessBatch,
   AccessKind,
   AccessRun,
   BackendMemory,
@@ -69,6 +70,10 @@ export class RiscvGstage implements MmuBackend {
 
   touch(vcpu: number, vfn: number, kind: AccessKind): void {
     this.vm.touch(vcpu, vfn, kind);
+  }
+
+  touchAll(batch: AccessBatch): void {
+    this.vm.touchAll(batch);
   }
 
   begin(vcpu: number, vfn: number, kind: AccessKind): number {

@@ -4,9 +4,9 @@
  * Runs are cut at memslot borders, their table pages are touched before the data that needs them, and the data is lifted by the engine. What concerns a memslot other than
  * 0 is counted in that slot's scope. Hot path: `touch`, `begin`, `advance`.
  */
-import type { AccessKind, AccessRun, Counters, FaultWaits } from '@mmulab/api';
-import { AccessProgram, PendingAccesses, SideState, accessKind, eachPiece } from '@mmulab/kvm';
-import type { DirtyRings, Memslot, Memslots, PieceRunner } from '@mmulab/kvm';
+import type { AccessBatch, AccessKind, AccessRun, Counters, FaultWaits } from '@mmulab/api';
+import { AccessProgram, PendingAccesses, SideState, accessKind, eachPiece, touchEach } from '@mmulab/kvm';
+import type { DirtyRings, Memslot, Memslots, PieceRunner, TouchOne } from '@mmulab/kvm';
 import { Way } from './guest-table-walks';
 import type { GuestTableWalks } from './guest-table-walks';
 import { KnownAccesses } from './known-accesses';
@@ -25,6 +25,7 @@ export class GuestAccesses implements PieceRunner, FaultWaits {
   private readonly hasRings: boolean;
   /** Single accesses by memory, where this run's engines have one and nobody is to hear of every call. */
   private readonly known: KnownAccesses | undefined;
+  private readonly touchOne: TouchOne = (vcpu, vfn, kind) => this.touch(vcpu, vfn, kind);
 
   constructor(
     vcpus: number,
@@ -52,6 +53,12 @@ export class GuestAccesses implements PieceRunner, FaultWaits {
     this.walks.touch(vcpu, vfn, this.path);
     if (known === undefined) this.path.access(vcpu, this.walks.layout.gfnOf(vfn), kind, 0);
     else known.access(vcpu, vfn, kind);
+  }
+
+  /** A batch of accesses, those that are known by memory. */
+  touchAll(batch: AccessBatch): void {
+    if (this.known === undefined) touchEach(batch, this.touchOne);
+    else this.known.touchAll(batch, this.touchOne);
   }
 
   /** More than accesses by memory is to come: what is known of them is surveyed anew after it. */

@@ -5,9 +5,9 @@
  * is topped up. Under dirty logging both maps have a say; there the host's pages of the whole memslot have to be in one state, which then is a constant. Where somebody wants to
  * hear of each call (callbacks of a user's, a trace, dirty rings) nothing is known. Hot path: `touch`.
  */
-import type { AccessKind, Counters } from '@mmulab/api';
+import type { AccessBatch, AccessKind, Counters } from '@mmulab/api';
 import { KnownTouches } from '@mmulab/kvm';
-import type { Memslot, Memslots, Stretch, Surveyor } from '@mmulab/kvm';
+import type { Memslot, Memslots, Stretch, Surveyor, TouchOne } from '@mmulab/kvm';
 import { MORE, PageOutcomes } from '@mmulab/pgtable';
 import type { PageCache, PageProgram } from '@mmulab/pgtable';
 import type { GuestTableWalks } from './guest-table-walks';
@@ -43,7 +43,12 @@ export class KnownAccesses implements PageProgram, Surveyor {
     return this.touches.touch(vcpu, vfn, kind);
   }
 
-  /** The same the long way, after the hardware's walk: learns what it does, and looks around. */
+  /** A batch of accesses, those that are known together. @param touch makes one of them */
+  touchAll(batch: AccessBatch, touch: TouchOne): void {
+    this.touches.touchAll(batch, touch);
+  }
+
+  /** An access the long way, after the hardware's walk: learns what it does, and looks around. */
   access(vcpu: number, vfn: number, kind: AccessKind): void {
     const { slots, caches, counters, walks } = this;
     const gfn = walks.layout.gfnOf(vfn);

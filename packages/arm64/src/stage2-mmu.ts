@@ -9,6 +9,7 @@
 import { BackendOptions, CountersToken, HostOptions, TraceExport, TransitionObserver } from '@mmulab/api';
 import { notCreated } from '@mmulab/kvm';
 import type {
+  AccessBatch,
   AccessKind,
   AccessRun,
   BackendInspection,
@@ -89,6 +90,10 @@ export class Stage2Mmu implements MmuBackend {
 
   touch(vcpu: number, vfn: Vfn, kind: AccessKind): void {
     this.vm.accesses.touch(vcpu, vfn, kind);
+  }
+
+  touchAll(batch: AccessBatch): void {
+    this.vm.accesses.touchAll(batch);
   }
 
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {

@@ -34,6 +34,7 @@ export { configSchema } from './config/schema';
 export type { JsonSchema } from './config/shape';
 export { compose, composeBackend } from './compose';
 export type { BackendComposition, Composition } from './compose';
+export { BatchedAccesses } from './sim/batched-accesses';
 export { HOST_ACTOR, RunCounters } from './sim/counters';
 export type { PhaseCounts } from './sim/counters';
 export { planRun, runResolved } from './run';

@@ -4,7 +4,7 @@
  */
 import { AccessKind, type Counters, type HostOp, type MmuBackend, type OptionSpec, type OptionValues } from '@mmulab/api';
 import { type EngineFactory, tableEngines } from '@mmulab/pgtable';
-import { Registry, backingHost } from '@mmulab/runner';
+import { BatchedAccesses, Registry, backingHost } from '@mmulab/runner';
 import { layOutVm } from './conformance-vm';
 import { oracleEngines } from './oracle';
 
@@ -99,11 +99,17 @@ function burst(backend: MmuBackend, vcpu: number, vfn: number, draw: (n: number)
   const first = draw(NPAGES);
   const reach = [1, 512, NPAGES][draw(3)];
   const kind = KINDS[draw(KINDS.length)];
+  // In batches, some of them of all vCPUs.
+  const batched = [undefined, new BatchedAccesses(backend)][draw(2)];
+  const isMixed = draw(3) === 0;
   // Now and then to the block's end and beyond, so that tables fill up and fold.
   for (let i = draw(12) === 0 ? 600 : draw(24); i >= 0; i--) {
     const page = reach === 1 ? first + i : reach === 512 ? first - (first % 512) + draw(512) : draw(NPAGES);
-    backend.touch(vcpu, vfn + (page % NPAGES), kind);
+    const who = isMixed ? draw(VCPUS) : vcpu;
+    if (batched === undefined) backend.touch(who, vfn + (page % NPAGES), kind);
+    else batched.add(who, vfn + (page % NPAGES), isMixed ? KINDS[draw(KINDS.length)] : kind);
   }
+  batched?.flush();
 }
 
 describe.each([
@@ -151,6 +157,27 @@ describe('a fault whose outcome is known', () => {
       backend.host({ op: 'set_dirty_log', slot: 1, on: false });
       backend.enter(1);
       write(20, 30);
+    });
+    expect(known).toEqual(naive);
+  });
+
+  it.each(['x86-tdp', 'arm64-stage2'])('is brought about in batches that expand the tables of 40 blocks: %s', name => {
+    const npages = 40 * 512;
+    const [known, naive] = both(name, 'shmem', npages, ({ backend, vfn }) => {
+      const draw = drawer(0x9e3779b9);
+      const atRandom = (): void => {
+        const batch = new BatchedAccesses(backend);
+        for (let i = 0; i < 400; i++) batch.add(draw(VCPUS), vfn + draw(npages), draw(4) === 0 ? AccessKind.Read : AccessKind.Write);
+        batch.flush();
+      };
+      backend.run(0, { vfn, count: npages, stride: 1, kind: AccessKind.Write, writeEvery: 0 });
+      backend.host({ op: 'set_dirty_log', slot: 1, on: true });
+      for (let vcpu = 0; vcpu < VCPUS; vcpu++) backend.enter(vcpu);
+      atRandom();
+      backend.host({ op: 'get_dirty_log', slot: 1 });
+      for (let vcpu = 0; vcpu < VCPUS; vcpu++) backend.enter(vcpu);
+      atRandom();
+      backend.host({ op: 'set_dirty_log', slot: 1, on: false });
     });
     expect(known).toEqual(naive);
   });

@@ -6,6 +6,7 @@
  * once. random: protected again; each vCPU writes pages drawn from its memory, as many as 5 % of it. Hot path.
  */
 import { AccessKind } from '@mmulab/api';
+import { BatchedAccesses } from '@mmulab/runner';
 import { BASE_GFN, TEST_SLOT, createMachine, enterAll, smallPages, tdp, type BenchMachine } from '../machine';
 import { measure, type Measurement } from '../measure';
 
@@ -52,6 +53,7 @@ function writeInTurn({ backend, vcpus, pagesPerVcpu }: BenchMachine): void {
 export function writeAtRandom({ backend, vcpus, pagesPerVcpu }: BenchMachine, writesPerVcpu: number): void {
   const state = Int32Array.from({ length: vcpus }, (_, vcpu) => Math.imul(0x9e3779b9, vcpu + 1));
   const scale = pagesPerVcpu / 2 ** 32;
+  const accesses = new BatchedAccesses(backend);
   for (let i = 0; i < writesPerVcpu; i++) {
     for (let vcpu = 0; vcpu < vcpus; vcpu++) {
       let x = state[vcpu];
@@ -59,7 +61,8 @@ export function writeAtRandom({ backend, vcpus, pagesPerVcpu }: BenchMachine, wr
       x ^= x >>> 17;
       x ^= x << 5;
       state[vcpu] = x;
-      backend.touch(vcpu, BASE_GFN + vcpu * pagesPerVcpu + Math.floor((x >>> 0) * scale), Write);
+      accesses.add(vcpu, BASE_GFN + vcpu * pagesPerVcpu + Math.floor((x >>> 0) * scale), Write);
     }
   }
+  accesses.flush();
 }

@@ -8,6 +8,7 @@
  * starts at the vCPU's index, so that of vCPU 0 stays 0 (measured, records/README.md).
  */
 import { AccessKind, type AccessRun, type MmuBackend, type RandomRun } from '@mmulab/api';
+import { BatchedAccesses } from './batched-accesses';
 import { nextDraw, skipDraws } from './draws';
 import { touchInOrder, type GuestWork } from './guest-work';
 import type { PageSet } from './page-set';
@@ -67,6 +68,7 @@ export class Generators {
   private touchRandomly(backend: MmuBackend, vcpu: number, run: RandomRun, pages: PageSet | undefined): number {
     const { vfn, count, pageFrames = 1, writePercent } = run;
     const marks = pages?.region(vfn, count, pageFrames);
+    const accesses = new BatchedAccesses(backend);
     let state = this.states[vcpu] ?? 0;
     let writes = 0;
     for (let i = 0; i < count; i++) {
@@ -76,8 +78,9 @@ export class Generators {
       state = nextDraw(state);
       const isWrite = state % PERCENT < writePercent;
       if (isWrite) writes++;
-      backend.touch(vcpu, vfn + Math.floor(page * pageFrames), isWrite ? AccessKind.Write : AccessKind.Read);
+      accesses.add(vcpu, vfn + Math.floor(page * pageFrames), isWrite ? AccessKind.Write : AccessKind.Read);
     }
+    accesses.flush();
     this.states[vcpu] = state;
     return writes;
   }

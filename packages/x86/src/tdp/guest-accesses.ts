@@ -8,9 +8,9 @@
  * Models: Linux arch/x86/kvm/mmu: what reaches KVM of a two-dimensional walk. Hot path.
  */
 import { ACCESS_DONE as DONE_CODE, type AccessKind, ENTRIES_PER_TABLE, EntryKind } from '@mmulab/api';
-import type { AccessRun, Counters } from '@mmulab/api';
-import { AccessProgram, KnownTouches, PendingAccesses, accessKind, eachPiece } from '@mmulab/kvm';
-import type { AccessPattern, GuestLayout, GuestWalks, Memslot, Memslots, PieceRunner, SeenTables, Stretch, Surveyor } from '@mmulab/kvm';
+import type { AccessBatch, AccessRun, Counters } from '@mmulab/api';
+import { AccessProgram, KnownTouches, PendingAccesses, accessKind, eachPiece, touchEach } from '@mmulab/kvm';
+import type { AccessPattern, GuestLayout, GuestWalks, Memslot, Memslots, PieceRunner, SeenTables, Stretch, Surveyor, TouchOne } from '@mmulab/kvm';
 import type { PageOutcomes } from '@mmulab/pgtable';
 import type { VcpuStates } from '../vcpu-state';
 import type { VmJournal } from '../vm-journal';
@@ -91,6 +91,12 @@ export class GuestAccesses implements PieceRunner, GuestWalks, Surveyor {
   /** An access by memory of what such accesses do; nobody needs to be selected. @returns false when nothing was done */
   touchKnown(vcpu: number, vfn: number, kind: number): boolean {
     return this.touches !== undefined && this.touches.touch(vcpu, vfn, kind);
+  }
+
+  /** A batch of accesses, those that are known by memory. @param touch makes one of them, all its faults included */
+  touchAll(batch: AccessBatch, touch: TouchOne): void {
+    if (this.touches === undefined) touchEach(batch, touch);
+    else this.touches.touchAll(batch, touch);
   }
 
   /** See Surveyor. */

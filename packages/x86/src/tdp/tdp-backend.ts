@@ -2,7 +2,7 @@
  * The `x86-tdp` backend, as the container makes it. What its VM is made of stands in tdp-vm.ts.
  */
 import { BackendOptions, CountersToken, HostOptions, TransitionObserver } from '@mmulab/api';
-import type { AccessKind, Counters, FaultMemory, OptionValues, ReplayPort, StageDef, Vfn, VmLayout } from '@mmulab/api';
+import type { AccessBatch, AccessKind, Counters, FaultMemory, OptionValues, ReplayPort, StageDef, Vfn, VmLayout } from '@mmulab/api';
 import { EngineFactory, observedEngines, tableEngines } from '@mmulab/pgtable';
 import { inject, injectable, optional } from 'inversify';
 import { X86PolicyReader, readPolicy } from '../policy';
@@ -28,6 +28,10 @@ export class TdpBackend extends X86Backend<TdpVm> {
   ) {
     super(options, host, counters, observer === undefined ? engines : observedEngines(observer), policyOf, nestedRules);
     this.stages = tdpStagesOf(this.world.policy);
+  }
+
+  touchAll(batch: AccessBatch): void {
+    this.vm.touchAll(batch);
   }
 
   get losses(): number {

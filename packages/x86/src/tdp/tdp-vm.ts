@@ -8,6 +8,7 @@
  */
 import { EntryKind } from '@mmulab/api';
 import type {
+  AccessBatch,
   AccessKind,
   AccessRun,
   BackendInspection,
@@ -179,6 +180,10 @@ export class TdpVm implements BackedVm, TdpFaultVm, TdpSituationVm, HostTables, 
     if (this.accesses.touchKnown(vcpu, vfn, kind)) return;
     this.select(vcpu);
     this.accessesOf(vcpu).touch(vcpu, vfn, kind);
+  }
+
+  touchAll(batch: AccessBatch): void {
+    this.accesses.touchAll(batch, (vcpu, vfn, kind) => this.touch(vcpu, vfn, kind));
   }
 
   begin(vcpu: number, vfn: Vfn, kind: AccessKind): number {
