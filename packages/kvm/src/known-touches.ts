@@ -108,17 +108,23 @@ export class KnownTouches {
    */
   touchAll(batch: AccessBatch, touch: TouchOne): void {
     const { count, vcpus, vfns, kinds } = batch;
+    // Accesses that go together next; where none can, so many go by themselves before it is tried again.
     let reach = MAX_BATCH;
+    let alone = 1;
     let at = 0;
     while (at < count) {
       const end = Math.min(at + reach, count);
-      const known = at + this.gather(batch, at, end);
-      at += this.batch.bring();
-      reach = Math.min(2 * reach, MAX_BATCH);
-      if (at === end) continue;
-      touch(vcpus[at], vfns[at], kinds[at] as AccessKind);
-      // What others were to do may not hold any more; where it often is not known there is little to be fetched for them.
-      if (at++ < known) reach = Math.max(reach >> 2, 1);
+      const known = this.gather(batch, at, end);
+      const done = known === 0 ? 0 : this.batch.bring();
+      at += done;
+      if (at === end) {
+        reach = Math.min(2 * reach, MAX_BATCH);
+        continue;
+      }
+      // What those behind it were to do may not hold any more: where that happens often there had better be few.
+      if (done < known) reach = Math.max(reach >> 2, 1);
+      alone = done === 0 ? Math.min(2 * alone, MAX_BATCH) : 1;
+      for (const until = Math.min(at + alone, count); at < until; at++) touch(vcpus[at], vfns[at], kinds[at] as AccessKind);
     }
   }
 

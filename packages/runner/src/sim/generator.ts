@@ -14,6 +14,8 @@ import { touchInOrder, type GuestWork } from './guest-work';
 import type { PageSet } from './page-set';
 
 const PERCENT = 100;
+/** Regions of so many frames have tables that a processor's cache does not hold (16 GiB): accesses out of the blue to smaller ones gain nothing by going together. */
+const MIN_BATCHED_FRAMES = 2 ** 22;
 
 /** The generators of all vCPUs of a run. */
 export class Generators {
@@ -68,7 +70,7 @@ export class Generators {
   private touchRandomly(backend: MmuBackend, vcpu: number, run: RandomRun, pages: PageSet | undefined): number {
     const { vfn, count, pageFrames = 1, writePercent } = run;
     const marks = pages?.region(vfn, count, pageFrames);
-    const accesses = new BatchedAccesses(backend);
+    const accesses = count * pageFrames < MIN_BATCHED_FRAMES ? undefined : new BatchedAccesses(backend);
     let state = this.states[vcpu] ?? 0;
     let writes = 0;
     for (let i = 0; i < count; i++) {
@@ -78,9 +80,11 @@ export class Generators {
       state = nextDraw(state);
       const isWrite = state % PERCENT < writePercent;
       if (isWrite) writes++;
-      accesses.add(vcpu, vfn + Math.floor(page * pageFrames), isWrite ? AccessKind.Write : AccessKind.Read);
+      const kind = isWrite ? AccessKind.Write : AccessKind.Read;
+      if (accesses === undefined) backend.touch(vcpu, vfn + Math.floor(page * pageFrames), kind);
+      else accesses.add(vcpu, vfn + Math.floor(page * pageFrames), kind);
     }
-    accesses.flush();
+    accesses?.flush();
     this.states[vcpu] = state;
     return writes;
   }
