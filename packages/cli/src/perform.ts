@@ -45,7 +45,7 @@ export function performRuns(prepared: readonly PreparedRun[], terminal: Terminal
 }
 
 function performRun(
-  { run, registry }: PreparedRun,
+  { run, registry, ready }: PreparedRun,
   index: number,
   runs: number,
   terminal: Terminal,
@@ -54,6 +54,7 @@ function performRun(
   const label = run.variation === '' ? run.name : run.variation;
   return runResolved(run, registry, {
     trace,
+    ready,
     vcpuCounters: vcpuCounters || run.thresholds.some(({ target }) => target.at === 'phase' && target.scope?.of === 'vcpus'),
     onPhaseStart: (phase, at, phases) => {
       const [done, total] = runs === 1 ? [at, phases] : [index, runs];

@@ -6,13 +6,14 @@ import {
   commandLineConfig,
   inPlace,
   loadConfigFile,
-  planRun,
+  prepareRun,
   programRuns,
   readTestFile,
   resolveRuns,
   testFilesIn,
   testName,
   type RawConfig,
+  type ReadyRun,
   type Registry,
   type ResolvedRun,
 } from '@mmulab/runner';
@@ -29,6 +30,8 @@ export interface PreparedRun {
   readonly registry: Registry;
   /** What its plan says that a reader should know; the result of the run says it again. */
   readonly planNotes: readonly string[];
+  /** What was made to plan it, where it is the only one: those of many would take much memory. */
+  readonly ready?: ReadyRun | undefined;
 }
 
 /** What the user named, before it is read. */
@@ -119,24 +122,37 @@ function prepareWith(
   runsOf = (raw: RawConfig, _registry: Registry): RawConfig => raw,
 ): readonly PreparedRun[] {
   const runs = resolveRuns(runsOf(applyOverrides(config, settings, registry), registry), registry);
-  const planNotes = planEach(runs, registry);
+  const planned = planEach(runs, registry);
   return runs.map((run, i) => ({
     run: notes.length === 0 ? run : { ...run, notes: [...notes, ...run.notes] },
     registry,
-    planNotes: planNotes[i] ?? [],
+    planNotes: planned[i]?.notes ?? [],
+    ready: planned[i]?.ready,
   }));
 }
 
-/** A plan depends on neither name nor seed: of runs that differ in nothing else, one is planned. @returns the notes of each run's plan */
-function planEach(runs: readonly ResolvedRun[], registry: Registry): readonly (readonly string[])[] {
-  const planned = new Map<string, readonly string[]>();
+/** What planning a run gave: what its plan says, and, of the only run, what was made for it. */
+interface Planned {
+  readonly notes: readonly string[];
+  readonly ready?: ReadyRun;
+}
+
+/** A plan depends on neither name nor seed: of runs that differ in nothing else, one is planned. */
+function planEach(runs: readonly ResolvedRun[], registry: Registry): readonly Planned[] {
+  const known = new Map<string, Planned>();
   return runs.map(run => {
     const { backend, host, workload, thresholds } = run;
     const key = JSON.stringify([backend, host, workload, thresholds]);
-    const notes = planned.get(key) ?? planRun(run, registry).notes;
-    planned.set(key, notes);
-    return notes;
+    const planned = known.get(key) ?? plan(run, registry, runs.length === 1);
+    known.set(key, planned);
+    return planned;
   });
+}
+
+function plan(run: ResolvedRun, registry: Registry, isOnly: boolean): Planned {
+  const ready = prepareRun(run, registry);
+  const { notes } = ready.plan;
+  return isOnly ? { notes, ready } : { notes };
 }
 
 /** A config that has something else there is refused when it is resolved. */

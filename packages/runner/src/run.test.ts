@@ -5,7 +5,7 @@ import { configSchema } from './config/schema';
 import type { RawConfig } from './config/types';
 import { resolveRuns } from './config/validate';
 import { codeOf, toyRegistry, writeFiles } from './fixtures/registry';
-import { planRun, runResolved } from './run';
+import { planRun, prepareRun, runResolved } from './run';
 import { run } from './run-config';
 
 const registry = toyRegistry();
@@ -49,6 +49,16 @@ describe('two vCPUs with 4 pages each', () => {
       workload: { name: 'toy_test', options: { bytes: 16384 } },
     });
     expect(timeless(runOne(result.config))).toEqual(timeless(result));
+  });
+
+  it('give the same with the VM that planning made, which is there for one run, and with one of their own after that', () => {
+    const [resolved] = resolveRuns({ workload: 'toy_test -v 2 -b 16K', name: 'Two' }, registry);
+    if (resolved === undefined) throw new Error('no run');
+    const ready = prepareRun(resolved, registry);
+    const first = runResolved(resolved, registry, { ready });
+    expect(ready.take()).toBeUndefined();
+    const second = runResolved(resolved, registry, { ready });
+    expect([timeless(first), timeless(second)]).toEqual([timeless(result), timeless(result)]);
   });
 
   it('give a config that its own schema accepts', () => {

@@ -38,6 +38,7 @@ import { checkNeeds } from './plan-needs';
 import { guarded } from './plugin-fault';
 import { checkPlan } from './plugin-shape';
 import { peakMemoryBytes } from './process-figures';
+import { ReadyRun, type Made } from './ready-run';
 import type { Registry } from './registry';
 import { HOST_ACTOR, type PhaseCounts, type RunCounters } from './sim/counters';
 import { Generators } from './sim/generator';
@@ -65,6 +66,8 @@ export interface RunHooks {
   onWork?(phases: readonly PhaseWork[]): void;
   /** A trace is to be written of the run, one that the backend's definition names. */
   readonly trace?: TraceExport | undefined;
+  /** What was made to plan the run: it is performed with that where nothing is written of it. */
+  readonly ready?: ReadyRun | undefined;
 }
 
 /**
@@ -73,13 +76,22 @@ export interface RunHooks {
  * @throws typed errors of the backend, the workload and the thresholds
  */
 export function planRun(run: ResolvedRun, registry: Registry): WorkloadPlan {
-  const plans = (): WorkloadPlan => {
-    const composition = compose(run, registry);
-    const plan = planOf(composition, run, registry);
+  return prepareRun(run, registry).plan;
+}
+
+/** The same, and keeps what it made for `RunHooks.ready`. @throws as `planRun` */
+export function prepareRun(run: ResolvedRun, registry: Registry): ReadyRun {
+  const prepare = (): ReadyRun => {
+    const { composition, plan } = makeRun(run, registry, {});
     composition.backend.create(plan.vm);
-    return plan;
+    return new ReadyRun(plan, composition);
   };
-  return inGivenNames(run.givenAs, () => guarded(pluginsOf(run, registry), plans));
+  return inGivenNames(run.givenAs, () => guarded(pluginsOf(run, registry), prepare));
+}
+
+function makeRun(run: ResolvedRun, registry: Registry, hooks: RunHooks): Made {
+  const composition = compose(run, registry, hooks);
+  return { composition, plan: planOf(composition, run, registry), isCreated: false };
 }
 
 /** The plugins whose classes are at work in a run, those of the patches it names included. */
@@ -136,12 +148,12 @@ interface PerformedOnce {
 }
 
 function performOnce(run: ResolvedRun, registry: Registry, hooks: RunHooks): PerformedOnce {
-  const composition = compose(run, registry, hooks);
-  const plan = planOf(composition, run, registry);
+  const made = (hooks.trace === undefined ? hooks.ready?.take() : undefined) ?? makeRun(run, registry, hooks);
+  const { composition, plan } = made;
   const log = run.time === undefined && hooks.onWork === undefined ? undefined : new WorkLog(composition.counters, testedPages(plan));
   const represented = run.representative === true ? performRepresentative(composition, plan, run, registry, hooks) : undefined;
   if (represented === undefined || typeof represented === 'string') {
-    const performed = new RunInProgress(composition, plan, run, log).perform(hooks);
+    const performed = new RunInProgress(composition, plan, run, log, made.isCreated).perform(hooks);
     const notes = represented === undefined ? performed.notes : [...performed.notes, `representative=Y has no effect here: ${represented}.`];
     return { plan, performed: { ...performed, notes }, work: log?.phases };
   }
@@ -291,6 +303,7 @@ export class RunInProgress {
     private readonly plan: WorkloadPlan,
     private readonly run: ResolvedRun,
     private readonly log: WorkLog | undefined,
+    private readonly isCreated = false,
   ) {
     this.backend = composition.backend;
     this.counters = composition.counters;
@@ -302,7 +315,7 @@ export class RunInProgress {
   perform(hooks: RunHooks, collect?: (counts: PhaseCounts, tableBytes: number) => void): Performed {
     const { backend, counters, checks } = this;
     const { vm, phases } = this.plan;
-    backend.create(vm);
+    if (!this.isCreated) backend.create(vm);
     const results = new PhaseResults(counters, hooks.vcpuCounters !== false);
     let tableBytesReal = 0;
     let index = 0;
