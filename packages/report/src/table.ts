@@ -1,8 +1,9 @@
 /**
  * The table format: sheets drawn for a terminal. A sheet wider than the terminal is cut into blocks of columns, each with the naming columns in
- * front, so that no line wraps.
+ * front, so that no line wraps. Rows whose cells fit, of characters that are one column wide, are padded; the others are cli-table3's.
  */
-import Table, { type TableConstructorOptions } from 'cli-table3';
+import type Table from 'cli-table3';
+import type { TableConstructorOptions } from 'cli-table3';
 import { createColors } from 'picocolors';
 import { formatCount } from './quantity';
 import type { Report, ReportView as View } from '@mmulab/api';
@@ -14,8 +15,8 @@ const GAP = 2;
 /** Characters that a column of sentences needs to stay readable. */
 const MIN_TEXT = 30;
 
-/** Rows handed to cli-table3 at once: its layout takes time that grows with the square of them. */
-const ROWS_AT_ONCE = 16;
+/** Characters that are one column wide, no space the last. */
+const PLAIN = /^(?:[\x20-\x7e\u2500-\u257f]*[\x21-\x7e\u2500-\u257f])?$/;
 
 /** The frame of cli-table3 reduced to a rule under the header: less ink, and lines that paste well. */
 const FRAME = {
@@ -111,23 +112,29 @@ function columnWidth(column: Column, index: number, sheet: Sheet): number {
   return texts.reduce((width, text) => Math.max(width, ...text.split('\n').map(line => line.length)), 0);
 }
 
+/** A cell as it is drawn: its text, and what the text looks like. */
+interface DrawnCell {
+  readonly text: string;
+  readonly painted: string;
+}
+
 function drawBlock(sheet: Sheet, block: readonly number[], widths: readonly number[], paints: Paints): string {
   const rows = sheet.rows.flatMap(row => intoLines(block.map(index => row[index] ?? ''))).map(cells => cells.map(cell => drawCell(cell, paints)));
   if (sheet.columns.some(column => column.name !== '')) {
-    const heads = intoLines(block.map(index => sheet.columns[index]?.name ?? ''));
-    const rule = block.map(index => paints.faint('─'.repeat(widths[index] ?? 0)));
-    rows.unshift(...heads.map(cells => cells.map(cell => paints.strong(cellText(cell)))), rule);
+    const heads = intoLines(block.map(index => sheet.columns[index]?.name ?? '')).map(cells =>
+      cells.map(cell => painted(cellText(cell), paints.strong)),
+    );
+    const rule = block.map(index => painted('─'.repeat(widths[index] ?? 0), paints.faint));
+    rows.unshift(...heads, rule);
   }
-  const options = {
-    chars: FRAME,
-    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
-    colAligns: block.map(index => sheet.columns[index]?.align ?? 'left'),
-    colWidths: block.map(index => widths[index] ?? 0),
-    wordWrap: true,
-  };
-  return chunks(rows, ROWS_AT_ONCE)
-    .map(some => drawRows(some, options))
-    .join('\n');
+  const places = block.map(index => ({ width: widths[index] ?? 0, align: sheet.columns[index]?.align ?? 'left' }));
+  return rows.map(cells => padRow(cells, places) ?? wrapRow(cells, places)).join('\n');
+}
+
+/** How a column is drawn. */
+export interface ColumnPlace {
+  readonly width: number;
+  readonly align: 'left' | 'right';
 }
 
 /** A row whose cells have several lines, as several rows: cli-table3 takes very long to measure such cells. */
@@ -137,13 +144,30 @@ function intoLines(row: readonly Cell[]): readonly Cell[][] {
   return Array.from({ length: height }, (_, at) => lines.map(some => some[at] ?? ''));
 }
 
-function chunks<T>(list: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(list.length / size) }, (_, index) => list.slice(index * size, (index + 1) * size));
+/** A row of plain cells that fit, as one line; undefined where some cell does not. */
+export function padRow(cells: readonly DrawnCell[], places: readonly ColumnPlace[]): string | undefined {
+  let line = '';
+  for (const [at, { text, painted: shown }] of cells.entries()) {
+    const { width, align } = places[at] ?? { width: 0, align: 'left' };
+    if (text.length > width || !PLAIN.test(text)) return undefined;
+    const padding = ' '.repeat(width - text.length);
+    line += (at === 0 ? '' : ' '.repeat(GAP)) + (align === 'left' ? shown + padding : padding + shown);
+  }
+  return line.trimEnd();
 }
 
-function drawRows(rows: readonly string[][], options: TableConstructorOptions): string {
-  const table = new Table(options);
-  table.push(...rows);
+/** Any row: long cells wrap, and characters are as wide as they are. */
+export function wrapRow(cells: readonly DrawnCell[], places: readonly ColumnPlace[]): string {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- hardly ever needed
+  const TableOf = require('cli-table3') as new (options: TableConstructorOptions) => Table.Table;
+  const table = new TableOf({
+    chars: FRAME,
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
+    colAligns: places.map(({ align }) => align),
+    colWidths: places.map(({ width }) => width),
+    wordWrap: true,
+  });
+  table.push(cells.map(cell => cell.painted));
   return table
     .toString()
     .split('\n')
@@ -151,10 +175,13 @@ function drawRows(rows: readonly string[][], options: TableConstructorOptions): 
     .join('\n');
 }
 
-function drawCell(cell: Cell, paints: Paints): string {
+function drawCell(cell: Cell, paints: Paints): DrawnCell {
   const tone = cellTone(cell) ?? (cellValue(cell) === 0 ? 'faint' : undefined);
-  const text = cellText(cell);
-  return tone === undefined ? text : paints[tone](text);
+  return painted(cellText(cell), tone === undefined ? String : paints[tone]);
+}
+
+function painted(text: string, paint: (text: string) => string): DrawnCell {
+  return { text, painted: paint(text) };
 }
 
 function cellText(cell: Cell): string {
