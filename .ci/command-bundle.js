@@ -28,7 +28,9 @@ const OWN = ['api', 'pgtable', 'kvm', 'x86', 'arm64', 'workloads', 'time', 'runn
 const OTHERS = ['ajv', 'cli-progress', 'cli-table3', 'commander', 'fast-xml-parser', 'inversify', 'picocolors', 'reflect-metadata', 'yaml'];
 /** Modules of Node that are dear to load and that hardly any command needs, whoever names them. */
 const LATE = ['child_process', 'http', 'readline', 'worker_threads'];
-/** Of these, what plugins of others import as well: they get the same instance. */
+/** Packages of others that hardly any command needs. */
+const LATE_OTHERS = ['yaml'];
+/** Of the former, what plugins of others import as well: they get the same instance. */
 const SHARED = ['inversify', 'reflect-metadata'];
 
 /** Modules of the command that load the bundle, or are for building. */
@@ -82,6 +84,15 @@ const commandModules = {
       const name = path.slice('late:'.length);
       const names = Object.keys(require(name)).map(key => `  get ${key}() { return require('node:${name}').${key}; },\n`);
       return { contents: `module.exports = {\n${names.join('')}};\n` };
+    });
+    pack.onResolve({ filter: /^[a-z]/ }, ({ path, importer }) =>
+      LATE_OTHERS.includes(path) && importer.startsWith(packages) ? { path: `later:${path}`, namespace: 'mmulab' } : undefined,
+    );
+    pack.onLoad({ filter: /^later:/, namespace: 'mmulab' }, ({ path }) => {
+      const name = path.slice('later:'.length);
+      const { resolve } = createRequire(join(packages, 'runner', 'package.json'));
+      const names = Object.keys(require(resolve(name))).map(key => `  get ${key}() { return require('${name}').${key}; },\n`);
+      return { contents: `module.exports = {\n${names.join('')}};\n`, resolveDir: join(packages, 'runner') };
     });
     // Text of one column per character, which nearly all is, needs none of the tables that tell how wide others are.
     pack.onResolve({ filter: /^string-width$/ }, ({ namespace }) => (namespace === 'mmulab' ? undefined : { path: 'width', namespace: 'mmulab' }));

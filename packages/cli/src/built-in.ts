@@ -14,7 +14,7 @@ export const BUILT_IN_PLUGINS: readonly string[] = ['@mmulab/x86', '@mmulab/arm6
  * @param from directory that paths and names of those are looked up from
  */
 export function loadRegistry(plugins: readonly string[] = [], from: string = process.cwd()): Registry {
-  return Registry.load([...builtInDirectories(), ...plugins], from);
+  return Registry.load(plugins, from, builtInDirectories());
 }
 
 /** Where the built-in plugins lie: looked up from here, wherever the user is. */

@@ -27,6 +27,7 @@ function out(text: string): void {
 }
 
 function progress(state: Progress | undefined): void {
+  if (!look.showsProgress) return;
   const nowMs = performance.now();
   if (state !== undefined && nowMs - toldMs < PROGRESS_MS) return;
   toldMs = state === undefined ? 0 : nowMs;

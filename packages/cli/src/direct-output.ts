@@ -5,8 +5,8 @@
  * terminals are left to Node's streams, which do not block: an interrupt is heard while the reader takes its time.
  */
 import type * as Runner from '@mmulab/runner';
-import { fstatSync } from 'node:fs';
-import { isatty } from 'node:tty';
+import { fstatSync, type BigIntStats } from 'node:fs';
+import type * as Tty from 'node:tty';
 import type * as Errors from './errors';
 
 /** Standard output and standard error. */
@@ -15,9 +15,24 @@ const NAMES: Readonly<Record<Stream, string>> = { 1: 'standard output', 2: 'stan
 
 /** Whether a stream is neither a pipe nor a terminal. */
 export function isDirect(stream: Stream): boolean {
-  // As bigint, because Node's realpathSync looks at the plain figures of the last call, whoever made it, and stops half way where they are a pipe's.
-  const stats = fstatSync(stream, { bigint: true });
-  return stats.isFile() || (stats.isCharacterDevice() && !isatty(stream));
+  const stats = statsOf(stream);
+  return stats.isFile() || (stats.isCharacterDevice() && !isTty(stream));
+}
+
+/** Whether a stream is a terminal. */
+export function isTerminal(stream: Stream): boolean {
+  return statsOf(stream).isCharacterDevice() && isTty(stream);
+}
+
+/** As bigint, because Node's realpathSync looks at the plain figures of the last call, whoever made it, and stops half way where they are a pipe's. */
+function statsOf(stream: Stream): BigIntStats {
+  return fstatSync(stream, { bigint: true });
+}
+
+function isTty(stream: Stream): boolean {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- brings Node's sockets along, which files do without
+  const { isatty } = require('node:tty') as typeof Tty;
+  return isatty(stream);
 }
 
 /** Writes a text to a stream. @throws OUTPUT_UNWRITABLE, as for a full disk */

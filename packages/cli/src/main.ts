@@ -95,7 +95,7 @@ class MainThread {
   private runInThread(): Promise<number> {
     const { argv, terminal } = this;
     const underway = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
-    const order: ThreadOrder = { argv, look: { columns: terminal.columns, color: terminal.color }, underway };
+    const order: ThreadOrder = { argv, look: { columns: terminal.columns, color: terminal.color, showsProgress: terminal.showsProgress }, underway };
     const resourceLimits = this.command?.waits === true ? WAITING_LIMITS : COMPUTING_LIMITS;
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- not every command runs in a thread
     const { Worker: Thread } = require('node:worker_threads') as typeof Threads;

@@ -1,9 +1,9 @@
 /**
  * The terminal of this process: standard output, standard error, a progress bar on the latter.
  */
-import { isDirect, writeDirectly } from './direct-output';
+import { isDirect, isTerminal, writeDirectly } from './direct-output';
 import type { ProgressBar } from './progress-bar';
-import type { Progress, Terminal } from './terminal';
+import type { Progress, Terminal, TerminalLook } from './terminal';
 
 /** Width taken when the output is no terminal. */
 const PIPE_COLUMNS = 120;
@@ -12,23 +12,24 @@ const PIPE_COLUMNS = 120;
 const SHOW_AFTER_MS = 400;
 
 /** Writes to the process's own streams. */
-export class ProcessTerminal implements Terminal {
+export class ProcessTerminal implements Terminal, TerminalLook {
   readonly columns: number;
   readonly color: boolean;
+  readonly showsProgress = isTerminal(2);
   private bar: ProgressBar | undefined;
   private latest: Progress | undefined;
   private timer: NodeJS.Timeout | undefined;
   private readonly isDirect = isDirect(1);
+  private isHeard = false;
 
   /** @param onError hears of a pipe whose reader has gone, and of other output that Node's streams could not write */
-  constructor(onError: (error: NodeJS.ErrnoException) => void) {
+  constructor(private readonly onError: (error: NodeJS.ErrnoException) => void) {
     if (!this.isDirect) process.stdout.on('error', onError);
-    process.stderr.on('error', onError);
     const { env } = process;
     // No terminal has no `isTTY` at all, whatever its type says.
-    const isTerminal = !this.isDirect && Boolean(process.stdout.isTTY);
-    this.columns = isTerminal ? process.stdout.columns : PIPE_COLUMNS;
-    this.color = isSet(env['NO_COLOR']) ? false : isSet(env['FORCE_COLOR']) || (isTerminal && env['TERM'] !== 'dumb');
+    const isShown = !this.isDirect && Boolean(process.stdout.isTTY);
+    this.columns = isShown ? process.stdout.columns : PIPE_COLUMNS;
+    this.color = isSet(env['NO_COLOR']) ? false : isSet(env['FORCE_COLOR']) || (isShown && env['TERM'] !== 'dumb');
   }
 
   /** @param done called when the text has been taken, or never will be; @throws OUTPUT_UNWRITABLE */
@@ -40,7 +41,7 @@ export class ProcessTerminal implements Terminal {
 
   err(text: string): void {
     this.bar?.hide();
-    process.stderr.write(text);
+    this.stderr.write(text);
   }
 
   progress(progress: Progress | undefined): void {
@@ -49,7 +50,7 @@ export class ProcessTerminal implements Terminal {
       clearTimeout(this.timer);
       this.timer = undefined;
       this.bar?.hide();
-    } else if (process.stderr.isTTY && this.bar === undefined) {
+    } else if (this.showsProgress && this.bar === undefined) {
       // A first phase may take long: the bar appears when it is time, not when the next phase begins.
       this.timer ??= setTimeout(() => this.showBar(), SHOW_AFTER_MS);
     } else {
@@ -57,8 +58,15 @@ export class ProcessTerminal implements Terminal {
     }
   }
 
+  /** Opened when there is something to be said. */
+  private get stderr(): NodeJS.WriteStream {
+    if (!this.isHeard) process.stderr.on('error', this.onError);
+    this.isHeard = true;
+    return process.stderr;
+  }
+
   private showBar(): void {
-    if (this.latest === undefined) return;
+    if (this.latest === undefined || !this.stderr.isTTY) return;
     this.bar ??= createBar();
     this.bar.show(this.latest);
   }

@@ -25,4 +25,7 @@ export interface Terminal {
 }
 
 /** What a terminal is like, as far as another thread has to know. */
-export type TerminalLook = Pick<Terminal, 'columns' | 'color'>;
+export interface TerminalLook extends Pick<Terminal, 'columns' | 'color'> {
+  /** Whether progress is shown to somebody. */
+  readonly showsProgress: boolean;
+}

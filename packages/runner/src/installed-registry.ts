@@ -10,14 +10,16 @@ export class InstalledRegistry extends Registry {
    * Loads plugins.
    * @param plugins paths, package names or short names; one that is named twice is loaded once
    * @param from directory that paths and names are looked up from
+   * @param ours those that come with the program and its tests have checked: before the others
    * @throws PLUGIN_NOT_FOUND, PLUGIN_NO_ENTRY, PLUGIN_LOAD, PLUGIN_BAD_EXPORT, and what `Registry.of` throws
    */
-  static load(plugins: readonly string[], from: string = process.cwd()): Registry {
-    return Registry.of(loaded(plugins, from));
+  static load(plugins: readonly string[], from: string = process.cwd(), ours: readonly string[] = []): Registry {
+    return Registry.of(loaded(plugins, from, ours));
   }
 }
 
 /** One after the other, as they are asked for. */
-function* loaded(plugins: readonly string[], from: string): Iterable<LoadedPlugin> {
+function* loaded(plugins: readonly string[], from: string, ours: readonly string[]): Iterable<LoadedPlugin> {
+  for (const plugin of ours) yield { ...loadPlugin(plugin, from), isOurs: true };
   for (const plugin of plugins) yield loadPlugin(plugin, from);
 }

@@ -22,6 +22,8 @@ export interface LoadedPlugin {
   /** Directory of the package. */
   readonly path: string;
   readonly module: ContainerModule;
+  /** It comes with the program, whose tests have checked what it brings. */
+  readonly isOurs?: boolean;
 }
 
 interface Manifest {

@@ -277,14 +277,16 @@ export class Registry {
     const solvers = container.getAll<ContentionSolver>(ContentionSolverContribution, options);
     const files = container.getAll<CostModelFiles>(CostModelFiles, options);
     const patches = container.getAll<PatchContribution>(PatchContribution, options);
-    for (const one of backends) checkBackend(plugin.name, one);
-    for (const one of workloads) checkWorkload(plugin.name, one);
-    for (const one of guests) checkGuest(plugin.name, one);
-    for (const one of backings) checkBacking(plugin.name, one);
-    for (const one of reporters) checkReporter(plugin.name, one);
-    for (const one of models) checkCostModel(plugin.name, one, false);
-    for (const one of solvers) checkSolver(plugin.name, one);
-    for (const one of patches) checkPatch(plugin.name, one);
+    if (plugin.isOurs !== true) {
+      for (const one of backends) checkBackend(plugin.name, one);
+      for (const one of workloads) checkWorkload(plugin.name, one);
+      for (const one of guests) checkGuest(plugin.name, one);
+      for (const one of backings) checkBacking(plugin.name, one);
+      for (const one of reporters) checkReporter(plugin.name, one);
+      for (const one of models) checkCostModel(plugin.name, one, false);
+      for (const one of solvers) checkSolver(plugin.name, one);
+      for (const one of patches) checkPatch(plugin.name, one);
+    }
     if ([backends, workloads, guests, backings, reporters, patches, models, solvers, files].every(list => list.length === 0))
       throw pluginEmpty(plugin.name, plugin.path);
     for (const one of backends) this.backendsByName.add(one.definition.name, one, plugin.name);
