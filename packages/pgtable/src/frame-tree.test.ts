@@ -2,6 +2,12 @@ import fc from 'fast-check';
 import { Geometry } from './geometry';
 import { FrameTree } from './frame-tree';
 
+/** Lets a map know the contents of its level-3 blocks of frames [start, start + npages). */
+function keepContents({ tree, root, geometry }: FrameTree, start: number, npages: number): void {
+  const span = geometry.pagesAt(3);
+  for (let base = start - (start % span); base < start + npages; base += span) tree.canonicalWordAt(root, 3, base, true);
+}
+
 describe('a frame map', () => {
   const value = fc.constantFrom(0, 1, 2, 255);
   const write = fc.record({ from: fc.nat(), npages: fc.integer({ min: 1, max: 600 }), value, other: fc.nat(9) });
@@ -23,7 +29,9 @@ describe('a frame map', () => {
           const count = Math.min(other === 0 ? npages : pages, npages - first);
           frames.setRange(start + first, count, one);
           array.fill(one, first, first + count);
-          if (other < 3) {
+          // Blocks whose content is known are copied by it.
+          if (other % 2 === 1) keepContents(frames, start, npages);
+          if (other < 4) {
             copy.copyRange(frames, start + first, count);
             copied.splice(first, count, ...array.slice(first, first + count));
           }
@@ -44,6 +52,27 @@ describe('a frame map', () => {
       }),
       { numRuns: runs, seed: 7 },
     );
+  });
+
+  it('copies 4 blocks of one content by that of the first, until something is stored in one of them', () => {
+    const [frames, copy] = [new FrameTree(new Geometry(4, 4)), new FrameTree(new Geometry(4, 4))];
+    const values = Array.from({ length: 64 }, (_, gfn) => (gfn % 3 === 0 || gfn % 16 === 5 ? 1 + (gfn % 16) : 0));
+    values.forEach((_, gfn) => (values[gfn] = values[gfn % 16] ?? 0));
+    values.forEach((value, gfn) => frames.set(gfn, value));
+    const copied = (): number[] => {
+      keepContents(frames, 0, 64);
+      copy.copyRange(frames, 0, 64);
+      return values.map((_, gfn) => copy.get(gfn));
+    };
+    expect(copied()).toEqual(values);
+    expect([0, 16, 32, 48].map(gfn => frames.tree.knownContent(frames.tree.wordAt(frames.root, 3, gfn)) !== -1)).toEqual([true, true, true, true]);
+    for (const gfn of [21, 0, 37]) {
+      values[gfn] = 77;
+      frames.set(gfn, 77);
+      copy.copyRange(frames, 0, 64);
+      expect(values.map((_, at) => copy.get(at))).toEqual(values);
+    }
+    expect(copied()).toEqual(values);
   });
 
   it('is 0 everywhere at first, at no cost', () => {

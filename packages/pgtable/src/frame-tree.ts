@@ -10,6 +10,9 @@ import type { FrameMap } from './frame-map';
 import { KIND_MASK, LEAF_TABLE, UNIFORM, wordAttr, uniformWord } from './word';
 import { TableTree } from './table-tree';
 
+/** Level of blocks whose content a map may know: their tables have entries of level 2. */
+const CONTENT_LEVEL = 3;
+
 /** One value of 0 to 255 per frame. */
 export class FrameTree implements FrameMap {
   readonly tree: TableTree;
@@ -132,7 +135,7 @@ export class FrameTree implements FrameMap {
     for (const copy of copies.values()) this.tree.releaseWord(copy);
   }
 
-  /** @param copies leaf tables of this map by the one of `from` they copy: equal blocks share one */
+  /** @param copies leaf tables and kept contents of this map by those of `from` they copy: equal blocks share one */
   private copyBlock(from: FrameTree, level: number, base: number, start: number, end: number, copies: Map<number, number>): void {
     const span = this.geometry.pagesAt(level);
     if (base >= end || base + span <= start) return;
@@ -147,7 +150,30 @@ export class FrameTree implements FrameMap {
         this.tree.setWordAt(this.root, level, base, this.copyTable(from, word, copies));
         return;
       }
+      const content = level === CONTENT_LEVEL ? from.tree.knownContent(word) : -1;
+      if (content >= 0) return this.copyContent(from, content, base, copies);
     }
+    this.copyParts(from, level, base, start, end, copies);
+  }
+
+  /** Copies a block whose content is known: like the one before it of the same content, if there was one. */
+  private copyContent(from: FrameTree, content: number, base: number, copies: Map<number, number>): void {
+    const { tree, root } = this;
+    let copy = copies.get(content);
+    if (copy === undefined) {
+      this.copyParts(from, CONTENT_LEVEL, base, base, base + this.geometry.pagesAt(CONTENT_LEVEL), copies);
+      copy = tree.canonicalWordAt(root, CONTENT_LEVEL, base, true);
+      if (copy === -1) return;
+      tree.shareWord(copy);
+      copies.set(content, copy);
+      return;
+    }
+    tree.shareWord(copy);
+    tree.setWordAt(root, CONTENT_LEVEL, base, copy);
+  }
+
+  private copyParts(from: FrameTree, level: number, base: number, start: number, end: number, copies: Map<number, number>): void {
+    const span = this.geometry.pagesAt(level);
     if (level === 2) {
       this.copySmall(from, Math.max(start, base), Math.min(end, base + span));
       return;

@@ -18,6 +18,8 @@ export class NodeArena {
   pins: Uint8Array;
   /** Level of the table's entries. */
   level: Uint8Array;
+  /** The kept content (node-contents.ts) that a table's entries are those of, where that is known; -1 from the next store on. */
+  content: Int32Array;
   private capacity: number;
   private used = 0;
   private readonly freeList: number[] = [];
@@ -30,6 +32,7 @@ export class NodeArena {
     this.tableAttr = new Uint8Array(this.capacity);
     this.pins = new Uint8Array(this.capacity);
     this.level = new Uint8Array(this.capacity);
+    this.content = new Int32Array(this.capacity);
   }
 
   /** A table with every entry `word`. @returns its index */
@@ -69,6 +72,7 @@ export class NodeArena {
       if (right !== word) differing++;
     }
     words[pos] = word;
+    this.content[node] = -1;
     this.differing[node] = differing;
     return differing === 0;
   }
@@ -83,7 +87,7 @@ export class NodeArena {
 
   /** Bytes of typed arrays in use. */
   get bytes(): number {
-    return this.words.byteLength + this.capacity * 10;
+    return this.words.byteLength + this.capacity * 14;
   }
 
   private init(index: number, word: number, level: number, tableAttr: number, parent: number): void {
@@ -93,6 +97,7 @@ export class NodeArena {
     this.tableAttr[index] = tableAttr;
     this.level[index] = level;
     this.pins[index] = 0;
+    this.content[index] = -1;
   }
 
   private extend(count: number): number {
@@ -112,6 +117,7 @@ export class NodeArena {
     this.tableAttr = copyUint8(this.tableAttr, this.capacity);
     this.pins = copyUint8(this.pins, this.capacity);
     this.level = copyUint8(this.level, this.capacity);
+    this.content = copyInt32(this.content, this.capacity);
   }
 }
 

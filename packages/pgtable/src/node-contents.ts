@@ -2,7 +2,8 @@
  * Contents of tables of level-2 entries, each kept once: what makes 1 GiB of a periodic pattern compare as one word.
  *
  * A kept content is a node that lies in no tree and never changes; it holds a reference to each leaf table it names, so those do not change either. Tables in trees stay as
- * they are: each its parent's own. A block takes a content over by copying its words. Contents nobody refers to stay until room is needed. Hot path.
+ * they are: each its parent's own. A block takes a content over by copying its words, and until the next store to it is known to have that content. Contents nobody refers to
+ * stay until room is needed. Hot path.
  */
 import type { LeafTables } from './leaf-table';
 import type { NodeArena } from './node-arena';
@@ -35,6 +36,21 @@ export class NodeContents {
 
   /** The kept content equal to an owned table of level-2 entries, whose leaf tables become shared records; -1 where there is no room for another one. */
   intern(node: number): number {
+    const before = this.known(node);
+    if (before >= 0) return before;
+    const content = this.find(node);
+    this.nodes.content[node] = content;
+    return content;
+  }
+
+  /** The kept content an owned table is known to have without a look at it; -1 where that is not known. */
+  known(node: number): number {
+    const { content, tableAttr } = this.nodes;
+    const kept = content[node];
+    return kept >= 0 && tableAttr[kept] === tableAttr[node] ? kept : -1;
+  }
+
+  private find(node: number): number {
     const { byHash } = this;
     const hash = this.shareLeaves(node);
     const bucket = byHash.get(hash);
@@ -59,8 +75,13 @@ export class NodeContents {
     this.refs.set(kept, (this.refs.get(kept) ?? 0) - 1);
   }
 
-  /** Gives a table another one's entries and attribute; what its own were is given back. */
-  copy(from: number, to: number): void {
+  /** Gives a table the entries and attribute of a kept content; what its own were is given back. */
+  takeOver(kept: number, node: number): void {
+    this.copy(kept, node);
+    this.nodes.content[node] = kept;
+  }
+
+  private copy(from: number, to: number): void {
     const { nodes, leaves, entries } = this;
     const { words } = nodes;
     const source = from * entries;
@@ -122,6 +143,8 @@ export class NodeContents {
       if (left.length === 0) byHash.delete(hash);
       else byHash.set(hash, left);
     }
+    // Their numbers are given to others.
+    nodes.content.fill(-1);
     return refs.size < before;
   }
 }

@@ -384,10 +384,10 @@ export class TableTree extends WordTree implements Entry {
     const old = this.nodes.words[this.pos];
     if ((old & KIND_MASK) === NODE) {
       this.version.bump();
-      this.contents.copy(kept, old & INDEX_MASK);
+      this.contents.takeOver(kept, old & INDEX_MASK);
     } else {
       const node = this.nodes.alloc(EMPTY_WORD, 2, 0, this.pos);
-      this.contents.copy(kept, node);
+      this.contents.takeOver(kept, node);
       this.replace(this.pos, NODE | node);
     }
     this.releaseWord(word);

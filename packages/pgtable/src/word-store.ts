@@ -64,6 +64,13 @@ export class WordStore {
     else if (isKept(word)) this.contents.share(contentOf(word));
   }
 
+  /** The word of the kept content that a table of level-2 entries is known to have without a look at them; -1 where that is not known. */
+  knownContent(word: number): number {
+    if ((word & KIND_MASK) !== NODE) return -1;
+    const kept = this.contents.known(word & INDEX_MASK);
+    return kept < 0 ? -1 : NODE | KEPT | kept;
+  }
+
   /** Gives back all storage a word owns. @returns whether a node went */
   protected release(word: number): boolean {
     const kind = word & KIND_MASK;

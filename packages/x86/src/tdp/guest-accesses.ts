@@ -7,7 +7,7 @@
  *
  * Models: Linux arch/x86/kvm/mmu: what reaches KVM of a two-dimensional walk. Hot path.
  */
-import { ACCESS_DONE as DONE_CODE, type AccessKind, ENTRIES_PER_TABLE, EntryKind } from '@mmulab/api';
+import { ACCESS_DONE as DONE_CODE, type AccessKind, ENTRIES_PER_TABLE } from '@mmulab/api';
 import type { AccessBatch, AccessRun, Counters } from '@mmulab/api';
 import { AccessProgram, KnownTouches, PendingAccesses, accessKind, eachPiece, touchEach } from '@mmulab/kvm';
 import type { AccessPattern, GuestLayout, GuestWalks, Memslot, Memslots, PieceRunner, SeenTables, Stretch, Surveyor, TouchOne } from '@mmulab/kvm';
@@ -306,25 +306,19 @@ export class GuestAccesses implements PieceRunner, GuestWalks, Surveyor {
   /** Whether no table page on the way to a range of frames has to be touched, or a touch changes nothing. */
   private areTablesStable(vcpu: number, layout: GuestLayout, vfn: number, lastVfn: number): boolean {
     const seen = this.contexts.seen(vcpu);
+    const root = this.contexts.root(vcpu);
     for (let level = layout.space.levels; level >= 1; level--) {
       const span = SPANS[level];
       const end = Math.floor(lastVfn / span) + 1;
       let index = layout.nextTable(level, Math.floor(vfn / span));
       while (index < end) {
         const count = Math.min(layout.tableRunEnd(level, index), end) - index;
-        if (!seen.areSeen(level, index, count) && !this.areFramesStable(vcpu, layout.tableFrame(level, index), count)) return false;
+        if (!seen.areSeen(level, index, count)) {
+          const frame = layout.tableFrame(level, index);
+          if (!this.mmu.areStable(root, frame, frame + count, this.tableAccess)) return false;
+        }
         index = layout.nextTable(level, index + count);
       }
-    }
-    return true;
-  }
-
-  /** Whether the hardware's access to each of the frames passes and leaves its entry as it is. */
-  private areFramesStable(vcpu: number, gfn: number, count: number): boolean {
-    const root = this.contexts.root(vcpu);
-    for (let i = 0; i < count; i++) {
-      const entry = this.mmu.lookup(root, gfn + i);
-      if (entry.kind !== EntryKind.Leaf || !this.mmu.spte.isStable(entry.attr, this.tableAccess)) return false;
     }
     return true;
   }
