@@ -13,10 +13,14 @@ import { TableTree } from './table-tree';
 /** Level of blocks whose content a map may know: their tables have entries of level 2. */
 const CONTENT_LEVEL = 3;
 
+/** Frames that are few beside the others of their table. */
+const FEW = 8;
+
 /** One value of 0 to 255 per frame. */
 export class FrameTree implements FrameMap {
   readonly tree: TableTree;
   readonly root: number;
+  private readonly others = new Uint8Array(FEW);
 
   constructor(readonly geometry: Geometry) {
     this.tree = new TableTree(geometry, new AttrTable());
@@ -54,8 +58,21 @@ export class FrameTree implements FrameMap {
     const count = Math.min(end - gfn, geometry.entries - (gfn % geometry.entries));
     tree.locate(this.root, gfn, 1);
     // What is there already is not stored: that would expand a table whose entries are equal.
-    if (tree.attr !== value || tree.equalFrom(count) < count) tree.writeRun(count, value);
+    if (tree.attr === value && tree.equalFrom(count) === count) return gfn + count;
+    if (geometry.entries - count > FEW || count === 1) tree.writeRun(count, value);
+    else this.setMost(gfn, count, value);
     return gfn + count;
+  }
+
+  /** Stores a value at all frames of a table but few: at all of them, and then what those had. */
+  private setMost(gfn: number, count: number, value: number): void {
+    const { tree, root, others, geometry } = this;
+    const base = gfn - (gfn % geometry.entries);
+    const first = gfn - base;
+    const last = geometry.entries - count;
+    for (let i = 0; i < last; i++) others[i] = this.get(base + (i < first ? i : i + count));
+    tree.setWordAt(root, 2, base, uniformWord(1, value, 0));
+    for (let i = 0; i < last; i++) if (others[i] !== value) this.set(base + (i < first ? i : i + count), others[i]);
   }
 
   /** The value all frames of a block of `level` have, or -1. */

@@ -14,7 +14,7 @@ import type { LoggedMmu, MinLevels } from '../log-tables';
 import type { NxPages } from '../nx-recovery';
 import type { PageLookup } from './page-lookup';
 import type { ShadowMmu } from './shadow-mmu';
-import { PageFlag } from './shadow-page';
+import { NO_PAGE, PageFlag } from './shadow-page';
 import { isSingle, singleOf } from './pte-list';
 import { CHUNK } from './rmap';
 import { isWritable } from './shadow-spte';
@@ -25,6 +25,8 @@ const PAGES_PER_LEVEL: readonly number[] = LEVEL_PAGES;
 
 /** Largest level of a leaf. */
 const MAX_LEAF_LEVEL = 3;
+
+const NO_ENTRIES = new Int32Array(0);
 
 /** What one operation makes of a leaf; the same value leaves it alone. */
 type LeafChange = (entry: number, page: number) => number;
@@ -72,26 +74,13 @@ export class RmapOps implements LoggedMmu, NxPages {
 
   /** The same for the small leaves of one frame. */
   clearDirtyPage(gfn: number, writeProtect: boolean): void {
-    if (writeProtect) this.mmu.protectRmap(gfn, 1, false);
-    else this.change(gfn, gfn + 1, 1, (entry, page) => this.cleared(entry, page));
+    this.clearDirtyPages(gfn, gfn + 1, writeProtect);
   }
 
   clearDirtyPages(start: number, end: number, writeProtect: boolean): void {
-    const { mmu } = this;
-    let heads: Int32Array | undefined;
-    for (let gfn = start, at = CHUNK; gfn < end; gfn++, at++) {
-      if (at === CHUNK) {
-        heads = mmu.rmap.smallHeads(gfn);
-        at = gfn % CHUNK;
-      }
-      const head = heads === undefined ? 0 : heads[at];
-      if (head === 0) continue;
-      if (!writeProtect || !isSingle(head)) {
-        this.clearDirtyPage(gfn, writeProtect);
-        continue;
-      }
-      mmu.protectEntry(singleOf(head), false);
-    }
+    const { leaf } = this.mmu;
+    if (writeProtect) this.change(start, end, 1, entry => leaf.writeProtect(entry, false));
+    else this.change(start, end, 1, (entry, page) => this.cleared(entry, page));
   }
 
   /** Ages leaves, by one call or by one per page. @returns how many were young */
@@ -116,21 +105,48 @@ export class RmapOps implements LoggedMmu, NxPages {
 
   /** Logging stopped: leaves of linear pages that could be larger go. @returns whether a flush is owed */
   collapse(slot: Memslot): boolean {
+    let any = this.collapseSmall(slot);
+    for (let level = 2; level < MAX_LEAF_LEVEL; level++) {
+      this.eachBlock(slot.base, slot.end, level, gfn => (any = this.collapseBlock(slot, gfn, level) || any));
+    }
+    return any;
+  }
+
+  /** The same for small leaves: those of pages that shadow guest tables, which most are, are looked at alone. */
+  private collapseSmall(slot: Memslot): boolean {
     const { pages, slots, rmap } = this.mmu;
     let any = false;
-    for (let level = 1; level < MAX_LEAF_LEVEL; level++) {
-      this.eachBlock(slot.spec.baseGfn, slot.end, level, gfn => {
-        const count = rmap.collect(gfn, level, this.entries);
-        slots.work.leaves(count, 0);
-        const hostLevel = slot.isSmall ? 1 : slots.hostLevel(slot, gfn);
-        const allowed = this.mmu.track.maxLevel(gfn, Math.min(this.mmu.policy.maxLeafLevel, slot.maxLevel(gfn), hostLevel));
-        if (!this.mmu.tree.isCollapsible(level, allowed)) return;
-        for (const at of this.entries.slice(0, count)) {
-          if (!isDirect(pages.role[at >> 9])) continue;
-          slots.work.leaves(0, 1);
-          any = this.mmu.zapEntry(at >> 9, at & 511, undefined) || any;
-        }
-      });
+    let visited = 0;
+    for (let gfn = slot.base; gfn < slot.end;) {
+      const stop = Math.min(slot.end, gfn - (gfn % CHUNK) + CHUNK);
+      const heads = rmap.smallHeads(gfn);
+      if (heads === undefined) {
+        gfn = stop;
+        continue;
+      }
+      for (let at = gfn % CHUNK; gfn < stop; gfn++, at++) {
+        const head = heads[at];
+        if (head === 0) continue;
+        if (isSingle(head) && !isDirect(pages.role[singleOf(head) >> 9])) visited++;
+        else any = this.collapseBlock(slot, gfn, 1) || any;
+      }
+    }
+    slots.work.leaves(visited, 0);
+    return any;
+  }
+
+  private collapseBlock(slot: Memslot, gfn: number, level: number): boolean {
+    const { pages, slots, rmap, track, policy, tree } = this.mmu;
+    const count = rmap.collect(gfn, level, this.entries);
+    slots.work.leaves(count, 0);
+    const hostLevel = slot.isSmall ? 1 : slots.hostLevel(slot, gfn);
+    const allowed = track.maxLevel(gfn, Math.min(policy.maxLeafLevel, slot.maxLevel(gfn), hostLevel));
+    let any = false;
+    if (!tree.isCollapsible(level, allowed)) return any;
+    for (const at of this.entries.slice(0, count)) {
+      if (!isDirect(pages.role[at >> 9])) continue;
+      slots.work.leaves(0, 1);
+      any = this.mmu.zapEntry(at >> 9, at & 511, undefined) || any;
     }
     return any;
   }
@@ -164,14 +180,61 @@ export class RmapOps implements LoggedMmu, NxPages {
 
   /** @param pieces see `RangeOptions`; @returns whether any leaf changed */
   private change(start: number, end: number, level: number, change: LeafChange, pieces?: number): boolean {
+    if (level === 1) return this.changeSmall(start, end, change);
     const { rmap } = this.mmu;
     const span = PAGES_PER_LEVEL[level];
     let changed = false;
     for (let gfn = rmap.next(start, end, level); gfn >= 0; gfn = rmap.next(gfn - (gfn % span) + span, end, level)) {
-      const count = rmap.collect(gfn, level, this.entries);
       const calls = callsOver({ pieces }, start, end, gfn - (gfn % span), span);
-      for (let i = 0; i < count; i++) changed = this.changeEntry(this.entries[i], change, calls) || changed;
+      changed = this.changeList(rmap.collect(gfn, level, this.entries), change, calls) || changed;
     }
+    return changed;
+  }
+
+  /** The same for small leaves, each of which one call visits: most frames have one, whose neighbours are those of the frame's. */
+  private changeSmall(start: number, end: number, change: LeafChange): boolean {
+    const { pages, rmap, slots } = this.mmu;
+    let page = NO_PAGE;
+    let table: Int32Array = NO_ENTRIES;
+    let visited = 0;
+    let changed = 0;
+    let hasOthers = false;
+    for (let gfn = start; gfn < end;) {
+      const stop = Math.min(end, gfn - (gfn % CHUNK) + CHUNK);
+      const heads = rmap.smallHeads(gfn);
+      if (heads === undefined) {
+        gfn = stop;
+        continue;
+      }
+      for (let at = gfn % CHUNK; gfn < stop; gfn++, at++) {
+        const head = heads[at];
+        if (head === 0) continue;
+        if (!isSingle(head)) {
+          hasOthers = this.changeList(rmap.collect(gfn, 1, this.entries), change, 1) || hasOthers;
+          continue;
+        }
+        const entry = singleOf(head);
+        if (entry >> 9 !== page) {
+          page = entry >> 9;
+          table = pages.tables[page] as Int32Array;
+        }
+        const old = table[entry & 511];
+        const next = change(old, page);
+        visited++;
+        if (next === old) continue;
+        // A leaf for a leaf: nothing else of the page changes.
+        table[entry & 511] = next;
+        changed++;
+      }
+    }
+    slots.work.leaves(visited, changed);
+    return changed > 0 || hasOthers;
+  }
+
+  /** The first entries of those collected. */
+  private changeList(count: number, change: LeafChange, calls: number): boolean {
+    let changed = false;
+    for (let i = 0; i < count; i++) changed = this.changeEntry(this.entries[i], change, calls) || changed;
     return changed;
   }
 

@@ -6,13 +6,14 @@
  * Models: Linux arch/x86/kvm/mmu/mmu.c gfn_to_rmap(), rmap_add(), rmap_remove(). Hot path.
  */
 import { PAGES_PER_LEVEL as LEVEL_PAGES } from '@mmulab/api';
-import type { PteLists } from './pte-list';
+import { isSingle, type PteLists } from './pte-list';
 
 // Bound here: a name that another package re-exports is a call of a getter.
 const PAGES_PER_LEVEL: readonly number[] = LEVEL_PAGES;
 
 /** Frames whose heads lie together. */
 export const CHUNK = 512;
+const INVERSE_CHUNK = 1 / CHUNK;
 const NO_HEADS = new Int32Array(0);
 
 /** Reverse map of one VM. */
@@ -53,9 +54,10 @@ export class Rmap {
 
   /** Removes an entry. */
   remove(gfn: number, level: number, entry: number): void {
-    const block = Math.floor(gfn / PAGES_PER_LEVEL[level]);
-    const chunk = this.chunk(level, Math.floor(block / CHUNK));
-    chunk[block % CHUNK] = this.lists.remove(chunk[block % CHUNK], entry);
+    const block = level === 1 ? gfn : Math.floor(gfn / PAGES_PER_LEVEL[level]);
+    const chunk = this.chunk(level, Math.floor(block * INVERSE_CHUNK));
+    const at = block % CHUNK;
+    chunk[at] = isSingle(chunk[at]) ? 0 : this.lists.remove(chunk[at], entry);
   }
 
   /** Copies the entries that map a frame at a level. @returns how many */

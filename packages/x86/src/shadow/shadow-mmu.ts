@@ -325,13 +325,31 @@ export class ShadowMmu {
   private zapEntries(page: number, zapped: number[]): void {
     const { pages } = this;
     let leaves = 0;
-    if (pages.used[page] > 0) {
+    if (pages.used[page] > 0 && pages.level(page) === 1) {
+      leaves = this.zapSmall(page);
+    } else if (pages.used[page] > 0) {
       for (let i = 0; i < ENTRIES_PER_TABLE; i++) {
         if (isLeaf(pages.entry(page, i))) leaves++;
         this.zapEntry(page, i, zapped);
       }
     }
     this.slots.work.walked(leaves, leaves, 1);
+  }
+
+  /** Empties the entries of a last-level page. @returns leaves that were among them */
+  private zapSmall(page: number): number {
+    const { pages, rmap } = this;
+    const table = pages.tables[page] as Int32Array;
+    let leaves = 0;
+    for (let i = 0; i < ENTRIES_PER_TABLE; i++) {
+      if (!isLeaf(table[i])) continue;
+      rmap.remove(pages.entryGfn(page, i), 1, page * ENTRIES_PER_TABLE + i);
+      leaves++;
+    }
+    table.fill(0);
+    pages.used[page] = 0;
+    if (leaves > 0) this.count(Ev.pages[1], -leaves);
+    return leaves;
   }
 
   private zapUnsyncBelow(page: number, zapped: number[]): void {
