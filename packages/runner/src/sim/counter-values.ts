@@ -17,12 +17,15 @@ export class CounterValuePool {
   private readonly known = new Map<number, Known[]>();
   /** What was asked for last: phases ask for the vector of nothing again and again. */
   private last: Known | undefined;
-  /** All counters at zero. Copies of it have their fields in the order and the compact form of a literal. */
-  private readonly template: CounterValues;
+  /**
+   * All counters without a value. Copies of it have their fields in the order and the compact form of a literal. Were they numbers, V8 would take them for constants, and
+   * unlearn that field by field, with a look at all others for each.
+   */
+  private readonly template: Readonly<Record<string, unknown>>;
 
   /** @param names of the counters, by index */
   constructor(private readonly names: readonly string[]) {
-    this.template = JSON.parse(`{${names.map(name => `${JSON.stringify(name)}:0`).join(',')}}`) as CounterValues;
+    this.template = JSON.parse(`{${names.map(name => `${JSON.stringify(name)}:null`).join(',')}}`) as Readonly<Record<string, unknown>>;
   }
 
   /** A vector as a result shows it: every event by name, zero included. Equal vectors give the same object; the vector is kept and must not change. */
@@ -37,7 +40,7 @@ export class CounterValuePool {
     const alike = this.known.get(hash);
     const found = alike?.find(known => known.vector.every((value, i) => value === vector[i]));
     if (found !== undefined) return found.values;
-    const values: Record<string, number> = { ...this.template };
+    const values = { ...this.template } as Record<string, number>;
     this.names.forEach((name, i) => (values[name] = vector[i] ?? 0));
     if (alike === undefined) this.known.set(hash, [{ vector, values }]);
     else alike.push({ vector, values });
