@@ -21,6 +21,11 @@ export const Packed = {
 export interface BlockOutcome {
   /** Words of the entries after it. */
   readonly after: Int32Array;
+  /** Whether an entry, the guest's or ours, is another one after it. */
+  readonly movesEntries: boolean;
+  /** Stretches of one host state, and of one dirty bit, in which that of some frame is another one after it: see `movedRuns`. */
+  readonly hostRuns: Int32Array;
+  readonly dirtyRuns: Int32Array;
   /** Counters that moved, and by how much. */
   readonly counters: Int32Array;
   readonly amounts: Float64Array;
@@ -63,6 +68,31 @@ export class BlockMemory {
     const hash = hashOf(facts, words, length);
     this.buckets.set(hash, { ...outcome, facts: facts.slice(), before: words.slice(0, length), next: this.buckets.get(hash) });
   }
+}
+
+/** What words say of entries. */
+const ENTRIES = Packed.GuestMask | (Packed.EntryMask << Packed.EntryShift) | (Packed.AccessMask << Packed.AccessShift);
+
+/** Whether words say another thing of some entry. @param length words compared */
+export function movesEntries(before: Int32Array, after: Int32Array, length: number): boolean {
+  for (let i = 0; i < length; i++) if (((before[i] ^ after[i]) & ENTRIES) !== 0) return true;
+  return false;
+}
+
+/**
+ * The stretches of one value of a part of the words in which some word had another one: whole, since frame maps store whole blocks at once.
+ * @returns of each stretch its first word, the number of words and the value
+ */
+export function movedRuns(before: Int32Array, after: Int32Array, length: number, shift: number, mask: number): Int32Array {
+  const runs: number[] = [];
+  for (let i = 0; i < length;) {
+    const start = i;
+    const value = (after[i] >> shift) & mask;
+    let hasMoved = false;
+    for (; i < length && ((after[i] >> shift) & mask) === value; i++) hasMoved ||= ((before[i] >> shift) & mask) !== value;
+    if (hasMoved) runs.push(start, i - start, value);
+  }
+  return Int32Array.from(runs);
 }
 
 function equal(a: Int32Array | Float64Array, b: Int32Array | Float64Array, length: number): boolean {

@@ -28,7 +28,7 @@ const MAX_LEAF_LEVEL = 3;
 
 const NO_ENTRIES = new Int32Array(0);
 
-/** What one operation makes of a leaf; the same value leaves it alone. */
+/** What one operation makes of a leaf; the same value leaves it alone. Asked for each leaf, or once for neighbours of one page that are equal. */
 type LeafChange = (entry: number, page: number) => number;
 
 /** Host operations on one VM's shadow pages. */
@@ -57,7 +57,7 @@ export class RmapOps implements LoggedMmu, NxPages {
   writeProtectRange(start: number, end: number, levels: MinLevels): boolean {
     let changed = false;
     for (let level = levels.rmap; level <= MAX_LEAF_LEVEL; level++) {
-      changed = this.change(start, end, level, entry => this.mmu.leaf.writeProtect(entry, false)) || changed;
+      changed = this.change(start, end, level, entry => this.mmu.leaf.writeProtect(entry, false)) > 0 || changed;
     }
     return changed;
   }
@@ -69,7 +69,7 @@ export class RmapOps implements LoggedMmu, NxPages {
 
   /** Takes the dirty state of small leaves back: D, or W where the hardware's log would not do (nested pages). @returns whether any changed */
   clearDirtyRange(start: number, end: number): boolean {
-    return this.change(start, end, 1, (entry, page) => this.cleared(entry, page));
+    return this.change(start, end, 1, (entry, page) => this.cleared(entry, page)) > 0;
   }
 
   /** The same for the small leaves of one frame. */
@@ -86,13 +86,9 @@ export class RmapOps implements LoggedMmu, NxPages {
   /** Ages leaves, by one call or by one per page. @returns how many were young */
   age(start: number, end: number, pageByPage: boolean): number {
     const { leaf } = this.mmu;
+    const aged = (entry: number): number => (leaf.isYoung(entry) ? leaf.aged(entry) : entry);
     let young = 0;
-    const aged = (entry: number): number => {
-      if (!leaf.isYoung(entry)) return entry;
-      young++;
-      return leaf.aged(entry);
-    };
-    for (let level = 1; level <= MAX_LEAF_LEVEL; level++) this.change(start, end, level, aged, pageByPage ? 1 : undefined);
+    for (let level = 1; level <= MAX_LEAF_LEVEL; level++) young += this.change(start, end, level, aged, pageByPage ? 1 : undefined);
     return young;
   }
 
@@ -178,63 +174,74 @@ export class RmapOps implements LoggedMmu, NxPages {
     return isNested && isWritable(entry) ? leaf.writeProtect(entry, false) : isNested ? entry : leaf.clearDirty(entry);
   }
 
-  /** @param pieces see `RangeOptions`; @returns whether any leaf changed */
-  private change(start: number, end: number, level: number, change: LeafChange, pieces?: number): boolean {
+  /** @param pieces see `RangeOptions`; @returns how many leaves changed */
+  private change(start: number, end: number, level: number, change: LeafChange, pieces?: number): number {
     if (level === 1) return this.changeSmall(start, end, change);
     const { rmap } = this.mmu;
     const span = PAGES_PER_LEVEL[level];
-    let changed = false;
+    let changed = 0;
     for (let gfn = rmap.next(start, end, level); gfn >= 0; gfn = rmap.next(gfn - (gfn % span) + span, end, level)) {
       const calls = callsOver({ pieces }, start, end, gfn - (gfn % span), span);
-      changed = this.changeList(rmap.collect(gfn, level, this.entries), change, calls) || changed;
+      changed += this.changeList(rmap.collect(gfn, level, this.entries), change, calls);
     }
     return changed;
   }
 
   /** The same for small leaves, each of which one call visits: most frames have one, whose neighbours are those of the frame's. */
-  private changeSmall(start: number, end: number, change: LeafChange): boolean {
-    const { pages, rmap, slots } = this.mmu;
-    let page = NO_PAGE;
-    let table: Int32Array = NO_ENTRIES;
-    let visited = 0;
+  private changeSmall(start: number, end: number, change: LeafChange): number {
+    const { rmap } = this.mmu;
     let changed = 0;
-    let hasOthers = false;
     for (let gfn = start; gfn < end;) {
       const stop = Math.min(end, gfn - (gfn % CHUNK) + CHUNK);
       const heads = rmap.smallHeads(gfn);
-      if (heads === undefined) {
-        gfn = stop;
-        continue;
-      }
-      for (let at = gfn % CHUNK; gfn < stop; gfn++, at++) {
-        const head = heads[at];
-        if (head === 0) continue;
-        if (!isSingle(head)) {
-          hasOthers = this.changeList(rmap.collect(gfn, 1, this.entries), change, 1) || hasOthers;
-          continue;
-        }
-        const entry = singleOf(head);
-        if (entry >> 9 !== page) {
-          page = entry >> 9;
-          table = pages.tables[page] as Int32Array;
-        }
-        const old = table[entry & 511];
-        const next = change(old, page);
-        visited++;
-        if (next === old) continue;
-        // A leaf for a leaf: nothing else of the page changes.
-        table[entry & 511] = next;
-        changed++;
-      }
+      if (heads !== undefined) changed += this.changeChunk(heads, gfn, stop, change);
+      gfn = stop;
     }
-    slots.work.leaves(visited, changed);
-    return changed > 0 || hasOthers;
+    return changed;
   }
 
-  /** The first entries of those collected. */
-  private changeList(count: number, change: LeafChange, calls: number): boolean {
-    let changed = false;
-    for (let i = 0; i < count; i++) changed = this.changeEntry(this.entries[i], change, calls) || changed;
+  /** @param heads of the reverse maps of frames [start, end) and those around them */
+  private changeChunk(heads: Int32Array, start: number, end: number, change: LeafChange): number {
+    const { pages, rmap, slots } = this.mmu;
+    let page = NO_PAGE;
+    let table: Int32Array = NO_ENTRIES;
+    let old = 0;
+    let next = 0;
+    let visited = 0;
+    let changed = 0;
+    let others = 0;
+    for (let gfn = start, at = start % CHUNK; gfn < end; gfn++, at++) {
+      const head = heads[at];
+      if (head === 0) continue;
+      if (!isSingle(head)) {
+        others += this.changeList(rmap.collect(gfn, 1, this.entries), change, 1);
+        continue;
+      }
+      const entry = singleOf(head);
+      const isSamePage = entry >> 9 === page;
+      if (!isSamePage) {
+        page = entry >> 9;
+        table = pages.tables[page] as Int32Array;
+      }
+      const found = table[entry & 511];
+      if (!isSamePage || found !== old) {
+        old = found;
+        next = change(found, page);
+      }
+      visited++;
+      if (next === old) continue;
+      // A leaf for a leaf: nothing else of the page changes.
+      table[entry & 511] = next;
+      changed++;
+    }
+    slots.work.leaves(visited, changed);
+    return changed + others;
+  }
+
+  /** The first entries of those collected. @returns how many changed */
+  private changeList(count: number, change: LeafChange, calls: number): number {
+    let changed = 0;
+    for (let i = 0; i < count; i++) if (this.changeEntry(this.entries[i], change, calls)) changed++;
     return changed;
   }
 

@@ -54,9 +54,16 @@ export class Rmap {
 
   /** Removes an entry. */
   remove(gfn: number, level: number, entry: number): void {
-    const block = level === 1 ? gfn : Math.floor(gfn / PAGES_PER_LEVEL[level]);
-    const chunk = this.chunk(level, Math.floor(block * INVERSE_CHUNK));
-    const at = block % CHUNK;
+    const block = Math.floor(gfn / PAGES_PER_LEVEL[level]);
+    const chunk = this.chunk(level, Math.floor(block / CHUNK));
+    chunk[block % CHUNK] = this.lists.remove(chunk[block % CHUNK], entry);
+  }
+
+  /** The same for a small leaf. Neighbours follow each other. */
+  removeSmall(gfn: number, entry: number): void {
+    const number = Math.floor(gfn * INVERSE_CHUNK);
+    const chunk = number === this.lastNumber ? this.lastChunk : this.chunk(1, number);
+    const at = gfn - number * CHUNK;
     chunk[at] = isSingle(chunk[at]) ? 0 : this.lists.remove(chunk[at], entry);
   }
 

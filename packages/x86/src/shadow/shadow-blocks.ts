@@ -14,7 +14,7 @@ import { accessKind } from '@mmulab/kvm';
 import type { Memslot } from '@mmulab/kvm';
 import type { FrameMap } from '@mmulab/pgtable';
 import { hasGptes } from '../roots/role';
-import { BlockMemory, Packed } from './block-memory';
+import { BlockMemory, Packed, movedRuns, movesEntries } from './block-memory';
 import type { BlockOutcome } from './block-memory';
 import { Gpte, entriesOf } from './guest-memory';
 import type { TablePage } from './guest-memory';
@@ -36,7 +36,8 @@ const MAX_MISSES = 16;
 /** A fault may be all that is missing for a stretch to begin: it is looked at again after each of so many accesses. */
 const MAX_REFUSALS = 2;
 const NO_BLOCK = -1;
-const NO_HEADS = new Int32Array(0);
+const NO_HEADS = new Int32Array(CHUNK);
+const PRESENT: number = Gpte.Present;
 
 /** What stretches ask of the VM. */
 export interface BlockVm {
@@ -137,37 +138,48 @@ export class ShadowBlocks {
 
   /** Puts what the accesses meet into words. @returns false where some entry is none of the plain kind */
   private pack(into: Int32Array): boolean {
-    const { pages, rmap, slots } = this.mmu;
-    const { page, base, from, to } = this;
+    const { rmap, slots } = this.mmu;
+    const { base, from, to } = this;
+    for (let first = from; first < to;) {
+      const gfn = base + first;
+      const end = Math.min(to, first + CHUNK - (gfn % CHUNK));
+      if (!this.packEntries(into, first, end, rmap.smallHeads(gfn) ?? NO_HEADS)) return false;
+      first = end;
+    }
+    return this.packMap(into, slots.hostStates, Packed.HostShift, Packed.HostMask) && this.packMap(into, slots.dirtyBits, Packed.DirtyShift, 1);
+  }
+
+  /** Puts entries [first, end) into words. @param heads of the reverse maps of their frames */
+  private packEntries(into: Int32Array, first: number, end: number, heads: Int32Array): boolean {
+    const { pages } = this.mmu;
+    const { page, base, from } = this;
     const { bits, gfns } = this.table as TablePage;
     const slot = this.slot as Memslot;
     const entries = pages.tables[page] as Int32Array;
     const translations = pages.translations[page] as Float64Array;
     const low = slot.base - base;
     const high = slot.end - base;
-    let heads: Int32Array | undefined;
-    for (let i = from, at = CHUNK; i < to; i++, at++) {
+    // The leaf met last, in its place in a word: most are alike.
+    let leaf = 0;
+    let leafBits = 0;
+    for (let i = first, at = (base + first) % CHUNK; i < end; i++, at++) {
       const entry = entries[i];
       const guest = bits[i];
-      const gfn = base + i;
-      if (at === CHUNK) {
-        heads = rmap.smallHeads(gfn);
-        at = gfn % CHUNK;
-      }
-      const isMapped = (guest & Gpte.Present) !== 0;
-      if (isMapped ? gfns[i] !== gfn || i < low || i >= high : entry !== 0) return false;
       let word = guest;
-      let head = 0;
       if (entry !== 0) {
-        const access = translations[i] - gfn * 8;
-        if (!isLeaf(entry) || access < 0 || access > Packed.AccessMask) return false;
-        word |= (entry << Packed.EntryShift) | (access << Packed.AccessShift);
-        head = singleHead(page * ENTRIES_PER_TABLE + i);
+        if (entry !== leaf && !isLeaf(entry)) return false;
+        if (entry !== leaf) [leaf, leafBits] = [entry, entry << Packed.EntryShift];
+        const access = translations[i] - (base + i) * 8;
+        if (access < 0 || access > Packed.AccessMask || (guest & PRESENT) === 0) return false;
+        word |= leafBits | (access << Packed.AccessShift);
+        if (heads[at] !== singleHead(page * ENTRIES_PER_TABLE + i)) return false;
+      } else if ((guest & PRESENT) !== 0 && heads[at] !== 0) {
+        return false;
       }
-      if (isMapped && (heads === undefined ? 0 : heads[at]) !== head) return false;
+      if ((guest & PRESENT) !== 0 && (gfns[i] !== base + i || i < low || i >= high)) return false;
       into[i - from] = word;
     }
-    return this.packMap(into, slots.hostStates, Packed.HostShift, Packed.HostMask) && this.packMap(into, slots.dirtyBits, Packed.DirtyShift, 1);
+    return true;
   }
 
   /** Adds what a frame map says of each frame. @returns false where a value does not fit */
@@ -250,6 +262,9 @@ export class ShadowBlocks {
     const length = this.to - this.from;
     this.memory.add(this.facts, before, length, {
       after: after.slice(0, length),
+      movesEntries: movesEntries(before, after, length),
+      hostRuns: movedRuns(before, after, length, Packed.HostShift, Packed.HostMask),
+      dirtyRuns: movedRuns(before, after, length, Packed.DirtyShift, 1),
       counters: Int32Array.from(moved),
       amounts: Float64Array.from(moved, i => now[i] - this.counted[i]),
       guestChanges: memory.version - version,
@@ -265,13 +280,14 @@ export class ShadowBlocks {
   }
 
   /** Brings about what accesses did that met the same. */
-  private apply({ after, counters, amounts, guestChanges, hostChanges, effects }: BlockOutcome): void {
+  private apply(outcome: BlockOutcome): void {
+    const { counters, amounts, guestChanges, hostChanges, effects } = outcome;
     const { mmu } = this;
     const { now } = this.counters;
     for (let i = 0; i < counters.length; i++) now[counters[i]] = now[counters[i]] + amounts[i];
-    this.applyEntries(after);
-    this.applyMap(after, mmu.slots.hostStates, Packed.HostShift, Packed.HostMask);
-    this.applyMap(after, mmu.slots.dirtyBits, Packed.DirtyShift, 1);
+    if (outcome.movesEntries) this.applyEntries(outcome.after);
+    this.applyRuns(outcome.hostRuns, mmu.slots.hostStates);
+    this.applyRuns(outcome.dirtyRuns, mmu.slots.dirtyBits);
     if (guestChanges > 0 && this.facts[12] === 2) mmu.slots.dirtyBits.set((this.table as TablePage).frame, 1);
     mmu.memory.version += guestChanges;
     mmu.slots.hostChanges += hostChanges;
@@ -280,44 +296,49 @@ export class ShadowBlocks {
 
   private applyEntries(after: Int32Array): void {
     const { pages, rmap } = this.mmu;
+    const { page, base, from } = this;
+    let added = 0;
+    for (let first = 0; first < after.length;) {
+      const gfn = base + from + first;
+      const end = Math.min(after.length, first + CHUNK - (gfn % CHUNK));
+      added += this.storeEntries(after, first, end, rmap.makeSmallHeads(gfn));
+      first = end;
+    }
+    pages.used[page] = pages.used[page] + added;
+  }
+
+  /** Stores the entries of words [first, end). @returns entries of ours that were empty before */
+  private storeEntries(after: Int32Array, first: number, end: number, heads: Int32Array): number {
+    const { pages } = this.mmu;
     const { before, page, base, from } = this;
     const { bits } = this.table as TablePage;
     const entries = pages.tables[page] as Int32Array;
     const translations = pages.translations[page] as Float64Array;
     let added = 0;
-    let heads: Int32Array = NO_HEADS;
-    for (let i = 0, at = CHUNK; i < after.length; i++, at++) {
-      if (at === CHUNK) {
-        heads = rmap.makeSmallHeads(base + from + i);
-        at = (base + from + i) % CHUNK;
-      }
+    for (let i = first, at = (base + from + first) % CHUNK; i < end; i++, at++) {
       const word = after[i];
-      if (word === before[i]) continue;
+      const old = before[i];
+      if (word === old) continue;
       const index = from + i;
       const entry = entryOf(word);
       bits[index] = word & Packed.GuestMask;
       if (entry === 0) continue;
       entries[index] = entry;
-      translations[index] = (base + index) * 8 + ((word >> Packed.AccessShift) & Packed.AccessMask);
-      if (entryOf(before[i]) !== 0) continue;
+      const wasEmpty = entryOf(old) === 0;
+      const access = (word >> Packed.AccessShift) & Packed.AccessMask;
+      if (!wasEmpty && access === ((old >> Packed.AccessShift) & Packed.AccessMask)) continue;
+      translations[index] = (base + index) * 8 + access;
+      if (!wasEmpty) continue;
       added++;
       // It had none: see `pack`.
       heads[at] = singleHead(page * ENTRIES_PER_TABLE + index);
     }
-    pages.used[page] = pages.used[page] + added;
+    return added;
   }
 
-  /** Stores the stretches of one value in a frame map in which some frame has changed: whole, since maps store whole blocks at once. */
-  private applyMap(after: Int32Array, map: FrameMap, shift: number, mask: number): void {
-    const { before } = this;
+  private applyRuns(runs: Int32Array, map: FrameMap): void {
     const first = this.base + this.from;
-    for (let i = 0; i < after.length;) {
-      const start = i;
-      const value = (after[i] >> shift) & mask;
-      let hasChanged = false;
-      for (; i < after.length && ((after[i] >> shift) & mask) === value; i++) hasChanged ||= ((before[i] >> shift) & mask) !== value;
-      if (hasChanged) map.setRange(first + start, i - start, value);
-    }
+    for (let i = 0; i < runs.length; i += 3) map.setRange(first + runs[i], runs[i + 1], runs[i + 2]);
   }
 }
 

@@ -343,7 +343,7 @@ export class ShadowMmu {
     let leaves = 0;
     for (let i = 0; i < ENTRIES_PER_TABLE; i++) {
       if (!isLeaf(table[i])) continue;
-      rmap.remove(pages.entryGfn(page, i), 1, page * ENTRIES_PER_TABLE + i);
+      rmap.removeSmall(pages.entryGfn(page, i), page * ENTRIES_PER_TABLE + i);
       leaves++;
     }
     table.fill(0);
