@@ -41,7 +41,10 @@ export class SlotList<Slot extends ListedSlot> {
 
   /** Takes a slot away. */
   remove(slot: Slot): void {
-    this.slots.splice(this.placeOf(slot.spec.baseGfn), 1);
+    const at = this.placeOf(slot.spec.baseGfn);
+    // Whoever takes all away begins with the first: that one goes without the others being moved.
+    if (at === 0) this.slots.shift();
+    else this.slots.splice(at, 1);
     this.byNumber.delete(slot.spec.id);
     this.npages -= slot.spec.npages;
   }
