@@ -20,6 +20,18 @@ it.each<[string, () => readonly string[], RegExp]>([
   ['no counters', () => ['run', '--counters', '', '--', ...SMALL], /^CLI_EMPTY_LIST: --counters "": names nothing/],
   ['no phases', () => ['compare', '--phases', ' , ', '--vary', 'vcpus=1,2', '--', ...SMALL], /^CLI_EMPTY_LIST: --phases " , "/],
   ['two documents', () => ['run', config('seed: 1\n---\nseed: 2\n')], /^CONFIG_MALFORMED: .*:2:1: a second document begins here; expected one$/],
+  [
+    'a saved result as a config',
+    () => ['run', config('schema: mmulab.result.v1\n')],
+    /^CONFIG_OTHER_DOCUMENT: .*: is a document of schema mmulab\.result\.v1, no config: mmulab compare shows it/,
+  ],
+  [
+    'two kernels',
+    () => ['run', '--kernel', '6.2', '--set', 'kernel=6.1', '--', ...SMALL],
+    /^CONFIG_CONFLICT: --set kernel: "6\.1", but --kernel says "6\.2"/,
+  ],
+  ['an option that is none', () => ['compare', '--value', 'page_fault', '--', ...SMALL], /^CLI_USAGE: unknown option '--value'$/],
+  ['a flag of a test', () => ['run', 'access_rounds', '-v', '2'], /unknown option '-v'; flags of a test stand after --: mmulab run -- TEST -v 2$/],
   ['no list', () => ['run', config('plugins: mine\n')], /plugins: "mine": expected a list$/],
   ['a value to explain', () => ['explain', 'ept=0'], /backend or patch of this name \(did you mean ept\?\)/],
   ['a test to predict', () => ['predict', '--', ...SMALL], /takes nothing after -- \(a test is priced by mmulab run --set model=NAME -- TEST/],

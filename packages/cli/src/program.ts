@@ -128,7 +128,8 @@ function cut(text: string, limit: number): string {
 function problemOf({ code, message }: CommanderError, argv: readonly string[]): string {
   const problem = message.replace(/^error: /, '').replace(/\n/g, ' ');
   const command = findCommand(splitArguments(argv).own)?.name ?? '';
-  const forgotten = code === 'commander.unknownOption' && TAKE_COMMAND_LINE.includes(command);
+  // Flags of tests have one letter.
+  const forgotten = code === 'commander.unknownOption' && TAKE_COMMAND_LINE.includes(command) && /'-[^-]/.test(problem);
   return forgotten ? `${problem}; flags of a test stand after --: mmulab ${command} -- TEST -v 2` : problem;
 }
 

@@ -67,6 +67,10 @@ export const extendsCycle = (chain: readonly string[]): MmulabError => {
 export const malformedConfig = (file: string, line: number, column: number, problem: string): MmulabError =>
   usage('CONFIG_MALFORMED', `${file}:${line}:${column}: ${problem}`);
 
+/** A document of mmulab's own that is no config. @param reader what reads it */
+export const otherDocument = (path: string, schema: string, reader: string): MmulabError =>
+  usage('CONFIG_OTHER_DOCUMENT', `${path}: is a document of schema ${schema}, no config${reader}`);
+
 export const missingInConfig = (path: string, expected: string): MmulabError => usage('CONFIG_MISSING', `${path}: missing; expected ${expected}`);
 
 export const noBackend = (): MmulabError =>

@@ -27,6 +27,7 @@ import {
   vcpusFlag,
   vcpusOption,
 } from './option-values';
+import { idleOptions } from './idle-options';
 import { destroyVmPhase, guestStep, phase } from './steps';
 
 const NAME = 'demand_paging_test';
@@ -113,6 +114,8 @@ export class DemandPaging implements Workload {
     const use: BackingUse = uffd === 'missing' ? { userfaultfd: 'missing' } : {};
     const test = planMemstress(NAME, request, { selftest: resolveSelftest(NAME, request.options, request.kernel, OWN_OPTIONS), use });
     const phases = [phase('guest_execution', [guestStep(test.start(WRITE_ALL), test.shared)], 'Total guest execution time'), destroyVmPhase()];
-    return { vm: test.layout.vm, guestMode: test.mode.name, phases, notes: test.layout.notes };
+    const idle = uffd === 'none' ? 'no userfaultfd hands faults to a handler (expected uffd=missing or minor, -u)' : undefined;
+    const notes = idleOptions(NAME, options, request.options, { delay_us: idle, single_uffd: idle, readers: idle });
+    return { vm: test.layout.vm, guestMode: test.mode.name, phases, notes: [...test.layout.notes, ...notes] };
   }
 }

@@ -10,6 +10,7 @@ import { injectable } from 'inversify';
 import { defineWorkload, type CommandFlag } from './command-line';
 import { Family, resolveSelftest, selftestOption, type FamilyOptions } from './generation';
 import { guestModeOption } from './guest-mode';
+import { idleOptions } from './idle-options';
 import { LazyPhases } from './lazy-phases';
 import { WRITE_ALL, planMemstress, type Memstress, type PassStyle } from './memstress';
 import {
@@ -146,13 +147,26 @@ export class DirtyLogPerf implements Workload {
       iteration: iterations(test, touch, manual),
       last: [disable, ...again, destroyVmPhase()],
     });
-    const notes = [...test.layout.notes, ...(whileDisabling ? [RUNNING_NOTE] : []), ...(nested ? [NESTED_NOTE] : [])];
+    const impliesOff = switchValue(values, 'manual_protect') && !manual;
+    const notes = [
+      ...test.layout.notes,
+      ...(whileDisabling ? [RUNNING_NOTE] : []),
+      ...(impliesOff ? [IMPLIED_NOTE] : []),
+      ...(nested ? [NESTED_NOTE] : []),
+      ...idleOptions(NAME, options, values, IDLE),
+    ];
     return { vm: test.layout.vm, guestMode: test.mode.name, phases, notes };
   }
 }
 
 const NESTED_NOTE =
   'The pages of memslot 0 that L1 touches before it enters L2 were measured on nested_rounds, not on this test; on VMX they are those its library writes.';
+const IMPLIED_NOTE = 'In the test of 6.1 -e implies -g: manual_protect=true does nothing beside it.';
+/** What the test reads and makes nothing of. */
+const IDLE = {
+  random_seed: 'the test never hands the seed to the guest',
+  phys_offset: 'the test reads the offset and places its memory at the top all the same',
+};
 const RUNNING_NOTE = 'With -e the real test disables logging at some moment of a pass; here a whole pass runs before and one after.';
 
 /** 6.1 populates with the configured fraction, 6.12 writes everything. */

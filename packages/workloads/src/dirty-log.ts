@@ -32,6 +32,7 @@ import { guestUnitFrames, layOutGuest, type GuestLayout } from './guest-layout';
 import { guestModeOption, resolveGuestMode } from './guest-mode';
 import { guestPages } from './guest-pages';
 import { isBeforeRelease } from './kernel-release';
+import { idleOptions } from './idle-options';
 import { LazyPhases } from './lazy-phases';
 import { bytesOption, fixedVcpus, modeFlag, numberValue, physOffsetFrames, physOffsetOption, textValue } from './option-values';
 import { PageDraws } from './page-draws';
@@ -154,7 +155,9 @@ export class DirtyLogTest implements Workload {
       iteration: k => iteration(k, test, numberValue(values, 'random_seed')),
       last: [destroyVmPhase()],
     });
-    return { vm, guestMode: mode.name, phases, notes: [...layout.notes, HARVEST_NOTE] };
+    const ring_size = logMode === DIRTY_RING ? undefined : `with log_mode=${logMode} there is no ring (expected log_mode=${DIRTY_RING}, -M)`;
+    const notes = [...layout.notes, HARVEST_NOTE, ...idleOptions(NAME, definition.options, values, { ring_size })];
+    return { vm, guestMode: mode.name, phases, notes };
   }
 }
 

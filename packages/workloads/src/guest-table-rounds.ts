@@ -25,6 +25,7 @@ import { addressSpaces } from './cr-churn';
 import { invalidRound, memoryTooLarge, notOnArch, optionConflict, sizeUnaligned } from './errors';
 import { layOutGuest, slotsOf, type GuestLayout } from './guest-layout';
 import { resolveGuestMode } from './guest-mode';
+import { idleOptions } from './idle-options';
 import { bytesOption, numberValue, switchOption, switchValue, textValue, vcpusFlag, vcpusOption } from './option-values';
 import type { ByteRange, RoundShape } from './round-syntax';
 import { protectSteps, ringOf, roundFlags, roundOptions, planRounds, roundsOptionWith, type PassRound } from './rounds';
@@ -164,7 +165,9 @@ export class GuestTableRounds implements Workload {
       destroyVmPhase(),
     ];
     const vm = dirtyRing === undefined ? editing.vm() : { ...editing.vm(), dirtyRing };
-    return { vm, guestMode: editing.mode.name, phases, notes: [...layout.notes, SKIPPED_NOTE, ...planned.notes] };
+    const switches = /(^|,)n(,|$)/.test(textValue(values, 'rounds'));
+    const idle = idleOptions(NAME, options, values, { spaces: switches ? undefined : 'no round switches address spaces (expected n)' });
+    return { vm, guestMode: editing.mode.name, phases, notes: [...layout.notes, SKIPPED_NOTE, ...planned.notes, ...idle] };
   }
 }
 

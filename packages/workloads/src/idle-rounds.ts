@@ -7,7 +7,7 @@
  * Models: Linux virt/kvm/kvm_main.c kvm_set_memory_region() (no change), kvm_clear_dirty_log_protect(), kvm_dirty_ring_reset(); mm/mprotect.c mprotect_fixup() (same flags);
  * arch/x86/kvm/mmu/mmu.c kvm_recover_nx_huge_pages(), set_nx_huge_pages().
  */
-import type { HostOp, MemslotSpec, OptionValues } from '@mmulab/api';
+import type { DirtyRingSpec, HostOp, MemslotSpec, OptionValues } from '@mmulab/api';
 import { PageMarks } from './page-marks';
 
 /** Names of rounds that a note lists before it counts the others. */
@@ -20,8 +20,8 @@ export interface RoundsStart {
   readonly backingFrames: number;
   /** `0`, `1` or `3`. */
   readonly manualProtect: string;
-  /** Entries of a dirty ring; undefined where there are none. */
-  readonly ringEntries: number | undefined;
+  /** Absent: there are no dirty rings. */
+  readonly dirtyRing: DirtyRingSpec | undefined;
   /** Options of the backend; absent: none are known. */
   readonly settings: OptionValues | undefined;
 }
@@ -44,6 +44,8 @@ export class IdleRounds {
   private hasRun = false;
   private wasCollected = false;
   private children = false;
+  /** Whether a round reads bitmaps, or sets bits for no vCPU. */
+  private usesBitmap = false;
 
   constructor(start: RoundsStart) {
     const { slot, settings } = start;
@@ -63,6 +65,7 @@ export class IdleRounds {
 
   /** A round of the host: noted if it does nothing, else followed. */
   host(name: string, op: HostOp): void {
+    this.usesBitmap ||= op.op === 'get_dirty_log' || op.op === 'clear_dirty_log' || op.op === 'kvm_write';
     const lack = this.lackOf(op);
     if (lack === undefined) this.follow(op);
     else this.add(name, lack);
@@ -78,13 +81,15 @@ export class IdleRounds {
   /** A sentence for each reason, and for options that need a round which is not there. @param workload named first */
   notes(workload: string): readonly string[] {
     const rounds = [...this.found].map(([lack, names]) => `${workload}: ${subjectOf(names)} nothing: ${lack}`);
+    const { manualProtect, dirtyRing } = this.start;
+    if (this.wasLogged && dirtyRing?.withBitmap === true && !this.usesBitmap)
+      return [...rounds, `${workload}: dirty_ring_bitmap=true (-B) does nothing: no round reads or fills a bitmap (expected G, K or Hk)`];
     if (this.wasLogged) return rounds;
-    const { manualProtect, ringEntries } = this.start;
     const unlogged = (option: string): string => `${workload}: ${option} does nothing: no round turns dirty logging on (expected D)`;
     return [
       ...rounds,
       ...(manualProtect === '0' ? [] : [unlogged(`manual_protect=${manualProtect} (-M ${manualProtect})`)]),
-      ...(ringEntries === undefined ? [] : [unlogged(`dirty_ring=${ringEntries} (-R ${ringEntries})`)]),
+      ...(dirtyRing === undefined ? [] : [unlogged(`dirty_ring=${dirtyRing.entries} (-R ${dirtyRing.entries})`)]),
     ];
   }
 

@@ -180,7 +180,7 @@ class RoundList {
 
   constructor(private readonly context: RoundContext) {
     const { slot, backingFrames } = context;
-    this.idle = new IdleRounds({ ...context, ringEntries: context.dirtyRing?.entries });
+    this.idle = new IdleRounds(context);
     this.slot = slot;
     const end = slot.hvf + slot.npages;
     this.other = {

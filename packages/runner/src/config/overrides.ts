@@ -26,7 +26,7 @@ export interface ExtraAxis {
 }
 
 /**
- * Lays settings and axes over a config, first those that say whose options there are. Of a key given twice in the same spelling the last one counts.
+ * Lays settings and axes over a config, first those that say whose options there are. Of a key given twice in the same place and spelling the last one counts.
  * @throws CONFIG_WRONG_TYPE, CONFIG_OUT_OF_RANGE for values that an option does not take, CONFIG_CONFLICT when two settings of one thing differ, CONFIG_VARIED_TWICE when one of them is an axis; and what `applySetting` throws
  */
 export function overrideConfig(raw: RawConfig, set: readonly Override[], vary: readonly ExtraAxis[], registry: Registry): RawConfig {
@@ -64,7 +64,7 @@ function refuseContradictions(config: NormalConfig, set: readonly Override[], va
   for (const one of set) {
     const meaning = meaningOf(config, one.key, registry);
     const other = given.get(meaning);
-    if (other !== undefined && other.key !== one.key && other.value !== one.value) throw conflict(one.place, one.value, other.place, other.value);
+    if (other !== undefined && other.place !== one.place && other.value !== one.value) throw conflict(one.place, one.value, other.place, other.value);
     given.set(meaning, one);
   }
   const axes = new Map<string, ExtraAxis>();

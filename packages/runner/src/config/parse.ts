@@ -6,7 +6,7 @@
  */
 import { MAX_NESTING, NestingDepth } from '@mmulab/api';
 import type * as Yaml from 'yaml';
-import { configTooLarge, configTooLong, malformedConfig, wrongType } from '../errors';
+import { configTooLarge, configTooLong, malformedConfig, wrongType, otherDocument } from '../errors';
 import { readSmallTextFile } from '../files';
 import { isMap } from '../plain-map';
 
@@ -39,7 +39,22 @@ export function readConfigFile(path: string): ConfigMap {
   if (value === null) return {};
   checkPlain(value, path);
   if (!isMap(value)) throw wrongType(path, value, 'a map of config keys');
+  checkDocument(path, value);
   return value;
+}
+
+/** What reads documents of mmulab's own that are no configs, by the beginnings of their schemas. */
+const READERS = [
+  ['mmulab.result.', 'mmulab compare shows it, and what stands under its key config runs again'],
+  ['mmulab.records.', 'mmulab verify compares it with what is counted here'],
+  ['mmulab.tables.', 'mmulab predict prices its cells'],
+  ['mmulab.sweep.', 'mmulab analyse reads its folder'],
+] as const;
+
+function checkDocument(path: string, { schema }: ConfigMap): void {
+  if (typeof schema !== 'string' || !/^mmulab\.(?!config\b)/.test(schema)) return;
+  const reader = READERS.find(([beginning]) => schema.startsWith(beginning));
+  throw otherDocument(path, schema, reader === undefined ? '' : `: ${reader[1]}`);
 }
 
 function parse(path: string, text: string): unknown {
