@@ -1,22 +1,28 @@
 /**
  * A mark on each page of a memslot, kept as stretches: which memory is PROT_READ, which has no huge pages.
  *
- * Ranges with a stride are laid down page by page while they are few; a longer one leaves its whole range undecided, about which nothing is said.
+ * Ranges with a stride are laid down page by page while they are few; a longer one leaves its whole range undecided, and very many of them all pages, about which nothing is said.
  */
 import type { PageRange } from '@mmulab/api';
 
-/** Pages of a strided range that are marked one by one. */
-const MOST_PIECES = 256;
+/** Pages of a strided range that are marked one by one, and stretches that are told apart. */
+const MOST_PIECES = 128;
+const MOST_STRETCHES = 512;
 
-/** Pages [start, end) of one mark; undefined where pages differ. */
-interface Stretch {
+/** Pages [start, end). */
+interface Pages {
   readonly start: number;
   readonly end: number;
+}
+
+/** Pages of one mark; undefined where they differ. */
+interface Stretch extends Pages {
   readonly mark: boolean | undefined;
 }
 
 /** Marks of the pages of one memslot; none is marked at first. */
 export class PageMarks {
+  /** In order, all pages of the slot. */
   private stretches: readonly Stretch[];
 
   constructor(private readonly npages: number) {
@@ -25,27 +31,50 @@ export class PageMarks {
 
   /** Whether every page of a range has this mark, as far as is known. */
   isAll(range: PageRange, mark: boolean): boolean {
-    return this.pieces(range).every(({ start, end }) => this.stretches.every(one => one.mark === mark || one.end <= start || one.start >= end));
+    const others = this.stretches.filter(stretch => stretch.mark !== mark);
+    let at = 0;
+    return this.pieces(range).every(({ start, end }) => {
+      while (at < others.length && others[at].end <= start) at++;
+      return at === others.length || others[at].start >= end;
+    });
   }
 
   mark(range: PageRange, mark: boolean): void {
-    const isExact = isShort(range, this.npages);
-    for (const { start, end } of this.pieces(range)) this.lay({ start, end, mark: isExact ? mark : undefined });
+    this.stretches = laid(this.stretches, this.pieces(range), isShort(range, this.npages) ? mark : undefined);
+    if (this.stretches.length > MOST_STRETCHES) this.stretches = [{ start: 0, end: this.npages, mark: undefined }];
   }
 
-  private lay(laid: Stretch): void {
-    const before = this.stretches.filter(({ start }) => start < laid.start).map(one => ({ ...one, end: Math.min(one.end, laid.start) }));
-    const behind = this.stretches.filter(({ end }) => end > laid.end).map(one => ({ ...one, start: Math.max(one.start, laid.end) }));
-    this.stretches = [...before, laid, ...behind];
-  }
-
-  /** Pages a range names; the whole of it where they are too many to be told apart. */
-  private pieces(range: PageRange): readonly { readonly start: number; readonly end: number }[] {
+  /** Pages a range names, in order; the whole of it where they are too many to be told apart. */
+  private pieces(range: PageRange): readonly Pages[] {
     const { npages } = this;
     const { start, end, stride } = spanOf(range, npages);
     if (stride === 1 || !isShort(range, npages)) return [{ start, end }];
     return Array.from({ length: Math.ceil((end - start) / stride) }, (_, i) => ({ start: start + i * stride, end: start + i * stride + 1 }));
   }
+}
+
+/** Stretches with a mark on some pieces; both in order. */
+function laid(stretches: readonly Stretch[], pieces: readonly Pages[], mark: boolean | undefined): Stretch[] {
+  const result: Stretch[] = [];
+  const push = (start: number, end: number, of: boolean | undefined): void => {
+    const last = result.at(-1);
+    if (end <= start) return;
+    if (last?.mark === of && last !== undefined) result[result.length - 1] = { ...last, end };
+    else result.push({ start, end, mark: of });
+  };
+  let next = 0;
+  for (const stretch of stretches) {
+    let at = stretch.start;
+    for (; next < pieces.length && pieces[next].start < stretch.end; next++) {
+      const { start, end } = pieces[next];
+      push(at, start, stretch.mark);
+      at = Math.min(end, stretch.end);
+      push(Math.max(start, stretch.start), at, mark);
+      if (end > stretch.end) break;
+    }
+    push(at, stretch.end, stretch.mark);
+  }
+  return result;
 }
 
 function spanOf(
