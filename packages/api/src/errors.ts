@@ -81,7 +81,7 @@ const LEAST_BEGINNING = 3;
 
 /**
  * The nearest of `names` to a mistyped `name`: one letter off, or the shortest that begins with it, or by edit distance; undefined when none is near (more than a third of
- * the letters differ, at least two).
+ * the letters differ, at least two; of three letters and fewer one, and of one letter none).
  */
 export function nearestName(name: string, names: readonly string[]): string | undefined {
   const typed = name.toLowerCase();
@@ -93,7 +93,8 @@ export function nearestName(name: string, names: readonly string[]): string | un
 
 function nearestByDistance(name: string, names: readonly string[]): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
+  const most = name.length <= LEAST_BEGINNING ? Math.min(1, name.length - 1) : Math.max(2, Math.floor(name.length / 3));
+  let bestDistance = most + 1;
   for (const candidate of names) {
     // No shorter than the difference of the lengths, which spares measuring a name of a million letters.
     if (Math.abs(candidate.length - name.length) >= bestDistance) continue;

@@ -17,6 +17,8 @@ it.each<[string, () => readonly string[], RegExp]>([
   ['a test where a file belongs', () => ['run', 'dirty_log_perf_test'], /^FILE_NOT_FOUND: .*but a test: mmulab run -- dirty_log_perf_test$/],
   ['the beginning of a test', () => ['run', '--', 'dirty_log_perf'], /did you mean dirty_log_perf_test\?/],
   ['the beginning of a backend', () => ['explain', 'x86'], /did you mean x86-tdp\?/],
+  ['a word like nothing', () => ['explain', 'Sb'], /backend or patch of this name$/],
+  ['a number like none', () => ['run', '--', 'access_rounds', '-M', '2'], /-M: "2": expected one of 0, 1, 3$/],
   ['no counters', () => ['run', '--counters', '', '--', ...SMALL], /^CLI_EMPTY_LIST: --counters "": names nothing/],
   ['no phases', () => ['compare', '--phases', ' , ', '--vary', 'vcpus=1,2', '--', ...SMALL], /^CLI_EMPTY_LIST: --phases " , "/],
   ['two documents', () => ['run', config('seed: 1\n---\nseed: 2\n')], /^CONFIG_MALFORMED: .*:2:1: a second document begins here; expected one$/],
