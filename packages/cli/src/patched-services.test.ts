@@ -18,7 +18,8 @@ type Rules = Readonly<Record<string, unknown>>;
 
 // The command loads backends by their names, and so does this.
 const { ContainerModule } = jest.requireActual<{ readonly ContainerModule: new (bind: (load: ContributionLoad) => void) => Module }>('inversify');
-const { LeafBits, ShadowRules, TdpRules, TreeRule } = jest.requireActual<{
+const { AgeRule, LeafBits, ShadowRules, TdpRules, TreeRule } = jest.requireActual<{
+  readonly AgeRule: new (spte: object) => { visit(at: object, op: object): number };
   readonly LeafBits: new () => { isYoung(): boolean };
   readonly TreeRule: new () => { goal(largest: number, hugePageDisallowed: boolean): number };
   readonly ShadowRules: symbol;
@@ -128,7 +129,7 @@ describe('explain', () => {
     const facts = told('x86-tdp', rules => ({ map: keeping(rules['map']), age: keeping(rules['age']), recover: same(rules['recover']) }));
     expect(facts.filter(fact => fact.startsWith('TdpRules.map')).length).toBe(6);
     expect(facts.filter(fact => fact.startsWith('TdpRules.age')).length).toBe(6);
-    expect(facts.at(-1)).toBe('TdpRules.recover: none that differs of those asked');
+    expect(facts.at(-1)).toBe('TdpRules.recover: none that differs of those asked, whatever one option says');
     const steps = told('arm64-stage2', ({ protocols }) => ({
       protocols: (protocols as readonly Protocol[]).map(one => ({ ...one, steps: one.steps.slice(0, 1) })),
     }));
@@ -139,6 +140,27 @@ describe('explain', () => {
       }
     }
     expect(told('x86-shadow', () => ({ leaf: NeverClean }))).toContain('ShadowRules.leaf: a dirty leaf that is cleared: RWXAD (was: RWXA)');
+  });
+
+  it('tells of a rule that differs on another host only', () => {
+    class WithoutBits {
+      visit(at: { readonly attr: number }, op: object): number {
+        return this.adBits ? this.rule.visit(at, op) : 0;
+      }
+      private readonly rule: { visit(at: object, op: object): number };
+      constructor(
+        spte: object,
+        private readonly adBits = (spte as { readonly adBits: boolean }).adBits,
+      ) {
+        this.rule = new AgeRule(spte);
+      }
+    }
+    const facts = told('x86-tdp', () => ({ age: WithoutBits }));
+    expect(facts.slice(0, 3)).toEqual([
+      expect.stringMatching(/^none that differs, of \d+ asked/),
+      'TdpRules.age: differ with host.ad_bits=N',
+      expect.stringMatching(/^TdpRules\.age: a writable leaf of 4K: leave it \(was: set-plain \(Rwt\), flush\)$/),
+    ]);
   });
 
   it.each<[string, (rules: Rules) => Rules, RegExp]>([

@@ -3,7 +3,16 @@
  *
  * The services of a backend are built twice, without the patch and with it, under the option values of each profile.
  */
-import { RuleAnswers, type BackendDefinition, type KernelProfile, type OptionSpec, type OptionValues, type RuleAnswer } from '@mmulab/api';
+import {
+  RuleAnswers,
+  isMmulabError,
+  type BackendDefinition,
+  type KernelProfile,
+  type OptionSpec,
+  type OptionValue,
+  type OptionValues,
+  type RuleAnswer,
+} from '@mmulab/api';
 import { Container } from 'inversify';
 import { applyPatch } from '../patch-load';
 import { loadModule } from '../plugin-module';
@@ -71,9 +80,8 @@ function changedServices(token: symbol, before: Container, after: Container): re
 const isTable = (service: unknown): service is Readonly<Record<string, unknown>> => typeof service === 'object' && service !== null;
 const named = (service: unknown): string => (typeof service === 'function' && service.name !== '' ? ` by ${service.name}` : '');
 
-/** What the questions of a backend find under one profile. */
-interface AskedProfile {
-  readonly profile: KernelProfile;
+/** What the questions of a backend find under some options. */
+interface Found {
   /** Rules that are asked, and how many questions in all. */
   readonly rules: ReadonlySet<string>;
   readonly questions: number;
@@ -90,54 +98,108 @@ function changedAnswers(
   after: Container,
 ): readonly Fact[] {
   if (!before.isBound(RuleAnswers)) return [{ label: 'answers', value: `not told: ${definition.name} has no questions to its rules` }];
-  const asked = definition.profiles.map(profile => ask(patch, definition, profile, before, after));
-  const alike = replaced.filter(rule => !asked.some(({ changed }) => changed.has(rule))).map(rule => alikeFact(rule, asked));
+  const asking = new Questions(patch, definition, before, after);
+  const asked = definition.profiles.map(profile => ({ profile, ...asking.under(profile) }));
+  const alike = replaced.filter(rule => !asked.some(({ changed }) => changed.has(rule))).flatMap(rule => asking.alike(rule));
   const some = asked.filter(({ changed }) => changed.size > 0);
   const last = some.at(-1);
   if (last === undefined) {
     const questions = Math.max(0, ...asked.map(one => one.questions));
     return [{ label: 'answers', value: `none that differs, of ${questions} asked in each release` }, ...alike];
   }
-  return [{ label: 'answers', value: `differ in ${some.map(({ profile }) => profile.name).join(', ')}` }, ...toldAnswers(last), ...alike];
+  const most = Math.ceil(MOST_ANSWERS / last.changed.size);
+  const told = [...last.changed].flatMap(([rule, answers]) => toldAnswers(rule, answers, last.profile, most));
+  return [{ label: 'answers', value: `differ in ${some.map(({ profile }) => profile.name).join(', ')}` }, ...told, ...alike];
 }
 
-function alikeFact(rule: string, asked: readonly AskedProfile[]): Fact {
-  const isAsked = asked.some(({ rules }) => rules.has(rule));
-  return { label: 'answers', value: `${rule}: ${isAsked ? 'none that differs of those asked' : 'is not asked; what it changes shows in counts'}` };
+function toldAnswers(rule: string, answers: readonly string[], { name }: KernelProfile, most: number): readonly Fact[] {
+  const told = answers.slice(0, most).map(value => ({ label: `patched, ${name}`, value }));
+  return answers.length > most ? [...told, { label: '', value: `and ${answers.length - most} more of ${rule}` }] : told;
 }
 
-/** Of several rules each is told of. */
-function toldAnswers({ profile, changed }: AskedProfile): readonly Fact[] {
-  const most = Math.ceil(MOST_ANSWERS / changed.size);
-  return [...changed].flatMap(([rule, answers]) => [
-    ...answers.slice(0, most).map(value => ({ label: `patched, ${profile.name}`, value })),
-    ...(answers.length > most ? [{ label: '', value: `and ${answers.length - most} more of ${rule}` }] : []),
-  ]);
+/** The questions of a backend, asked without a patch and with it. */
+class Questions {
+  constructor(
+    private readonly patch: AppliedPatch,
+    private readonly definition: BackendDefinition,
+    private readonly before: Container,
+    private readonly after: Container,
+  ) {}
+
+  /** Asks under a profile, with options and facts of the host that differ from their defaults. */
+  under(profile: KernelProfile, options: OptionValues = {}, facts: OptionValues = {}): Found {
+    const { definition, before, after } = this;
+    const plain = { ...defaultsOf(definition.options), ...profile.values };
+    const host = { ...defaultsOf(hostOptionSpecs(definition)), ...facts };
+    const answers = (container: Container, values: OptionValues): readonly RuleAnswer[] =>
+      container.get<RuleAnswers>(RuleAnswers)(definition.name, { get: token => container.get(token), options: values, host });
+    return difference(answers(before, { ...plain, ...options }), answers(after, { ...plain, ...this.patch.definition.values, ...options }));
+  }
+
+  /** A rule that answers as the one before does under every profile: whether one switch, or one fact of the host, makes a difference in the newest of them. */
+  alike(rule: string): readonly Fact[] {
+    const newest = this.definition.profiles.at(-1);
+    if (newest === undefined || !this.under(newest).rules.has(rule))
+      return [{ label: 'answers', value: `${rule}: is not asked; what it changes shows in counts` }];
+    for (const { name, options, host } of this.switched(newest)) {
+      const answers = this.under(newest, options, host).changed.get(rule);
+      if (answers === undefined) continue;
+      return [{ label: 'answers', value: `${rule}: differ with ${name}` }, ...toldAnswers(rule, answers, newest, MOST_ALIKE)];
+    }
+    return [{ label: 'answers', value: `${rule}: none that differs of those asked, whatever one option says` }];
+  }
+
+  /** One option, or one fact of the host, at a time with another value. */
+  private *switched(profile: KernelProfile): Iterable<{ readonly name: string; readonly options: OptionValues; readonly host: OptionValues }> {
+    const { definition } = this;
+    const [plain, facts] = [{ ...defaultsOf(definition.options), ...profile.values }, defaultsOf(hostOptionSpecs(definition))];
+    for (const [specs, usual, isHost] of [
+      [hostOptionSpecs(definition), facts, true],
+      [definition.options, plain, false],
+    ] as const) {
+      for (const spec of specs) {
+        for (const value of otherValues(spec, usual[spec.name])) {
+          const one = { [spec.name]: value };
+          const [options, host] = isHost ? [{}, one] : [one, {}];
+          if (isTaken(definition, { ...plain, ...options }, { ...facts, ...host }))
+            yield { name: `${isHost ? 'host.' : ''}${spec.name}=${value}`, options, host };
+        }
+      }
+    }
+  }
 }
 
-function ask(
-  { definition: patch }: AppliedPatch,
-  definition: BackendDefinition,
-  profile: KernelProfile,
-  before: Container,
-  after: Container,
-): AskedProfile {
-  const plain = { ...defaultsOf(definition.options), ...profile.values };
-  const host = defaultsOf(hostOptionSpecs(definition));
-  const answers = (container: Container, options: OptionValues): readonly RuleAnswer[] =>
-    container.get<RuleAnswers>(RuleAnswers)(definition.name, { get: token => container.get(token), options, host });
+/** Answers that are told of a rule that differs under one option only. */
+const MOST_ALIKE = 4;
+
+function otherValues(spec: OptionSpec, usual: OptionValue | undefined): readonly string[] {
+  const values = spec.kind === 'flag' ? ['Y', 'N'] : spec.kind === 'choice' ? spec.choices : [];
+  return values.filter(value => value !== usual);
+}
+
+function isTaken(definition: BackendDefinition, options: OptionValues, host: OptionValues): boolean {
+  try {
+    definition.check(options, host);
+    return true;
+  } catch (error) {
+    if (isMmulabError(error)) return false;
+    throw error;
+  }
+}
+
+function difference(before: readonly RuleAnswer[], after: readonly RuleAnswer[]): Found {
   const keyOf = ({ rule, asked }: RuleAnswer): string => `${rule}: ${asked}`;
-  const [old, now] = [answers(before, plain), answers(after, { ...plain, ...patch.values })];
-  const [was, is] = [old, now].map(list => new Map(list.map(one => [keyOf(one), one.answer])));
+  const answersOf = (list: readonly RuleAnswer[]): ReadonlyMap<string, string> => new Map(list.map(one => [keyOf(one), one.answer]));
+  const [was, is] = [answersOf(before), answersOf(after)];
+  const questions = new Map([...before, ...after].map(one => [keyOf(one), one]));
   const changed = new Map<string, string[]>();
-  const questions = new Map([...old, ...now].map(one => [keyOf(one), one]));
   for (const [key, { rule }] of questions) {
-    const [answer, earlier] = [is?.get(key), was?.get(key)];
+    const [answer, earlier] = [is.get(key), was.get(key)];
     if (answer === earlier) continue;
     const told = `${key}: ${answer ?? 'does not come up'} (was: ${earlier ?? 'did not come up'})`;
     changed.set(rule, [...(changed.get(rule) ?? []), told]);
   }
-  return { profile, rules: new Set([...questions.values()].map(({ rule }) => rule)), questions: questions.size, changed };
+  return { rules: new Set([...questions.values()].map(({ rule }) => rule)), questions: questions.size, changed };
 }
 
 function defaultsOf(specs: readonly OptionSpec[]): OptionValues {
