@@ -16,20 +16,22 @@ function draws(): (below: number) => number {
 const pagesOf = ({ firstPage = 0, npages = 0, stride = 1 }: PageRange): number[] =>
   Array.from({ length: Math.ceil(npages / stride) }, (_, i) => firstPage + i * stride);
 
-it('answers 3,600 questions about ranges with and without strides as one mark per page does', () => {
+it('answers 2,400 questions about ranges with and without strides as one mark per page does', () => {
   const draw = draws();
-  for (let slot = 0; slot < 300; slot++) {
+  const wrong: unknown[] = [];
+  for (let slot = 0; slot < 200; slot++) {
     const npages = 1 + draw(200);
     const [marks, naive] = [new PageMarks(npages), Array<boolean>(npages).fill(false)];
     for (let step = 0; step < 12; step++) {
       const firstPage = draw(npages);
       const range: PageRange = { firstPage, npages: 1 + draw(npages - firstPage), ...(draw(2) === 1 ? { stride: 1 + draw(9) } : {}) };
       const mark = draw(2) === 1;
-      expect(marks.isAll(range, mark)).toBe(pagesOf(range).every(page => naive[page] === mark));
+      if (marks.isAll(range, mark) !== pagesOf(range).every(page => naive[page] === mark)) wrong.push({ slot, step, range, mark });
       marks.mark(range, mark);
       for (const page of pagesOf(range)) naive[page] = mark;
     }
   }
+  expect(wrong).toEqual([]);
 });
 
 it('says nothing of pages once there are too many to tell apart, until a whole range is marked', () => {
