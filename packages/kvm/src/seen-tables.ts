@@ -16,6 +16,8 @@ export class EpochSet {
   /** Epoch in which a chunk was last written: an older chunk is empty. */
   private readonly epochs: Int32Array;
   private epoch = 1;
+  /** Number of members. */
+  count = 0;
 
   /** @param size members are below it */
   constructor(size: number) {
@@ -35,7 +37,11 @@ export class EpochSet {
       this.words.fill(0, first, first + (1 << (CHUNK_BITS - 5)));
       this.epochs[chunk] = this.epoch;
     }
-    this.words[member >>> 5] = this.words[member >>> 5] | (1 << (member & 31));
+    const word = this.words[member >>> 5];
+    const bit = 1 << (member & 31);
+    if ((word & bit) !== 0) return;
+    this.words[member >>> 5] = word | bit;
+    this.count++;
   }
 
   /** Whether all of [from, to) are members. */
@@ -51,14 +57,23 @@ export class EpochSet {
     for (let at = from; at < to; at++) {
       this.add(at);
       if ((at & 31) !== 0 || at + 32 > to) continue;
+      this.count += 32 - bitsOf(this.words[at >>> 5]);
       this.words[at >>> 5] = -1;
       at += 31;
     }
   }
 
   clear(): void {
+    this.count = 0;
     this.epoch++;
   }
+}
+
+/** Bits set in a word. */
+function bitsOf(word: number): number {
+  let bits = 0;
+  for (let left = word; left !== 0; left &= left - 1) bits++;
+  return bits;
 }
 
 /** Table pages of one guest address space that need no touch. */
@@ -87,7 +102,7 @@ export class SeenTables {
 
   /** The same for the walk to a virtual frame of the block, found out page by page where it is not known, and noted. */
   isWaySeen(block: number, vfn: number): boolean {
-    return this.walks.has(block) || this.findWay(block, vfn);
+    return this.tables.count === this.layout.tableCount || this.walks.has(block) || this.findWay(block, vfn);
   }
 
   private findWay(block: number, vfn: number): boolean {
