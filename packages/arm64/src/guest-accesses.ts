@@ -79,9 +79,7 @@ export class GuestAccesses implements PieceRunner, FaultWaits {
     if (this.hasRings || !walks.arePagesMapped(vfn)) return 0;
     const run = walks.layout.find(vfn);
     const limit = Math.min(count, walks.untilNextTable(vfn, stride), Math.ceil((run.end - vfn) / stride));
-    let hits = 0;
-    while (hits < limit && tables.hits(vfn - run.vfn + run.gfn + hits * stride, kind)) hits++;
-    return hits;
+    return tables.hitsFrom(vfn - run.vfn + run.gfn, kind, stride, limit);
   }
 
   /** Runs the stage due. @returns the next one, or ACCESS_DONE */

@@ -75,7 +75,7 @@ export class GuestTableWalks implements GuestWalks {
     if (this.tablesOnly) return false;
     for (let level = this.layout.levels; level >= 1; level--) {
       const frame = this.layout.tableFrame(level, this.indexAt(level, vfn));
-      if (frame >= 0 && !this.stage2.hits(frame, Read)) return false;
+      if (frame >= 0 && this.stage2.hitsFrom(frame, Read, 1, 1) === 0) return false;
     }
     return true;
   }

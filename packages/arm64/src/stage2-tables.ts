@@ -107,10 +107,17 @@ export class Stage2Tables {
     return this.engine.page(this.walkRule, this.walkOp, this.root, gfn, 1);
   }
 
-  /** Whether an access would hit, and leave its entry as it is. */
-  hits(gfn: number, kind: AccessKind): boolean {
-    const { kind: found, attr } = this.engine.lookup(this.root, gfn, 1);
-    return found === EntryKind.Leaf && this.attrs.isYoung(attr) && this.attrs.allows(attr, kind);
+  /** How many accesses from a frame on, `stride` frames apart, would hit and leave their entries as they are. At most `limit` */
+  hitsFrom(gfn: number, kind: AccessKind, stride: number, limit: number): number {
+    const passes = (attr: number): boolean => this.attrs.isYoung(attr) && this.attrs.allows(attr, kind);
+    const { pages } = this;
+    if (pages !== undefined) return pages.leavesAhead(this.root, gfn, stride, limit, passes);
+    let hits = 0;
+    for (; hits < limit; hits++) {
+      const entry = this.engine.lookup(this.root, gfn + hits * stride, 1);
+      if (entry.kind !== EntryKind.Leaf || !passes(entry.attr)) break;
+    }
+    return hits;
   }
 
   /** The map walker's way down, with the constants in `mapOp`. @returns what `mapStep` and `brokenLevel` read */

@@ -75,8 +75,6 @@ export interface Engine {
    * @returns the outcome of the verdict that ended the walk
    */
   page<Op>(rule: Rule<Op>, op: Op, root: number, gfn: number, goal: number): number;
-  /** Pages from the one last looked up on (`lookup` with goal 1), in its table, that hold the same. Absent: not known. @param limit no more are looked at */
-  alikeFrom?(limit: number): number;
   /**
    * Walks to each page of frames [start, end) as `page` does with goal 1. Neighbours that hold the same are shown to the rule once, which counts its pages by the entry's
    * `start` and `end`, and ends the walk with each of its verdicts. Absent: each is walked to by itself.

@@ -183,3 +183,47 @@ describe('a table whose entry is locked for a moment', () => {
     expect([isPlain(), tables.countNonEmpty(record), tables.get(record, 9), tables.get(record, 10)]).toEqual([false, 5, 1, 0]);
   });
 });
+
+describe('an entry with a third attribute', () => {
+  const read = (tables: LeafTables, record: number): number[] => Array.from({ length: 64 }, (_, i) => tables.get(record, i));
+  const expected = Array.from({ length: 64 }, (_, i) => (i === 5 ? 3 : i % 2 === 0 ? 1 : 2));
+
+  function alternating(tables: LeafTables): number {
+    const record = tables.alloc(1, 0);
+    for (let i = 1; i < 64; i += 2) tables.set(record, i, 2);
+    tables.set(record, 5, 3);
+    return record;
+  }
+
+  it('is read, counted, copied, shared and compared as if each entry had a byte', () => {
+    const tables = new LeafTables(64);
+    const record = alternating(tables);
+    expect(read(tables, record)).toEqual(expected);
+    expect([tables.uniformAttr(record), tables.countNonEmpty(record)]).toEqual([-1, 64]);
+    const counts = new Int32Array(256);
+    tables.histogram(record, counts);
+    expect([...counts.subarray(0, 4)]).toEqual([0, 32, 31, 1]);
+    const other = new LeafTables(64);
+    expect(read(other, other.copyOf(tables, record))).toEqual(expected);
+    tables.share(record);
+    const own = tables.own(record);
+    expect([own === record, read(tables, own)]).toEqual([false, expected]);
+    expect(tables.intern(alternating(tables))).toBe(tables.intern(own));
+  });
+
+  it('that takes one of the two others leaves a table of two; a second one, or a map, one of bytes', () => {
+    const tables = new LeafTables(64);
+    const passed = alternating(tables);
+    tables.set(passed, 5, 2);
+    expect([tables.firstAttr(passed), tables.secondAttr(passed), tables.get(passed, 5)]).toEqual([1, 2, 2]);
+    const second = alternating(tables);
+    tables.set(second, 8, 4);
+    expect(read(tables, second)).toEqual(expected.map((attr, i) => (i === 8 ? 4 : attr)));
+    const mapped = alternating(tables);
+    tables.mapAttrs(
+      mapped,
+      Uint8Array.from({ length: 256 }, (_, attr) => attr + 10),
+    );
+    expect(read(tables, mapped)).toEqual(expected.map(attr => attr + 10));
+  });
+});

@@ -5,7 +5,8 @@
  * comes to a table out of the blue waits for memory, and waits once. Records of equal content may be shared: a shared record is copied before it is
  * written. Sharing is what makes periodic patterns as cheap as uniform ones, since a shared record counts as a word. Hot path.
  */
-import { copyInt32, copyUint8 } from './node-arena';
+import { DenseBlocks } from './dense-blocks';
+import { copyInt32 } from './node-arena';
 
 /** Words of a record before its bits: attributes and flags; number of entries with the second attribute, or number of the dense block. */
 export const HEAD_WORDS = 2;
@@ -30,32 +31,20 @@ export const STORED_EQUAL = 2;
 export class LeafTables {
   /** The records: each its head, and one bit per entry: whether it has the second attribute. The array is replaced when it grows. */
   words: Int32Array;
-  private dense: Uint8Array;
-  /** Neighbouring pairs of a dense block that differ. */
-  private denseDiffering: Int32Array;
-  /** What a dense block's table was before its third attribute came: the two others, and from bit 16 on the entry that has it; -1 once another entry is written. */
-  private denseOrigin: Int32Array;
-  /** Entries that had the second attribute then. */
-  private denseOnes: Int32Array;
+  private readonly dense: DenseBlocks;
   private refs: Int32Array;
   /** Words per record. */
   readonly stride: number;
   private capacity = 64;
   private used = 0;
-  private denseCapacity = 8;
-  private denseUsed = 0;
   private readonly freeRecords: number[] = [];
-  private readonly freeDense: number[] = [];
   private readonly canonical = new Map<number, number[]>();
 
   constructor(private readonly entries: number) {
     this.stride = HEAD_WORDS + Math.max(1, entries >> 5);
     this.words = new Int32Array(this.capacity * this.stride);
     this.refs = new Int32Array(this.capacity);
-    this.dense = new Uint8Array(this.denseCapacity * entries);
-    this.denseDiffering = new Int32Array(this.denseCapacity);
-    this.denseOrigin = new Int32Array(this.denseCapacity);
-    this.denseOnes = new Int32Array(this.denseCapacity);
+    this.dense = new DenseBlocks(entries);
   }
 
   /** A table with every entry `attr`. @returns its index, with one reference */
@@ -87,7 +76,7 @@ export class LeafTables {
     if (refs > 0) return;
     this.forget(record);
     const at = this.headOf(record);
-    if ((this.words[at] & DENSE) !== 0) this.freeDense.push(this.words[at + 1]);
+    if ((this.words[at] & DENSE) !== 0) this.dense.release(this.words[at + 1]);
     this.freeRecords.push(record);
   }
 
@@ -105,11 +94,8 @@ export class LeafTables {
     const head = words[from] & ~(CANONICAL | SHARED);
     words[at] = head;
     if ((head & DENSE) !== 0) {
-      const second = words[from + 1];
-      const block = this.takeDense();
-      this.dense.copyWithin(block * this.entries, second * this.entries, (second + 1) * this.entries);
-      this.denseDiffering[block] = this.denseDiffering[second];
-      words[at + 1] = block;
+      this.fill(from);
+      words[at + 1] = this.dense.copy(this.dense, words[from + 1]);
     }
     this.refs[record] = this.refs[record] - 1;
     return copy;
@@ -124,12 +110,8 @@ export class LeafTables {
     const head = this.words[at] & ~(CANONICAL | SHARED);
     this.words[at] = head;
     if ((head & DENSE) !== 0) {
-      const second = this.words[at + 1];
-      const block = this.takeDense();
-      const first = second * this.entries;
-      this.dense.set(from.dense.subarray(first, first + this.entries), block * this.entries);
-      this.denseDiffering[block] = from.denseDiffering[second];
-      this.words[at + 1] = block;
+      from.fill(source);
+      this.words[at + 1] = this.dense.copy(from.dense, from.words[source + 1]);
     }
     return copy;
   }
@@ -152,14 +134,15 @@ export class LeafTables {
     const { words } = this;
     const at = this.headOf(record);
     const head = words[at];
-    if ((head & DENSE) !== 0) return this.dense[words[at + 1] * this.entries + index];
+    if ((head & DENSE) !== 0) return this.denseAttr(at, index);
     const bits = words[at + HEAD_WORDS + (index >> 5)];
     return ((bits >>> (index & 31)) & 1) === 0 ? head & 255 : (head >> 8) & 255;
   }
 
   /** The attribute of an entry of a dense record. @param at where the record begins */
   denseAttr(at: number, index: number): number {
-    return this.dense[this.words[at + 1] * this.entries + index];
+    const { words } = this;
+    return this.dense.get(words[at + 1], index, (words[at + HEAD_WORDS + (index >> 5)] >>> (index & 31)) & 1);
   }
 
   /**
@@ -179,14 +162,15 @@ export class LeafTables {
     const at = this.headOf(record);
     const head = this.words[at];
     const ones = this.words[at + 1];
-    if ((head & DENSE) !== 0) return this.isPassing(ones, index, attr) ? this.makePlain(record, ones, attr) : this.setDense(ones, index, attr);
+    if ((head & DENSE) !== 0) return this.setDense(record, index, attr);
     const isOne = this.isOne(record, index);
     const others = isOne ? this.entries - ones : ones;
     if (attr === (isOne ? (head >> 8) & 255 : head & 255)) return others === 0;
     if (attr === (isOne ? head & 255 : (head >> 8) & 255)) return this.flip(record, index);
     if (others === 0) return this.recolour(record, !isOne, attr).flip(record, index);
     if (others === this.entries - 1) return this.recolour(record, isOne, attr).entries === 1;
-    return this.setDense(this.makeDense(record, index), index, attr);
+    this.makeDense(record, index, attr);
+    return false;
   }
 
   /** 1 where an entry of a two-attribute table has the second one, else 0. @param at where its record begins */
@@ -236,7 +220,7 @@ export class LeafTables {
     const at = this.headOf(record);
     const head = this.words[at];
     const second = this.words[at + 1];
-    if ((head & DENSE) !== 0) return this.denseDiffering[second] === 0 ? this.dense[second * this.entries] : -1;
+    if ((head & DENSE) !== 0) return this.dense.uniformAttr(second);
     if (second === 0) return head & 255;
     return second === this.entries ? (head >> 8) & 255 : -1;
   }
@@ -253,11 +237,8 @@ export class LeafTables {
       counts[oneAttr] = counts[oneAttr] + second;
       return;
     }
-    const first = second * this.entries;
-    for (let i = first; i < first + this.entries; i++) {
-      const attr = this.dense[i];
-      counts[attr] = counts[attr] + 1;
-    }
+    this.fill(at);
+    this.dense.histogram(second, counts);
   }
 
   /** Replaces every attribute of an owned record by `map[attr]`. @returns true when all entries are now equal */
@@ -276,10 +257,8 @@ export class LeafTables {
       this.words[at] = (head & ~0xffff) | zeroAttr | (oneAttr << 8);
       return second === 0 || second === this.entries;
     }
-    const first = second * this.entries;
-    this.denseOrigin[second] = -1;
-    for (let i = first; i < first + this.entries; i++) this.dense[i] = map[this.dense[i]];
-    return this.recountDense(second);
+    this.fill(at);
+    return this.dense.mapAttrs(second, map);
   }
 
   /** Entries that hold something. */
@@ -317,7 +296,7 @@ export class LeafTables {
 
   /** Bytes of typed arrays in use. */
   get bytes(): number {
-    return this.words.byteLength + this.dense.byteLength + this.refs.byteLength + this.denseDiffering.byteLength * 3;
+    return this.words.byteLength + this.dense.size + this.refs.byteLength;
   }
 
   /** Two-attribute records with equal content get equal words: the first entry is always the zero attribute. */
@@ -337,9 +316,8 @@ export class LeafTables {
     const head = this.words[at];
     let hash = head & ~(CANONICAL | SHARED);
     if ((head & DENSE) !== 0) {
-      const first = this.words[at + 1] * this.entries;
-      for (let i = first; i < first + this.entries; i++) hash = (Math.imul(hash, 31) + this.dense[i]) | 0;
-      return hash;
+      this.fill(at);
+      return this.dense.hash(this.words[at + 1], hash);
     }
     for (let i = at + HEAD_WORDS; i < at + this.stride; i++) hash = (Math.imul(hash, 0x01000193) ^ this.words[i]) | 0;
     return hash;
@@ -352,10 +330,9 @@ export class LeafTables {
     const headA = words[atA] & ~(CANONICAL | SHARED);
     if (headA !== (words[atB] & ~(CANONICAL | SHARED))) return false;
     if ((headA & DENSE) !== 0) {
-      const firstA = words[atA + 1] * this.entries;
-      const firstB = words[atB + 1] * this.entries;
-      for (let i = 0; i < this.entries; i++) if (this.dense[firstA + i] !== this.dense[firstB + i]) return false;
-      return true;
+      this.fill(atA);
+      this.fill(atB);
+      return this.dense.areEqual(words[atA + 1], words[atB + 1]);
     }
     for (let i = HEAD_WORDS; i < this.stride; i++) if (words[atA + i] !== words[atB + i]) return false;
     return true;
@@ -378,66 +355,36 @@ export class LeafTables {
     this.words[at] = this.words[at] & ~CANONICAL;
   }
 
-  /** Whether the entry that made a table dense takes one of the two other attributes, and nothing else has been written in between: a lock on an entry passes. */
-  private isPassing(block: number, index: number, attr: number): boolean {
-    const origin = this.denseOrigin[block];
-    return origin >> 16 === index && (attr === (origin & 255) || attr === ((origin >> 8) & 255));
-  }
-
   /** A table is one of two attributes again. @returns true when all entries are now equal */
-  private makePlain(record: number, block: number, attr: number): boolean {
+  private makePlain(record: number, index: number, attr: number): boolean {
     const at = this.headOf(record);
-    const origin = this.denseOrigin[block];
-    this.words[at] = (this.words[at] & ~DENSE) | (origin & 0xffff);
-    this.words[at + 1] = this.denseOnes[block];
-    this.freeDense.push(block);
-    return this.set(record, origin >> 16, attr);
+    const block = this.words[at + 1];
+    this.words[at] = (this.words[at] & ~DENSE) | this.dense.attrsOf(block);
+    this.words[at + 1] = this.dense.onesOf(block);
+    this.dense.release(block);
+    return this.set(record, index, attr);
   }
 
-  /** @param index the entry that is to have a third attribute */
-  private makeDense(record: number, index: number): number {
-    const block = this.takeDense();
-    const first = block * this.entries;
-    for (let i = 0; i < this.entries; i++) this.dense[first + i] = this.get(record, i);
+  /** Gives an entry a third attribute. */
+  private makeDense(record: number, index: number, attr: number): void {
     const at = this.headOf(record);
     const head = this.words[at];
-    const ones = this.words[at + 1];
-    this.words[at] = (head & ~0xffff) | DENSE;
-    this.words[at + 1] = block;
-    this.recountDense(block);
     // The bits stay as they are.
-    this.denseOrigin[block] = (index << 16) | (head & 0xffff);
-    this.denseOnes[block] = ones;
-    return block;
+    this.words[at + 1] = this.dense.begin(index, head & 0xffff, this.words[at + 1], attr);
+    this.words[at] = (head & ~0xffff) | DENSE;
   }
 
-  private setDense(block: number, index: number, attr: number): boolean {
-    const at = block * this.entries + index;
-    const dense = this.dense;
-    if (this.denseOrigin[block] >> 16 !== index) this.denseOrigin[block] = -1;
-    const old = dense[at];
-    let differing = this.denseDiffering[block];
-    if (index > 0) {
-      const left = dense[at - 1];
-      if (left !== old) differing--;
-      if (left !== attr) differing++;
-    }
-    if (index < this.entries - 1) {
-      const right = dense[at + 1];
-      if (right !== old) differing--;
-      if (right !== attr) differing++;
-    }
-    dense[at] = attr;
-    this.denseDiffering[block] = differing;
-    return differing === 0;
+  private setDense(record: number, index: number, attr: number): boolean {
+    const at = this.headOf(record);
+    const block = this.words[at + 1];
+    if (this.dense.isPassing(block, index, attr)) return this.makePlain(record, index, attr);
+    this.fill(at);
+    return this.dense.set(block, index, attr);
   }
 
-  private recountDense(block: number): boolean {
-    const first = block * this.entries;
-    let differing = 0;
-    for (let i = first + 1; i < first + this.entries; i++) if (this.dense[i] !== this.dense[i - 1]) differing++;
-    this.denseDiffering[block] = differing;
-    return differing === 0;
+  /** Fills in the bytes of a dense record. @param at where it begins */
+  private fill(at: number): void {
+    this.dense.fill(this.words[at + 1], this.words, at + HEAD_WORDS);
   }
 
   private take(): number {
@@ -449,18 +396,5 @@ export class LeafTables {
     }
     this.refs[record] = 1;
     return record;
-  }
-
-  private takeDense(): number {
-    const block = this.freeDense.pop() ?? this.denseUsed++;
-    if (this.denseUsed > this.denseCapacity) {
-      this.denseCapacity = Math.ceil(this.denseCapacity * 1.5);
-      this.dense = copyUint8(this.dense, this.denseCapacity * this.entries);
-      this.denseDiffering = copyInt32(this.denseDiffering, this.denseCapacity);
-      this.denseOrigin = copyInt32(this.denseOrigin, this.denseCapacity);
-      this.denseOnes = copyInt32(this.denseOnes, this.denseCapacity);
-    }
-    this.denseOrigin[block] = -1;
-    return block;
   }
 }

@@ -62,10 +62,6 @@ export class TableEngine implements Engine {
     return this.tree;
   }
 
-  alikeFrom(limit: number): number {
-    return this.tree.level === 1 ? this.tree.equalFrom(limit) : 1;
-  }
-
   setTableAttr(root: number, gfn: number, level: number, tableAttr: number): void {
     this.tree.locate(root, gfn, level);
     if (this.tree.level === level && this.tree.kind === Table) this.tree.setTableAttr(tableAttr);

@@ -254,13 +254,7 @@ export class TdpMmu {
 
   /** Whether each frame of [start, end) has a leaf that an access of a kind passes and leaves as it is. */
   areStable(root: TdpRoot, start: number, end: number, kind: number): boolean {
-    const { engine, spte } = this;
-    for (let gfn = start; gfn < end;) {
-      const entry = engine.lookup(root.id, gfn, 1);
-      if (entry.kind !== LEAF || ((spte.stableKinds(entry.attr) >> kind) & 1) === 0) return false;
-      gfn += engine.alikeFrom?.(end - gfn) ?? 1;
-    }
-    return true;
+    return this.stableFrom(root, start, kind, 1, end - start) === end - start;
   }
 
   /** The lowest entry for a frame. The engine's cursor: read it before the next call. */
