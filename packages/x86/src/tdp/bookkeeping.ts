@@ -5,6 +5,7 @@
  */
 import { Change, ENTRIES_PER_TABLE, EntryKind } from '@mmulab/api';
 import type { Counters } from '@mmulab/api';
+import type { Memslots } from '@mmulab/kvm';
 import type { Bookkeeper, MmOps } from '@mmulab/pgtable';
 import { Ev } from '../events';
 import type { VmJournal } from '../vm-journal';
@@ -14,6 +15,14 @@ const { Leaf, Table } = EntryKind;
 
 /** What the bookkeeper needs to know of the VM's dirty tracking. */
 export type MarkDirty = (gfn: number) => void;
+
+/** Marks a frame dirty in the memslot it lies in, which the vCPU that acts writes. */
+export function markDirtyIn(slots: Memslots, journal: VmJournal): MarkDirty {
+  return gfn => {
+    const slot = slots.find(gfn);
+    if (slot !== undefined) slots.markDirty(slot, gfn, journal.vcpu);
+  };
+}
 
 /** Bookkeeping of one VM's TDP tables. */
 export class TdpBookkeeper implements Bookkeeper, MmOps {

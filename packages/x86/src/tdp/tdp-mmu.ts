@@ -6,20 +6,20 @@
  *
  * Models: Linux arch/x86/kvm/mmu/tdp_mmu.c.
  */
-import { AccessKind, Action, Effect, EntryKind, makeVerdict, verdictAction, verdictOutcome } from '@mmulab/api';
-import type { Counters, Entry, Rule, Verdict } from '@mmulab/api';
+import { AccessKind, Action, Effect, EntryKind, verdictAction, verdictOutcome } from '@mmulab/api';
+import type { Counters, Entry, Rule } from '@mmulab/api';
 import { Geometry } from '@mmulab/pgtable';
 import type { Engine, EngineFactory, PageCache, RangeOptions, RunProgram } from '@mmulab/pgtable';
-import { ContentHash } from '../content-hash';
 import { Ev } from '../events';
 import type { MinLevels } from '../log-tables';
 import type { LockMode, Memslot, Memslots } from '@mmulab/kvm';
 import type { ListedTable } from '../nx-lists';
 import type { SpteAttrs } from '../spte';
 import type { VmJournal } from '../vm-journal';
-import { TdpBookkeeper } from './bookkeeping';
+import { TdpBookkeeper, markDirtyIn } from './bookkeeping';
 import { type FastFaultRule, FastOp, type HardwareWalkRule, HwOp, MapOp, type TdpMapRule } from './map-rule';
 import type { MapPolicy } from './map-rule';
+import { contentKeyOf } from './table-content';
 import { AdoptRule, OneChange, Probe, WOULD_CHANGE } from './step-rules';
 import {
   type AgeRule,
@@ -79,20 +79,6 @@ const HUGE_LEAVES: RangeOptions<NoOp> = { minLevel: 2, tables: false, specials: 
 const TABLES_TOO: RangeOptions<UnmapOp> = { minLevel: 1, tables: true, specials: false };
 const NO_OP: NoOp = {};
 
-/** Tables of a root beyond which no key of the state is made. */
-const MAX_HASHED_TABLES = 512;
-const EVERY_ENTRY: RangeOptions<ContentHash> = { minLevel: 1, tables: true, specials: true, uniform: () => false };
-/** Shows every entry to a hash and changes none. */
-const CONTENT_RULE: Rule<ContentHash> = {
-  name: 'content',
-  visit(at: Entry, hash: ContentHash): Verdict {
-    hash.add(at.gfn);
-    hash.add((at.level * 8 + at.kind) * 256 + at.attr);
-    hash.add(at.tableAttr);
-    return makeVerdict(at.kind === EntryKind.Table ? Action.Descend : Action.Keep);
-  },
-};
-
 function logStopRule(policy: TdpPolicy, spte: SpteAttrs, rules: TdpRules): Rule<CollapseOp> {
   if (policy.logStop === 'leaves') return new ZapSmallLeavesRule(policy.logStopFlushEach);
   return policy.logStop === 'recover' ? new rules.recover(spte) : new ZapCollapsibleRule();
@@ -102,14 +88,6 @@ function logStopRule(policy: TdpPolicy, spte: SpteAttrs, rules: TdpRules): Rule<
 function logStopWalk({ logStop }: TdpPolicy): RangeOptions<CollapseOp> {
   const leaves = logStop === 'leaves';
   return { minLevel: leaves ? 1 : 2, tables: !leaves, specials: false };
-}
-
-/** Marks a frame dirty in the memslot it lies in, which the vCPU that acts writes. */
-function markDirtyIn(slots: Memslots, journal: VmJournal): (gfn: number) => void {
-  return gfn => {
-    const slot = slots.find(gfn);
-    if (slot !== undefined) slots.markDirty(slot, gfn, journal.vcpu);
-  };
 }
 
 /** Page tables of one VM. */
@@ -231,14 +209,7 @@ export class TdpMmu {
 
   /** All tables as a key; undefined where there are too many to be worth it. */
   contentKey(): string | undefined {
-    const parts: string[] = [];
-    for (const root of this.rootList) {
-      if (this.engine.tableCount(root.id) > MAX_HASHED_TABLES) return undefined;
-      const hash = new ContentHash();
-      this.engine.range(CONTENT_RULE, hash, root.id, 0, this.geometry.pagesAt(this.geometry.levels) * 512, EVERY_ENTRY);
-      parts.push(`${root.id}/${root.role}/${root.refs}/${root.valid}/${hash.text}`);
-    }
-    return parts.join(' ');
+    return contentKeyOf(this.engine, this.geometry, this.rootList);
   }
 
   /** How many frames from `gfn` on, `stride` apart, an access of a kind passes and leaves as they are. At most `limit` */
