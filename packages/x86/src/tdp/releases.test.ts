@@ -3,15 +3,15 @@
  */
 import 'reflect-metadata';
 import { AccessKind, type HostOp, type OptionValues } from '@mmulab/api';
-import { TEST, TdpVm, tdpLayout } from '../fixtures/tdp-vm';
+import { TEST, TdpVm, tdpLayout, testBacking } from '../fixtures/tdp-vm';
 
 const { Read, Write, Exec } = AccessKind;
 const PAGES = 1024;
 const INTEL = { vendor: 'intel', pml: 'Y' };
 
 /** Two huge pages, written. */
-function written(kernel: string, options: OptionValues = {}, host: OptionValues = {}, level = 2): TdpVm {
-  const vm = new TdpVm(tdpLayout(PAGES, level), kernel, options, host);
+function written(kernel: string, options: OptionValues = {}, host: OptionValues = {}, level = 2, hugetlb = level > 1): TdpVm {
+  const vm = new TdpVm(tdpLayout(PAGES, level, testBacking(level, hugetlb)), kernel, options, host);
   vm.pass(Write);
   return vm;
 }
@@ -128,7 +128,7 @@ describe('stopping a log', () => {
 
 describe('memory the host takes away', () => {
   const split = (kernel: string): TdpVm => {
-    const vm = written(kernel, { eager_page_split: 'N' });
+    const vm = written(kernel, { eager_page_split: 'N' }, {}, 2, false);
     vm.log(true);
     vm.pass(Write);
     return vm;
@@ -147,7 +147,12 @@ describe('memory the host takes away', () => {
   });
 
   it('takes a huge leaf that the range covers in part', () => {
-    expect(written('5.17').host(unmap(1, 1))).toEqual({ 'spte.zap.2m': 1, remote_tlb_flush_requests: 1 });
+    expect(written('5.17', {}, {}, 2, false).host(unmap(1, 1))).toEqual({ 'spte.zap.2m': 1, remote_tlb_flush_requests: 1 });
+  });
+
+  it('of hugetlb goes by whole pages: 1 of 600 small ones, none of 1', () => {
+    expect(written('5.18').host(unmap(0, 600))).toEqual({ 'spte.zap.2m': 1, remote_tlb_flush_requests: 1 });
+    expect(written('5.18').host(unmap(0, 1))).toEqual({});
   });
 
   it('has its tables built again where they went along', () => {
