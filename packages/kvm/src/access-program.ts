@@ -78,9 +78,9 @@ export class AccessProgram implements RunProgram {
 
   /** Made when it is wanted: runs that are too short to be lifted are many. */
   get constants(): string {
-    const { slot, guestTable, more } = this;
+    const { slot, slots, guestTable, more } = this;
     const { kind, stride, writeEvery } = this.pattern;
-    return `access/${kind}/${stride}/${writeEvery}/${slot.index}/${slot.logged}/${guestTable}/${more}`;
+    return `access/${kind}/${stride}/${writeEvery}/${slots.likenessOf(slot)}/${slot.logged}/${guestTable}/${more}`;
   }
 
   block(from: number, to: number): void {

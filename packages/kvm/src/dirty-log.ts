@@ -132,7 +132,7 @@ export class DirtyLog {
     work.lock('write');
     const blockPages = this.slots.geometry.entries;
     work.words(wordsBehindBorders({ origin: slot.base, blockPages, dirty: dirtyBits, read: readBits }, start, end), 0);
-    const constants = (): string => `bitmap/${slot.index}/${initiallySet}`;
+    const constants = (): string => `bitmap/${this.slots.likenessOf(slot)}/${slot.base % WORD_PAGES}/${initiallySet}`;
     const words = new BitmapWords(constants, slot.base, dirtyBits, readBits, this.tables.taker(slot, initiallySet), work, blockPages);
     this.tables.run(words, slot, start, end, initiallySet);
     if (words.any) this.tables.flush(slot);

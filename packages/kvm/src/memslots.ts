@@ -133,7 +133,7 @@ export class Memslots {
    */
   add(spec: MemslotSpec, holdsGuestTables: boolean, limit: number): Memslot {
     this.checkPlace(spec, limit);
-    const slot = new Memslot(spec, this.nextIndex++, this.likenessOf(spec), holdsGuestTables, this.geometry, this.maxLeafLevel);
+    const slot = new Memslot(spec, this.nextIndex++, this.numberOf(spec), holdsGuestTables, this.geometry, this.maxLeafLevel);
     this.slots.add(slot);
     this.generation++;
     this.hostStates.setRange(spec.baseGfn, spec.npages, 0);
@@ -151,8 +151,16 @@ export class Memslots {
     if (obstacle !== undefined) throw badSlot(spec.id, obstacle);
   }
 
+  /**
+   * Text that is equal for slots in which the same happens to equal blocks. Slots alike are such where their pages are small, so that no border of a slot has a say; where dirty
+   * pages go to rings, each is one by itself, since entries name it.
+   */
+  likenessOf({ isSmall, likeness, holdsGuestTables, index }: Memslot): string {
+    return isSmall && this.rings === undefined ? `like ${likeness}/${holdsGuestTables}` : `${index}`;
+  }
+
   /** A number of slots that differ in nothing but their frames. */
-  private likenessOf({ backing, readonly }: MemslotSpec): number {
+  private numberOf({ backing, readonly }: MemslotSpec): number {
     const known = this.backings.get(backing) ?? this.backings.size;
     this.backings.set(backing, known);
     return 2 * known + (readonly ? 1 : 0);
