@@ -79,7 +79,7 @@ describe('explore', () => {
   it.each([
     ['three runs', ['--vary', 'vcpus=1,2,3', ...TEST], 'LAB_TOO_MANY_RUNS: the config means 3 runs'],
     ['a run of two thousand million iterations', ['--', 'dirty_log_perf_test', '-i', '2147483647', '-b', '2M'], 'LAB_TOO_LARGE: '],
-    ['a saved result', [scratchFile('result.json', '{"schema":"mmulab.result.v0","phases":[]}')], 'CONFIG_UNKNOWN_KEY: '],
+    ['a saved result', [scratchFile('result.json', '{"schema":"mmulab.result.v0","phases":[]}')], 'CONFIG_OTHER_DOCUMENT: '],
     ['nothing', [], 'CLI_NOTHING_TO_RUN: '],
   ])('refuses %s, and leaves what was there', async (_what, argv, message) => {
     const directory = scratchDirectory();
