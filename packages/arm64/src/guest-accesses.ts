@@ -17,6 +17,8 @@ import { WaitingTables } from './waiting-tables';
 
 /** Runs shorter than this are not worth lifting. */
 const MIN_LIFTED = 8;
+/** Accesses of a run go the long way each: few pages of a block are worth being remembered. */
+const LEAST_PART = 16;
 
 /** Accesses of all vCPUs of one VM. */
 export class GuestAccesses implements PieceRunner, FaultWaits {
@@ -165,6 +167,7 @@ export class GuestAccesses implements PieceRunner, FaultWaits {
     this.tables.mm.scope = slot.spec.id;
     this.counters.select(vcpu, slot.spec.id);
     const program = new AccessProgram('', this.sideState, vcpu, pattern, slot, this.slots, this.path, this.tables.attrs);
+    program.leastPart = LEAST_PART;
     this.tables.run(program, gfn, gfn + (count - 1) * run.stride + 1);
     this.caches.count();
   }

@@ -15,6 +15,9 @@ import type { Memslots } from './memslots';
 const { Write } = AccessKind;
 const NOT_LIFTED: number = NOT_LIFTED_CONTEXT;
 
+/** Pages of a part of a block worth being remembered where the single page is cheap. */
+const LEAST_PART = 32;
+
 /** Performs one access, all its faults included. */
 export interface AccessPath {
   /** @param guestTable 1 when the hardware touches a page of the guest's tables, else 0 */
@@ -45,6 +48,8 @@ export class AccessProgram implements RunProgram {
   readonly origin: number;
   readonly stride: number;
   readonly period: number;
+  /** See RunProgram: for backends whose accesses go the long way each. */
+  leastPart = LEAST_PART;
   private readonly writes: boolean;
   private readonly others: boolean;
 

@@ -116,7 +116,7 @@ export class RunLifter {
     if (!touches(program, from, to) || program.isIdle?.(from, to) === true) return;
     const word = tree.wordAt(root, level, base);
     if (this.isStable(program, word)) return;
-    const isWorthIt = to - from === span ? level <= TOP_MEMO_LEVEL : level === 2 && to - from >= MIN_PART_PAGES;
+    const isWorthIt = to - from === span ? level <= TOP_MEMO_LEVEL : level === 2 && to - from >= (program.leastPart ?? MIN_PART_PAGES);
     if (isWorthIt && word !== COVERED && this.tryCache(program, root, level, base, from, to)) return;
     this.visitParts(program, root, level, base, start, end);
   }

@@ -38,6 +38,8 @@ export interface RunProgram {
   context(gfn: number, level: number): number;
   /** What a block is to the pattern, for patterns that are not periodic: equal texts, equal accesses. Absent: what `origin` and `period` say. */
   phase?(base: number, level: number): string;
+  /** Pages of a part of a block that are worth being remembered where a run has no more of it. Absent: as many as make up for a look at memory where pages go by memory, too. */
+  readonly leastPart?: number;
   readonly journal: Journal | undefined;
   /** Frame maps the program reads or changes: some of the engine's. */
   readonly frameMaps: readonly FrameMap[];
