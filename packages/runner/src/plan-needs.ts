@@ -41,8 +41,11 @@ export function checkNeeds(workload: string, plan: WorkloadPlan, definition: Bac
   for (const capability of plan.vm.capabilities ?? []) needs.operation(capability);
   if (plan.vm.dirtyRing !== undefined) needs.operation(DIRTY_RING_OPERATION);
   let phases = 0;
+  // Rounds have their steps in common.
+  const seen = new Set<readonly PhaseStep[]>();
   for (const phase of plan.phases) {
-    for (const step of phase.steps) needs.phaseStep(step);
+    if (!seen.has(phase.steps)) for (const step of phase.steps) needs.phaseStep(step);
+    seen.add(phase.steps);
     needs.checks(phase);
     if (++phases === MOST_PHASES) break;
   }
