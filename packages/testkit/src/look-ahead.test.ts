@@ -71,10 +71,18 @@ const FIRST_TOUCH = 'access_rounds -v 6 -o -b 1M -s anonymous -p w,w';
 
 describe('6 vCPUs that fault on the same 256 pages', () => {
   it('count what they count stage by stage, of which the backend performs not one in twenty', () => {
-    const ahead = counted(FIRST_TOUCH, 1, '6.12.117');
-    const each = counted(FIRST_TOUCH, 1, '6.12.117', NO_MEMORY);
+    const ahead = counted(FIRST_TOUCH, 1, '7.3');
+    const each = counted(FIRST_TOUCH, 1, '7.3', NO_MEMORY);
     expect(ahead.counters).toBe(each.counters);
     expect(each.performed).toBeGreaterThan(20 * ahead.performed);
+  });
+
+  // Up to 6.12 a fault on a mapped page leaves D out, which the hardware sets again: each fault changes its page, twice.
+  it('go by events again where every fault changes its page: that is no more work than before, and counts the same', () => {
+    const ahead = counted('access_rounds -v 12 -o -b 2M -s anonymous -p w', 1, '6.12.117');
+    const each = counted('access_rounds -v 12 -o -b 2M -s anonymous -p w', 1, '6.12.117', NO_MEMORY);
+    expect(ahead.counters).toBe(each.counters);
+    expect(ahead.performed).toBeGreaterThan(0.8 * each.performed);
   });
 
   it.each([

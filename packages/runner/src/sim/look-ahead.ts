@@ -65,7 +65,7 @@ export class LookAhead {
   private soonPage = -1;
   private soonTime = 0;
   private soonChanges = 0;
-  private readonly credit = new LookAheadCredit();
+  private readonly credit: LookAheadCredit;
   /** Stamp of the memory when everybody last looked. */
   private stamp = 0;
 
@@ -77,6 +77,7 @@ export class LookAhead {
     private readonly vcpus: number,
   ) {
     this.ways = new Ways(vcpus);
+    this.credit = new LookAheadCredit(vcpus);
     this.events = new Float64Array(vcpus).fill(Infinity);
     this.blocks = new Float64Array(vcpus).fill(-1);
     this.strides = new Int32Array(vcpus);
@@ -137,6 +138,7 @@ export class LookAhead {
     this.goAhead(vcpu, outcome);
     if (changes !== 0) this.lookAgain(vcpu, page, changes);
     else this.findEarliest();
+    if (this.credit.isSpent) this.giveUp(vcpu);
     return true;
   }
 
@@ -156,13 +158,14 @@ export class LookAhead {
       if (reached < 0) this.leave(vcpu, next);
     }
     if (isMore) {
-      this.credit.spend();
+      this.credit.spendOnBackend();
       this.settle(vcpu, time);
     } else {
       this.stamp = memory.stamp;
     }
     if (reached >= 0) this.lookOn(vcpu);
     this.lookAgain(vcpu, page, changed);
+    if (this.credit.isSpent) this.giveUp(vcpu);
   }
 
   /** Something was done at a time by a vCPU, and not by memory: those who have looked ahead of that look again. */
@@ -172,11 +175,21 @@ export class LookAhead {
     if (stamp === this.stamp) return;
     this.stamp = stamp;
     this.now = time;
-    this.credit.spendOn(this.count);
+    this.credit.spend(this.vcpus, this.count);
     for (let vcpu = 0; vcpu < this.vcpus; vcpu++) {
       if (events[vcpu] === Infinity || vcpu === by) continue;
       this.takeBack(vcpu, this.ways.firstAfter(vcpu, time, by));
       this.lookOn(vcpu);
+    }
+    this.findEarliest();
+  }
+
+  /** Looking ahead is not worth it: all go on by events, each from where it is now. */
+  private giveUp(by: number): void {
+    for (let vcpu = 0; vcpu < this.vcpus; vcpu++) {
+      if (this.events[vcpu] === Infinity) continue;
+      this.takeBack(vcpu, this.ways.firstAfter(vcpu, this.now, by));
+      this.leave(vcpu, this.stageOf(vcpu));
     }
     this.findEarliest();
   }
@@ -234,13 +247,13 @@ export class LookAhead {
   /** Goes ahead, if memory still is to be asked. */
   private lookOn(vcpu: number): void {
     if (this.memory.renew(vcpu, this.memory.first(vcpu) + this.firsts[vcpu])) return this.goAhead(vcpu, UNKNOWN);
-    this.credit.spend();
+    this.credit.spendOnBackend();
     this.leave(vcpu, this.stageOf(vcpu));
   }
 
   /** Goes ahead from a vCPU's last step. @param outcome of that step; UNKNOWN: as memory says, if it changes nothing */
   private goAhead(vcpu: number, outcome: number): void {
-    const { memory, durations, vcpus } = this;
+    const { memory, durations, vcpus, soonPage } = this;
     const { situations, pages, times, draws, outcomes } = this.ways;
     const { stages, after, counts, outcomes: known } = memory;
     const full = vcpu * DEPTH + DEPTH - 1;
@@ -254,7 +267,7 @@ export class LookAhead {
     while (situation !== PROGRAM) {
       if (next === UNKNOWN) {
         if (at === full) at -= this.forget(vcpu);
-        if (at === full || this.isSoonChanged(vcpu, situation, page, time)) break;
+        if (at === full || (page === soonPage && this.isSoonChanged(vcpu, situation, time))) break;
         next = known[(situation << LOOK_BITS) | look];
         if (next <= UNKNOWN) break;
       }
@@ -290,10 +303,9 @@ export class LookAhead {
     this.events[vcpu] = this.ways.times[at];
   }
 
-  /** Whether what a step looks at is going to be changed before. */
-  private isSoonChanged(vcpu: number, situation: number, page: number, time: number): boolean {
-    if (page !== this.soonPage || time <= this.soonTime) return false;
-    return (this.memory.looks[situation] & this.soonChanges) !== 0 && this.blocks[vcpu] === this.soonBlock;
+  /** Whether what a step looks at is going to be changed before. Its page is the one that is. */
+  private isSoonChanged(vcpu: number, situation: number, time: number): boolean {
+    return time > this.soonTime && (this.memory.looks[situation] & this.soonChanges) !== 0 && this.blocks[vcpu] === this.soonBlock;
   }
 
   /** A vCPU is going to change a page: who would look at it later waits to see what comes of it. */
@@ -308,6 +320,7 @@ export class LookAhead {
   /** Makes room for more steps. @returns by how many places those that are left have moved */
   private forget(vcpu: number): number {
     const forgotten = this.ways.forgetBefore(vcpu, this.now);
+    this.credit.save(forgotten);
     this.countSteps(vcpu, this.ways.pages[vcpu * DEPTH], forgotten);
     return forgotten;
   }
@@ -326,19 +339,22 @@ export class LookAhead {
     const block = blocks[by];
     let earliest = NOBODY;
     let earliestTime = Infinity;
+    let looks = 0;
     for (let vcpu = 0; vcpu < this.vcpus; vcpu++) {
       if (events[vcpu] === Infinity) continue;
-      if (blocks[vcpu] === block && vcpu !== by) this.lookAgainAt(vcpu, by, page, changes);
+      if (blocks[vcpu] === block && vcpu !== by) looks += this.lookAgainAt(vcpu, by, page, changes);
       if (events[vcpu] < earliestTime) {
         earliestTime = events[vcpu];
         earliest = vcpu;
       }
     }
+    this.credit.spend(this.vcpus, looks);
     this.vcpu = earliest;
     this.time = earliestTime;
   }
 
-  private lookAgainAt(vcpu: number, by: number, page: number, changes: number): void {
+  /** @returns how often it has looked again: once, or not at all */
+  private lookAgainAt(vcpu: number, by: number, page: number, changes: number): number {
     const { now } = this;
     const { situations, pages, times } = this.ways;
     const { looks } = this.memory;
@@ -349,9 +365,10 @@ export class LookAhead {
     for (let at = last - 1; at >= first && (times[at] > now || (times[at] === now && vcpu > by)); at--) {
       if (pages[at] === page && (looks[situations[at]] & changes) !== 0) again = at;
     }
-    if (again === NOBODY) return;
+    if (again === NOBODY) return 0;
     if (again !== last) this.takeBack(vcpu, again);
     this.goAhead(vcpu, UNKNOWN);
+    return 1;
   }
 
   /** Takes a vCPU back to one of its steps, which has not been made then. */

@@ -140,6 +140,8 @@ export class Scheduler extends ProgramInterleaver {
       this.counters.select(vcpu);
       ahead.perform();
       this.noteChanges(vcpu, time);
+    } else if (ahead.leaving.length > 0) {
+      this.takeOver(ahead.leaving);
     }
     return vcpu;
   }
