@@ -69,14 +69,19 @@ export class Jitter {
     return mixed(state) >>> 0;
   }
 
-  /** Where a vCPU's stream stands: for `rewind`. */
+  /** Where a vCPU's stream stands. */
   stateOf(vcpu: number): number {
     return this.states[vcpu];
   }
 
-  /** Takes a vCPU's stream back to where it stood. */
-  rewind(vcpu: number, state: number): void {
+  /** A vCPU's stream stands there from now on. */
+  setState(vcpu: number, state: number): void {
     this.states[vcpu] = state;
+  }
+
+  /** Takes a vCPU's stream back by so many draws. */
+  takeBack(vcpu: number, draws: number): void {
+    this.states[vcpu] = (this.states[vcpu] - Math.imul(draws, WEYL)) | 0;
   }
 
   /** See `durationOf`: with the next draw. */

@@ -125,7 +125,7 @@ export class LookAhead {
   bring(): boolean {
     const { vcpu, memory, ways, time } = this;
     const at = ways.last(vcpu);
-    const page = ways.pages[at];
+    const page = ways.page[vcpu];
     const situation = ways.situations[at];
     const answer = memory.outcomes[(situation << LOOK_BITS) | memory.lookOf(vcpu, page)];
     const outcome = Math.abs(answer);
@@ -146,7 +146,7 @@ export class LookAhead {
   perform(): void {
     const { vcpu, memory, ways, time } = this;
     this.now = time;
-    const [situation, page] = [ways.situations[ways.last(vcpu)], ways.pages[ways.last(vcpu)]];
+    const [situation, page] = [ways.situations[ways.last(vcpu)], ways.page[vcpu]];
     memory.restore(vcpu, situation, page);
     const next = memory.perform(vcpu, situation, page);
     const { reached, isMore, changed } = memory;
@@ -216,7 +216,7 @@ export class LookAhead {
   /** Puts the cursor of a vCPU that has left where it has got to. @returns the stage due at `endOf`; NO_STAGE: the program is to go on then */
   release(vcpu: number, cursor: ProgramCursor): number {
     const stage = this.due[vcpu];
-    const accesses = (this.ways.pages[this.ways.last(vcpu)] - this.firsts[vcpu]) / this.strides[vcpu];
+    const accesses = (this.ways.page[vcpu] - this.firsts[vcpu]) / this.strides[vcpu];
     cursor.skip(stage === NO_STAGE ? accesses - 1 : accesses);
     return stage;
   }
@@ -230,7 +230,7 @@ export class LookAhead {
   private start(vcpu: number, situation: number, page: number, time: number): void {
     this.credit.save(this.ways.length[vcpu]);
     this.countSteps(vcpu, page, this.ways.length[vcpu] + 1);
-    this.ways.start(vcpu, situation, page, time, this.jitter.stateOf(vcpu));
+    this.ways.start(vcpu, situation, page, time);
     this.events[vcpu] = time;
   }
 
@@ -254,19 +254,19 @@ export class LookAhead {
   /** Goes ahead from a vCPU's last step. @param outcome of that step; UNKNOWN: as memory says, if it changes nothing */
   private goAhead(vcpu: number, outcome: number): void {
     const { memory, durations, vcpus, soonPage } = this;
-    const { situations, pages, times, draws, outcomes } = this.ways;
+    const { situations, times, outcomes } = this.ways;
     const { stages, after, counts, outcomes: known } = memory;
     const full = vcpu * DEPTH + DEPTH - 1;
     let at = this.ways.last(vcpu);
     let situation = situations[at];
-    let page = pages[at];
+    let page = this.ways.page[vcpu];
     let time = times[at];
-    let draw = draws[at];
+    let draw = this.jitter.stateOf(vcpu);
     let look = situation === PROGRAM ? 0 : memory.lookOf(vcpu, page);
     let next = outcome;
     while (situation !== PROGRAM) {
       if (next === UNKNOWN) {
-        if (at === full) at -= this.forget(vcpu);
+        if (at === full) at -= this.forget(vcpu, page);
         if (at === full || (page === soonPage && this.isSoonChanged(vcpu, situation, time))) break;
         next = known[(situation << LOOK_BITS) | look];
         if (next <= UNKNOWN) break;
@@ -288,18 +288,17 @@ export class LookAhead {
       next = UNKNOWN;
       at++;
       situations[at] = situation;
-      pages[at] = page;
       times[at] = time;
-      draws[at] = draw;
     }
     if (next < UNKNOWN) this.expect(vcpu, page, time, memory.changes[-next]);
-    this.end(vcpu, at);
+    this.jitter.setState(vcpu, draw);
+    this.end(vcpu, at, page);
   }
 
   /** A vCPU has gone ahead as far as to a step. */
-  private end(vcpu: number, at: number): void {
+  private end(vcpu: number, at: number, page: number): void {
     this.ways.length[vcpu] = at - vcpu * DEPTH;
-    this.jitter.rewind(vcpu, this.ways.draws[at]);
+    this.ways.page[vcpu] = page;
     this.events[vcpu] = this.ways.times[at];
   }
 
@@ -318,10 +317,10 @@ export class LookAhead {
   }
 
   /** Makes room for more steps. @returns by how many places those that are left have moved */
-  private forget(vcpu: number): number {
+  private forget(vcpu: number, page: number): number {
     const forgotten = this.ways.forgetBefore(vcpu, this.now);
     this.credit.save(forgotten);
-    this.countSteps(vcpu, this.ways.pages[vcpu * DEPTH], forgotten);
+    this.countSteps(vcpu, page, forgotten);
     return forgotten;
   }
 
@@ -356,14 +355,17 @@ export class LookAhead {
   /** @returns how often it has looked again: once, or not at all */
   private lookAgainAt(vcpu: number, by: number, page: number, changes: number): number {
     const { now } = this;
-    const { situations, pages, times } = this.ways;
-    const { looks } = this.memory;
+    const { situations, times, outcomes } = this.ways;
+    const { looks, after } = this.memory;
     const first = vcpu * DEPTH;
     const last = this.ways.last(vcpu);
+    const stride = this.strides[vcpu];
+    let at = this.ways.page[vcpu];
     let again = NOBODY;
-    if (pages[last] === page && (looks[situations[last]] & changes) !== 0) again = last;
-    for (let at = last - 1; at >= first && (times[at] > now || (times[at] === now && vcpu > by)); at--) {
-      if (pages[at] === page && (looks[situations[at]] & changes) !== 0) again = at;
+    if (at === page && (looks[situations[last]] & changes) !== 0) again = last;
+    for (let step = last - 1; step >= first && (times[step] > now || (times[step] === now && vcpu > by)); step--) {
+      if (after[outcomes[step]] === PROGRAM) at -= stride;
+      if (at === page && (looks[situations[step]] & changes) !== 0) again = step;
     }
     if (again === NOBODY) return 0;
     if (again !== last) this.takeBack(vcpu, again);
@@ -371,14 +373,21 @@ export class LookAhead {
     return 1;
   }
 
-  /** Takes a vCPU back to one of its steps, which has not been made then. */
+  /** Takes a vCPU back to one of its steps, which has not been made then: with what the steps from there on have counted and drawn. */
   private takeBack(vcpu: number, step: number): void {
-    const { counts } = this.memory;
+    const { counts, after } = this.memory;
+    const { outcomes } = this.ways;
+    let page = this.ways.page[vcpu];
+    let draws = 0;
     for (let at = step; at < this.ways.last(vcpu); at++) {
-      const counted = this.ways.outcomes[at] * this.vcpus + vcpu;
+      const outcome = outcomes[at];
+      const counted = outcome * this.vcpus + vcpu;
       counts[counted] = counts[counted] - 1;
+      if (after[outcome] === PROGRAM) page -= this.strides[vcpu];
+      else draws++;
     }
-    this.end(vcpu, step);
+    this.jitter.takeBack(vcpu, draws);
+    this.end(vcpu, step, page);
   }
 
   /** The stage that is due of a vCPU, with which the backend can go on then. */
@@ -386,7 +395,7 @@ export class LookAhead {
     const at = this.ways.last(vcpu);
     const situation = this.ways.situations[at];
     if (situation === PROGRAM || this.memory.stages[situation] === BEGINS) return NO_STAGE;
-    this.memory.restore(vcpu, situation, this.ways.pages[at]);
+    this.memory.restore(vcpu, situation, this.ways.page[vcpu]);
     return this.memory.stages[situation];
   }
 

@@ -6,23 +6,21 @@
 export const DEPTH = 16;
 
 export class Ways {
-  // From vcpu * DEPTH on: what is due, for which page, when it happens, and where the vCPU's randomness stood then. Of steps before the last: the outcome.
+  // From vcpu * DEPTH on: what is due, and when it happens. Of steps before the last: the outcome.
   readonly situations: Int32Array;
-  readonly pages: Int32Array;
   readonly times: Float64Array;
-  readonly draws: Int32Array;
   readonly outcomes: Int32Array;
-  /** By vCPU: steps before the last. */
+  /** By vCPU: steps before the last, and the page of the last. */
   readonly length: Int32Array;
+  readonly page: Int32Array;
 
   constructor(vcpus: number) {
     const steps = vcpus * DEPTH;
     this.situations = new Int32Array(steps);
-    this.pages = new Int32Array(steps);
     this.times = new Float64Array(steps);
-    this.draws = new Int32Array(steps);
     this.outcomes = new Int32Array(steps);
     this.length = new Int32Array(vcpus);
+    this.page = new Int32Array(vcpus);
   }
 
   /** Place of a vCPU's last step. */
@@ -31,13 +29,12 @@ export class Ways {
   }
 
   /** The only step of a vCPU from now on. */
-  start(vcpu: number, situation: number, page: number, time: number, draw: number): void {
+  start(vcpu: number, situation: number, page: number, time: number): void {
     const at = vcpu * DEPTH;
     this.length[vcpu] = 0;
+    this.page[vcpu] = page;
     this.situations[at] = situation;
-    this.pages[at] = page;
     this.times[at] = time;
-    this.draws[at] = draw;
   }
 
   /** The first of a vCPU's steps that happens after something another one does at a time; the last one, if none does. */
@@ -50,7 +47,7 @@ export class Ways {
 
   /** Makes room in a full list: steps before a time are made for good, and forgotten. @returns how many */
   forgetBefore(vcpu: number, time: number): number {
-    const { situations, pages, times, draws, outcomes } = this;
+    const { situations, times, outcomes } = this;
     const first = vcpu * DEPTH;
     const last = first + DEPTH - 1;
     let from = first;
@@ -58,9 +55,7 @@ export class Ways {
     for (let at = from; at <= last; at++) {
       const to = first + at - from;
       situations[to] = situations[at];
-      pages[to] = pages[at];
       times[to] = times[at];
-      draws[to] = draws[at];
       outcomes[to] = outcomes[at];
     }
     return from - first;
