@@ -69,6 +69,7 @@ export function compose(run: ResolvedRun, registry: Registry, { trace, observer 
   const { backend } = containers.build(parts.definition.name, registry);
   const workload = containers.get<Workload>(Workload, implementation, plugin?.name ?? '', `workload ${run.workload.name}`);
   checkBuiltWorkload(plugin?.name ?? '', run.workload.name, workload);
+  containers.forget();
   return { ...parts, backend, workload };
 }
 
@@ -76,7 +77,9 @@ export function compose(run: ResolvedRun, registry: Registry, { trace, observer 
 export function composeBackend(machine: Machine, vcpus: number, registry: Registry, observer?: TransitionObserver): BackendComposition {
   const { containers, ...parts } = prepare(machine, vcpus, registry, undefined);
   if (observer !== undefined) containers.core.bind<TransitionObserver>(TransitionObserver).toConstantValue(observer);
-  return { ...parts, ...containers.build(parts.definition.name, registry) };
+  const { backend } = containers.build(parts.definition.name, registry);
+  containers.forget();
+  return { ...parts, backend };
 }
 
 /** Containers in which a backend may be asked for. */
@@ -130,6 +133,15 @@ class RunContainers {
     const backend = this.get<MmuBackend>(MmuBackend, implementation, plugin, `backend ${name}`);
     checkBuiltBackend(plugin, name, backend);
     return { backend };
+  }
+
+  /**
+   * Lets go of what was built. inversify has containers below another one refer to each other weakly, which JavaScript keeps until its present job ends, and with them what they have
+   * planned and built: a thousand runs in a row would keep a thousand VMs. Going back to a snapshot is what drops their plans.
+   */
+  forget(): void {
+    this.plugins.snapshot();
+    this.plugins.restore();
   }
 
   /** Builds a class with what its constructor names. @throws PLUGIN_BUILD; and what a constructor throws as PLUGIN_FAILED */

@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Ajv } from 'ajv';
 import type { RunResult } from '@mmulab/api';
 import { configSchema } from './config/schema';
@@ -186,5 +188,22 @@ describe('what a plan refuses is what a run would refuse', () => {
   it('not thresholds at phases, vCPUs and memslots that there are', () => {
     expect(['phases.again.counters.page_fault', 'phases.again.vcpus.1.counters.page_fault'].map(path => plan(threshold(path)))).toEqual(['', '']);
     expect(plan(threshold('phases.again.slots.1.counters.page_fault', 'toy-scoped'))).toBe('');
+  });
+});
+
+/** Bytes of live objects. */
+function liveBytes(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  return process.memoryUsage().heapUsed;
+}
+
+describe('runs without a pause', () => {
+  it('leave nothing of their VMs behind: 400 less than 9 MiB', () => {
+    const perform = (): RunResult => runOne({ workload: 'toy_test -v 8 -b 4K' });
+    perform();
+    const before = liveBytes();
+    for (let i = 0; i < 400; i++) perform();
+    expect(liveBytes() - before).toBeLessThan(9 * 2 ** 20);
   });
 });
