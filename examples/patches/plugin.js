@@ -1,7 +1,8 @@
 /**
  * Four patches, one file each. A run has those it names:
  *
- *   npx mmulab compare --plugin ./examples/patches --kernel 6.1 --vary patch=none,split-on-fault -- execute_perf_test -s anonymous_hugetlb_1gb -b 1G
+ *   npx mmulab compare --plugin ./examples/patches --kernel 6.1 --set nx_huge_pages=Y --vary patch=none,split-on-fault \
+ *     -- execute_perf_test -s anonymous_hugetlb_1gb -b 1G
  */
 'use strict';
 const { ContainerModule } = require('inversify');
