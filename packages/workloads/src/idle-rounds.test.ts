@@ -61,7 +61,13 @@ describe('a round that does nothing', () => {
   });
 
   it('is none where it does something, or may', () => {
-    const lists = ['-p w,D,w,G,U,D,Sd,Sa,D,U', '-M 1 -p D,G,K,w,K', '-R 1024 -p D,w,Qc,Qr,w,Qc,Qr', '-p R2,W4,R,W,Z,A,H,Sm,Sm1,Sb,Fc,Fc,Fe,Oa,Om,Od'];
+    const lists = [
+      '-p w,D,w,G,U,D,Sd,Sa,D,U',
+      '-M 1 -p D,G,K,w,K',
+      '-R 1024 -p D,w,Qc,Qr,w,Qc,Qr',
+      '-R 1024 -p D,w,U,D,Qc,Qr',
+      '-p R2,W4,R,W,Z,A,H,Sm,Sm1,Sb,Fc,Fc,Fe,Oa,Om,Od',
+    ];
     for (const command of lists) expect([command, notesOf(command)]).toEqual([command, []]);
     expect(notesOf('-p R1,W2,R1')).toEqual([]);
     expect(notesOf('-b 8G -p R2,W2,R2')).toEqual([]);

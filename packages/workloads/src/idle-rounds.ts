@@ -40,7 +40,7 @@ export class IdleRounds {
   private isLogged = false;
   private wasLogged = false;
   private wasRead = false;
-  /** Whether the guest ran since logging began or the rings were collected. */
+  /** Whether the guest ran logged since the rings were collected: what it wrote stays in them when logging ends and begins anew. */
   private hasRun = false;
   private wasCollected = false;
   private children = false;
@@ -60,7 +60,7 @@ export class IdleRounds {
 
   /** The guest runs. */
   guestRuns(): void {
-    this.hasRun = true;
+    this.hasRun ||= this.isLogged;
   }
 
   /** A round of the host: noted if it does nothing, else followed. */
@@ -184,7 +184,6 @@ export class IdleRounds {
     if (!on) return;
     this.wasLogged = true;
     this.wasRead = false;
-    this.hasRun = false;
   }
 }
 
