@@ -68,9 +68,9 @@ export function breakBlocks(frames: FrameMap, geometry: Geometry, spec: MemslotS
   const ends = new Set([start - (start % span), end - 1 - ((end - 1) % span)]);
   return [...ends].flatMap(base => {
     const block = { start: Math.max(base, spec.baseGfn), end: Math.min(base + span, spec.baseGfn + spec.npages) };
-    if (base >= start && base + span <= end) return [];
-    const isBroken = dropPart(frames, dropped, block, { start: 0, end: 0 });
-    return isBroken && block.end - block.start === span ? [block] : [];
+    // Whole blocks stay; one that the slot's edge cuts has small pages, whatever its state says.
+    if ((base >= start && base + span <= end) || block.end - block.start !== span) return [];
+    return dropPart(frames, dropped, block, { start: 0, end: 0 }) ? [block] : [];
   });
 }
 

@@ -41,10 +41,27 @@ export class HostMemoryOps {
     if (end <= start) return;
     this.tables.invalidate(slot, start, end, () => {
       const broken = dropPages(hostStates, geometry, slot.spec, { start, end });
-      if (remap) hostStates.setRange(start, end - start, 0);
+      if (remap) this.mapAnew({ slot, start, end });
       if (slot.isDivided || slot.mayRefuse) this.slots.noteMappings(slot);
       this.invalidateAll(slot, broken);
     });
+  }
+
+  /** Something new is mapped over a range: it is as if nothing had been there, but for the page table of a block that others have pages in still. */
+  private mapAnew({ slot, start, end }: SlotRange): void {
+    const { hostStates } = this.slots;
+    const { dropped, changes } = slot.spec.backing;
+    const span = this.pageFrames(slot);
+    const whole = { start: Math.min(end, start + ((span - (start % span)) % span)), end: end - (end % span) };
+    if (dropped === undefined) {
+      hostStates.setRange(start, end - start, 0);
+      return;
+    }
+    if (whole.end > whole.start) hostStates.setRange(whole.start, whole.end - whole.start, 0);
+    for (let gfn = start; gfn < end; gfn++) {
+      if (gfn === whole.start && whole.end > gfn) gfn = whole.end;
+      if (gfn < end) hostStates.set(gfn, changes?.unprotect[hostStates.get(gfn)] ?? hostStates.get(gfn));
+    }
   }
 
   /** mprotect. @throws VM_HOST_REFUSED */

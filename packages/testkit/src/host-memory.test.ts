@@ -140,3 +140,16 @@ describe('the host', () => {
     expect(counts(rounds('-b 4M -s anonymous_thp -p H,r,w', 'arm64-stage2', '6.12.107'), 'guest_abort')).toEqual([0, 2, 0]);
   });
 });
+
+describe('a part of a transparent huge page that goes', () => {
+  it('comes back by small pages, whether it was dropped or something new was mapped over it: the others still have their table', () => {
+    const faults = (round: string): unknown => counts(rounds(`-b 2M -s anonymous_thp -H -p ${round},w`, 'x86-tdp', '6.12.117'), 'page_fault').at(-1);
+    expect([faults('Z@0+20'), faults('Zm@0+20'), faults('Mn,Zm@0+20'), faults('Zm')]).toEqual([514, 514, 514, 3]);
+  });
+
+  it('is not there at the edge of a slot, where advice breaks up nothing: 3 MiB after a fork', () => {
+    const after = (round: string): unknown =>
+      counts(rounds(`-b 3M -s anonymous_thp -H -p Fc,x,${round}w`, 'x86-tdp', '6.12.117'), 'notifier.invalidate').at(-1);
+    expect(after('Mo,')).toBe(after(''));
+  });
+});
