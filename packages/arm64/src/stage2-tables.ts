@@ -7,9 +7,9 @@
  *
  * Models: Linux arch/arm64/kvm/hyp/pgtable.c. Hot path: walks of one page.
  */
-import { EntryKind } from '@mmulab/api';
 import type { AccessKind, Counters, Entry, Rule } from '@mmulab/api';
 import type { Engine, EngineFactory, PageCache, RangeOptions, RunProgram } from '@mmulab/pgtable';
+import { leavesAhead } from '@mmulab/pgtable';
 import { RelaxOp, WalkOp } from './attr';
 import type { AgeRule, HardwareWalkRule, MkyoungRule, NoOp, RelaxRule, WriteProtectRule } from './attr';
 import { makeAction } from './cmo';
@@ -110,14 +110,7 @@ export class Stage2Tables {
   /** How many accesses from a frame on, `stride` frames apart, would hit and leave their entries as they are. At most `limit` */
   hitsFrom(gfn: number, kind: AccessKind, stride: number, limit: number): number {
     const passes = (attr: number): boolean => this.attrs.isYoung(attr) && this.attrs.allows(attr, kind);
-    const { pages } = this;
-    if (pages !== undefined) return pages.leavesAhead(this.root, gfn, stride, limit, passes);
-    let hits = 0;
-    for (; hits < limit; hits++) {
-      const entry = this.engine.lookup(this.root, gfn + hits * stride, 1);
-      if (entry.kind !== EntryKind.Leaf || !passes(entry.attr)) break;
-    }
-    return hits;
+    return leavesAhead(this.engine, this.root, gfn, stride, limit, passes);
   }
 
   /** The map walker's way down, with the constants in `mapOp`. @returns what `mapStep` and `brokenLevel` read */

@@ -49,19 +49,11 @@ export class HostMemoryOps {
 
   /** Something new is mapped over a range: it is as if nothing had been there, but for the page table of a block that others have pages in still. */
   private mapAnew({ slot, start, end }: SlotRange): void {
-    const { hostStates } = this.slots;
     const { dropped, changes } = slot.spec.backing;
-    const span = this.pageFrames(slot);
-    const whole = { start: Math.min(end, start + ((span - (start % span)) % span)), end: end - (end % span) };
-    if (dropped === undefined) {
-      hostStates.setRange(start, end - start, 0);
-      return;
-    }
-    if (whole.end > whole.start) hostStates.setRange(whole.start, whole.end - whole.start, 0);
-    for (let gfn = start; gfn < end; gfn++) {
-      if (gfn === whole.start && whole.end > gfn) gfn = whole.end;
-      if (gfn < end) hostStates.set(gfn, changes?.unprotect[hostStates.get(gfn)] ?? hostStates.get(gfn));
-    }
+    const span = dropped === undefined ? 1 : this.pageFrames(slot);
+    const [first, last] = [Math.ceil(start / span) * span, end - (end % span)];
+    this.change(start, end, changes?.unprotect);
+    if (last > first) this.slots.hostStates.setRange(first, last - first, 0);
   }
 
   /** mprotect. @throws VM_HOST_REFUSED */

@@ -22,9 +22,14 @@ const MAX_STATES = 8;
 const STATE_SHIFT = 4;
 const DIRTY_SHIFT = 7;
 const INPUT_BITS: number = LOOK_BITS;
-const ENTRY_MASK = MAX_ATTRS - 1;
-const STATE_MASK = (MAX_STATES - 1) << STATE_SHIFT;
-const DIRTY_MASK = 3 << DIRTY_SHIFT;
+/** The part of an input that each combination of `PageLook` stands for. */
+const MASKS: readonly number[] = Array.from(
+  { length: 8 },
+  (_, looks) =>
+    ((looks & ENTRY) === 0 ? 0 : MAX_ATTRS - 1) |
+    ((looks & HOST) === 0 ? 0 : (MAX_STATES - 1) << STATE_SHIFT) |
+    ((looks & DIRTY) === 0 ? 0 : 3 << DIRTY_SHIFT),
+);
 /** Places for an access's class in the key of a situation. */
 const CLASSES = 2 ** 20;
 const KINDS = 3;
@@ -101,8 +106,6 @@ export class KnownFaults implements FaultMemory {
   outcomes = new Int16Array(64 << INPUT_BITS);
   /** 1: not to be remembered. */
   private isNever = new Uint8Array(64 << INPUT_BITS);
-  /** Of an input, what a situation's outcomes hang on. */
-  private masks = new Int32Array(64);
   /** Inputs of pages looked at lately, and their frames: until one of them may have changed. */
   private readonly codes = new Int32Array(CODES);
   private readonly codesOf = new Float64Array(CODES).fill(NO_FRAME);
@@ -184,7 +187,11 @@ export class KnownFaults implements FaultMemory {
 
   lookOf(vcpu: number, page: number): number {
     const place = page & CODES_MASK;
-    return this.codesOf[place] === this.blocks[vcpu] + page ? this.codes[place] : this.codeAt(vcpu, page);
+    if (this.codesOf[place] !== this.blocks[vcpu] + page) {
+      this.codes[place] = this.codeAt(vcpu, page);
+      this.codesOf[place] = this.blocks[vcpu] + page;
+    }
+    return this.codes[place];
   }
 
   bring(vcpu: number, outcome: number, page: number): boolean {
@@ -324,13 +331,11 @@ export class KnownFaults implements FaultMemory {
     this.stages[number] = stage;
     const looks = stage === BEGINS ? ENTRY : this.keeper.looks[stage];
     this.looks[number] = looks;
-    this.masks[number] =
-      ((looks & ENTRY) !== 0 ? ENTRY_MASK : 0) | ((looks & HOST) !== 0 ? STATE_MASK : 0) | ((looks & DIRTY) !== 0 ? DIRTY_MASK : 0);
     return number;
   }
 
   private grow(): void {
-    const { stages, looks, packed, masks, outcomes, isNever } = this;
+    const { stages, looks, packed, outcomes, isNever } = this;
     const length = 2 * stages.length;
     this.stages = new Int32Array(length);
     this.stages.set(stages);
@@ -338,8 +343,6 @@ export class KnownFaults implements FaultMemory {
     this.looks.set(looks);
     this.packed = new Float64Array(length);
     this.packed.set(packed);
-    this.masks = new Int32Array(length);
-    this.masks.set(masks);
     this.outcomes = new Int16Array(length << INPUT_BITS);
     this.outcomes.set(outcomes);
     this.isNever = new Uint8Array(length << INPUT_BITS);
@@ -349,38 +352,27 @@ export class KnownFaults implements FaultMemory {
   /** The input of a page for a situation, new values numbered; −1 where it can not be read, or there are too many values. */
   private inputAt(vcpu: number, situation: number, page: number): number {
     const looks = this.looks[situation];
-    const attr = (looks & ENTRY) === 0 ? 0 : this.attrCode(this.entries.get(vcpu, page));
-    const state = (looks & HOST) === 0 ? 0 : this.stateCode(this.states.get(vcpu, page));
-    const bit = (looks & DIRTY) === 0 ? 0 : this.bits.get(vcpu, page) + 1;
-    if (attr < 0 || state < 0 || ((looks & DIRTY) !== 0 && bit === 0)) return -1;
-    return (situation << INPUT_BITS) | attr | (state << STATE_SHIFT) | (bit << DIRTY_SHIFT);
+    this.meet(vcpu, page);
+    const look = this.codeAt(vcpu, page);
+    const isMissing = (what: number): boolean => (looks & what) !== 0 && (look & MASKS[what]) === 0;
+    return isMissing(ENTRY) || isMissing(HOST) || isMissing(DIRTY) ? -1 : (situation << INPUT_BITS) | (look & MASKS[looks]);
   }
 
-  /** The input of a page for all situations; what can not be read, or has not been met, is 0 in it, for which there are no outcomes. */
+  /** Numbers what a page holds, if that is new and there are numbers left. */
+  private meet(vcpu: number, page: number): void {
+    const { attrCodes, stateCodes } = this;
+    const [attr, state] = [this.entries.get(vcpu, page), this.states.get(vcpu, page)];
+    if (attr !== UNREADABLE && attrCodes[attr] === 0 && this.attrsMet < MAX_ATTRS) attrCodes[attr] = this.attrsMet++;
+    if (state !== UNREADABLE && stateCodes[state] === 0 && this.statesMet < MAX_STATES) stateCodes[state] = this.statesMet++;
+  }
+
+  /** How a page looks; what can not be read, or has no number, is 0 in it, for which there are no outcomes. */
   private codeAt(vcpu: number, page: number): number {
     const attr = this.entries.get(vcpu, page);
     const state = this.states.get(vcpu, page);
-    const bit = this.bits.get(vcpu, page);
-    const place = page & CODES_MASK;
-    const code =
-      (attr === UNREADABLE ? 0 : this.attrCodes[attr]) |
-      ((state === UNREADABLE ? 0 : this.stateCodes[state]) << STATE_SHIFT) |
-      ((bit + 1) << DIRTY_SHIFT);
-    this.codes[place] = code;
-    this.codesOf[place] = this.blocks[vcpu] + page;
-    return code;
-  }
-
-  private attrCode(attr: number): number {
-    if (attr === UNREADABLE) return -1;
-    if (this.attrCodes[attr] === 0 && this.attrsMet < MAX_ATTRS) this.attrCodes[attr] = this.attrsMet++;
-    return this.attrCodes[attr] === 0 ? -1 : this.attrCodes[attr];
-  }
-
-  private stateCode(state: number): number {
-    if (state === UNREADABLE) return -1;
-    if (this.stateCodes[state] === 0 && this.statesMet < MAX_STATES) this.stateCodes[state] = this.statesMet++;
-    return this.stateCodes[state] === 0 ? -1 : this.stateCodes[state];
+    const attrCode = attr === UNREADABLE ? 0 : this.attrCodes[attr];
+    const stateCode = state === UNREADABLE ? 0 : this.stateCodes[state];
+    return attrCode | (stateCode << STATE_SHIFT) | ((this.bits.get(vcpu, page) + 1) << DIRTY_SHIFT);
   }
 
   private lookAt(look: Look, vcpu: number, page: number): void {
@@ -410,7 +402,7 @@ export class KnownFaults implements FaultMemory {
   /** An outcome is that of all pages that look the same as far as it matters. */
   private setOutcome(input: number, outcome: number): void {
     const situation = input >> INPUT_BITS;
-    const mask = this.masks[situation];
+    const mask = MASKS[this.looks[situation]];
     const first = situation << INPUT_BITS;
     const look = input & mask;
     for (let other = 0; other < 1 << INPUT_BITS; other++) if ((other & mask) === look) this.outcomes[first + other] = outcome;

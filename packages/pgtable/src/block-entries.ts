@@ -3,13 +3,14 @@
  *
  * A place holds until the trees' version moves. A table of one attribute throughout has no record: it can be read, and not written. Hot path.
  */
-import { DENSE as DENSE_BIT, HEAD_WORDS as HEAD_WORDS_OF_RECORD, NOT_PLAIN as NOT_PLAIN_BITS, type LeafTables } from './leaf-table';
+import { CAN_NOT as NO_STEP, stepTo as stepToAttr } from './block-view';
+import { NOT_PLAIN as NOT_PLAIN_BITS, type LeafTables } from './leaf-table';
 import type { TableTree } from './table-tree';
 
 // Bound here: constants of this module's code.
-const DENSE: number = DENSE_BIT;
 const NOT_PLAIN: number = NOT_PLAIN_BITS;
-const HEAD_WORDS: number = HEAD_WORDS_OF_RECORD;
+const CAN_NOT: number = NO_STEP;
+const stepTo = stepToAttr;
 
 /** What `get` answers where there is no level-1 entry. */
 export const UNREADABLE = -1;
@@ -53,32 +54,23 @@ export class BlockEntries {
   /** The attribute of entry `index` of a vCPU's block, or UNREADABLE. */
   get(vcpu: number, index: number): number {
     const at = this.at[vcpu];
-    if (at < 0) return this.throughout[vcpu];
-    const { words } = this.tables;
-    const head = words[at];
-    if ((head & DENSE) !== 0) return this.tables.denseAttr(at, index);
-    return ((words[at + HEAD_WORDS + (index >>> 5)] >>> index) & 1) === 0 ? head & 255 : (head >> 8) & 255;
+    return at < 0 ? this.throughout[vcpu] : this.tables.attrAt(at, index);
   }
 
   /** Whether an entry can take an attribute by its bit alone, and its table stays one of two attributes. */
   mayTake(vcpu: number, index: number, attr: number): boolean {
     const at = this.at[vcpu];
     if (at < 0) return false;
-    const { words } = this.tables;
-    const head = words[at];
+    const { tables } = this;
+    const head = tables.words[at];
     if ((head & NOT_PLAIN) !== 0) return false;
-    const isFirst = ((words[at + HEAD_WORDS + (index >>> 5)] >>> index) & 1) === 0;
-    return attr === (isFirst ? (head >> 8) & 255 : head & 255) && ((words[at + 1] + (isFirst ? 1 : -1)) & this.mask) !== 0;
+    const step = stepTo(head, tables.bitAt(at, index), attr);
+    return step !== CAN_NOT && ((tables.words[at + 1] + step) & this.mask) !== 0;
   }
 
   /** Gives an entry the other attribute of its table, which `mayTake` has said that it can take. */
   take(vcpu: number, index: number): void {
-    const at = this.at[vcpu];
-    const { words } = this.tables;
-    const wordAt = at + HEAD_WORDS + (index >>> 5);
-    const bits = words[wordAt] ^ (1 << index);
-    words[wordAt] = bits;
-    words[at + 1] = words[at + 1] + (((bits >>> index) & 1) === 0 ? -1 : 1);
+    this.tables.flipAt(this.at[vcpu], index);
     this.tree.loseCursor();
   }
 }

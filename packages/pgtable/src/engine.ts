@@ -4,6 +4,7 @@
  * Two engines stand behind this interface: the table engine of this package, and the testkit's naive oracle that keeps plain maps and visits
  * pages one by one. A backend runs on either unchanged; both must count the same.
  */
+import { EntryKind } from '@mmulab/api';
 import type { Counters, Entry, Protocol, Rule } from '@mmulab/api';
 import type { AttrTable } from './attr-table';
 import type { Geometry } from './geometry';
@@ -28,6 +29,17 @@ export function callsOver({ pieces }: Pick<RangeOptions<unknown>, 'pieces'>, sta
   const first = Math.max(start, base) - start;
   const last = Math.min(end, base + npages) - 1 - start;
   return Math.floor(last / pieces) - Math.floor(first / pieces) + 1;
+}
+
+/** How many frames from `gfn` on, `stride` apart, at most `limit`, leaves map that are good. Moves the engine's cursor. @param isGood of an attribute */
+export function leavesAhead(engine: Engine, root: number, gfn: number, stride: number, limit: number, isGood: (attr: number) => boolean): number {
+  const { pageCache } = engine;
+  if (pageCache !== undefined) return pageCache.leavesAhead(root, gfn, stride, limit, isGood);
+  for (let n = 0; n < limit; n++) {
+    const { kind, attr } = engine.lookup(root, gfn + n * stride, 1);
+    if (kind !== EntryKind.Leaf || !isGood(attr)) return n;
+  }
+  return limit;
 }
 
 /** What an engine is built from. */

@@ -17,7 +17,7 @@ export { RunList } from './run-list';
 export { callOut, carryEffects } from './mm-ops';
 export type { Bookkeeper, MmOps } from './mm-ops';
 export { EngineFactory } from './engine';
-export { callsOver } from './engine';
+export { callsOver, leavesAhead } from './engine';
 export type { Engine, EngineParts, RangeOptions, WalkCounts } from './engine';
 export { TableEngine } from './table-engine';
 export { tableEngines } from './table-engines';

@@ -11,7 +11,7 @@ import { copyInt32 } from './node-arena';
 /** Words of a record before its bits: attributes and flags; number of entries with the second attribute, or number of the dense block. */
 export const HEAD_WORDS = 2;
 
-export const DENSE = 1 << 24;
+const DENSE = 1 << 24;
 /** The record stands for its content: others of equal content give way to it. */
 const CANONICAL = 1 << 25;
 /** The record may stand in several places. Taken back when it is next written by the general way. */
@@ -131,18 +131,16 @@ export class LeafTables {
   }
 
   get(record: number, index: number): number {
-    const { words } = this;
-    const at = this.headOf(record);
-    const head = words[at];
-    if ((head & DENSE) !== 0) return this.denseAttr(at, index);
-    const bits = words[at + HEAD_WORDS + (index >> 5)];
-    return ((bits >>> (index & 31)) & 1) === 0 ? head & 255 : (head >> 8) & 255;
+    return this.attrAt(this.headOf(record), index);
   }
 
-  /** The attribute of an entry of a dense record. @param at where the record begins */
-  denseAttr(at: number, index: number): number {
+  /** The attribute of an entry. @param at where its record begins */
+  attrAt(at: number, index: number): number {
     const { words } = this;
-    return this.dense.get(words[at + 1], index, (words[at + HEAD_WORDS + (index >> 5)] >>> (index & 31)) & 1);
+    const head = words[at];
+    const bit = (words[at + HEAD_WORDS + (index >> 5)] >>> (index & 31)) & 1;
+    if ((head & DENSE) !== 0) return this.dense.get(words[at + 1], index, bit);
+    return bit === 0 ? head & 255 : (head >> 8) & 255;
   }
 
   /**
@@ -180,13 +178,16 @@ export class LeafTables {
 
   /** Whether an entry of a two-attribute table has the second one. */
   private isOne(record: number, index: number): boolean {
-    return (this.words[this.headOf(record) + HEAD_WORDS + (index >> 5)] & (1 << (index & 31))) !== 0;
+    return this.bitAt(this.headOf(record), index) !== 0;
   }
 
-  /** Gives an entry the table's other attribute. @returns true when all entries are now equal */
   private flip(record: number, index: number): boolean {
+    return this.flipAt(this.headOf(record), index);
+  }
+
+  /** Gives an entry the other attribute of its table, which is nobody else's and has two. @param at where its record begins; @returns true when all entries are now equal */
+  flipAt(at: number, index: number): boolean {
     const { words } = this;
-    const at = this.headOf(record);
     const wordAt = at + HEAD_WORDS + (index >> 5);
     const bits = words[wordAt] ^ (1 << (index & 31));
     words[wordAt] = bits;

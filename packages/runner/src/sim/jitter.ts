@@ -63,9 +63,8 @@ export class Jitter {
 
   /** A vCPU's next number: whole, from 0 to 2^32 − 1. */
   next(vcpu: number): number {
-    const { states } = this;
-    const state = (states[vcpu] + WEYL) | 0;
-    states[vcpu] = state;
+    const state = drawn(this.states[vcpu]);
+    this.states[vcpu] = state;
     return mixed(state) >>> 0;
   }
 

@@ -8,7 +8,7 @@
  */
 import { AccessKind, Action, Effect, EntryKind, verdictAction, verdictOutcome } from '@mmulab/api';
 import type { Counters, Entry, Rule } from '@mmulab/api';
-import { Geometry } from '@mmulab/pgtable';
+import { Geometry, leavesAhead } from '@mmulab/pgtable';
 import type { Engine, EngineFactory, PageCache, RangeOptions, RunProgram } from '@mmulab/pgtable';
 import { Ev } from '../events';
 import type { MinLevels } from '../log-tables';
@@ -71,7 +71,6 @@ const STOP: number = Action.Stop;
 // Bound here: a name that another package re-exports is a call of a getter each time it is used.
 const actionOf = verdictAction;
 const outcomeOf = verdictOutcome;
-const LEAF: number = EntryKind.Leaf;
 const LEAVES: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: false };
 const PAGE_BY_PAGE: RangeOptions<NoOp> = { ...LEAVES, pieces: 1 };
 const LEAVES_AND_MMIO: RangeOptions<NoOp> = { minLevel: 1, tables: false, specials: true };
@@ -214,13 +213,7 @@ export class TdpMmu {
 
   /** How many frames from `gfn` on, `stride` apart, an access of a kind passes and leaves as they are. At most `limit` */
   stableFrom(root: TdpRoot, gfn: number, kind: number, stride: number, limit: number): number {
-    const { engine, spte } = this;
-    if (this.pages !== undefined) return this.pages.leavesAhead(root.id, gfn, stride, limit, this.passes[kind]);
-    for (let n = 0; n < limit; n++) {
-      const entry = engine.lookup(root.id, gfn + n * stride, 1);
-      if (entry.kind !== LEAF || ((spte.stableKinds(entry.attr) >> kind) & 1) === 0) return n;
-    }
-    return limit;
+    return leavesAhead(this.engine, root.id, gfn, stride, limit, this.passes[kind]);
   }
 
   /** Whether each frame of [start, end) has a leaf that an access of a kind passes and leaves as it is. */
