@@ -106,10 +106,16 @@ export class SeenTables {
   }
 
   private findWay(block: number, vfn: number): boolean {
-    const { layout } = this;
-    for (let level = layout.levels; level >= 1; level--) if (this.needsTouch(level, Math.floor(vfn / layout.spanOf(level)))) return false;
+    if (this.touchesWay(vfn)) return false;
     this.walks.add(block);
     return true;
+  }
+
+  /** Whether a page of the tables on the way to a virtual frame needs a touch. */
+  touchesWay(vfn: number): boolean {
+    const { layout } = this;
+    for (let level = layout.levels; level >= 1; level--) if (this.needsTouch(level, Math.floor(vfn / layout.spanOf(level)))) return true;
+    return false;
   }
 
   /** All pages of a walk have been touched. @param epoch the epoch in which that began */
@@ -126,7 +132,7 @@ export class SeenTables {
   }
 
   /** Whether the table page number `index` of a level, if there is one, may need a mapping. */
-  needsTouch(level: number, index: number): boolean {
+  private needsTouch(level: number, index: number): boolean {
     const table = this.layout.tableNumber(level, index);
     return table >= 0 && !this.tables.has(table);
   }

@@ -170,7 +170,7 @@ export class GuestAccesses implements PieceRunner, GuestWalks, Surveyor {
     const walked = this.walked[vcpu];
     const block = Math.floor(vfn * INVERSE_BLOCK);
     if (block === walked.block && seen === walked.seen && seen.epoch === walked.epoch) return 0;
-    for (let level = layout.levels; level >= 1; level--) if (seen.needsTouch(level, Math.floor(vfn / SPANS[level]))) return layout.levels;
+    if (seen.touchesWay(vfn)) return layout.levels;
     walked.block = block;
     walked.seen = seen;
     walked.epoch = seen.epoch;
